@@ -1,0 +1,286 @@
+"""What happened (events, journaled) and what to do about it (commands, carried out by the loop).
+
+Events are the only input of the controller and the only content of the journal: one JSON line each, closed by a
+checksum. A worker encodes its own reports into the very bytes that the journal keeps, so a report is encoded once.
+JSON has no NaN and no infinity: such metric values travel as the strings ``"nan"``, ``"inf"``, ``"-inf"``, and
+``nonfinite`` names the keys that hold them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+SCHEMA = 1
+"""Version of the journal's format; a journal with a higher one is refused."""
+
+
+class Event(msgspec.Struct, tag_field="e", omit_defaults=True, gc=False):
+    """Base of everything that enters the controller."""
+
+
+class Header(Event, tag="run", kw_only=True):
+    """First line of a journal: what the run was asked to do. ``seed`` is the one in force, drawn if none was given."""
+
+    schema: int = SCHEMA
+    version: str
+    name: str
+    seed: int
+    at: float
+    trainable: str = ""
+    metric: str | None = None
+    mode: str | None = None
+    num_samples: int = 1
+    scheduler: str = ""
+    searcher: str = ""
+    space: Any = None
+    time_attr: str = "training_iteration"
+    settings: dict[str, Any] = {}
+
+
+class Suggested(Event, tag="suggest"):
+    """The searcher proposed a configuration; ``told`` results had reached it by then, so asks and tells replay in order."""
+
+    trial: int
+    config: dict[str, Any]
+    told: int = 0
+    resources: dict[str, float] | None = None
+
+
+class Exhausted(Event, tag="exhausted"):
+    """No further configuration will be proposed."""
+
+    why: str = ""
+
+
+class Launched(Event, tag="launch"):
+    """A trial was given to a worker at ``at`` (seconds since the epoch)."""
+
+    trial: int
+    worker: str
+    at: float
+    attempt: int = 1
+
+
+class Reported(Event, tag="report"):
+    """A result. ``seconds`` is the trial's training time so far; ``waiting`` says that the worker awaits a verdict."""
+
+    trial: int
+    iteration: int
+    at: float
+    seconds: float
+    metrics: dict[str, Any]
+    checkpoint: str | None = None
+    waiting: bool = False
+    nonfinite: list[str] | None = None
+
+
+class Saved(Event, tag="save"):
+    """A checkpoint was written without a report, e.g. at a class trainable's end."""
+
+    trial: int
+    iteration: int
+    checkpoint: str
+
+
+class Ended(Event, tag="end"):
+    """A worker let go of a trial.
+
+    ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
+    ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
+    trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
+    """
+
+    trial: int
+    how: str
+    at: float
+    why: str = ""
+    error: str = ""
+
+
+class Decided(Event, tag="decide"):
+    """A decision and its reason: kept for people and for replaying; ``config`` and ``source`` only for an exploit."""
+
+    trial: int
+    do: str
+    why: str
+    until: float | None = None
+    source: int | None = None
+    config: dict[str, Any] | None = None
+
+
+class StopRequested(Event, tag="stop"):
+    """A stopper, a budget or the user ends one trial, or with ``trial`` = -1 the whole run."""
+
+    trial: int
+    why: str
+
+
+class Interrupted(Event, tag="interrupt"):
+    """The driver was asked to stop; unfinished trials stay resumable."""
+
+    why: str
+    at: float
+
+
+class Restored(Event, tag="restore"):
+    """A new driver took over. Trials that were running are requeued from their last checkpoints."""
+
+    at: float
+    unfinished: bool = True
+    errored: bool = False
+    restart_errored: bool = False
+    num_samples: int | None = None
+
+
+class Noted(Event, tag="note"):
+    """Something worth knowing that changes no state: a warning about a plug-in, a cut tail, a placement."""
+
+    what: str
+    trial: int = -1
+
+
+class Finished(Event, tag="finish"):
+    """The run is over."""
+
+    at: float
+    why: str
+
+
+AnyEvent = (
+    Header
+    | Suggested
+    | Exhausted
+    | Launched
+    | Reported
+    | Saved
+    | Ended
+    | Decided
+    | StopRequested
+    | Interrupted
+    | Restored
+    | Noted
+    | Finished
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+_SEAL_LENGTH = len(b',"crc":"00000000"}')
+
+
+def encode(event: Event) -> bytes:
+    """An event as its journal line, checksum and newline included."""
+    body = _encoder.encode(event)
+    return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line (without its newline) carries the checksum of its own content."""
+    body = line[:-_SEAL_LENGTH] + b"}"
+    return line[-_SEAL_LENGTH:] == b',"crc":"%08x"}' % zlib.crc32(body)
+
+
+def decode_lines(lines: bytes) -> list[Any]:
+    """The events of whole journal lines, in order."""
+    return [restore_nonfinite(e) if type(e) is Reported and e.nonfinite else e for e in _decoder.decode_lines(lines)]
+
+
+def restore_nonfinite(event: Reported) -> Reported:
+    """Turn the strings that stand for NaN and infinities back into floats."""
+    for path in event.nonfinite or ():
+        node = event.metrics
+        *parents, key = path.split("\x1f")
+        for parent in parents:
+            node = node[parent]
+        node[key] = float(node[key])
+    return event
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Events together with the journal lines that hold them."""
+
+    lines: bytes
+    events: list[Any]
+
+
+def batch(*events: Event) -> Batch:
+    """A batch of events made by the driver itself."""
+    return Batch(b"".join(map(encode, events)), list(events))
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """How far a trial may run without asking: until the time attribute reaches ``until``, or for ``steps`` reports."""
+
+    until: float | None = None
+    steps: int | None = None
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """Base of everything that the controller asks the loop to do."""
+
+
+class Launch(Command):
+    """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
+
+    trial: int
+    config: dict[str, Any]
+    lease: Lease
+    resources: Any = None
+    checkpoint: tuple[int, str] | None = None
+    iteration: int = 0
+    seconds: float = 0.0
+    attempt: int = 1
+
+
+class Extend(Command):
+    """Answer a waiting worker: go on under a new lease."""
+
+    trial: int
+    lease: Lease
+
+
+class Halt(Command):
+    """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
+
+    trial: int
+    how: str
+    why: str
+
+
+class Revoke(Command):
+    """Take back a running lease: the worker stops at its next report, and is killed after the grace period."""
+
+    trial: int
+    why: str
+
+
+class DropCheckpoint(Command):
+    """Delete a checkpoint that nothing refers to any more."""
+
+    trial: int
+    name: str
+
+
+class Record(Command):
+    """Journal a decision."""
+
+    event: Decided
+
+
+class TellComplete(Command):
+    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
+
+    trial: int
+    error: bool
+
+
+class Finish(Command):
+    """Nothing is left to do."""
+
+    why: str
+    error: str = ""

@@ -1,0 +1,122 @@
+"""Every error that tune-core raises on purpose, under one base.
+
+An error's text says four things: what was asked, what was found, the likely cause and what to do. Each error
+carries the same four as attributes, so that a program can use them without parsing the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TuneError(Exception):
+    """Base of all errors raised by tune-core.
+
+    Parameters
+    ----------
+    asked
+        What was asked for: the parameter, call or file in question.
+    found
+        What was found instead; reads on from ``asked``.
+    cause
+        Why that cannot work.
+    fix
+        What to do about it.
+    """
+
+    def __init__(self, asked: str, found: str = "", cause: str = "", fix: str = "") -> None:
+        self.asked = asked
+        self.found = found
+        self.cause = cause
+        self.fix = fix
+        text = f"{asked} {found}".strip()
+        if cause:
+            text = f"{text}; {cause}"
+        if fix:
+            text = f"{text}.\n{fix}"
+        super().__init__(text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.asked, self.found, self.cause, self.fix))
+
+
+class InvalidArgumentError(TuneError, ValueError):
+    """An argument has a value or a type that cannot work."""
+
+
+class SearchSpaceError(TuneError, ValueError):
+    """A search space or one of its domains is impossible."""
+
+
+class MetricError(TuneError, ValueError):
+    """A metric is missing, has no usable value, or was never reported."""
+
+
+class ResourceError(TuneError, ValueError):
+    """A trial asks for resources that can never be had."""
+
+
+class SerializationError(TuneError, TypeError):
+    """An object cannot travel to the process that needs it."""
+
+
+class CheckpointError(TuneError):
+    """A checkpoint is missing, unreadable or cannot be written."""
+
+
+class StorageError(TuneError, OSError):
+    """The experiment's folder cannot be used."""
+
+    def __str__(self) -> str:  # OSError would print its own arguments
+        return Exception.__str__(self)
+
+
+class JournalError(TuneError):
+    """A journal cannot be read or written."""
+
+
+class ExperimentLockedError(StorageError):
+    """Another driver is running this experiment."""
+
+
+class RestoreError(TuneError):
+    """An experiment cannot be restored as asked."""
+
+
+class MissingDependencyError(TuneError, ImportError):
+    """An optional library is not installed.
+
+    Parameters
+    ----------
+    wanted
+        What needs the library, e.g. ``"OptunaSearch"``.
+    module
+        The module that could not be imported.
+    extra
+        The extra of tune-core that brings it.
+    """
+
+    def __init__(self, wanted: str, module: str, extra: str, *_: str) -> None:
+        self._args = (wanted, module, extra)
+        TuneError.__init__(
+            self,
+            wanted,
+            f"needs the package {module!r}",
+            "it is not installed",
+            f'Install it with: pip install "tune-core[{extra}]"',
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self._args)
+
+
+class UserCodeError(TuneError):
+    """Code that the user brought (a searcher, scheduler, stopper, callback) raised an exception."""
+
+
+class TrialError(TuneError):
+    """One or more trials failed and the run was asked not to go on."""
+
+
+class SimulationError(TuneError):
+    """A simulation was asked for something that it cannot do, or an invariant was broken."""

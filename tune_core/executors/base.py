@@ -1,0 +1,82 @@
+"""The executor's extension point: where trials run, and the messages that pass between driver and worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tune_core.engine.events import Batch, Launch, Lease
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What every worker of a run needs to know, once.
+
+    ``payload`` holds the pickled trainable (see ``executors.payload``); ``folder`` is the experiment's folder.
+    """
+
+    name: str
+    folder: str
+    payload: Any
+    time_attr: str = "training_iteration"
+    stop: Mapping[str, float] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()  # must be in every trial's first report
+    saves_at_lease_end: bool = False
+    checkpoint_frequency: int = 0  # class trainables: save each so many iterations; 0 never
+    checkpoint_at_end: bool = False
+    trial_timeout_s: float | None = None
+    reuse: bool = True
+    env: Mapping[str, str] = field(default_factory=dict)
+    needs_every_result: bool = False  # somebody in the driver tests each result before the trial goes on
+    trainable_name: str = "trainable"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Executor(Protocol):
+    """Runs trials. All calls come from the loop's thread, except :meth:`wake`.
+
+    A conforming executor passes ``tune_core.testing.executors``.
+    """
+
+    name: str
+
+    def start(self, run: RunSpec, pump: Callable[[list[Batch]], None]) -> None:
+        """Get ready to run trials of ``run``. ``pump`` lets an executor that has no workers of its own hand events
+        to the loop from inside :meth:`poll` and get their commands carried out before it returns."""
+
+    def refuse(self, resources: Any) -> str | None:
+        """None if a trial asking for ``resources`` can run some time; otherwise why it never can."""
+
+    def reserve(self, resources: Any) -> str | None:
+        """Set a place aside for a trial and return the worker's name; None while all are taken."""
+
+    def launch(self, worker: str, job: Launch) -> None:
+        """Run a trial in the place that :meth:`reserve` gave. Its events come through :meth:`poll`."""
+
+    def extend(self, trial: int, lease: Lease) -> None:
+        """Answer a waiting trial: go on."""
+
+    def halt(self, trial: int, how: str, why: str) -> None:
+        """Answer a waiting trial: let go. It answers with ``Ended(how)``."""
+
+    def revoke(self, trial: int, why: str) -> None:
+        """Ask a running trial to let go at its next report."""
+
+    def kill(self, trial: int, how: str, why: str) -> None:
+        """End a trial at once, whatever it does. ``poll`` returns ``Ended(how)``."""
+
+    def poll(self, timeout_s: float) -> list[Batch]:
+        """Events of workers, in order for each worker; waits up to ``timeout_s`` for the first."""
+
+    def wake(self) -> None:
+        """Make a waiting :meth:`poll` return now; from any thread or a signal handler."""
+
+    def clock(self) -> float:
+        """Seconds since the epoch: the driver's clock, or the simulator's."""
+
+    def waits_for(self) -> str | None:
+        """What a pending trial waits for, if it isn't just a free slot."""
+
+    def close(self, grace_s: float) -> None:
+        """End all workers; leave no process behind."""

@@ -1,0 +1,70 @@
+"""The one place that compares metrics: it knows the mode, and that NaN and infinities are the worst value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+
+DEFAULT_METRIC = "_metric"
+"""Name under which a bare number, returned or yielded by an objective, is reported."""
+
+
+def check_mode(mode: object, asked: str = "mode") -> None:
+    """Raise unless ``mode`` is ``"min"`` or ``"max"``."""
+    if mode not in ("min", "max"):
+        raise InvalidArgumentError(
+            asked, f"is {mode!r}", "a metric is either minimised or maximised", 'Use mode="min" or mode="max".'
+        )
+
+
+def lookup(metrics: Mapping[str, Any], name: str) -> Any:
+    """Value of ``name`` in ``metrics``; ``"a/b"`` reaches into nested dicts. None if it is not there."""
+    if name in metrics:
+        return metrics[name]
+    if "/" in name:
+        node: Any = metrics
+        for part in name.split("/"):
+            if not isinstance(node, Mapping) or part not in node:
+                return None
+            node = node[part]
+        return node
+    return None
+
+
+class Objective:
+    """What "better" means: a metric's name and whether it is minimised or maximised.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric in the results.
+    mode
+        ``"min"`` or ``"max"``.
+    """
+
+    __slots__ = ("_sign", "metric", "mode")
+
+    def __init__(self, metric: str, mode: str) -> None:
+        check_mode(mode)
+        self.metric = metric
+        self.mode = mode
+        self._sign = 1.0 if mode == "min" else -1.0
+
+    def loss(self, metrics: Mapping[str, Any]) -> float:
+        """The metric as a loss: lower is better; missing, NaN and infinite values are ``inf``, the worst."""
+        return self.as_loss(metrics.get(self.metric) if self.metric in metrics else lookup(metrics, self.metric))
+
+    def as_loss(self, value: Any) -> float:
+        """One value of the metric as a loss."""
+        try:
+            signed = float(value) * self._sign
+        except (TypeError, ValueError):
+            return math.inf
+        return signed if math.isfinite(signed) else math.inf
+
+    def as_value(self, loss: float) -> float:
+        """A loss back in the metric's own sign."""
+        return loss * self._sign

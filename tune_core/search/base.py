@@ -1,0 +1,94 @@
+"""The searcher's extension point: ask (:meth:`Searcher.suggest`) and tell (:meth:`Searcher.on_trial_complete`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.objective import check_mode
+
+
+class Searcher:
+    """Proposes configurations and learns from results.
+
+    Names and semantics are Ray Tune's, so a searcher written for it works here. The engine calls a searcher from one
+    thread at a time and journals each ask and each tell in order; after a crash a fresh copy is given the same asks
+    and tells again, so a searcher needs no state file of its own.
+
+    Parameters
+    ----------
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    """
+
+    FINISHED = "FINISHED"
+    """Answer of :meth:`suggest` that ends the search."""
+
+    stateless: bool = False
+    """Whether suggestion *i* depends on the seed and *i* alone: then nothing is replayed and nothing waits."""
+    replays: bool = True
+    """Whether restoring repeats all asks and tells; slow searchers may be told results only (see ``SEARCHERS``)."""
+
+    def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
+        if isinstance(mode, str):
+            check_mode(mode, f"{type(self).__name__}(mode)")
+        self._metric = metric
+        self._mode = mode
+
+    @property
+    def metric(self) -> Any:
+        """The metric in force, or None."""
+        return self._metric
+
+    @property
+    def mode(self) -> Any:
+        """The mode in force, or None."""
+        return self._mode
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Take the run's metric, mode and search space; ``spec`` holds ``seed`` and ``num_samples``.
+
+        Return False if the searcher already has a space or metric of its own that conflicts.
+        """
+        self._metric = self._metric if self._metric is not None else metric
+        self._mode = self._mode if self._mode is not None else mode
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The configuration for a new trial; None: not now, ask again after the next result; ``FINISHED``: no more."""
+        raise NotImplementedError
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """An intermediate result. Only searchers that override this are sent them."""
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """A trial ended. ``error``: it failed, or its metric is missing, NaN or infinite; ``result`` may be None."""
+
+    def add_evaluated_point(
+        self,
+        parameters: Mapping[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        """Tell the searcher a point that was evaluated elsewhere, before the search starts."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be told points that were evaluated elsewhere")
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Take over the limit on unfinished suggestions; False leaves it to the engine."""
+        return False
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the searcher's state to a file, for users who keep it themselves. The engine does not use it."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be saved to a file")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read the state that :meth:`save` wrote."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be restored from a file")
+
+    def describe(self) -> str:
+        """One line for the journal and the view."""
+        return type(self).__name__
