@@ -1,0 +1,218 @@
+"""Turn what users report into plain values that JSON can hold, at no cost when they already are."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.errors import MetricError
+
+MAX_ELEMENTS = 10_000
+"""Largest array, list or set that a metric may hold."""
+
+SEPARATOR = "\x1f"
+"""Joins the keys of a path to a NaN or an infinity (see ``engine.events.restore_nonfinite``)."""
+
+_INT_MIN = -(2**63)
+_INT_MAX = 2**64 - 1
+_MAX_DEPTH = 32
+_NONE = type(None)
+
+
+def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
+    """Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
+
+    Parameters
+    ----------
+    metrics
+        What was reported. A dict of finite plain values comes back as it is, the same object.
+
+    Returns
+    -------
+    tuple
+        The metrics, with NaN and infinities as the strings ``"nan"``, ``"inf"`` and ``"-inf"``; and the key paths of
+        those strings, keys joined by ``"\\x1f"``, or None if there are none. Inside lists the strings stay strings.
+
+    Raises
+    ------
+    MetricError
+        If ``metrics`` is no mapping or holds a value that has no plain form.
+    """
+    if type(metrics) is dict:
+        for key, value in metrics.items():
+            kind = type(value)
+            if kind is float:
+                if value - value != 0.0:  # true for NaN and infinities only
+                    break
+            elif kind is int:
+                if not _INT_MIN <= value <= _INT_MAX:
+                    break
+            elif kind is str:
+                if not value.isascii():  # may hold lone surrogates, which UTF-8 cannot
+                    break
+            elif kind is not bool and kind is not _NONE:
+                break
+            if type(key) is not str or not key.isascii():
+                break
+        else:
+            return metrics, None
+    elif not isinstance(metrics, Mapping):
+        raise MetricError(
+            "tune.report(metrics)",
+            f"got {_describe(metrics)}",
+            "metrics are a dict from names to values",
+            'Report a dict, e.g. tune.report({"loss": loss}).',
+        )
+    nonfinite: list[str] = []
+    plain = _plain_mapping(metrics, (), nonfinite, True)
+    return plain, nonfinite or None
+
+
+def _plain_mapping(
+    mapping: Mapping[Any, Any], path: tuple[str, ...], nonfinite: list[str], addressable: bool
+) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, value in mapping.items():
+        name = _plain_key(key, path)
+        if name in plain:
+            raise _unusable((*path, name), key, "two of the keys beside it read the same as text", "Rename one of them")
+        plain[name] = _plain(value, (*path, name), nonfinite, addressable)
+    return plain
+
+
+def _plain_key(key: Any, path: tuple[str, ...]) -> str:
+    if isinstance(key, enum.Enum) and not isinstance(key, (str, int)):
+        key = key.name
+    if isinstance(key, str):
+        text = _plain_text(str.__str__(key))
+        if SEPARATOR not in text:
+            return text
+        raise _unusable((*path, text), key, "the character \\x1f is reserved in names", "Rename the metric")
+    if not isinstance(key, (float, complex, bytes)) and hasattr(key, "__index__"):
+        return str(int(key))
+    raise _unusable((*path, str(key)), key, "names of metrics are strings", "Use str(...) for the name")
+
+
+def _plain(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+    """One value; ``addressable`` is False inside lists, where a NaN's place cannot be given as a path of keys."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return _plain_float(float.__float__(value), path, nonfinite, addressable)
+    if isinstance(value, int):
+        number = int.__int__(value)
+        return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, nonfinite, addressable)
+    if isinstance(value, str):
+        return _plain_text(str.__str__(value))
+    if len(path) > _MAX_DEPTH:
+        raise _unusable(path[:3], value, f"it is nested more than {_MAX_DEPTH} deep", "Does it contain itself?")
+    if isinstance(value, Mapping):
+        return _plain_mapping(value, path, nonfinite, addressable)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return _plain_list(value, path, nonfinite)
+    return _plain_foreign(value, path, nonfinite, addressable)
+
+
+def _plain_float(number: float, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> float | str:
+    if math.isfinite(number):
+        return number
+    if addressable:
+        nonfinite.append(SEPARATOR.join(path))
+    return "nan" if number != number else "inf" if number > 0 else "-inf"
+
+
+def _plain_text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain_list(values: Any, path: tuple[str, ...], nonfinite: list[str]) -> list[Any]:
+    _check_size(len(values), path, values)
+    if isinstance(values, (set, frozenset)):
+        try:
+            values = sorted(values)
+        except TypeError:
+            values = sorted(values, key=repr)  # same order each run, whatever the hash seed
+    return [_plain(value, (*path, str(i)), nonfinite, False) for i, value in enumerate(values)]
+
+
+def _plain_foreign(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+    """Values of other libraries, known by what they can do, so that none of those libraries is imported here."""
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, path, nonfinite, addressable)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, os.PathLike):
+        return _plain_text(os.fsdecode(value))
+    if isinstance(value, (complex, bytes, bytearray, type)):
+        raise _unusable(path, value)
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return _plain_array(value, path, nonfinite, addressable)
+    if hasattr(value, "__float__"):  # Decimal, Fraction, and numbers of other libraries
+        return _as_float(value, path, nonfinite, addressable)
+    raise _unusable(path, value)
+
+
+def _plain_array(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+    """Scalars and arrays of numpy, torch, TensorFlow, JAX, pandas."""
+    try:
+        size = math.prod(value.shape)
+        if not hasattr(value, "item") and hasattr(value, "numpy"):  # TensorFlow
+            value = value.numpy()
+        if size == 1 and hasattr(value, "item"):
+            plain = value.item()
+        else:
+            _check_size(size, path, value)
+            plain = value.tolist()
+    except MetricError:
+        raise
+    except Exception as error:
+        raise _unusable(path, value, f"reading it failed: {type(error).__name__}: {error}") from error
+    if type(plain) is type(value) or hasattr(plain, "shape"):  # e.g. numpy's longdouble is its own item
+        return _as_float(plain, path, nonfinite, addressable)
+    return _plain(plain, path, nonfinite, addressable)
+
+
+def _as_float(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> float | str:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    except Exception as error:
+        raise _unusable(path, value, f"it is no number: {error}") from error
+    return _plain_float(number, path, nonfinite, addressable)
+
+
+def _check_size(size: int, path: tuple[str, ...], value: Any) -> None:
+    if size > MAX_ELEMENTS:
+        raise _unusable(
+            path,
+            value,
+            f"it has {size:,} elements and a metric may have {MAX_ELEMENTS:,}",
+            "Report a summary of it, and save the whole in a checkpoint",
+        )
+
+
+def _unusable(path: tuple[str, ...], value: Any, cause: str = "", fix: str = "") -> MetricError:
+    return MetricError(
+        f"The reported metric {'/'.join(path)!r}",
+        f"is {_describe(value)}",
+        cause or "results are kept as text, and this type has no plain form",
+        f"{fix or 'Report a number, a string, or a list or dict of them'}.",
+    )
+
+
+def _describe(value: Any) -> str:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        text = repr(value)
+    except Exception:
+        text = "?"
+    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {name})"
