@@ -168,9 +168,7 @@ class Checkpoint:
         return f"Checkpoint({self._path!r}{where})"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Checkpoint) and self._path == other._path and self._filesystem == other._filesystem
-        )
+        return isinstance(other, Checkpoint) and self._path == other._path and self._filesystem == other._filesystem
 
     def __hash__(self) -> int:
         return hash(self._path)

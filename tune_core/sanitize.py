@@ -122,7 +122,7 @@ def _plain_float(number: float, path: tuple[str, ...], nonfinite: list[str], add
         return number
     if addressable:
         nonfinite.append(SEPARATOR.join(path))
-    return "nan" if number != number else "inf" if number > 0 else "-inf"
+    return str(number)  # "nan", "inf" or "-inf"
 
 
 def _plain_text(text: str) -> str:
@@ -213,6 +213,6 @@ def _describe(value: Any) -> str:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         text = repr(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a foreign object's repr may fail in any way
         text = "?"
     return f"{text if len(text) <= 60 else text[:57] + '...'} (a {name})"

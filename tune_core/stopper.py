@@ -272,9 +272,8 @@ class TrialPlateauStopper(Stopper):
         del latest[: -self._num_results]
         if seen < self._grace_period or len(latest) < self._num_results or value is None:
             return False
-        if self._threshold is not None:
-            if (value > self._threshold) if self._mode == "min" else (value < self._threshold):
-                return False
+        if self._is_worse_than_threshold(value):
+            return False
         deviation = _deviation(latest)
         if not deviation < self._std:
             return False
@@ -284,6 +283,11 @@ class TrialPlateauStopper(Stopper):
             f"less than {self._std:g}"
         )
         return True
+
+    def _is_worse_than_threshold(self, value: float) -> bool:
+        if self._threshold is None:
+            return False
+        return value > self._threshold if self._mode == "min" else value < self._threshold
 
     def stop_all(self) -> bool:
         return False
@@ -304,9 +308,7 @@ class TimeoutStopper(Stopper):
         Where the time comes from when asked directly.
     """
 
-    def __init__(
-        self, timeout: float | datetime.timedelta, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, timeout: float | datetime.timedelta, clock: Callable[[], float] = time.monotonic) -> None:
         if isinstance(timeout, datetime.timedelta):
             timeout = timeout.total_seconds()
         self.timeout_s: float = _number("TimeoutStopper(timeout)", timeout)

@@ -60,7 +60,7 @@ class RemoteStorage:
         return bool(self._do("look for", path, lambda: self._fresh().exists(path) and self._state(path) != {}))
 
     def makedirs(self, path: str) -> None:
-        self._do("make the folder", path, lambda: self._fs.makedirs(path, exist_ok=True))
+        self._do("make the folder", path, lambda: self._make_folder(path))
 
     def persist_dir(self, source_dir: str, path: str) -> None:
         if not os.path.isdir(source_dir):
@@ -79,7 +79,7 @@ class RemoteStorage:
         names = _files_below(source_dir)
         for name in names:
             target = f"{path}/{prefix}{name}"
-            self._fs.makedirs(posixpath.dirname(target), exist_ok=True)
+            self._make_folder(posixpath.dirname(target))
             self._fs.put_file(os.path.join(source_dir, name), target)
         self._write(f"{path}/{COMMIT}", json.dumps({"prefix": prefix, "files": names}).encode())
         for name in (before or {}).get("files", ()):
@@ -157,8 +157,14 @@ class RemoteStorage:
         return state
 
     def _write(self, path: str, data: bytes) -> None:
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._make_folder(path.rpartition("/")[0])
         self._fs.pipe_file(path, data)
+
+    def _make_folder(self, path: str) -> None:
+        if (
+            self.root.partition("://")[0].lower() not in _PACKAGES
+        ):  # those have no folders, and would try to make a bucket
+            self._fs.makedirs(path, exist_ok=True)
 
     def _fresh(self) -> Any:
         """The file system without what it remembers of folders that others may have changed."""
@@ -168,9 +174,11 @@ class RemoteStorage:
     def _do(self, verb: str, path: str, action: Callable[[], _T]) -> _T:
         try:
             return action()
-        except (TuneError, FileNotFoundError):
+        except TuneError:
             raise
         except Exception as error:
+            if verb == "read" and isinstance(error, FileNotFoundError):
+                raise
             raise StorageError(
                 f"The attempt to {verb} {path}",
                 f"failed: {type(error).__name__}: {error}",
