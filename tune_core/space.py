@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tune_core.domains import Categorical, Domain, Float, Function, Integer, as_values
+from tune_core.domains import Categorical, Domain, Function, as_values
+from tune_core.domains_numeric import Float, Integer
+from tune_core.errors import SearchSpaceError
 from tune_core.space_check import validate
 from tune_core.space_draw import (
     Compiled,
@@ -162,8 +164,6 @@ def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
 
 def _need(name: str, parameter: str, value: Any) -> Any:
     if value is None:
-        from tune_core.errors import SearchSpaceError
-
         raise SearchSpaceError(
             f"tune.{name}", f"has {parameter}=None", f"{parameter} must be a number", f"Give {parameter} a value."
         )

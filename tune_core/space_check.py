@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.domains import Categorical, Domain, Float
+from tune_core.domains import Categorical, Domain
+from tune_core.domains_numeric import Float
 from tune_core.errors import SearchSpaceError
 from tune_core.space_draw import Constant, Path, children, is_container, path_str
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
-from tune_core.domains import Categorical, Domain, Float, Function, Integer, below, same
+from tune_core.domains import Categorical, Domain, Function, below, same
+from tune_core.domains_numeric import Float, Integer
 from tune_core.errors import SearchSpaceError
 from tune_core.space_resolve import Box, Pending, resolve
 
