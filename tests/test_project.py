@@ -1,0 +1,128 @@
+"""The project's own files agree with each other: versions, extras, pins, commands, packaging."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imports import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+CPU_WHEELS = {"xgboost": "xgboost-cpu", "tensorflow": "tensorflow-cpu"}  # what is tested is the same module's CPU build
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def version() -> str:
+    found = re.search(r'__version__ = "(.+)"', read("tune_core/_version.py"))
+    assert found
+    return found[1]
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = [line.partition("#")[0].strip() for line in read(name).splitlines()]
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines if line}
+
+
+def requirements() -> list[Requirement]:
+    listed = [*PROJECT["project"]["dependencies"], *(r for extra in EXTRAS.values() for r in extra)]
+    return [r for r in map(Requirement, listed) if r.name != "tune-core"]
+
+
+def test_newest_version_in_the_changelog_is_the_packages_version() -> None:
+    versions = re.findall(r"^## \[?(\d[^\]\s]*)", read("CHANGELOG.md"), re.MULTILINE)
+    assert versions[0] == version()
+
+
+def test_installed_distribution_ships_types_and_has_the_version() -> None:
+    try:
+        distribution = importlib.metadata.distribution("tune-core")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("runs from the source tree")
+    assert distribution.version == version()
+    shipped = {str(file) for file in distribution.files or ()}
+    if "tune_core/_version.py" in shipped:  # an editable install lists no files
+        packages = ["tune_core", *(p.name for p in (ROOT / "integrations").iterdir() if (p / "__init__.py").exists())]
+        assert {f"{name}/py.typed" for name in packages} <= shipped
+
+
+def test_every_package_is_marked_as_typed() -> None:
+    packages = [ROOT / "tune_core", *(p.parent for p in (ROOT / "integrations").glob("*/__init__.py"))]
+    assert [p.name for p in packages if not (p / "py.typed").exists()] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    command = "python -m pip install tox && python -m tox"
+    assert command in read("README.md")
+    assert command in read(".ci/run").splitlines()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs bash")
+def test_ci_script_is_executable_and_parses() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs bash")
+def test_ci_fails_when_the_tests_fail(tmp_path: Path) -> None:
+    for name, status in (("python3", 1), ("python", 3)):  # python3 asks whether this is a virtual environment: yes
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert subprocess.run(["bash", str(ROOT / ".ci" / "run")], env=env).returncode == 3
+
+
+def test_demo_command_of_the_readme_is_an_entry_point() -> None:
+    assert 'python -m pip install ".[sklearn]" && tune-core demo' in read("README.md")
+    assert PROJECT["project"]["scripts"] == {"tune-core": "tune_core.cli:main"}
+
+
+@pytest.mark.parametrize("name", ["test", "docs"])
+def test_extras_and_dependency_groups_of_one_name_are_the_same(name: str) -> None:
+    assert EXTRAS[name] == PROJECT["dependency-groups"][name]
+
+
+def test_every_requirement_is_pinned_in_a_constraints_file() -> None:
+    names = {name for path in ROOT.glob("constraints/*.txt") for name in pins(f"constraints/{path.name}")}
+    names |= set(pins("constraints.txt"))
+    unpinned = {r.name for r in requirements()} - {r.name for r in requirements() if canonicalize_name(r.name) in names}
+    assert unpinned <= {"tensorflow", "wandb", "gcsfs"}  # tested with another wheel, or need an account
+
+
+def test_lower_bounds_are_the_versions_of_the_lowest_row() -> None:
+    lowest = pins("constraints-lowest.txt")
+    newest = pins("constraints.txt")
+    for requirement in requirements():
+        name = canonicalize_name(requirement.name)
+        bound = next((s.version for s in requirement.specifier if s.operator == ">="), None)
+        pinned = lowest.get(CPU_WHEELS.get(name, name))
+        if bound is None or pinned is None or pinned == newest.get(CPU_WHEELS.get(name, name)):
+            continue
+        if name in CPU_WHEELS:  # the CPU wheel's first release is later than the module's
+            assert Version(bound) <= Version(pinned), name
+        else:
+            assert Version(bound) == Version(pinned), name
+
+
+def test_test_folders_are_packages_so_that_equal_file_names_do_not_clash() -> None:
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")} - {ROOT / "tests"}
+    assert [str(f.relative_to(ROOT)) for f in sorted(folders) if not (f / "__init__.py").exists()] == []

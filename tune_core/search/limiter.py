@@ -1,0 +1,138 @@
+"""Limits how many suggestions of a searcher may be unfinished at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.base import Searcher
+
+
+class ConcurrencyLimiter(Searcher):
+    """Lets at most ``max_concurrent`` trials of a searcher be unfinished, so that it learns before it goes on.
+
+    Parameters
+    ----------
+    searcher
+        The searcher to limit.
+    max_concurrent
+        How many of its trials may be unfinished at once.
+    batch
+        Tell the searcher results only when ``max_concurrent`` trials have ended, all of them at once.
+
+    Notes
+    -----
+    Where a batch can no longer fill up, since the searcher has no more suggestions, what there is of it is told.
+    """
+
+    stateless = False
+
+    def __init__(self, searcher: Searcher, max_concurrent: int, batch: bool = False) -> None:
+        if not isinstance(searcher, Searcher):
+            raise InvalidArgumentError(
+                "ConcurrencyLimiter(searcher)",
+                f"is {searcher!r}",
+                "only a Searcher can be limited" + (", not its class" if isinstance(searcher, type) else ""),
+                "Use for example ConcurrencyLimiter(OptunaSearch(), max_concurrent=4).",
+            )
+        if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 1:
+            raise InvalidArgumentError(
+                "ConcurrencyLimiter(max_concurrent)",
+                f"is {max_concurrent!r}",
+                "at least one trial must be able to run",
+                "Use an int of 1 or more.",
+            )
+        super().__init__()
+        self.searcher = searcher
+        self.max_concurrent = max_concurrent
+        self.batch = batch
+        self.replays = searcher.replays
+        self._live: set[str] = set()  # suggested, and its result not yet told to the searcher
+        self._held: dict[str, tuple[Mapping[str, Any] | None, bool]] = {}  # results of an incomplete batch
+        self._limits = not searcher.set_max_concurrency(max_concurrent)
+
+    @property
+    def metric(self) -> Any:
+        """The searcher's metric."""
+        return self.searcher.metric
+
+    @property
+    def mode(self) -> Any:
+        """The searcher's mode."""
+        return self.searcher.mode
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Forward to the searcher."""
+        return self.searcher.set_search_properties(metric, mode, config, **spec)
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """False: this limit stays, and the engine keeps its own beside it."""
+        return False
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The searcher's suggestion, or None while too many are unfinished."""
+        if not self._limits:
+            return self.searcher.suggest(trial_id)
+        if len(self._live) >= self.max_concurrent:
+            return None
+        suggestion = self.searcher.suggest(trial_id)
+        if not isinstance(suggestion, dict) and self._held and len(self._held) == len(self._live):
+            # Nothing runs that could complete the batch: what is held back is what the searcher waits for.
+            self._tell_held()
+            if suggestion is None:
+                suggestion = self.searcher.suggest(trial_id)
+        if isinstance(suggestion, dict):
+            self._live.add(trial_id)
+        return suggestion
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Forward to the searcher."""
+        self.searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the searcher, in batch mode once the batch is complete."""
+        if self.batch and trial_id in self._live:
+            self._held[trial_id] = (result, error)
+            if len(self._held) == self.max_concurrent:
+                self._tell_held()
+            return
+        self._live.discard(trial_id)
+        self.searcher.on_trial_complete(trial_id, result=result, error=error)
+
+    def _tell_held(self) -> None:
+        held, self._held = self._held, {}
+        self._live.difference_update(held)
+        for trial_id, (result, error) in held.items():
+            self.searcher.on_trial_complete(trial_id, result=result, error=error)
+
+    def add_evaluated_point(
+        self,
+        parameters: Mapping[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        """Forward to the searcher."""
+        self.searcher.add_evaluated_point(parameters, value, error, pruned, intermediate_values)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Forward to the searcher."""
+        self.searcher.save(checkpoint_path)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Forward to the searcher."""
+        self.searcher.restore(checkpoint_path)
+
+    def describe(self) -> str:
+        """The searcher and its limit."""
+        batch = ", batch=True" if self.batch else ""
+        return f"ConcurrencyLimiter({self.searcher.describe()}, max_concurrent={self.max_concurrent}{batch})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "searcher" or (name.startswith("__") and name.endswith("__")):  # not yet set, e.g. while unpickling
+            raise AttributeError(name)
+        return getattr(self.searcher, name)
