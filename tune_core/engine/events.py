@@ -65,7 +65,11 @@ class Launched(Event, tag="launch"):
 
 
 class Reported(Event, tag="report"):
-    """A result. ``seconds`` is the trial's training time so far; ``waiting`` says that the worker awaits a verdict."""
+    """A result. ``seconds`` is the trial's training time so far.
+
+    ``waiting``: 0 goes on by itself; ``WAITS_FOR_SCHEDULER`` is at its lease's end; ``WAITS_FOR_DRIVER`` only lets the
+    driver test a stopper before it goes on.
+    """
 
     trial: int
     iteration: int
@@ -73,8 +77,12 @@ class Reported(Event, tag="report"):
     seconds: float
     metrics: dict[str, Any]
     checkpoint: str | None = None
-    waiting: bool = False
+    waiting: int = 0
     nonfinite: list[str] | None = None
+
+
+WAITS_FOR_SCHEDULER = 1
+WAITS_FOR_DRIVER = 2
 
 
 class Saved(Event, tag="save"):
@@ -89,6 +97,7 @@ class Ended(Event, tag="end"):
     """A worker let go of a trial.
 
     ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
+    ``revoked`` (its lease was taken back),
     ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
     trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
     """
@@ -135,6 +144,10 @@ class Restored(Event, tag="restore"):
     num_samples: int | None = None
 
 
+class Stalled(Event, tag="stall"):
+    """No trial runs and the searcher has nothing to propose for now."""
+
+
 class Noted(Event, tag="note"):
     """Something worth knowing that changes no state: a warning about a plug-in, a cut tail, a placement."""
 
@@ -161,6 +174,7 @@ AnyEvent = (
     | StopRequested
     | Interrupted
     | Restored
+    | Stalled
     | Noted
     | Finished
 )
@@ -238,10 +252,10 @@ class Launch(Command):
 
 
 class Extend(Command):
-    """Answer a waiting worker: go on under a new lease."""
+    """Answer a waiting worker: go on under a new lease, or with None under the present one."""
 
     trial: int
-    lease: Lease
+    lease: Lease | None
 
 
 class Halt(Command):

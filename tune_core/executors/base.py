@@ -48,13 +48,16 @@ class Executor(Protocol):
     def refuse(self, resources: Any) -> str | None:
         """None if a trial asking for ``resources`` can run some time; otherwise why it never can."""
 
+    def room(self, resources: Any) -> bool:
+        """Whether :meth:`reserve` would find a place now; None asks for any place at all."""
+
     def reserve(self, resources: Any) -> str | None:
         """Set a place aside for a trial and return the worker's name; None while all are taken."""
 
     def launch(self, worker: str, job: Launch) -> None:
         """Run a trial in the place that :meth:`reserve` gave. Its events come through :meth:`poll`."""
 
-    def extend(self, trial: int, lease: Lease) -> None:
+    def extend(self, trial: int, lease: Lease | None) -> None:
         """Answer a waiting trial: go on."""
 
     def halt(self, trial: int, how: str, why: str) -> None:

@@ -1,0 +1,515 @@
+"""The controller: a pure state machine that turns events into commands.
+
+A run in prose. Each *suggestion* becomes a pending trial. When the loop finds room it *launches* the trial that
+:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at the
+lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to put it
+aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with the other's
+checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries last) or paused.
+Paused trials run again when the scheduler chooses them. The run is finished when no trial runs or waits and none will
+come; a *stop request* or an *interruption* gets there sooner.
+
+There is no clock, no I/O, no thread and no randomness here: the same events give the same state and the same commands,
+which is how a killed run is restored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_core.engine import events as ev
+from tune_core.engine.checkpoints import CheckpointConfig, Kept, Retention
+from tune_core.errors import UserCodeError
+from tune_core.objective import Objective
+from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
+from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The parts of a run's configuration that the controller needs."""
+
+    metric: str | None = None
+    mode: str | None = None
+    max_failures: int = 0
+    fail_fast: bool = False
+    max_losses: int = 100
+    max_concurrent: int | None = None
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+class _Waiting:
+    """The waiting trials, as a scheduler sees them."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @property
+    def pending(self) -> Iterable[Trial]:
+        return (self._controller.trials[i] for i in self._controller.pending)
+
+    @property
+    def paused(self) -> Iterable[Trial]:
+        return self._controller.paused.values()
+
+    def is_paused(self, index: int) -> bool:
+        return index in self._controller.paused
+
+
+class Controller:
+    """Keeps the trials and decides. Feed it with :meth:`apply`; carry out the commands that it returns."""
+
+    def __init__(self, rules: Rules, scheduler: Scheduler) -> None:
+        self.rules = rules
+        self.scheduler = scheduler
+        self.objective = Objective(rules.metric, rules.mode or "max") if rules.metric else None
+        self.retention = Retention(rules.checkpoints)
+        self.trials: list[Trial] = []
+        self.pending: deque[int] = deque()
+        self.paused: dict[int, Trial] = {}
+        self.running: dict[int, Trial] = {}
+        self.counts: Counter[str] = Counter()
+        self.best: Trial | None = None
+        self.exhausted = False
+        self.stopping: str | None = None  # why the run ends early
+        self.interrupted = False  # unfinished trials stay resumable
+        self.finished: str | None = None
+        self.fatal: str = ""  # an error that ends the run
+        self._stalled = False
+        self._waiting = _Waiting(self)
+        self._handlers: dict[type, Callable[[Any, list[ev.Command]], None]] = {
+            ev.Suggested: self._on_suggested,
+            ev.Exhausted: self._on_exhausted,
+            ev.Launched: self._on_launched,
+            ev.Reported: self._on_reported,
+            ev.Saved: self._on_saved,
+            ev.Ended: self._on_ended,
+            ev.Decided: self._on_decided,
+            ev.StopRequested: self._on_stop_requested,
+            ev.Interrupted: self._on_interrupted,
+            ev.Restored: self._on_restored,
+            ev.Stalled: self._on_stalled,
+            ev.Finished: self._on_finished,
+            ev.Header: self._ignore,
+            ev.Noted: self._ignore,
+        }
+
+    # --- questions ----------------------------------------------------------------------------------------------------
+
+    def candidate(self) -> Trial | None:
+        """The trial that should run next, if the limit on concurrent trials allows one. Changes nothing."""
+        if self.stopping is not None or self.finished is not None or not (self.pending or self.paused):
+            return None
+        if self.rules.max_concurrent is not None and len(self.running) >= self.rules.max_concurrent:
+            return None
+        index = self._ask("choose", self._waiting)
+        if index is None:
+            return self.trials[self.pending[0]] if self.pending else None
+        return self.trials[index]
+
+    def wants_suggestion(self) -> bool:
+        """Whether a further trial would be run if there were one. Changes nothing."""
+        if self.exhausted or self.stopping is not None or self.finished is not None:
+            return False
+        limit = self.rules.max_concurrent
+        return limit is None or len(self.running) + len(self.pending) < limit
+
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def apply(self, event: ev.Event) -> list[ev.Command]:
+        """Take in one event; the commands that follow from it, in order."""
+        commands: list[ev.Command] = []
+        self._handlers[type(event)](event, commands)
+        return commands
+
+    def _ignore(self, event: ev.Event, out: list[ev.Command]) -> None:
+        pass
+
+    def _on_suggested(self, event: ev.Suggested, out: list[ev.Command]) -> None:
+        trial = Trial(event.trial, event.config, event.resources)
+        self.trials.append(trial)
+        self.counts[PENDING] += 1
+        self.pending.append(event.trial)
+        self._stalled = False
+        self._ask("on_add", trial)
+
+    def _on_exhausted(self, event: ev.Exhausted, out: list[ev.Command]) -> None:
+        self.exhausted = True
+        self._ask("on_stall", True)
+        self._settle(out)
+
+    def _on_stalled(self, event: ev.Stalled, out: list[ev.Command]) -> None:
+        self._ask("on_stall", self.exhausted)
+        self._settle(out)
+
+    def _on_launched(self, event: ev.Launched, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is PAUSED:
+            del self.paused[trial.index]
+        elif self.pending[0] == trial.index:
+            self.pending.popleft()
+        else:
+            self.pending.remove(trial.index)
+        self._change(trial, Change.LAUNCH)
+        self.running[trial.index] = trial
+        self._stalled = False
+        trial.attempt = event.attempt
+        trial.worker = event.worker
+        trial.started_at = event.at
+        trial.reason = trial.verdict = None
+        start: Kept | None = trial.start_from
+        trial.iteration = start.iteration if start else 0
+        out.append(
+            ev.Launch(
+                trial.index,
+                trial.config,
+                self._ask("lease", trial),
+                trial.resources,
+                (start.trial, start.name) if start else None,
+                trial.iteration,
+                start.seconds if start else 0.0,
+                trial.attempt,
+            )
+        )
+
+    def _on_reported(self, event: ev.Reported, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is not RUNNING or event.iteration <= trial.iteration:
+            return  # late, or told twice
+        trial.iteration = event.iteration
+        trial.last = event
+        if self.objective is not None:
+            loss = self.objective.loss(event.metrics)
+            if loss < trial.best_loss or trial.best is None:
+                trial.best, trial.best_loss = event, loss
+                if self.best is None or loss < self.best.best_loss or self.best is trial:
+                    self.best = trial
+        if event.checkpoint is not None:
+            self._keep(trial, event.checkpoint, event.iteration, event.seconds, event.metrics, out)
+        if event.waiting:
+            self._answer(trial, event, out)
+
+    def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is RUNNING:
+            last = trial.last
+            seconds, metrics = (last.seconds, last.metrics) if last else (0.0, None)
+            self._keep(trial, event.checkpoint, event.iteration, seconds, metrics, out)
+
+    def _on_ended(self, event: ev.Ended, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is not RUNNING:
+            return
+        del self.running[trial.index]
+        trial.ended_at = event.at
+        how = event.how
+        if how in ("completed", "stopped", "paused", "revoked"):
+            self._let_go(trial, event, out)
+        elif how == "lost" and not self.interrupted:
+            trial.losses += 1
+            if trial.losses <= self.rules.max_losses:
+                self._requeue(trial)
+            else:
+                self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
+        elif how == "invalid":
+            self.fatal = event.error
+            self._fail(trial, event.error, out)
+            self._begin_stop(event.why or "the objective cannot run", out)
+        else:
+            trial.failures += how != "lost"
+            retries = self.rules.max_failures
+            if self.stopping is None and (retries < 0 or trial.failures <= retries):
+                trial.error = event.error
+                self._requeue(trial)
+            else:
+                self._fail(trial, event.error or event.why, out)
+                if self.rules.fail_fast and self.stopping is None:
+                    self._begin_stop(f"trial {trial.trial_id} failed and fail_fast is set", out)
+        self._settle(out)
+
+    def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
+        """A worker let go of a trial without an error."""
+        if trial.exploit is not None and event.how == "paused":
+            self._become_copy(trial, out)
+        elif event.how == "paused" and isinstance(trial.verdict, Pause):
+            self._change(trial, Change.PAUSE)
+            trial.reason = trial.verdict.reason
+            self.paused[trial.index] = trial
+        elif event.how != "revoked" or isinstance(trial.verdict, Stop) or not self.interrupted:
+            why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
+            self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
+        else:
+            self._requeue(trial)
+
+    def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
+        """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
+        trial = self.trials[event.trial]
+        if trial.status is not RUNNING:
+            return
+        if event.do == "stop":
+            trial.verdict = Stop(event.why)
+        elif event.do == "pause":
+            trial.verdict = Pause(event.why)
+        elif event.do == "continue":
+            trial.verdict = None
+        elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
+            trial.exploit = Exploit(trial.exploit.source, event.config, event.why, trial.exploit.checkpoint)
+
+    def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
+        if event.trial < 0:
+            if self.stopping is None:
+                self._begin_stop(event.why, out)
+            self._settle(out)
+            return
+        trial = self.trials[event.trial]
+        if trial.status is RUNNING:
+            trial.verdict = Stop(event.why)
+            out.append(ev.Revoke(trial.index, event.why))
+        elif trial.status in (PENDING, PAUSED):
+            self._withdraw(trial)
+            self._end(trial, Change.STOP, event.why, out)
+            self._settle(out)
+
+    def _on_interrupted(self, event: ev.Interrupted, out: list[ev.Command]) -> None:
+        self.interrupted = True
+        self.stopping = event.why
+        out.extend(ev.Revoke(i, event.why) for i in self.running)
+        self._settle(out)
+
+    def _on_restored(self, event: ev.Restored, out: list[ev.Command]) -> None:
+        self.finished = self.stopping = None
+        self.interrupted = False
+        self.fatal = ""
+        for trial in list(self.running.values()):
+            del self.running[trial.index]
+            self._settle_orphan(trial, out)
+        for trial in self.trials:
+            if trial.status is ERROR and (event.errored or event.restart_errored):
+                if event.restart_errored:
+                    self._forget_start(trial)
+                trial.failures = trial.losses = 0
+                trial.error = None
+                self._requeue(trial, front=False)
+            elif trial.status in (PENDING, PAUSED) and not event.unfinished:
+                self._withdraw(trial)
+                self._end(trial, Change.STOP, "not resumed (resume_unfinished=False)", out)
+        if event.num_samples is not None:
+            self.exhausted = False
+        self._settle(out)
+
+    def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
+        """The driver died while a worker had this trial: carry out the verdict on it, or run it again."""
+        if trial.exploit is not None:
+            self._become_copy(trial, out)
+        elif isinstance(trial.verdict, Stop):
+            self._end(trial, Change.STOP, trial.verdict.reason, out)
+        elif isinstance(trial.verdict, Pause) and trial.start_from is not None:
+            self._change(trial, Change.PAUSE)
+            trial.reason = trial.verdict.reason
+            self.paused[trial.index] = trial
+        else:
+            self._requeue(trial)
+
+    def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
+        self.finished = event.why
+
+    # --- decisions ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, trial: Trial, event: ev.Reported, out: list[ev.Command]) -> None:
+        """A worker waits at the end of its lease."""
+        if self.stopping is not None:
+            out.append(ev.Halt(trial.index, "revoked" if self.interrupted else "stopped", self.stopping))
+            return
+        if isinstance(trial.verdict, Stop):  # a stop request came with this result
+            out.append(ev.Record(ev.Decided(trial.index, "stop", trial.verdict.reason)))
+            out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
+            return
+        if event.waiting == ev.WAITS_FOR_DRIVER:
+            out.append(ev.Extend(trial.index, None))
+            return
+        decision = self._ask("on_result", trial, result_of(event))
+        if isinstance(decision, Continue):
+            trial.verdict = None
+            if decision.reason:
+                out.append(ev.Record(ev.Decided(trial.index, "continue", decision.reason, decision.until)))
+            out.append(ev.Extend(trial.index, ev.Lease(decision.until, decision.steps)))
+        elif isinstance(decision, Stop):
+            trial.verdict = decision
+            out.append(ev.Record(ev.Decided(trial.index, "stop", decision.reason)))
+            out.append(ev.Halt(trial.index, "stopped", decision.reason))
+        elif isinstance(decision, Pause):
+            self._pause(trial, decision, out)
+        elif isinstance(decision, Exploit):
+            self._begin_exploit(trial, decision, out)
+        else:
+            raise UserCodeError(
+                f"{type(self.scheduler).__name__}.on_result",
+                f"returned {decision!r}",
+                "it must return Continue, Stop, Pause or Exploit",
+                "Return one of the decisions of tune_core.schedulers.",
+            )
+        self._settle(out)
+
+    def _pause(self, trial: Trial, decision: Pause, out: list[ev.Command]) -> None:
+        if trial.start_from is None and not self.scheduler.restarts_without_checkpoint:
+            name = type(self.scheduler).__name__
+            self.fatal = (
+                f"{name} wants to pause trial {trial.trial_id}, which has saved no checkpoint to go on from.\n"
+                f"Report one at least as often as {name} decides: tune.report(metrics, checkpoint=...), "
+                "or give a class trainable save_checkpoint and load_checkpoint."
+            )
+            trial.verdict = Stop(self.fatal)
+            out.append(ev.Halt(trial.index, "stopped", self.fatal))
+            self._begin_stop(f"{name} cannot pause trials that save no checkpoint", out)
+            return
+        trial.verdict = decision
+        out.append(ev.Record(ev.Decided(trial.index, "pause", decision.reason)))
+        out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _begin_exploit(self, trial: Trial, decision: Exploit, out: list[ev.Command]) -> None:
+        kept = self._find_checkpoint(decision)
+        if kept is None:
+            why = f"would exploit trial {decision.source:05d}, which has no checkpoint yet"
+            out.append(ev.Record(ev.Decided(trial.index, "continue", why)))
+            out.append(ev.Extend(trial.index, self._ask("lease", trial)))
+            return
+        self.retention.pin(kept)
+        trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
+        trial.verdict = Pause(decision.reason)
+        out.append(
+            ev.Record(
+                ev.Decided(trial.index, "exploit", decision.reason, source=decision.source, config=decision.config)
+            )
+        )
+        out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
+        source = self.trials[exploit.source]
+        for kept in reversed(source.checkpoints or ()):
+            if exploit.checkpoint in (None, kept.name):
+                return kept
+        return source.start_from if exploit.checkpoint is None else None
+
+    def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
+        exploit: Exploit = trial.exploit
+        kept = self._find_checkpoint(exploit)
+        self._forget_start(trial)
+        trial.exploit = None
+        trial.config = exploit.config
+        trial.start_from = kept  # pinned when the exploit was decided
+        self._requeue(trial, follow=False)
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def _change(self, trial: Trial, change: Change) -> None:
+        self.counts[trial.status] -= 1
+        trial.change(change)
+        self.counts[trial.status] += 1
+
+    def _keep(self, trial: Trial, name: str, iteration: int, seconds: float, metrics: Any, out: list[Any]) -> None:
+        kept = Kept(trial.index, name, iteration, seconds, self.retention.loss(metrics))
+        if trial.checkpoints is None:
+            trial.checkpoints = []
+        trial.checkpoints.append(kept)
+        self._forget_start(trial)
+        trial.start_from = kept
+        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints))
+
+    def _forget_start(self, trial: Trial) -> None:
+        """Drop the reference to what the trial would start from; a reference to another's checkpoint unpins it."""
+        start: Kept | None = trial.start_from
+        trial.start_from = None
+        if start is not None and start.trial != trial.index:
+            self.retention.unpin(start)
+
+    def _requeue(self, trial: Trial, front: bool = True, follow: bool = True) -> None:
+        self._change(trial, Change.REQUEUE)
+        trial.verdict = trial.worker = None
+        trial.iteration = trial.start_from.iteration if trial.start_from else 0
+        if front:
+            self.pending.appendleft(trial.index)
+        else:
+            self.pending.append(trial.index)
+        if follow:
+            self._ask("on_requeue", trial)
+
+    def _withdraw(self, trial: Trial) -> None:
+        """Take a waiting trial out of the queue that it waits in."""
+        if trial.status is PAUSED:
+            del self.paused[trial.index]
+        else:
+            self.pending.remove(trial.index)
+
+    def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
+        self._change(trial, change)
+        trial.reason = why
+        trial.verdict = trial.exploit = trial.worker = None
+        start: Kept | None = trial.start_from
+        if start is not None and start.trial != trial.index:
+            self._forget_start(trial)
+        self._ask("on_end", trial, trial.status)
+        failed = trial.status is ERROR or trial.last is None
+        if self.objective is not None and trial.best_loss == float("inf"):
+            failed = True
+        out.append(ev.TellComplete(trial.index, failed))
+
+    def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
+        trial.error = error
+        self._end(trial, Change.FAIL, error.strip().rsplit("\n", 1)[-1], out)
+
+    def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
+        """End the whole run: waiting trials at once, running ones at their next report."""
+        self.stopping = why
+        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
+            self._withdraw(trial)
+            self._end(trial, Change.STOP, why, out)
+        for trial in self.running.values():
+            if trial.verdict is None:
+                trial.verdict = Stop(why)
+                out.append(ev.Revoke(trial.index, why))
+
+    def _settle(self, out: list[ev.Command]) -> None:
+        """End what the scheduler gives up, and see whether the run is over."""
+        for index, why in self._ask("discard"):
+            trial = self.trials[index]
+            if trial.status is PAUSED:
+                self._withdraw(trial)
+                out.append(ev.Record(ev.Decided(index, "stop", why)))
+                self._end(trial, Change.STOP, why, out)
+        if self.finished is not None or self.running:
+            return
+        if self.interrupted:
+            self._finish(self.stopping or "interrupted", out)
+            return
+        if self.pending or not (self.exhausted or self.stopping is not None):
+            return
+        if self.paused and self.stopping is None and self._ask("choose", self._waiting) is None:
+            if not self._stalled:
+                self._stalled = True
+                self._ask("on_stall", self.exhausted)
+                self._settle(out)
+                return
+            for trial in list(self.paused.values()):
+                self._withdraw(trial)
+                self._end(trial, Change.STOP, f"{trial.reason}; nothing is left that could promote it", out)
+        if not self.paused:
+            self._finish(self.stopping or "all trials have ended", out)
+
+    def _finish(self, why: str, out: list[ev.Command]) -> None:
+        self.finished = why
+        out.append(ev.Finish(why, self.fatal))
+
+    def _ask(self, method: str, *args: Any) -> Any:
+        """Call the scheduler; what it raises is said to be its."""
+        try:
+            return getattr(self.scheduler, method)(*args)
+        except Exception as error:
+            raise UserCodeError(
+                f"{type(self.scheduler).__name__}.{method}",
+                f"raised {type(error).__name__}: {error}",
+                "the scheduler is at fault, not the trial",
+                "All results so far are kept: mend the scheduler and restore the run with Tuner.restore.",
+            ) from error

@@ -1,0 +1,244 @@
+"""Where the loop's suggestions come from: the searcher, asked in a thread so that a slow one holds up nobody.
+
+Asks and tells go through one queue, so their order is known and journaled: a suggestion carries the number of tells that
+came before it. Restoring repeats the same asks and tells in that order. A searcher whose suggestion *i* depends on the seed
+and *i* alone is asked directly, and nothing is repeated.
+
+A searcher is asked for the trial that a free worker is waiting for. One that takes long, measured against the trials, is
+asked for the next one already while workers are busy.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tune_core.engine import events as ev
+from tune_core.errors import UserCodeError
+from tune_core.search.base import Searcher
+
+SLOW_SHARE = 0.005
+"""A searcher that needs more than this share of a trial's time is asked ahead."""
+
+
+class Suggestions:
+    """Asks and tells one searcher.
+
+    Parameters
+    ----------
+    searcher
+        Whom to ask.
+    limit
+        How many suggestions to ask for; None: until the searcher says that it is finished.
+    wake
+        Called when an answer has come in.
+    """
+
+    def __init__(self, searcher: Searcher, limit: int | None, wake: Callable[[], None]) -> None:
+        self.searcher = searcher
+        self.limit = limit
+        self.asked = 0
+        self.told = 0
+        self.finished = False
+        self.wants_results = type(searcher).on_trial_result is not Searcher.on_trial_result or bool(
+            getattr(searcher, "wants_results", False)
+        )
+        self._direct = searcher.stateless
+        self._wake = wake
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._ready: deque[Any] = deque()
+        self._submitted = 0  # asks handed to the thread; changed by the loop only
+        self._answered = 0  # asks answered; changed by the thread only
+        self._next_id = 0  # number of the next suggestion; changed by the thread only
+        self.last_told = 0  # tells that came before the suggestion that next() returned last
+        self._thread: threading.Thread | None = None
+        self._failure: Exception | None = None
+        self._replay_tells: deque[Callable[[], None]] = deque()
+        self._replayed_tells = 0
+        self._ask_s = 0.0  # moving averages
+        self._trial_s = 0.0
+        self._not_now_at = -1
+        self.repeat_mismatches = 0
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def next(self) -> dict[str, Any] | None:
+        """A configuration, or None if there is none now (it may be under way) or never (``finished``)."""
+        if self._failure is not None:
+            raise self._failure
+        if self.finished:
+            return None
+        if self._direct:
+            if self._is_over():
+                return None
+            answer = self._call("suggest", f"{self.asked:05d}")
+            return self._take(answer)
+        while self._ready:
+            number, answer = self._ready.popleft()
+            taken = self._take(answer)
+            if taken is not None:
+                self.last_told = number
+                return taken
+            if self.finished:
+                return None
+        if not self._is_over():
+            self._ask_for(1)
+        return None
+
+    def prepare(self, running: int) -> None:
+        """Ask ahead if the searcher is slow against the trials: called when all workers are busy."""
+        if self._direct or self.finished or self._trial_s <= 0 or self._not_now_at == self.told:
+            return
+        if self._ask_s > SLOW_SHARE * self._trial_s:
+            ahead = 1 + int(self._ask_s * running / self._trial_s)
+            self._ask_for(ahead - len(self._ready))
+
+    def is_busy(self) -> bool:
+        """Whether an answer is under way or waits to be taken."""
+        return self._submitted > self._answered or bool(self._ready)
+
+    def _is_over(self) -> bool:
+        if self.limit is not None and self.asked >= self.limit:
+            self.finished = True
+        return self.finished
+
+    def _ask_for(self, wanted: int) -> None:
+        """Keep up to ``wanted`` asks under way."""
+        if self._not_now_at == self.told:
+            return  # it said "not now", and nothing has changed since
+        under_way = self._submitted - self._answered
+        untaken = under_way + len(self._ready)
+        room = wanted if self.limit is None else min(wanted, self.limit - self.asked - untaken + under_way)
+        for _ in range(room - under_way):
+            self._submitted += 1
+            told = self.told
+            self._submit(lambda told=told: self._ask(told))  # type: ignore[misc]
+
+    def _ask(self, told: int) -> None:
+        """In the thread: one ask."""
+        began = time.perf_counter()
+        try:
+            answer = self._call("suggest", f"{self._next_id:05d}")
+            if isinstance(answer, Mapping):
+                self._next_id += 1
+            self._ready.append((told, answer))
+        finally:
+            took = time.perf_counter() - began
+            self._ask_s = took if not self._ask_s else 0.8 * self._ask_s + 0.2 * took
+            self._answered += 1
+
+    def retry(self) -> None:
+        """Ask again although nothing has changed since the searcher said "not now"."""
+        self._not_now_at = -1
+
+    def _take(self, answer: Any) -> dict[str, Any] | None:
+        if answer == Searcher.FINISHED:
+            self.finished = True
+            return None
+        if answer is None:
+            self._not_now_at = self.told
+            return None
+        if not isinstance(answer, Mapping):
+            raise UserCodeError(
+                f"{type(self.searcher).__name__}.suggest",
+                f"returned {answer!r}",
+                "a suggestion is a dict, None (not now) or Searcher.FINISHED",
+                "Return the configuration as a dict.",
+            )
+        self.asked += 1
+        return dict(answer)
+
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    def tell(self, trial_id: str, result: dict[str, Any] | None, error: bool, took_s: float) -> None:
+        """Pass on how a trial ended."""
+        self.told += 1
+        if took_s > 0:
+            self._trial_s = took_s if not self._trial_s else 0.8 * self._trial_s + 0.2 * took_s
+        if self._direct:
+            self._call("on_trial_complete", trial_id, result, error)
+        else:
+            self._submit(lambda: self._call("on_trial_complete", trial_id, result, error))
+
+    def tell_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass on an intermediate result."""
+        self.told += 1
+        if self._direct:
+            self._call("on_trial_result", trial_id, result)
+        else:
+            self._submit(lambda: self._call("on_trial_result", trial_id, result))
+
+    # --- repeating ----------------------------------------------------------------------------------------------------
+
+    def repeat_ask(self, index: int, config: dict[str, Any], told: int) -> None:
+        """On restore: the suggestion that was number ``index``, made after ``told`` tells."""
+        self.asked = self._next_id = max(self.asked, index + 1)
+        if self._direct:
+            return
+        while self._replay_tells and self._replayed_tells < told:
+            self._submit(self._replay_tells.popleft())
+            self._replayed_tells += 1
+
+        def ask() -> None:
+            if self._call("suggest", f"{index:05d}") != config:
+                self.repeat_mismatches += 1
+
+        if self.searcher.replays:
+            self._submit(ask)
+
+    def repeat_tell(self, tell: Callable[[Searcher], None]) -> None:
+        """On restore: a tell, in the order in which it was made."""
+        self.told += 1
+        if not self._direct:
+            self._replay_tells.append(lambda: self._guard(tell))
+
+    def end_repeating(self) -> None:
+        """All of the journal has been repeated."""
+        while self._replay_tells:
+            self._submit(self._replay_tells.popleft())
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the thread once what was submitted is done."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(timeout=5.0)
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="tune-core-searcher", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception as error:
+                self._failure = self._failure or error
+            self._wake()
+
+    def _guard(self, tell: Callable[[Searcher], None]) -> None:
+        try:
+            tell(self.searcher)
+        except Exception as error:
+            raise self._blame("on_trial_complete", error) from error
+
+    def _call(self, method: str, *args: Any) -> Any:
+        try:
+            return getattr(self.searcher, method)(*args)
+        except Exception as error:
+            raise self._blame(method, error) from error
+
+    def _blame(self, method: str, error: Exception) -> UserCodeError:
+        return UserCodeError(
+            f"{type(self.searcher).__name__}.{method}",
+            f"raised {type(error).__name__}: {error}",
+            "the searcher is at fault, not the trials",
+            "All results so far are kept: mend the searcher and restore the run with Tuner.restore.",
+        )

@@ -1,0 +1,116 @@
+"""Trials one after another in this very process: for debuggers and profilers."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tune_core.engine import events as ev
+from tune_core.executors.base import RunSpec
+from tune_core.executors.worker import Worker
+
+
+class InlineExecutor:
+    """Runs trials in the driver's own process and thread, one at a time, whatever resources they ask for.
+
+    What a trial prints goes to the terminal, ``breakpoint()`` works, and a profiler sees the objective.
+    """
+
+    name = "inline"
+
+    def __init__(self) -> None:
+        self._job: ev.Launch | None = None
+        self._reserved = False
+        self._inbox: deque[tuple[Any, ...]] = deque()
+
+    def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._pump = pump
+        self._worker = Worker(self, run, run.payload)
+
+    def refuse(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return None
+
+    def room(self, resources: Any) -> bool:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return not self._reserved
+
+    def reserve(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        if self._reserved:
+            return None
+        self._reserved = True
+        return "inline"
+
+    def launch(self, worker: str, job: ev.Launch) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._job = job
+
+    def extend(self, trial: int, lease: ev.Lease | None) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "extend", lease)
+
+    def halt(self, trial: int, how: str, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "halt", how, why)
+
+    def revoke(self, trial: int, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "revoke", why)
+
+    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+        if self._job is not None and self._job.trial == trial:
+            self._inbox.append((kind, trial, self._job.attempt, *rest))
+
+    def kill(self, trial: int, how: str, why: str) -> None:
+        """A trial in this process cannot be killed; it ends at its next report."""
+        self.revoke(trial, why)
+
+    def poll(self, timeout_s: float) -> list[ev.Batch]:
+        """Run the trial that was launched, to its end."""
+        if self._job is None:
+            time.sleep(min(timeout_s, 0.005))
+            return []
+        self._inbox.clear()
+        self._last: list[ev.Batch] = []
+        self._worker.run(self._job)
+        last, self._last = self._last, []
+        return last
+
+    def wake(self) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+
+    def clock(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.time()
+
+    def waits_for(self) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return None
+
+    def close(self, grace_s: float = 0.0) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._worker._discard_kept()
+
+    # --- the worker's link --------------------------------------------------------------------------------------------
+
+    def send(self, lines: bytes) -> None:
+        """Hand a batch to the loop at once; the end of the trial is left for :meth:`poll` to return."""
+        batch = ev.Batch(lines, ev.decode_lines(lines))
+        if type(batch.events[-1]) is ev.Ended:
+            self._job = None
+            self._reserved = False
+            self._last.append(batch)
+        else:
+            self._pump([batch])
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """The next message; the pump has put it there before :meth:`send` returned."""
+        return self._inbox.popleft() if self._inbox else None
+
+    def has_message(self) -> bool:
+        """Whether a message is there."""
+        return bool(self._inbox)

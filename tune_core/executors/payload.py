@@ -1,0 +1,120 @@
+"""The trainable on its way to the workers: pickled once, its large buffers in a file that every worker maps.
+
+Buffers of 64 KiB and more (arrays, frames) are written out of band (pickle protocol 5) behind the pickle itself, aligned
+to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import struct
+import tempfile
+from typing import Any
+
+from tune_core.errors import SerializationError
+
+_OUT_OF_BAND_BYTES = 1 << 16
+_ALIGN = 64
+
+
+def dump(thing: Any, name: str) -> str:
+    """Write ``thing`` to a new temporary file and return its path; the caller deletes it.
+
+    Raises
+    ------
+    SerializationError
+        If it cannot be pickled; names the captured variable that is at fault.
+    """
+    import cloudpickle
+
+    buffers: list[pickle.PickleBuffer] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        with buffer.raw() as raw:
+            if raw.nbytes < _OUT_OF_BAND_BYTES:
+                return True
+        buffers.append(buffer)
+        return False
+
+    try:
+        body = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_in_band)
+    except Exception as error:
+        culprit = _culprit(thing)
+        raise SerializationError(
+            f"The objective {name}",
+            f"cannot be sent to a worker process: {type(error).__name__}: {error}",
+            culprit or "something that it refers to cannot be pickled",
+            "Make it inside the objective, or pass it with tune.with_parameters if it can be pickled; "
+            'or run in this process with RunConfig(executor="inline").',
+        ) from error
+    views = [b.raw() for b in buffers]
+    handle, path = tempfile.mkstemp(prefix="tune-core-", suffix=".payload", dir=_folder(sum(v.nbytes for v in views)))
+    with os.fdopen(handle, "wb") as file:
+        sizes = [len(body), *(v.nbytes for v in views)]
+        file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
+        for part in (body, *views):
+            file.write(b"\0" * (-file.tell() % _ALIGN))
+            file.write(part)
+    return path
+
+
+def load(path: str) -> Any:
+    """What :func:`dump` wrote, its large buffers mapped from the file."""
+    with open(path, "rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    (count,) = struct.unpack_from("<Q", mapped)
+    sizes = struct.unpack_from(f"<{count + 1}Q", mapped, 8)
+    parts = []
+    at = 8 * (count + 2)
+    for size in sizes:
+        at += -at % _ALIGN
+        parts.append(mapped[at : at + size])
+        at += size
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def _folder(size_bytes: int) -> str | None:
+    """Shared memory where it has room, else the system's temporary folder."""
+    with contextlib.suppress(OSError):
+        stat = os.statvfs("/dev/shm")
+        if stat.f_bavail * stat.f_frsize > 2 * size_bytes + (64 << 20):
+            return "/dev/shm"
+    return None
+
+
+def _culprit(thing: Any, depth: int = 0) -> str:
+    """Which captured variable, bound parameter or global of a function cannot be pickled."""
+    import cloudpickle
+
+    from tune_core.trainable import Prepared
+
+    if isinstance(thing, Prepared):
+        for key, value in thing.parameters.items():
+            if not _pickles(cloudpickle, value):
+                return f"the bound parameter {key!r} ({type(value).__name__}) cannot be pickled"
+        thing = thing.trainable
+    function = getattr(thing, "__func__", thing)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ""
+    for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        with contextlib.suppress(ValueError):
+            if not _pickles(cloudpickle, cell.cell_contents):
+                return f"the captured variable {key!r} ({type(cell.cell_contents).__name__}) cannot be pickled"
+    for key in code.co_names:
+        value = function.__globals__.get(key)
+        if value is not None and not _pickles(cloudpickle, value):
+            inner = _culprit(value, depth + 1) if depth < 3 else ""
+            return inner or f"the global variable {key!r} ({type(value).__name__}) cannot be pickled"
+    return ""
+
+
+def _pickles(cloudpickle: Any, value: Any) -> bool:
+    try:
+        cloudpickle.dumps(value)
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""What user code calls inside a trial: :func:`report`, :func:`get_checkpoint`, :func:`get_context`.
+
+Outside of a trial these do nothing, so the same code trains alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
+
+
+class StopTrial(BaseException):
+    """Raised by :func:`report` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
+
+
+class Session(Protocol):
+    """The trial that this process runs, as the functions below see it."""
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+        """Pass on a result; False if the trial is to end."""
+
+    def start_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint to go on from."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The trial's id, name, folder, resources and configuration, and the experiment's name."""
+
+
+_current: Session | None = None
+
+
+def set_session(session: Session | None) -> Session | None:
+    """Install the session of this process; the one before is returned. For executors."""
+    global _current
+    before, _current = _current, session
+    return before
+
+
+def in_session() -> bool:
+    """Whether this code runs inside a trial."""
+    return _current is not None
+
+
+def report(
+    metrics: Mapping[str, Any],
+    checkpoint: Checkpoint | None = None,
+    *,
+    checkpoint_dir_name: str | None = None,
+    raise_on_stop: bool = True,
+) -> bool:
+    """Report a result of the running trial, and a checkpoint with it.
+
+    Parameters
+    ----------
+    metrics
+        Names and values. Numbers of numpy and 0-dimensional tensors are turned into plain ones.
+    checkpoint
+        A folder made with ``Checkpoint.from_directory``; it is copied into the experiment before this returns.
+    checkpoint_dir_name
+        Accepted for Ray Tune's sake; the folder in the experiment is named by tune-core.
+    raise_on_stop
+        When the trial is to end: True leaves the objective by an exception (which ``except Exception`` does not
+        catch); False returns False and leaves the ending to the caller. Callbacks of frameworks use the latter.
+
+    Returns
+    -------
+    bool
+        Whether to go on. Outside of a trial always True.
+
+    Raises
+    ------
+    MetricError
+        If a metric that the run needs is missing, or a value cannot be reported.
+    """
+    if _current is None:
+        return True
+    go_on = _current.report(metrics, checkpoint)
+    if not go_on and raise_on_stop:
+        raise StopTrial
+    return go_on
+
+
+def get_checkpoint() -> Checkpoint | None:
+    """The checkpoint that this trial is to go on from; None when it starts anew, and outside of a trial."""
+    return None if _current is None else _current.start_checkpoint()
+
+
+class TrialContext:
+    """Facts about the running trial; None, 0 or ``{}`` outside of one."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self._info = info
+
+    def get_experiment_name(self) -> str | None:
+        """Name of the experiment."""
+        return self._info.get("experiment_name")
+
+    def get_trial_name(self) -> str | None:
+        """The trainable's name and the trial's id."""
+        return self._info.get("trial_name")
+
+    def get_trial_id(self) -> str | None:
+        """The trial's id."""
+        return self._info.get("trial_id")
+
+    def get_trial_resources(self) -> Mapping[str, float] | None:
+        """Resources that the trial was given."""
+        return self._info.get("resources")
+
+    def get_trial_dir(self) -> str | None:
+        """The trial's folder in the experiment, made on first use."""
+        folder = self._info.get("trial_dir")
+        if folder is not None:
+            os.makedirs(folder, exist_ok=True)
+        return folder
+
+    def get_storage(self) -> str | None:
+        """The experiment's folder."""
+        return self._info.get("experiment_dir")
+
+    def get_config(self) -> Mapping[str, Any]:
+        """The trial's configuration."""
+        config: Mapping[str, Any] = self._info.get("config", {})
+        return config
+
+    def get_node_rank(self) -> int:
+        """Always 0: a trial is one process unless it starts its own."""
+        return 0
+
+    def get_world_rank(self) -> int:
+        """Always 0."""
+        return 0
+
+    def get_world_size(self) -> int:
+        """Always 1."""
+        return 1
+
+    def get_local_rank(self) -> int:
+        """Always 0."""
+        return 0
+
+    def get_local_world_size(self) -> int:
+        """Always 1."""
+        return 1
+
+
+def get_context() -> TrialContext:
+    """Facts about the running trial."""
+    return TrialContext({} if _current is None else _current.info)
+
+
+def get_trial_id() -> str | None:
+    """The running trial's id."""
+    return get_context().get_trial_id()
+
+
+def get_trial_name() -> str | None:
+    """The running trial's name."""
+    return get_context().get_trial_name()
+
+
+def get_trial_dir() -> str | None:
+    """The running trial's folder."""
+    return get_context().get_trial_dir()
+
+
+def get_trial_resources() -> Mapping[str, float] | None:
+    """The running trial's resources."""
+    return get_context().get_trial_resources()
