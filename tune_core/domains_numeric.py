@@ -131,7 +131,7 @@ class Float(Domain):
 
         # The step as the decimal fraction that was typed: 3 * 1 / 10 is 0.3, while 3 * 0.1 is not.
         self._numerator, self._denominator = Decimal(repr(q)).as_integer_ratio()
-        if math.isfinite(self.upper - self.lower) and q > self.upper - self.lower:
+        if q > (self.upper - self.lower) * (1 + 1e-9):  # 0.3 - 0.2 is a little less than 0.1
             raise SearchSpaceError(
                 asked,
                 f"has q={show(q)}",
