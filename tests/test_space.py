@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import pickle
@@ -11,6 +12,7 @@ import sys
 from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -385,6 +387,9 @@ def test_function_reads_values_in_each_form() -> None:
             "g": space.sample_from(lambda i=11: i),
             "h": space.sample_from(lambda c: dict(c.deep)),
             "i": space.sample_from(lambda c: c.deep),
+            "j": space.sample_from(
+                lambda c: [{"x": c.x}, {"inner": copy.copy(c.deep)}, (copy.deepcopy(c.deep), c.deep)]
+            ),
         },
         0,
         0,
@@ -392,6 +397,7 @@ def test_function_reads_values_in_each_form() -> None:
 
     assert [config[k] for k in "abcdefg"] == [3, 3, 9, 9, 7, 3, 11]
     assert config["h"] == {"y": 4, "z": [5]} and type(config["i"]) is dict
+    assert config["j"][1:] == [{"inner": config["deep"]}, (config["deep"], config["deep"])] and config["j"][0]["x"] == 3
 
 
 def test_functions_are_called_in_the_order_of_their_needs() -> None:
@@ -457,6 +463,21 @@ def test_domains_that_a_function_returns_are_drawn() -> None:
     config = space.generate({"a": space.sample_from(lambda: {"x": space.randint(3, 4), "y": [1]})}, 0, 0)
 
     assert config == {"a": {"x": 3, "y": [1]}}
+
+
+def test_function_may_draw_from_a_space_itself() -> None:
+    inner = {"x": space.sample_from(random.random)}
+    chance = {"a": space.sample_from(lambda: space.generate(inner, 0, 0)["x"])}
+
+    assert space.generate(chance, 0, 0)["a"] == space.generate(inner, 0, 0)["x"]
+
+
+def test_space_may_be_any_mapping() -> None:
+    proxy = MappingProxyType({"g": space.grid_search([1, 2]), "x": {"y": space.randint(0, 9)}})
+
+    space.validate(proxy)
+    assert space.generate(proxy, 0, 1) == space.generate(dict(proxy), 0, 1)
+    assert space.has_grid(proxy) and list(space.flatten(proxy)) == ["g", "x/y"]
 
 
 def test_choice_may_hold_functions() -> None:

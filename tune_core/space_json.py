@@ -81,6 +81,11 @@ def stable_repr(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def _kind(value: Any) -> str:
+    """What a constant is, without the cost of a table's or an array's ``repr`` in each trial."""
+    return stable_repr(value if hasattr(value, "__qualname__") else type(value))
+
+
 def _is_plain(value: Any) -> bool:
     kind: type = value.__class__
     if kind is float:
@@ -144,7 +149,7 @@ def _encode(value: Any, space: Any) -> Any:
         if found is not None:
             return found
     elif not _is_open(space) and not is_container(value):
-        return {"__const__": True, "repr": stable_repr(value)}
+        return {"__const__": True, "repr": _kind(value)}
     return _encode_parts(value, space)
 
 

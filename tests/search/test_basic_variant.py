@@ -64,6 +64,13 @@ def test_own_seed_goes_before_the_runs() -> None:
     assert ready(SPACE, random_state=9).config_at(0) != ready(SPACE).config_at(0)
 
 
+def test_numpy_generator_may_give_the_seed() -> None:
+    np = pytest.importorskip("numpy")
+    first, second = (ready(SPACE, random_state=np.random.default_rng(5)).config_at(0) for _ in range(2))
+
+    assert first == second != ready(SPACE, random_state=np.random.default_rng(6)).config_at(0)
+
+
 def test_constant_grid_search_keeps_the_random_values_over_the_grid() -> None:
     configs = suggest_all(ready(SPACE, num_samples=2, constant_grid_search=True))
 
