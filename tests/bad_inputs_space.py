@@ -110,7 +110,7 @@ BAD_INPUTS: list[Row] = [
     ),
     ("negative limit", lambda: BasicVariantGenerator(max_concurrent=-1), InvalidArgumentError, "max_concurrent"),
     ("points no list", lambda: BasicVariantGenerator({"lr": 1}), InvalidArgumentError, "points_to_evaluate"),  # type: ignore[arg-type]
-    ("object for a seed", lambda: BasicVariantGenerator(random_state=object()), InvalidArgumentError, "state"),  # type: ignore[arg-type]
+    ("object for a seed", lambda: BasicVariantGenerator(random_state=object()), InvalidArgumentError, "state"),
     ("limiter of nothing", lambda: ConcurrencyLimiter(None, 1), InvalidArgumentError, "searcher"),  # type: ignore[arg-type]
     (
         "limit of zero",
