@@ -7,7 +7,7 @@ import io
 import os
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView, Trials, flatten
+from tune_core.callback import LoggerCallback, Trials, TrialView, flatten
 from tune_core.logger.files import AppendFiles, cut_torn_line
 
 PROGRESS = "progress.csv"
