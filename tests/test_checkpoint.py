@@ -66,7 +66,7 @@ def test_as_directory_of_a_local_checkpoint_is_its_own_folder(folder):
 def test_as_directory_of_a_remote_checkpoint_is_deleted_after(folder):
     path = f"memory://bucket-{uuid.uuid4().hex}/mine"
     fsspec.filesystem("memory").put(str(folder), path, recursive=True)
-    with pytest.raises(ZeroDivisionError), Checkpoint(path).as_directory() as here:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), Checkpoint(path).as_directory() as here:
         assert Path(here, "weights.bin").read_bytes() == b"\x00\x01"
         raise ZeroDivisionError
     assert not os.path.exists(here)

@@ -155,7 +155,7 @@ def test_full_disk_has_the_four_parts_and_leaves_nothing(source, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_no_space_is_said_to_be_a_full_disk(tmp_path):
-    with pytest.raises(OSError) as refused, open("/dev/full", "wb") as file:  # noqa: PT011
+    with pytest.raises(OSError) as refused, open("/dev/full", "wb") as file:
         file.write(b"x")
         file.flush()
     assert refused.value.errno == errno.ENOSPC
