@@ -61,10 +61,10 @@ def test_persisting_again_replaces_the_whole(storage, source, tmp_path):
     path = storage.join("trial", "checkpoint_000001")
     storage.persist_dir(source, path)
     for text in ("second", "third"):
-        other = make_folder(tmp_path / text, {"a.txt": text, f"{text}.txt": text})
+        other = make_folder(tmp_path / text, {"sub/a.txt": text, f"{text}.txt": text})
         storage.persist_dir(other, path)
-        assert fetched(storage, path, tmp_path) == {"a.txt": text, f"{text}.txt": text}
-        assert storage.read_bytes(f"{path}/a.txt") == text.encode()
+        assert fetched(storage, path, tmp_path) == {"sub/a.txt": text, f"{text}.txt": text}
+        assert storage.read_bytes(f"{path}/sub/a.txt") == text.encode()
     assert storage.list_dirs(storage.join("trial")) == ["checkpoint_000001"]
 
 
