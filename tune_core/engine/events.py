@@ -41,7 +41,7 @@ class Header(Event, tag="run", kw_only=True):
 
 
 class Suggested(Event, tag="suggest"):
-    """The searcher proposed a configuration; ``told`` results had reached it by then, so asks and tells replay in order."""
+    """The searcher proposed a configuration; ``told`` results had reached it by then, so both replay in order."""
 
     trial: int
     config: dict[str, Any]
@@ -224,7 +224,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """Base of everything that the controller asks the loop to do."""
 
 
-class Launch(Command):
+class Launch(Command, frozen=True):
     """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
 
     trial: int
@@ -237,14 +237,14 @@ class Launch(Command):
     attempt: int = 1
 
 
-class Extend(Command):
+class Extend(Command, frozen=True):
     """Answer a waiting worker: go on under a new lease."""
 
     trial: int
     lease: Lease
 
 
-class Halt(Command):
+class Halt(Command, frozen=True):
     """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
 
     trial: int
@@ -252,34 +252,34 @@ class Halt(Command):
     why: str
 
 
-class Revoke(Command):
+class Revoke(Command, frozen=True):
     """Take back a running lease: the worker stops at its next report, and is killed after the grace period."""
 
     trial: int
     why: str
 
 
-class DropCheckpoint(Command):
+class DropCheckpoint(Command, frozen=True):
     """Delete a checkpoint that nothing refers to any more."""
 
     trial: int
     name: str
 
 
-class Record(Command):
+class Record(Command, frozen=True):
     """Journal a decision."""
 
     event: Decided
 
 
-class TellComplete(Command):
+class TellComplete(Command, frozen=True):
     """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
 
     trial: int
     error: bool
 
 
-class Finish(Command):
+class Finish(Command, frozen=True):
     """Nothing is left to do."""
 
     why: str
