@@ -56,7 +56,7 @@ def table() -> str:
     default = settings["tox"]["env_list"].replace(",", " ").split()
     lowest_rows = settings["tox"]["labels"].partition("lowest =")[2].partition("\n")[0].replace(",", " ").split()
     newest, lowest = pins(ROOT / "constraints.txt"), pins(ROOT / "constraints-lowest.txt")
-    lines = ["| environment | package | oldest tested | newest tested | in plain `tox` |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| environment | package | oldest tested | newest tested | in plain `tox` |", "|" + " --- |" * 5]
     for env, packages in ROWS:
         own = ROOT / "constraints" / f"{env}.txt"
         versions = pins(own) if own.exists() else newest

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import tune_core
 from imports import ROOT, modules
 
-WRITTEN = [page for page in (ROOT / "docs").rglob("*.md") if not page.relative_to(ROOT / "docs").parts[0].startswith("_")]
-PAGES = sorted([ROOT / "README.md", *WRITTEN])
+import tune_core
+
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if p.relative_to(DOCS).parts[0][0] != "_")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"<!-- needs: (.+?) -->")
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
