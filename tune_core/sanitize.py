@@ -46,7 +46,7 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
         for key, value in metrics.items():
             kind = type(value)
             if kind is float:
-                if value - value != 0.0:  # true for NaN and infinities only
+                if value - value:  # not 0 for NaN and infinities only
                     break
             elif kind is int:
                 if not _INT_MIN <= value <= _INT_MAX:
