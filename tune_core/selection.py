@@ -68,9 +68,7 @@ def best_trial(
     return next(trial for trial in trials if trial.index == best)
 
 
-def scores(
-    trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str
-) -> dict[int, Any]:
+def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Any]:
     """Each trial's value of the metric in ``scope``, by trial index; trials that never reported it are left out."""
     metric, mode = objective.metric, objective.mode
     found: dict[int, Any]
@@ -109,9 +107,7 @@ def _mean(values: list[Any]) -> float:
         return math.nan
 
 
-def best_reports(
-    trials: Sequence[Any], folder: str, header: Header, metric: str, mode: str
-) -> dict[int, Reported]:
+def best_reports(trials: Sequence[Any], folder: str, header: Header, metric: str, mode: str) -> dict[int, Reported]:
     """Each trial's best report by ``metric``; trials that never reported it are left out."""
     check_mode(mode, "filter_mode")
     if (metric, mode) == (header.metric, header.mode):
