@@ -90,6 +90,7 @@ class Controller:
             ev.StopRequested: self._on_stop_requested,
             ev.Interrupted: self._on_interrupted,
             ev.Restored: self._on_restored,
+            ev.Refused: self._on_refused,
             ev.Stalled: self._on_stalled,
             ev.Finished: self._on_finished,
             ev.Header: self._ignore,
@@ -140,6 +141,13 @@ class Controller:
         self.exhausted = True
         self._ask("on_stall", True)
         self._settle(out)
+
+    def _on_refused(self, event: ev.Refused, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is PENDING:
+            self._withdraw(trial)
+            self._fail(trial, event.why, out)
+            self._settle(out)
 
     def _on_stalled(self, event: ev.Stalled, out: list[ev.Command]) -> None:
         self._ask("on_stall", self.exhausted)

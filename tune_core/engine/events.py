@@ -144,6 +144,13 @@ class Restored(Event, tag="restore"):
     num_samples: int | None = None
 
 
+class Refused(Event, tag="refuse"):
+    """A suggested trial asks for resources that can never be had."""
+
+    trial: int
+    why: str
+
+
 class Stalled(Event, tag="stall"):
     """No trial runs and the searcher has nothing to propose for now."""
 
@@ -174,6 +181,7 @@ AnyEvent = (
     | StopRequested
     | Interrupted
     | Restored
+    | Refused
     | Stalled
     | Noted
     | Finished

@@ -247,7 +247,7 @@ class LocalExecutor:
                 self._idle.remove(process)
             return
         tail = self._rescue_output(process, job)
-        error = "" if how == "stopped" else (f"{why}\nLast lines of output:\n{tail}" if tail else why)
+        error = "" if how in ("stopped", "revoked") else (f"{why}\nLast lines of output:\n{tail}" if tail else why)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
         self._release(process)
 

@@ -1,0 +1,553 @@
+"""``Tuner``: puts the parts of a run together, runs it, and hands back the results."""
+
+from __future__ import annotations
+
+import copy
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tune_core import space
+from tune_core._version import __version__
+from tune_core.config import RunConfig, TuneConfig
+from tune_core.engine import events as ev
+from tune_core.engine import journal
+from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.journal import Journal, Lock
+from tune_core.engine.loop import Loop, Plan
+from tune_core.engine.observers import Observers
+from tune_core.engine.replay import replay
+from tune_core.engine.suggestions import Suggestions
+from tune_core.errors import InvalidArgumentError, ResourceError, RestoreError, TrialError, TuneError
+from tune_core.executors import payload, resolve
+from tune_core.executors.base import RunSpec
+from tune_core.experiment import folder_for, keep_setup, load_setup
+from tune_core.resources import PlacementGroupFactory, request_of
+from tune_core.resources import resolve as resolve_resources
+from tune_core.schedulers import resolve as resolve_scheduler
+from tune_core.schedulers.base import Scheduler
+from tune_core.search import resolve as resolve_searcher
+from tune_core.search.base import Searcher
+from tune_core.search.basic_variant import BasicVariantGenerator
+from tune_core.space_json import describe, from_json, to_json
+from tune_core.stopper import CombinedStopper, TimeoutStopper, coerce
+from tune_core.trainable import Prepared, prepare
+
+if TYPE_CHECKING:
+    from tune_core.results import ResultGrid
+
+
+class Tuner:
+    """Tunes a trainable over a search space.
+
+    Parameters
+    ----------
+    trainable
+        A function of the configuration that reports, yields or returns metrics; or a class derived from
+        :class:`tune_core.Trainable`.
+    param_space
+        Names and values: constants, domains (``tune.uniform`` …), grids, nested dicts and lists of these.
+    tune_config, run_config
+        See :class:`TuneConfig` and :class:`RunConfig`.
+
+    Raises
+    ------
+    TuneError
+        For whatever can be known to be wrong before the first trial.
+
+    Examples
+    --------
+    >>> import tune_core as tune
+    >>> def objective(config):
+    ...     return {"loss": (config["x"] - 3) ** 2}
+    >>> tuner = tune.Tuner(
+    ...     objective,
+    ...     param_space={"x": tune.grid_search([1, 2, 3])},
+    ...     tune_config=tune.TuneConfig(metric="loss", mode="min"),
+    ...     run_config=tune.RunConfig(verbose=0),
+    ... )
+    >>> tuner.fit().get_best_result().config
+    {'x': 3}
+    """
+
+    def __init__(
+        self,
+        trainable: Any,
+        *,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+    ) -> None:
+        self._prepared = prepare(trainable)
+        self._space = _check_space(param_space)
+        self._tune = _expect("Tuner(tune_config)", tune_config, TuneConfig)
+        self._run = _expect("Tuner(run_config)", run_config, RunConfig)
+        self._restored: dict[str, Any] | None = None
+        self._folder: str | None = None
+        _check_trainable_fits(self._prepared, self._run)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def fit(self) -> ResultGrid:
+        """Run the trials and return their results.
+
+        Raises
+        ------
+        TuneError
+            If the run could not begin or had to end; all results up to then are kept in the folder.
+        """
+        from tune_core.results import ResultGrid
+
+        run = _Run(self._prepared, self._space, self._tune, self._run, self._folder, self._restored)
+        try:
+            run.go()
+        finally:
+            self._folder = run.folder
+            self._restored = {} if self._restored is None else self._restored
+        return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
+
+    def get_results(self) -> ResultGrid:
+        """Results of a run that was restored or has been fitted, read from its folder."""
+        from tune_core.results import ResultGrid
+
+        if self._folder is None:
+            raise RestoreError(
+                "Tuner.get_results()", "was called before fit()", "there are no results yet", "Call fit() first."
+            )
+        return ResultGrid.from_path(self._folder)
+
+    # --- restoring ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def can_restore(cls, path: str | os.PathLike[str]) -> bool:
+        """Whether the folder ``path`` holds an experiment."""
+        try:
+            journal.read(os.path.expanduser(os.fspath(path)))
+        except TuneError:
+            return False
+        return True
+
+    @classmethod
+    def restore(
+        cls,
+        path: str | os.PathLike[str],
+        trainable: Any,
+        resume_unfinished: bool = True,
+        resume_errored: bool = False,
+        restart_errored: bool = False,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+        num_samples: int | None = None,
+    ) -> Tuner:
+        """A tuner that goes on where the experiment in ``path`` ended or was cut off.
+
+        Parameters
+        ----------
+        path
+            The experiment's folder.
+        trainable
+            The trainable of the first run.
+        resume_unfinished
+            Run unfinished trials on from their last checkpoints.
+        resume_errored, restart_errored
+            Run failed trials again, from their last checkpoints or from the start.
+        param_space, tune_config, run_config
+            Those of the first run; needed only where they could not be pickled then.
+        num_samples
+            A new, larger number of samples, to extend the experiment.
+
+        Raises
+        ------
+        RestoreError, JournalError
+            If the folder holds no experiment, or it cannot be restored as asked.
+        """
+        folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        log = journal.read(folder)
+        setup = {} if param_space is not None and tune_config and run_config else load_setup(folder)
+        known = {"param_space": param_space, "tune_config": tune_config, "run_config": run_config}
+        for key, value in known.items():
+            if value is not None:
+                setup[key] = value
+        if "param_space" not in setup or "tune_config" not in setup:
+            raise RestoreError(
+                f"Tuner.restore({folder!r})",
+                "finds no configuration beside the journal",
+                "it could not be pickled when the run began",
+                "Pass param_space=, tune_config= and run_config= as in the first run.",
+            )
+        if num_samples is not None:
+            before = setup["tune_config"].num_samples
+            if isinstance(num_samples, bool) or (num_samples != -1 and num_samples < before):
+                raise RestoreError(
+                    "Tuner.restore(num_samples)",
+                    f"is {num_samples!r}, below the {before} of the first run",
+                    "an experiment can only be extended",
+                    f"Use a number from {before}.",
+                )
+            setup["tune_config"] = replace(setup["tune_config"], num_samples=num_samples)
+        tuner = cls(
+            trainable,
+            param_space=setup["param_space"],
+            tune_config=replace(setup["tune_config"], seed=log.header.seed),
+            run_config=replace(
+                setup.get("run_config") or RunConfig(), name=log.header.name, storage_path=os.path.dirname(folder)
+            ),
+        )
+        tuner._folder = folder
+        tuner._restored = {
+            "unfinished": resume_unfinished,
+            "errored": resume_errored,
+            "restart_errored": restart_errored,
+            "num_samples": num_samples,
+        }
+        return tuner
+
+
+class _Run:
+    """One call of ``fit``: everything checked and built before the first trial, and torn down after the last."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        param_space: dict[str, Any],
+        tune: TuneConfig,
+        run: RunConfig,
+        folder: str | None,
+        restored: Mapping[str, Any] | None,
+    ) -> None:
+        self.prepared = prepared
+        self.space = param_space
+        self.tune = tune
+        self.run = run
+        self.restored = restored
+        self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
+        kept = self._copy_setup()
+        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
+        self.scheduler = resolve_scheduler(tune.scheduler)
+        self.metric, self.mode = self._agree()
+        self._set_up_searcher()
+        self._claim(self.searcher, "searcher")
+        self._claim(self.scheduler, "scheduler")
+        self.executor = resolve(run.executor)
+        self.request = request_of(prepared)
+        self.default_resources = self._check_resources()
+        self.stop, self.stopper, self.budget = self._stop_rules()
+        self.payload: Any = None
+        self.name, self.folder = (run.name or "", folder) if folder else folder_for(
+            run.storage_path, run.name, prepared.__name__
+        )
+        self.unkept = None if folder or kept is None else keep_setup(self.folder, kept)
+
+    # --- checks before the first trial --------------------------------------------------------------------------------
+
+    def _copy_setup(self) -> dict[str, Any] | None:
+        """The configuration as given, before the run changes any of it."""
+        setup = {"param_space": self.space, "tune_config": self.tune, "run_config": replace(self.run, executor=None)}
+        if self.restored is not None:
+            return None
+        try:
+            return copy.deepcopy(setup)
+        except Exception:
+            return setup
+
+    def _agree(self) -> tuple[str | None, str | None]:
+        """Metric and mode on which configuration, scheduler and searcher agree."""
+        found: dict[str, tuple[Any, Any]] = {
+            "TuneConfig": (self.tune.metric, self.tune.mode),
+            type(self.scheduler).__name__: (self.scheduler.metric, self.scheduler.mode),
+            type(self.searcher).__name__: (self.searcher.metric, self.searcher.mode),
+        }
+        agreed: list[Any] = [None, None]
+        for position, what in enumerate(("metric", "mode")):
+            for owner, values in found.items():
+                value = values[position]
+                if value is None or isinstance(value, (list, tuple)):
+                    continue
+                if agreed[position] is not None and value != agreed[position]:
+                    raise InvalidArgumentError(
+                        f"{owner}({what})",
+                        f"is {value!r}, while the run's {what} is {agreed[position]!r}",
+                        f"all parts of a run must agree on the {what}",
+                        f"Give {what} once, in TuneConfig({what}=...).",
+                    )
+                agreed[position] = value
+        metric, mode = agreed
+        if self.scheduler.needs_metric and metric is None:
+            raise InvalidArgumentError(
+                f"TuneConfig(scheduler={type(self.scheduler).__name__})",
+                "was given without a metric",
+                "it compares trials by one",
+                'Give it: TuneConfig(metric="loss", mode="min", ...).',
+            )
+        if metric is not None and mode is None:
+            raise InvalidArgumentError(
+                f"TuneConfig(metric={metric!r})",
+                "was given without a mode",
+                "a metric is either minimised or maximised",
+                'Add mode="min" or mode="max".',
+            )
+        return metric, mode
+
+    def _set_up_searcher(self) -> None:
+        accepted = self.searcher.set_search_properties(
+            self.metric, self.mode, self.space, seed=self.seed, num_samples=self.tune.num_samples
+        )
+        if accepted is False:
+            raise InvalidArgumentError(
+                "Tuner(param_space)",
+                f"was given, and {type(self.searcher).__name__} has a space or metric of its own already",
+                "one of the two would be ignored",
+                "Give the space either to the Tuner or to the searcher.",
+            )
+        self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
+
+    def _claim(self, part: Searcher | Scheduler, kind: str) -> None:
+        if getattr(part, "_belongs_to_a_run", False):
+            raise InvalidArgumentError(
+                f"TuneConfig({'search_alg' if kind == 'searcher' else kind})",
+                f"is a {type(part).__name__} that another run has used",
+                f"a {kind} keeps what it learnt, and would mix two runs",
+                f"Make a new {type(part).__name__} for each Tuner.",
+            )
+        part._belongs_to_a_run = True  # type: ignore[union-attr]
+
+    def _check_resources(self) -> Any:
+        if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
+            return None
+        resources = resolve_resources(self.request, {})
+        return resources
+
+    def _refuse_impossible_resources(self) -> None:
+        refusal = self.executor.refuse(self.default_resources) if self.default_resources is not None else None
+        if refusal is not None:
+            raise ResourceError(
+                f"A trial of {self.prepared.__name__}",
+                refusal,
+                "it could never start",
+                "Ask for less with tune.with_resources, or run where there is more.",
+            )
+
+    def _stop_rules(self) -> tuple[dict[str, float], Any, float | None]:
+        thresholds, stopper = coerce(self.run.stop)
+        budget = self.tune.time_budget_s
+        parts = list(getattr(stopper, "_stoppers", [stopper])) if stopper is not None else []
+        for timeout in [p for p in parts if isinstance(p, TimeoutStopper)]:
+            budget = timeout.timeout_s if budget is None else min(budget, timeout.timeout_s)  # type: ignore[type-var]
+            parts.remove(timeout)
+        rest = None if not parts else parts[0] if len(parts) == 1 else CombinedStopper(*parts)
+        return thresholds, rest, budget  # type: ignore[return-value]
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def go(self) -> None:
+        """Run to the end."""
+        lock = Lock(self.folder)
+        try:
+            self._with_lock()
+        finally:
+            lock.release()
+
+    def _with_lock(self) -> None:
+        log = journal.read(self.folder) if self.restored is not None else None
+        self.controller = Controller(self._rules(), self.scheduler)
+        direct = isinstance(self.searcher, BasicVariantGenerator)
+        limit = None if direct or self.tune.num_samples == -1 else self.tune.num_samples
+        suggestions = Suggestions(self.searcher, limit, lambda: self.executor.wake())
+        self.header = log.header if log is not None else self._header()
+        used_s = 0.0
+        if log is not None:
+            used_s = replay(log.header, log.events, self.controller, suggestions, self._decode).used_s
+        writer = Journal(self.folder, log.size_bytes if log is not None else 0)
+        watcher = self._watcher()
+        observers = Observers(self.run.callbacks or (), self.controller.trials, self.folder, watcher.note)
+        spec = self._spec()
+        loop = Loop(
+            self.controller,
+            self.executor,
+            writer,
+            suggestions,
+            observers,
+            watcher,
+            Plan(
+                spec,
+                resources=self._resources_of if self.default_resources is None else None,
+                default_resources=self.default_resources,
+                encode_config=lambda config: to_json(config, self.space),
+                stopper=self.stopper,
+                time_budget_s=self.budget,  # type: ignore[arg-type]
+                used_s=used_s,
+            ),
+        )
+        self._refuse_impossible_resources()
+        self.loop = loop
+        crashed: BaseException | None = None
+        try:
+            if log is None:
+                writer.append(ev.encode(self.header))
+                if self.unkept:
+                    loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {self.unkept}"))
+            else:
+                if log.torn_bytes:
+                    loop.feed(ev.Noted(f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"))
+                    watcher.note(f"The journal's last {log.torn_bytes} bytes were torn; going on from the last whole event.")
+                loop.feed(ev.Restored(time.time(), **{k: v for k, v in (self.restored or {}).items()}))
+            writer.write()
+            watcher.start()
+            observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
+            loop.run()
+            observers.end()
+        except BaseException as error:
+            crashed = error
+            raise
+        finally:
+            self._tear_down(writer, suggestions, watcher, crashed)
+        self._raise_if_asked()
+
+    def _tear_down(self, writer: Journal, suggestions: Suggestions, watcher: Any, crashed: BaseException | None) -> None:
+        try:
+            if hasattr(self.executor, "close") and getattr(self.executor, "_run", True):
+                self.executor.close(1.0)
+        finally:
+            writer.close()
+            if isinstance(self.payload, str):
+                os.unlink(self.payload)
+            suggestions.close()
+            why = f"{type(crashed).__name__}: {crashed}" if crashed is not None else self.controller.finished or ""
+            watcher.finish(self.controller, why, self.loop.error)
+
+    def _raise_if_asked(self) -> None:
+        if self.loop.error:
+            raise TrialError(self.loop.error)
+        failure = self.run.failure_config
+        if failure is not None and failure.fail_fast == "raise":
+            for trial in self.controller.trials:
+                if trial.error is not None and trial.status == "ERROR":
+                    raise TrialError(f"Trial {trial.trial_id}", f"failed:\n{trial.error}")
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _rules(self) -> Rules:
+        failure = self.run.failure_config
+        limit = self.tune.max_concurrent_trials
+        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        if failure is not None:
+            rules = replace(
+                rules,
+                max_failures=failure.max_failures,
+                fail_fast=bool(failure.fail_fast),
+                max_losses=failure.max_worker_losses,
+            )
+        if self.run.checkpoint_config is not None:
+            rules = replace(rules, checkpoints=self.run.checkpoint_config)
+        return rules
+
+    def _header(self) -> ev.Header:
+        return ev.Header(
+            version=__version__,
+            name=self.name,
+            seed=self.seed,
+            at=time.time(),
+            trainable=self.prepared.__name__,
+            metric=self.metric,
+            mode=self.mode,
+            num_samples=self.tune.num_samples,
+            scheduler=self.scheduler.describe(),
+            searcher=describe_searcher(self.searcher),
+            space=describe(self.space),
+            time_attr=self.scheduler.time_attr,
+        )
+
+    def _spec(self) -> RunSpec:
+        checkpoints = self.run.checkpoint_config
+        in_process = self.executor.name == "inline"
+        self.payload = self.prepared if in_process else payload.dump(self.prepared, self.prepared.__name__)
+        wanted = dict.fromkeys([self.metric] if self.metric else [])
+        return RunSpec(
+            name=self.name,
+            folder=self.folder,
+            payload=self.payload,
+            time_attr=self.scheduler.time_attr,
+            stop=self.stop,
+            metrics=tuple(wanted),
+            saves_at_lease_end=self.scheduler.saves_at_lease_end,
+            checkpoint_frequency=checkpoints.checkpoint_frequency if checkpoints else 0,
+            checkpoint_at_end=bool(checkpoints and checkpoints.checkpoint_at_end),
+            trial_timeout_s=self.tune.trial_timeout_s,
+            reuse=self.tune.reuse_actors,
+            env=dict(self.run.env),
+            needs_every_result=self.stopper is not None,
+            trainable_name=self.prepared.__name__,
+        )
+
+    def _resources_of(self, config: dict[str, Any]) -> Any:
+        return resolve_resources(self.request, config)
+
+    def _decode(self, index: int, config: dict[str, Any]) -> dict[str, Any]:
+        def again() -> dict[str, Any] | None:
+            return self.searcher.config_at(index) if isinstance(self.searcher, BasicVariantGenerator) else None
+
+        return from_json(config, self.space, again)
+
+    def _total(self) -> int | None:
+        total = getattr(self.searcher, "total", None)
+        if total is not None:
+            return int(total)
+        return self.tune.num_samples if self.tune.num_samples != -1 else None
+
+    def _watcher(self) -> Any:
+        from tune_core.progress import Progress
+
+        if self.run.progress_reporter is not None:
+            return self.run.progress_reporter
+        verbose = self.run.verbose if self.run.verbose is not None else 1
+        return Progress(verbose, self._total(), self.metric, self.mode, self.name, self.folder)
+
+
+def describe_searcher(searcher: Searcher) -> str:
+    """A searcher in one line; those written for Ray Tune describe themselves by their class."""
+    describe_it = getattr(searcher, "describe", None)
+    return str(describe_it()) if describe_it is not None else type(searcher).__name__
+
+
+def _check_space(param_space: Any) -> dict[str, Any]:
+    if param_space is None:
+        return {}
+    if not isinstance(param_space, Mapping):
+        raise InvalidArgumentError(
+            "Tuner(param_space)",
+            f"is {param_space!r} of type {type(param_space).__name__}",
+            "it is a dict of names and domains or constants",
+            'Use e.g. {"lr": tune.loguniform(1e-4, 1e-1)}.',
+        )
+    space.validate(dict(param_space))
+    return dict(param_space)
+
+
+def _expect(asked: str, value: Any, kind: type) -> Any:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise InvalidArgumentError(
+            asked, f"is {value!r} of type {type(value).__name__}", f"it must be a {kind.__name__}", f"Use {kind.__name__}(...)."
+        )
+    return value
+
+
+def _check_trainable_fits(prepared: Prepared, run: RunConfig) -> None:
+    checkpoints = run.checkpoint_config
+    if checkpoints is None or prepared.is_class:
+        return
+    for name in ("checkpoint_frequency", "checkpoint_at_end"):
+        if getattr(checkpoints, name):
+            raise InvalidArgumentError(
+                f"CheckpointConfig({name})",
+                f"is {getattr(checkpoints, name)!r}, and {prepared.__name__} is a function",
+                "only class trainables can be asked for a checkpoint",
+                "Report it from the function: tune.report(metrics, checkpoint=...).",
+            )
+
+
