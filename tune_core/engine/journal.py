@@ -134,7 +134,7 @@ def read(folder: str) -> Log:
         raise JournalError(
             path, "has no whole first line", "the run was killed before it began", "Start it again with Tuner.fit()."
         )
-    header = _read_header(path, lines[: end - 1])
+    header = read_header(path, lines[: end - 1])
     return Log(header, ev.decode_lines(lines[end:]), whole, len(data) - whole)
 
 
@@ -148,7 +148,8 @@ def whole_length(data: bytes) -> int:
     return min(at, len(data)) if data.endswith(b"\n") else max(0, data.rfind(b"\n") + 1)
 
 
-def _read_header(path: str, line: bytes) -> ev.Header:
+def read_header(path: str, line: bytes) -> ev.Header:
+    """The header that a journal's first line (without its newline) holds, or a clear error."""
     raw = msgspec.json.decode(line)
     schema = raw.get("schema", ev.SCHEMA)
     if raw.get("e") != "run":
