@@ -44,8 +44,20 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 # Integrations are documented without their frameworks being installed.
 autodoc_mock_imports = [
-    "catboost", "keras", "lightgbm", "lightning", "numpy", "pandas", "pytorch_lightning", "ray", "scipy", "sklearn",
-    "tensorflow", "torch", "transformers", "xgboost",
+    "catboost",
+    "keras",
+    "lightgbm",
+    "lightning",
+    "numpy",
+    "pandas",
+    "pytorch_lightning",
+    "ray",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "torch",
+    "transformers",
+    "xgboost",
 ]
 
 # Pages made from the code and the constraints files, read by the pages that include them.

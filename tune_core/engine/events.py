@@ -41,7 +41,7 @@ class Header(Event, tag="run", kw_only=True):
 
 
 class Suggested(Event, tag="suggest"):
-    """The searcher proposed a configuration; ``told`` results had reached it by then, so asks and tells replay in order."""
+    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order)."""
 
     trial: int
     config: dict[str, Any]
