@@ -128,3 +128,18 @@ def test_lower_bounds_are_the_versions_of_the_lowest_row() -> None:
 def test_test_folders_are_packages_so_that_equal_file_names_do_not_clash() -> None:
     folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")} - {ROOT / "tests"}
     assert [str(f.relative_to(ROOT)) for f in sorted(folders) if not (f / "__init__.py").exists()] == []
+
+
+def test_every_row_of_the_version_table_names_a_tested_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import matrix
+
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in matrix.table().splitlines()[2:]]
+    assert [row[1] for row in rows if row[3] == "–"] == []
+
+
+def test_no_list_in_tox_ini_hides_several_names_in_one_conditional_line() -> None:
+    """tox splits such a list at line ends alone, so that `boost: lightgbm, sklearn` would be one odd name."""
+    matrix_lines = re.search(r"^extras =\n(.*?)^constraints =", read("tox.ini"), re.MULTILINE | re.DOTALL)
+    assert matrix_lines
+    assert [line for line in matrix_lines[1].splitlines() if "," in line.partition(": ")[2]] == []
