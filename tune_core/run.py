@@ -19,9 +19,14 @@ from tune_core.tuner import Tuner
 if TYPE_CHECKING:
     from tune_core.analysis import ExperimentAnalysis
 
-_RESUME = {True: (True, False, False), "AUTO": (True, False, False), "LOCAL": (True, False, False)}
-_RESUME_ERRORED = {"ERRORED_ONLY": (False, True, False), "AUTO+ERRORED": (True, True, False)}
-_RESUME_RESTART = {"AUTO+RESTART_ERRORED": (True, False, True)}
+_WAYS: dict[Any, tuple[bool, bool, bool]] = {  # unfinished, errored, errored from the start
+    True: (True, False, False),
+    "AUTO": (True, False, False),
+    "LOCAL": (True, False, False),
+    "ERRORED_ONLY": (False, True, False),
+    "AUTO+ERRORED": (True, True, False),
+    "AUTO+RESTART_ERRORED": (True, False, True),
+}
 
 
 def run(
@@ -55,29 +60,19 @@ def run(
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
-    Parameters
-    ----------
-    run_or_experiment
-        The trainable, as for :class:`tune_core.Tuner`.
-    config
-        The search space.
-    resources_per_trial
-        As for :func:`tune_core.with_resources`.
-    storage_path, local_dir
-        Folder of experiments; ``local_dir`` is the older name.
-    resume
-        ``True`` or ``"AUTO"``: go on with the experiment ``name`` if there is one; with ``"+ERRORED"`` failed trials
-        too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those alone.
-    raise_on_failed_trial
-        Raise :class:`tune_core.errors.TrialError` if trials failed.
-    name, metric, mode, stop, time_budget_s, num_samples, search_alg, scheduler, checkpoint_config, verbose, \
-progress_reporter, max_failures, fail_fast, reuse_actors, callbacks, max_concurrent_trials, seed, executor, trial_timeout_s
-        As in :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig` and :class:`CheckpointConfig`.
+    Parameters ---------- run_or_experiment The trainable, as for :class:`tune_core.Tuner`. config The search space.
+    resources_per_trial As for :func:`tune_core.with_resources`. storage_path, local_dir Folder of experiments;
+    ``local_dir`` is the older name. resume ``True`` or ``"AUTO"``: go on with the experiment ``name`` if there is one;
+    with ``"+ERRORED"`` failed trials too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those
+    alone. raise_on_failed_trial Raise :class:`tune_core.errors.TrialError` if trials failed. name, metric, mode, stop,
+    time_budget_s, num_samples, search_alg, scheduler, checkpoint_config, verbose, \ progress_reporter, max_failures,
+    fail_fast, reuse_actors, callbacks, max_concurrent_trials, seed, executor, trial_timeout_s As in :class:`TuneConfig`,
+    :class:`RunConfig`, :class:`FailureConfig` and :class:`CheckpointConfig`.
 
-    Raises
-    ------
-    TrialError
-        If trials failed and ``raise_on_failed_trial`` is set.
+        Raises
+        ------
+        TrialError
+            If trials failed and ``raise_on_failed_trial`` is set.
     """
     from tune_core.analysis import ExperimentAnalysis
 
@@ -126,10 +121,9 @@ def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: R
     """The tuner that goes on with an earlier experiment, if that was asked for and there is one."""
     if resume in (None, False, "PROMPT", "REMOTE"):
         return None
-    ways = {**_RESUME, **_RESUME_ERRORED, **_RESUME_RESTART}
-    if resume not in ways:
+    if resume not in _WAYS:
         raise InvalidArgumentError(
-            "tune.run(resume)", f"is {resume!r}", "there is no such way to resume", f"Use one of {list(ways)}."
+            "tune.run(resume)", f"is {resume!r}", "there is no such way to resume", f"Use one of {list(_WAYS)}."
         )
     if run_config.name is None:
         raise InvalidArgumentError(
@@ -139,7 +133,7 @@ def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: R
     folder = os.path.join(base, run_config.name)
     if not os.path.exists(os.path.join(folder, JOURNAL_FILE)):
         return None
-    unfinished, errored, restart = ways[resume]
+    unfinished, errored, restart = _WAYS[resume]
     return Tuner.restore(
         folder,
         trainable,
