@@ -60,19 +60,29 @@ def run(
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
-    Parameters ---------- run_or_experiment The trainable, as for :class:`tune_core.Tuner`. config The search space.
-    resources_per_trial As for :func:`tune_core.with_resources`. storage_path, local_dir Folder of experiments;
-    ``local_dir`` is the older name. resume ``True`` or ``"AUTO"``: go on with the experiment ``name`` if there is one;
-    with ``"+ERRORED"`` failed trials too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those
-    alone. raise_on_failed_trial Raise :class:`tune_core.errors.TrialError` if trials failed. name, metric, mode, stop,
-    time_budget_s, num_samples, search_alg, scheduler, checkpoint_config, verbose, \ progress_reporter, max_failures,
-    fail_fast, reuse_actors, callbacks, max_concurrent_trials, seed, executor, trial_timeout_s As in :class:`TuneConfig`,
-    :class:`RunConfig`, :class:`FailureConfig` and :class:`CheckpointConfig`.
+    Parameters
+    ----------
+    run_or_experiment
+        The trainable, as for :class:`tune_core.Tuner`.
+    config
+        The search space.
+    resources_per_trial
+        As for :func:`tune_core.with_resources`.
+    storage_path, local_dir
+        Folder of experiments; ``local_dir`` is the older name.
+    resume
+        ``True`` or ``"AUTO"``: go on with the experiment ``name`` if there is one; with ``"+ERRORED"`` failed trials
+        too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those alone.
+    raise_on_failed_trial
+        Raise :class:`tune_core.errors.TrialError` if trials failed.
 
-        Raises
-        ------
-        TrialError
-            If trials failed and ``raise_on_failed_trial`` is set.
+    All other parameters are those of :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig` and
+    :class:`CheckpointConfig` with the same names.
+
+    Raises
+    ------
+    TrialError
+        If trials failed and ``raise_on_failed_trial`` is set.
     """
     from tune_core.analysis import ExperimentAnalysis
 

@@ -24,7 +24,7 @@ _NONE = type(None)
 
 
 def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
-    r    """Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
+    r"""Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
 
     Parameters
     ----------
