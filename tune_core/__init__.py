@@ -1,6 +1,7 @@
 """tune-core: hyperparameter tuning and experiment execution at any scale.
 
-The public face, loaded lazily: importing this module imports nothing but itself; a name is fetched when it is first used.
+The public face, loaded lazily: importing this module imports nothing but itself; a name is fetched when it is first
+used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a run is configured: :class:`TuneConfig` (what to tune), :class:`RunConfig` (where, and what to do when things fail)."""
+"""How a run is configured: :class:`TuneConfig` (what to tune), :class:`RunConfig` (where, and what if things fail)."""
 
 from __future__ import annotations
 

@@ -109,9 +109,10 @@ def request_of(prepared: Prepared) -> Any:
     """What a trainable asks for: a dict, a :class:`PlacementGroupFactory`, or a function of the configuration."""
     if prepared.resources is not None:
         return prepared.resources
-    cls = prepared.trainable
-    if prepared.is_class and cls.default_resource_request.__func__ is not Trainable.default_resource_request.__func__:  # type: ignore[union-attr]
-        return cls.default_resource_request  # type: ignore[union-attr]
+    cls: Any = prepared.trainable
+    default: Any = Trainable.default_resource_request
+    if prepared.is_class and cls.default_resource_request.__func__ is not default.__func__:
+        return cls.default_resource_request
     return DEFAULT_RESOURCES
 
 

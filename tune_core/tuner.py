@@ -237,8 +237,8 @@ class _Run:
         self.default_resources = self._check_resources()
         self.stop, self.stopper, self.budget = self._stop_rules()
         self.payload: Any = None
-        self.name, self.folder = (run.name or "", folder) if folder else folder_for(
-            run.storage_path, run.name, prepared.__name__
+        self.name, self.folder = (
+            (run.name or "", folder) if folder else folder_for(run.storage_path, run.name, prepared.__name__)
         )
         self.unkept = None if folder or kept is None else keep_setup(self.folder, kept)
 
@@ -333,13 +333,13 @@ class _Run:
 
     def _stop_rules(self) -> tuple[dict[str, float], Any, float | None]:
         thresholds, stopper = coerce(self.run.stop)
-        budget = self.tune.time_budget_s
+        budget: Any = self.tune.time_budget_s  # __post_init__ made seconds of it
         parts = list(getattr(stopper, "_stoppers", [stopper])) if stopper is not None else []
         for timeout in [p for p in parts if isinstance(p, TimeoutStopper)]:
-            budget = timeout.timeout_s if budget is None else min(budget, timeout.timeout_s)  # type: ignore[type-var]
+            budget = timeout.timeout_s if budget is None else min(budget, timeout.timeout_s)
             parts.remove(timeout)
         rest = None if not parts else parts[0] if len(parts) == 1 else CombinedStopper(*parts)
-        return thresholds, rest, budget  # type: ignore[return-value]
+        return thresholds, rest, budget
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
@@ -379,7 +379,7 @@ class _Run:
                 default_resources=self.default_resources,
                 encode_config=lambda config: to_json(config, self.space),
                 stopper=self.stopper,
-                time_budget_s=self.budget,  # type: ignore[arg-type]
+                time_budget_s=self.budget,
                 used_s=used_s,
             ),
         )
@@ -394,8 +394,10 @@ class _Run:
             else:
                 if log.torn_bytes:
                     loop.feed(ev.Noted(f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"))
-                    watcher.note(f"The journal's last {log.torn_bytes} bytes were torn; going on from the last whole event.")
-                loop.feed(ev.Restored(time.time(), **{k: v for k, v in (self.restored or {}).items()}))
+                    watcher.note(
+                        f"The journal's last {log.torn_bytes} bytes were torn; going on from the last whole event."
+                    )
+                loop.feed(ev.Restored(time.time(), **(self.restored or {})))
             writer.write()
             watcher.start()
             observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
@@ -408,7 +410,9 @@ class _Run:
             self._tear_down(writer, suggestions, watcher, crashed)
         self._raise_if_asked()
 
-    def _tear_down(self, writer: Journal, suggestions: Suggestions, watcher: Any, crashed: BaseException | None) -> None:
+    def _tear_down(
+        self, writer: Journal, suggestions: Suggestions, watcher: Any, crashed: BaseException | None
+    ) -> None:
         try:
             if hasattr(self.executor, "close") and getattr(self.executor, "_run", True):
                 self.executor.close(1.0)
@@ -541,7 +545,10 @@ def _expect(asked: str, value: Any, kind: type) -> Any:
         return kind()
     if not isinstance(value, kind):
         raise InvalidArgumentError(
-            asked, f"is {value!r} of type {type(value).__name__}", f"it must be a {kind.__name__}", f"Use {kind.__name__}(...)."
+            asked,
+            f"is {value!r} of type {type(value).__name__}",
+            f"it must be a {kind.__name__}",
+            f"Use {kind.__name__}(...).",
         )
     return value
 
@@ -558,5 +565,3 @@ def _check_trainable_fits(prepared: Prepared, run: RunConfig) -> None:
                 "only class trainables can be asked for a checkpoint",
                 "Report it from the function: tune.report(metrics, checkpoint=...).",
             )
-
-

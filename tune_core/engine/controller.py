@@ -1,12 +1,12 @@
 """The controller: a pure state machine that turns events into commands.
 
 A run in prose. Each *suggestion* becomes a pending trial. When the loop finds room it *launches* the trial that
-:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at the
-lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to put it
-aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with the other's
-checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries last) or paused.
-Paused trials run again when the scheduler chooses them. The run is finished when no trial runs or waits and none will
-come; a *stop request* or an *interruption* gets there sooner.
+:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at
+the lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to
+put it aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with
+the other's checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries
+last) or paused. Paused trials run again when the scheduler chooses them. The run is finished when no trial runs or
+waits and none will come; a *stop request* or an *interruption* gets there sooner.
 
 There is no clock, no I/O, no thread and no randomness here: the same events give the same state and the same commands,
 which is how a killed run is restored.
@@ -105,7 +105,7 @@ class Controller:
             return None
         if self.rules.max_concurrent is not None and len(self.running) >= self.rules.max_concurrent:
             return None
-        index = self._ask("choose", self._waiting)
+        index: int | None = self._ask("choose", self._waiting)
         if index is None:
             return self.trials[self.pending[0]] if self.pending else None
         return self.trials[index]
@@ -116,7 +116,6 @@ class Controller:
             return False
         limit = self.rules.max_concurrent
         return limit is None or len(self.running) + len(self.pending) < limit
-
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -399,7 +398,8 @@ class Controller:
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
                 return kept
-        return source.start_from if exploit.checkpoint is None else None
+        latest: Kept | None = source.start_from
+        return latest if exploit.checkpoint is None else None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit

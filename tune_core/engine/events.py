@@ -41,7 +41,7 @@ class Header(Event, tag="run", kw_only=True):
 
 
 class Suggested(Event, tag="suggest"):
-    """The searcher proposed a configuration; ``told`` results had reached it by then, so asks and tells replay in order."""
+    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order)."""
 
     trial: int
     config: dict[str, Any]
@@ -246,7 +246,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """Base of everything that the controller asks the loop to do."""
 
 
-class Launch(Command):
+class Launch(Command, frozen=True, gc=False):
     """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
 
     trial: int
@@ -259,14 +259,14 @@ class Launch(Command):
     attempt: int = 1
 
 
-class Extend(Command):
+class Extend(Command, frozen=True, gc=False):
     """Answer a waiting worker: go on under a new lease, or with None under the present one."""
 
     trial: int
     lease: Lease | None
 
 
-class Halt(Command):
+class Halt(Command, frozen=True, gc=False):
     """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
 
     trial: int
@@ -274,34 +274,34 @@ class Halt(Command):
     why: str
 
 
-class Revoke(Command):
+class Revoke(Command, frozen=True, gc=False):
     """Take back a running lease: the worker stops at its next report, and is killed after the grace period."""
 
     trial: int
     why: str
 
 
-class DropCheckpoint(Command):
+class DropCheckpoint(Command, frozen=True, gc=False):
     """Delete a checkpoint that nothing refers to any more."""
 
     trial: int
     name: str
 
 
-class Record(Command):
+class Record(Command, frozen=True, gc=False):
     """Journal a decision."""
 
     event: Decided
 
 
-class TellComplete(Command):
+class TellComplete(Command, frozen=True, gc=False):
     """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
 
     trial: int
     error: bool
 
 
-class Finish(Command):
+class Finish(Command, frozen=True, gc=False):
     """Nothing is left to do."""
 
     why: str

@@ -1,7 +1,7 @@
 """The loop: the only place where controller, executor, journal, searcher and callbacks meet.
 
-One turn: take in what the workers sent, look at the clock, fill the free places, write the journal once, and only then carry
-out what the controller commanded and tell those who watch.
+One turn: take in what the workers sent, look at the clock, fill the free places, write the journal once, and only
+then carry out what the controller commanded and tell those who watch.
 """
 
 from __future__ import annotations
@@ -336,4 +336,3 @@ class Loop:
 
 
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))
-

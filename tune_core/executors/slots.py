@@ -71,7 +71,7 @@ class Machine:
             self._gpu_free[position] += share
 
     def _gpu_shares(self, wanted: int) -> tuple[tuple[int, int], ...] | None:
-        """Which devices to use: whole free ones, or the fullest one with room for the fraction. None if there is no room."""
+        """Which devices to use: whole free ones, or the fullest one with room for the fraction; None: no room."""
         if wanted == 0:
             return ()
         if wanted >= GRAIN:

@@ -1,7 +1,7 @@
 """The trial's side, shared by every executor: takes trials from a link, runs them, and sends their events back.
 
-Events leave as the journal's own lines. Under its lease a trial sends them in batches without waiting; at the lease's end,
-and where the driver wants to test each result, it sends what it has and waits for the answer.
+Events leave as the journal's own lines. Under its lease a trial sends them in batches without waiting; at the lease's
+end, and where the driver wants to test each result, it sends what it has and waits for the answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from tune_core.trainable import DONE, RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepa
 FLUSH_BYTES = 1 << 16
 FLUSH_S = 0.05
 _NO_TIME = float("-inf")
-
 
 
 class Link(Protocol):
@@ -526,5 +525,3 @@ def last_lines(path: str, count: int = 20) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-count:])
-
-

@@ -1,0 +1,83 @@
+"""Schedulers: which trials go on, which stop, which start as copies. Each is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
+    from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
+    from tune_core.schedulers.fifo import FIFOScheduler
+
+_MODULES = {
+    "ASHAScheduler": "asha",
+    "AsyncHyperBandScheduler": "asha",
+    "Continue": "base",
+    "Decision": "base",
+    "Exploit": "base",
+    "FIFOScheduler": "fifo",
+    "Pause": "base",
+    "Scheduler": "base",
+    "Stop": "base",
+    "Waiting": "base",
+}
+
+__all__ = [
+    "ASHAScheduler",
+    "AsyncHyperBandScheduler",
+    "Continue",
+    "Decision",
+    "Exploit",
+    "FIFOScheduler",
+    "Pause",
+    "Scheduler",
+    "Stop",
+    "Waiting",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
+
+
+def resolve(scheduler: Any) -> Any:
+    """The scheduler for what a user gave: None, a name, or a scheduler."""
+    from tune_core.errors import InvalidArgumentError
+
+    if scheduler is None:
+        from tune_core.schedulers.fifo import FIFOScheduler
+
+        return FIFOScheduler()
+    if isinstance(scheduler, str):
+        return create_scheduler(scheduler)
+    if not hasattr(scheduler, "on_result"):
+        raise InvalidArgumentError(
+            "TuneConfig(scheduler)",
+            f"is {scheduler!r}",
+            "it is neither a scheduler nor the name of one",
+            "Use an instance of a subclass of tune_core.schedulers.Scheduler, or a name like 'asha'.",
+        )
+    return scheduler
+
+
+def create_scheduler(name: str, **arguments: Any) -> Any:
+    """A scheduler by its name."""
+    from tune_core.errors import InvalidArgumentError
+    from tune_core.schedulers.asha import ASHAScheduler
+    from tune_core.schedulers.fifo import FIFOScheduler
+
+    known = {"asha": ASHAScheduler, "fifo": FIFOScheduler}
+    if name not in known:
+        raise InvalidArgumentError(
+            "create_scheduler(name)", f"is {name!r}", "no scheduler has that name", f"Use one of {sorted(known)}."
+        )
+    return known[name](**arguments)
