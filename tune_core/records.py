@@ -170,6 +170,7 @@ class Fold:
         self._objective = Objective(header.metric, header.mode or "max") if header.metric else None
         self._trials = self.experiment.trials
         retries = header.settings.get("max_failures", 0)
+        self._losses = header.settings.get("max_worker_losses", MAX_LOSSES)
         self._retries: float = math.inf if retries < 0 else retries
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Suggested: self._suggested,
@@ -181,6 +182,7 @@ class Fold:
             ev.StopRequested: self._stop_requested,
             ev.Interrupted: self._interrupted,
             ev.Restored: self._restored,
+            ev.Refused: self._refused,
             ev.Noted: self._noted,
             ev.Finished: self._finished,
         }
@@ -275,18 +277,22 @@ class Fold:
         elif how in ("lost", "revoked"):
             trial.losses += how == "lost" and not interrupted
             self._requeue(trial)
-            if trial.losses > MAX_LOSSES:
-                self._fail(trial, event)
+            if trial.losses > self._losses:
+                self._fail(trial, event.error or event.why)
         else:
             trial.failures += 1
             if how != "invalid" and trial.failures <= self._retries:
                 trial.error = event.error
                 self._requeue(trial)
             else:
-                self._fail(trial, event)
+                self._fail(trial, event.error or event.why)
 
-    def _fail(self, trial: TrialRecord, event: ev.Ended) -> None:
-        trial.error = event.error or event.why
+    def _refused(self, event: ev.Refused) -> None:
+        if self._trials[event.trial].status is PENDING:
+            self._fail(self._trials[event.trial], event.why)
+
+    def _fail(self, trial: TrialRecord, error: str) -> None:
+        trial.error = error
         self._end(trial, trial.error.strip().rsplit("\n", 1)[-1])
         trial.status = ERROR
 

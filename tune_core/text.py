@@ -13,7 +13,13 @@ def value_text(value: Any, limit: int = 24) -> str:
     """One value, short: floats with five significant digits, long texts cut in the middle."""
     if isinstance(value, float):
         return f"{value:.5g}"
-    text = value if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        text = value
+    else:
+        try:
+            text = repr(value)
+        except Exception:  # a foreign object's repr may fail in any way
+            text = f"<{type(value).__name__}>"
     text = " ".join(text.split())
     if len(text) <= limit:
         return text

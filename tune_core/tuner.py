@@ -363,7 +363,8 @@ class _Run:
             used_s = replay(log.header, log.events, self.controller, suggestions, self._decode).used_s
         writer = Journal(self.folder, log.size_bytes if log is not None else 0)
         watcher = self._watcher()
-        observers = Observers(self.run.callbacks or (), self.controller.trials, self.folder, watcher.note)
+        callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
         spec = self._spec()
         loop = Loop(
             self.controller,
@@ -463,7 +464,13 @@ class _Run:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
+            settings=self._settings(),
         )
+
+    def _settings(self) -> dict[str, Any]:
+        """What a reader of the journal needs to know to tell a retry from an end."""
+        rules = self._rules()
+        return {"max_failures": rules.max_failures, "max_worker_losses": rules.max_losses}
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config
@@ -505,10 +512,12 @@ class _Run:
     def _watcher(self) -> Any:
         from tune_core.progress import Progress
 
-        if self.run.progress_reporter is not None:
-            return self.run.progress_reporter
         verbose = self.run.verbose if self.run.verbose is not None else 1
-        return Progress(verbose, self._total(), self.metric, self.mode, self.name, self.folder)
+        facts = (verbose, self._total(), self.metric, self.mode, self.name, self.folder)
+        watcher = self.run.progress_reporter if self.run.progress_reporter is not None else Progress(*facts)
+        if hasattr(watcher, "bind"):
+            watcher.bind(*facts, in_process=self.executor.name == "inline")
+        return watcher
 
 
 def describe_searcher(searcher: Searcher) -> str:

@@ -12,7 +12,7 @@ from tune_core.engine.journal import JOURNAL_FILE, read_header, whole_length
 from tune_core.errors import JournalError
 
 CHUNK_BYTES = 1 << 22
-_HEAD = re.compile(rb'^\{"e":"(?:suggest|launch|report|save|end|decide|stop|note)","trial":(\d+)[,}]')
+_HEAD = re.compile(rb'^\{"e":"(?:suggest|launch|report|save|end|decide|stop|refuse|note)","trial":(\d+)[,}]')
 
 
 class Reader:
