@@ -1,4 +1,4 @@
-"""LightGBM in tune-core: a callback for ``lightgbm.train``, ``lightgbm.cv`` and the scikit-learn estimators, and resuming."""
+"""LightGBM in tune-core: a callback for ``train``, ``cv`` and the scikit-learn estimators, and resuming."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tune_core import Checkpoint
 from tune_core import integration as tc
 
-lightgbm = tc.require("tune_lightgbm", "lightgbm", "lightgbm")
+lightgbm: Any = tc.require("tune_lightgbm", "lightgbm", "lightgbm")
 
 __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_model", "resume"]
 
@@ -68,7 +68,7 @@ class TuneReportCallback:
 
 
 def _parts(entry: Any) -> tuple[str, str, float, float | None]:
-    """Data set, metric, value and standard deviation (in ``cv``) of an evaluation; 4.7 has objects, before were tuples."""
+    """Data set, metric, value and (in ``cv``) standard deviation; version 4.7 has objects, those before tuples."""
     if hasattr(entry, "metric_name"):
         std = entry.metric_std_dev
         return entry.dataset_name, entry.metric_name, float(entry.metric_value), None if std is None else float(std)

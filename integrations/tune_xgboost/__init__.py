@@ -1,4 +1,4 @@
-"""XGBoost in tune-core: a callback for ``xgboost.train``, ``xgboost.cv`` and the scikit-learn estimators, and resuming."""
+"""XGBoost in tune-core: a callback for ``train``, ``cv`` and the scikit-learn estimators, and resuming."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from tune_core import Checkpoint
 from tune_core import integration as tc
 
-xgboost = tc.require("tune_xgboost", "xgboost", "xgboost")
+xgboost: Any = tc.require("tune_xgboost", "xgboost", "xgboost")
+_TrainingCallback: Any = xgboost.callback.TrainingCallback
 
 __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_model", "resume"]
 
@@ -18,7 +19,7 @@ MODEL_FILE = "model.ubj"
 Results = dict[str, Any]
 
 
-class TuneReportCallback(xgboost.callback.TrainingCallback):
+class TuneReportCallback(_TrainingCallback):
     """Reports the evaluation of each boosting round, and ends the training when the trial is to end.
 
     Outside of a trial it does nothing.

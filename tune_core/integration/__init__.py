@@ -48,7 +48,7 @@ Metrics = str | Sequence[str] | Mapping[str, str] | None
 _CONFIG = "config"
 
 
-# --- what to report -----------------------------------------------------------------------------------------------------
+# --- what to report --------------------------------------------------------------------------------------------------
 
 
 def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> dict[str, Any]:
@@ -75,10 +75,11 @@ def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> 
     """
     if metrics is None:
         return dict(available)
-    wanted = metrics if isinstance(metrics, Mapping) else dict.fromkeys([metrics] if isinstance(metrics, str) else metrics)
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    wanted = metrics if isinstance(metrics, Mapping) else {name: name for name in metrics}
     chosen = {}
-    for name, theirs in wanted.items():
-        key = name if theirs is None else theirs
+    for name, key in wanted.items():
         if key not in available:
             raise _missing(key, available, who)
         chosen[name] = available[key]
@@ -128,7 +129,7 @@ def check_hooks(who: str, on: str | Sequence[str], known: Sequence[str]) -> tupl
     return hooks
 
 
-# --- reporting and saving -----------------------------------------------------------------------------------------------
+# --- reporting and saving --------------------------------------------------------------------------------------------
 
 
 def report_metrics(
@@ -181,7 +182,7 @@ def _digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# --- resuming -----------------------------------------------------------------------------------------------------------
+# --- resuming --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _no_file(folder: str, name: str) -> CheckpointError:
     )
 
 
-# --- Ray Tune's import paths --------------------------------------------------------------------------------------------
+# --- Ray Tune's import paths -----------------------------------------------------------------------------------------
 
 
 def forward(package: str) -> Callable[[str], Any]:
