@@ -231,7 +231,7 @@ def resume(model: Any, filename: str = MODEL_FILE) -> dict[str, Any]:
             "tune_keras.resume(model)",
             "got a model that is not built or not compiled",
             "there is nothing yet to load weights and optimizer state into",
-            "Begin the model with keras.Input(shape), or call model.build(shape); call model.compile(...); then resume.",
+            "Begin the model with keras.Input(shape) or call model.build(shape), and compile it, before resume(model).",
         )
     optimizer = model.optimizer
     if not optimizer.built:
