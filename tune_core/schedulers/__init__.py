@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
+    from tune_core.schedulers.registry import create_scheduler, resolve
 
 _MODULES = {
     "ASHAScheduler": "asha",
@@ -21,6 +22,8 @@ _MODULES = {
     "Scheduler": "base",
     "Stop": "base",
     "Waiting": "base",
+    "create_scheduler": "registry",
+    "resolve": "registry",
 }
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "Scheduler",
     "Stop",
     "Waiting",
+    "create_scheduler",
+    "resolve",
 ]
 
 
