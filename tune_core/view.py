@@ -13,7 +13,7 @@ from tune_core.callback import flatten
 from tune_core.objective import lookup
 from tune_core.tables import table_of
 from tune_core.text import config_text, counts_text, duration_text, exception_line, html_table, value_text
-from tune_core.trial import ERROR, RUNNING, TERMINATED, Status
+from tune_core.trial import ERROR, RUNNING, TERMINATED
 
 if TYPE_CHECKING:
     from tune_core.engine.controller import Controller
