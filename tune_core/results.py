@@ -89,8 +89,13 @@ class Result:
             return None
         text = trial.error or trial.reason or "no error was recorded"
         output = os.path.join(self.path, "output.log")
-        fix = f"All that it printed is in {output}." if os.path.exists(output) else "Mend the objective and run again."
-        return TrialError(f"Trial {trial.trial_id}", f"failed: {exception_line(text)}", f"its error was:\n{text}", fix)
+        where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
+        return TrialError(
+            f"Trial {trial.trial_id}",
+            f"failed: {exception_line(text)}",
+            f"it ran with {config_text(self.config, 300) or 'an empty configuration'}",
+            f"{where}Mend what this points at and run again, or restore with resume_errored=True:\n{text}",
+        )
 
     @property
     def path(self) -> str:
@@ -353,9 +358,7 @@ def _fields(trial: AnyTrial, report: Any) -> dict[str, Any]:
     result: dict[str, Any] = result_of(report) if report is not None else {"trial_id": trial.trial_id}
     if report is not None:
         result.setdefault("date", date_text(report.at).replace(" ", "_").replace(":", "-"))
-        previous = getattr(trial, "previous_s", None) if report is trial.last else None
-        if report.iteration == 1:
-            previous = 0.0
+        previous = trial.previous_s if report is trial.last else 0.0 if report.iteration == 1 else None
         if previous is not None:
             result.setdefault("time_this_iter_s", max(0.0, report.seconds - previous))
         if report.checkpoint is not None:

@@ -17,7 +17,8 @@ def value_text(value: Any, limit: int = 24) -> str:
         text = value
     else:
         try:
-            text = repr(value)
+            text = getattr(value, "__name__", "") if callable(value) else repr(value)
+            text = text or repr(value)
         except Exception:  # a foreign object's repr may fail in any way
             text = f"<{type(value).__name__}>"
     text = " ".join(text.split())

@@ -168,7 +168,7 @@ class Controller:
         trial.started_at = event.at
         trial.reason = trial.verdict = None
         start: Kept | None = trial.start_from
-        trial.iteration = start.iteration if start else 0
+        trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(
                 trial.index,
@@ -186,6 +186,8 @@ class Controller:
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration:
             return  # late, or told twice
+        if trial.last is not None and trial.last.iteration == trial.iteration:
+            trial.previous_s = trial.last.seconds
         trial.iteration = event.iteration
         trial.last = event
         if self.objective is not None:
