@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import MetricError, TuneError
+from tune_core.errors import MissingMetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
@@ -173,7 +173,7 @@ class TrialSession:
             return event.seconds >= self._until
         value = lookup(event.metrics, self._time_attr)
         if value is None:
-            raise MetricError(
+            raise MissingMetricError(
                 f"time_attr={self._time_attr!r}",
                 f"is not among the reported metrics {sorted(event.metrics)}",
                 "the scheduler measures a trial's progress by it",
@@ -238,7 +238,7 @@ class TrialSession:
     def _check_first(self, metrics: Mapping[str, Any]) -> None:
         for name in self._spec.metrics:
             if lookup(metrics, name) is None and name not in ("training_iteration", "time_total_s"):
-                raise MetricError(
+                raise MissingMetricError(
                     f"The metric {name!r}",
                     f"is not in the first report, which has {sorted(metrics)}",
                     "TuneConfig, the scheduler or the searcher compares trials by it",
@@ -328,7 +328,7 @@ class Worker:
             how = session.ended_how or "completed"
         except StopTrial:
             how = session.ended_how or "revoked"
-        except MetricError as raised:
+        except MissingMetricError as raised:
             how, error = "invalid", str(raised)
         except KeyboardInterrupt:
             how, error = "errored", "KeyboardInterrupt"
@@ -344,8 +344,8 @@ class Worker:
                 self._discard_kept()
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
-            if tail:
-                error = f"{error}\nLast lines of output:\n{tail}"
+            if error:
+                error = ev.with_output(error, tail)
         self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error)))
         self.flush()
 
@@ -464,10 +464,13 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, TuneError):
         return f"{type(error).__name__}: {error}"
     frames = error.__traceback__
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(os.path.dirname(__file__))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames)).strip()
+
+
+_TRUNCATE_BYTES = 1 << 20
 
 
 class Output:
@@ -488,6 +491,7 @@ class Output:
         """A trial starts."""
         with self._lock:
             self._folder = folder
+            self._at = os.fstat(self._file.fileno()).st_size
 
     def end(self, keep_tail: bool) -> str:
         """A trial ends; with ``keep_tail`` the last lines of its output."""
@@ -497,6 +501,8 @@ class Output:
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
+            if self._at > _TRUNCATE_BYTES:
+                os.truncate(self._path, 0)
         return last_lines(os.path.join(folder, OUTPUT_FILE)) if keep_tail and folder else ""
 
     def move(self) -> None:
