@@ -15,6 +15,7 @@ from tune_core.errors import InvalidArgumentError, TuneError
 if TYPE_CHECKING:
     from tune_core.records import Experiment
 
+JOURNAL_FILE = "journal.jsonl"
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -111,7 +112,7 @@ def find_experiment(name: str | None) -> str:
 
     base = os.path.abspath(os.path.expanduser(default_storage_path()))
     if name is None:
-        found = experiments_in(base)
+        found = [folder for folder in experiments_in(base) if os.path.getsize(os.path.join(folder, JOURNAL_FILE))]
         if not found:
             raise InvalidArgumentError(
                 "The newest experiment", f"is not in {base}", "no experiment is", "Name an experiment's folder."
@@ -128,10 +129,10 @@ def _unknown(name: str, path: str, base: str) -> TuneError:
     import difflib
 
     known = [os.path.basename(folder) for folder in experiments_in(base)]
-    close = difflib.get_close_matches(name, known, 3, 0.4)
+    close = [other for other in known if other.startswith(name)][-3:] or difflib.get_close_matches(name, known, 3, 0.4)
     if os.path.isdir(path):
         inside = [os.path.basename(folder) for folder in experiments_in(path)]
-        cause = f"there is no journal.jsonl in it{'; experiments inside: ' + ', '.join(inside[:5]) if inside else ''}"
+        cause = f"there is no {JOURNAL_FILE} in it{'; experiments inside: ' + ', '.join(inside[:5]) if inside else ''}"
         return InvalidArgumentError(f"The folder {path}", "is no experiment", cause, "`tune-core ls DIR` lists them.")
     cause = f"neither {path} nor {os.path.join(base, name)} is an experiment's folder"
     fix = f"Did you mean {' or '.join(close)}?" if close else "`tune-core ls DIR` lists the experiments in a folder."
@@ -150,11 +151,11 @@ def experiments_in(folder: str) -> list[str]:
 
 
 def _is_experiment(folder: str) -> bool:
-    return os.path.isfile(os.path.join(folder, "journal.jsonl"))
+    return os.path.isfile(os.path.join(folder, JOURNAL_FILE))
 
 
 def _changed(folder: str) -> float:
-    return os.path.getmtime(os.path.join(folder, "journal.jsonl"))
+    return os.path.getmtime(os.path.join(folder, JOURNAL_FILE))
 
 
 def state_of(experiment: Experiment) -> str:

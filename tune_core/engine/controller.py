@@ -399,7 +399,8 @@ class Controller:
         source = self.trials[exploit.source]
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         latest: Kept | None = source.start_from
         return latest if exploit.checkpoint is None else None
 

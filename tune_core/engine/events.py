@@ -46,7 +46,7 @@ class Suggested(Event, tag="suggest"):
     trial: int
     config: dict[str, Any]
     told: int = 0
-    resources: dict[str, float] | None = None
+    resources: Any = None
 
 
 class Exhausted(Event, tag="exhausted"):

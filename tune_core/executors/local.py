@@ -25,7 +25,7 @@ from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.process import pack
-from tune_core.executors.slots import Grant, Machine, discover_gpus
+from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
 from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES, PlacementGroupFactory
 
@@ -94,7 +94,7 @@ class LocalExecutor:
     def __init__(
         self, num_cpus: float | None = None, num_gpus: int | None = None, resources: Mapping[str, float] | None = None
     ) -> None:
-        cpus = num_cpus if num_cpus is not None else len(os.sched_getaffinity(0))
+        cpus = num_cpus if num_cpus is not None else available_cpus()
         for label, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise InvalidArgumentError(
@@ -120,12 +120,6 @@ class LocalExecutor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
-
-    def warm_up(self, count: int) -> None:
-        """Start up to ``count`` workers of the default shape before there is a trial for them."""
-        fits = self._machine.how_many(DEFAULT_RESOURCES)
-        for _ in range(min(count, fits, len(os.sched_getaffinity(0)))):
-            self._idle.append(self._start_process(self._environment(Grant({}, ()), DEFAULT_RESOURCES)))
 
     def close(self, grace_s: float = 1.0) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -188,7 +182,7 @@ class LocalExecutor:
             if process.environment == environment:
                 self._idle.remove(process)
                 return process
-        if self._idle and len(self._idle) + len(self._busy) >= 2 * len(os.sched_getaffinity(0)):
+        if self._idle and len(self._idle) + len(self._busy) >= 2 * available_cpus():
             self._retire(self._idle.pop(0))
         return self._start_process(environment)
 
