@@ -280,12 +280,22 @@ class ResultGrid(Sequence[Result]):
         MetricError
             If no trial has a usable value of the metric.
         """
-        metric, mode = selection.resolve("get_best_result", metric, mode, self._header)
-        return self._result(
-            selection.best_trial(
-                self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, "get_best_result"
-            )
+        return self.best_value(metric, mode, scope, filter_nan_and_inf)[2]
+
+    def best_value(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> tuple[str, Any, Result]:
+        """As :meth:`get_best_result`: the metric's name, the value that counted, and the trial's result."""
+        asked = "get_best_result"
+        metric, mode = selection.resolve(asked, metric, mode, self._header)
+        trial, value = selection.best_trial(
+            self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
+        return metric, value, self._result(trial)
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.

@@ -42,8 +42,8 @@ def best_trial(
     scope: str,
     filter_nan_and_inf: bool,
     asked: str,
-) -> Any:
-    """The trial that is best by ``metric`` in ``scope``; see ``ResultGrid.get_best_result``."""
+) -> tuple[Any, Any]:
+    """The trial that is best by ``metric`` in ``scope``, and the value; see ``ResultGrid.get_best_result``."""
     if scope not in SCOPES:
         raise InvalidArgumentError(
             f"{asked}(scope)", f"is {scope!r}", "it says which of a trial's values counts", f"Use one of {SCOPES}."
@@ -64,7 +64,7 @@ def best_trial(
                 "Look at get_dataframe(), or pass filter_nan_and_inf=False to get one of them all the same.",
             )
     best = min(losses, key=lambda index: (losses[index], index))
-    return next(trial for trial in trials if trial.index == best)
+    return next(trial for trial in trials if trial.index == best), values[best]
 
 
 def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Any]:
