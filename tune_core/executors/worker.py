@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
@@ -92,6 +92,9 @@ class TrialSession:
         self._base = job.seconds
         self._began = time.perf_counter()
         self.last_metrics: Mapping[str, Any] | None = None
+        self.refused = ""  # why no trial of this objective can be judged, seen in another process
+        self._saved_at = -1
+        self._at_end: list[Callable[[], None]] = []
 
     # --- what user code sees ------------------------------------------------------------------------------------------
 
@@ -144,6 +147,26 @@ class TrialSession:
                 self._worker.send_later(ev.encode(event))
                 self._worker.flush_if_due(self)
             return self.ended_how is None
+
+    def save(self, checkpoint: Any) -> None:
+        """See :class:`tune_core.session.Session`."""
+        with self._lock:
+            if self._saved_at != self.iteration:
+                name = self._save(checkpoint)
+                self._worker.send_later(ev.encode(ev.Saved(self.job.trial, self.iteration, name)))
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """See :class:`tune_core.session.Session`."""
+        return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """See :class:`tune_core.session.Session`."""
+        self._at_end.append(function)
+
+    def run_at_end(self) -> None:
+        """The objective has returned, or left at the driver's wish."""
+        while self._at_end:
+            self._at_end.pop(0)()
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
@@ -247,6 +270,7 @@ class TrialSession:
 
     def _save(self, checkpoint: Any) -> str:
         name = self.checkpoint_name()
+        self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
             self._worker.store.save(folder, self.job.trial, name)
         return name
@@ -337,7 +361,7 @@ class Worker:
         except SystemExit as raised:
             how, error = "errored", f"the objective called sys.exit({raised.code!r})"
         except BaseException as raised:
-            how, error = "errored", _describe(raised)
+            how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
         finally:
             set_session(before)
             if how == "errored":
@@ -350,6 +374,14 @@ class Worker:
         self.flush()
 
     def _run_function(self, session: TrialSession) -> None:
+        try:
+            self._drive(session)
+        except StopTrial:
+            if session.ended_how is None:
+                raise
+        session.run_at_end()
+
+    def _drive(self, session: TrialSession) -> None:
         answer = self._prepared(session.job.config)
         if inspect.isgenerator(answer):
             with contextlib.closing(answer):
