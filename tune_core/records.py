@@ -172,6 +172,8 @@ class Fold:
         retries = header.settings.get("max_failures", 0)
         self._losses = header.settings.get("max_worker_losses", MAX_LOSSES)
         self._retries: float = math.inf if retries < 0 else retries
+        self._fail_fast = bool(header.settings.get("fail_fast"))
+        self._stopping = False  # the run ends early: no failed trial is tried again
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Suggested: self._suggested,
             ev.Launched: self._launched,
@@ -274,18 +276,23 @@ class Fold:
             how == "revoked" and (trial.verdict == "stop" or not interrupted)
         ):
             self._end(trial, event.why or trial.reason or "")
-        elif how in ("lost", "revoked"):
-            trial.losses += how == "lost" and not interrupted
+        elif how == "revoked":
             self._requeue(trial)
-            if trial.losses > self._losses:
-                self._fail(trial, event.error or event.why)
+        elif how == "lost" and not interrupted:
+            trial.losses += 1
+            if trial.losses <= self._losses:
+                self._requeue(trial)
+            else:
+                self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip())
         else:
-            trial.failures += 1
-            if how != "invalid" and trial.failures <= self._retries:
+            trial.failures += how not in ("lost", "invalid")
+            if how != "invalid" and trial.failures <= self._retries and (interrupted or not self._stopping):
                 trial.error = event.error
                 self._requeue(trial)
             else:
                 self._fail(trial, event.error or event.why)
+                if how == "invalid" or self._fail_fast:
+                    self._begin_stop(event.why or f"trial {trial.trial_id} failed")
 
     def _refused(self, event: ev.Refused) -> None:
         if self._trials[event.trial].status is PENDING:
@@ -316,19 +323,33 @@ class Fold:
         trial.worker = trial.exploit = None
 
     def _stop_requested(self, event: ev.StopRequested) -> None:
-        for trial in self._trials if event.trial < 0 else [self._trials[event.trial]]:
-            if trial.status in (PENDING, PAUSED):
-                self._end(trial, event.why)
-            elif trial.status is RUNNING and not trial.verdict:
-                trial.verdict, trial.reason = "stop", event.why
+        if event.trial < 0:
+            self._begin_stop(event.why)
+        else:
+            self._stop(self._trials[event.trial], event.why)
+
+    def _begin_stop(self, why: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            for trial in self._trials:
+                if trial.status is not RUNNING or not trial.verdict:
+                    self._stop(trial, why)
+
+    def _stop(self, trial: TrialRecord, why: str) -> None:
+        if trial.status in (PENDING, PAUSED):
+            self._end(trial, why)
+        elif trial.status is RUNNING:
+            trial.verdict, trial.reason = "stop", why
 
     def _interrupted(self, event: ev.Interrupted) -> None:
         self.experiment.interrupted = event.why
+        self._stopping = True
         self.experiment.last_at = event.at
 
     def _restored(self, event: ev.Restored) -> None:
         experiment = self.experiment
         experiment.finished = experiment.interrupted = None
+        self._stopping = False
         for trial in self._trials:
             if trial.status is RUNNING:
                 self._settle_orphan(trial)

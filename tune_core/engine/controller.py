@@ -230,7 +230,8 @@ class Controller:
         else:
             trial.failures += how != "lost"
             retries = self.rules.max_failures
-            if self.stopping is None and (retries < 0 or trial.failures <= retries):
+            goes_on = self.stopping is None or self.interrupted  # an interrupted run can be restored
+            if goes_on and (retries < 0 or trial.failures <= retries):
                 trial.error = event.error
                 self._requeue(trial)
             else:
