@@ -161,9 +161,9 @@ def random_run(folder: Path, seed: int, steps: int = 150) -> Run:
 def _work(run: Run, draw: random.Random, trial: int) -> None:
     if run.trials[trial].verdict is not None:
         return
-    name = f"checkpoint_{run.trials[trial].iteration + 1:06d}" if draw.random() < 0.5 else None
+    name = f"checkpoint_{run.trials[trial].iteration + 1:06d}_{run.trials[trial].attempt}"
     value = draw.choice([draw.random(), float("nan"), draw.random()])
-    run.report(trial, name, draw.choice([0, 0, ev.WAITS_FOR_SCHEDULER]), loss=value)
+    run.report(trial, name if draw.random() < 0.5 else None, draw.choice([0, 0, ev.WAITS_FOR_SCHEDULER]), loss=value)
 
 
 def _let_go(run: Run, draw: random.Random, trial: int) -> None:

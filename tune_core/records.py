@@ -73,7 +73,7 @@ class TrialRecord:
         self.checkpoints: list[Kept] | None = None  # all that were made, oldest first, also those deleted since
         self.decisions: list[Decision] = _NO_DECISIONS
         self.start: Kept | None = None  # the checkpoint that the next launch goes on from
-        self.exploit: ev.Decided | None = None
+        self.exploit: tuple[dict[str, Any] | None, Kept | None] | None = None  # the config and checkpoint to take over
         self.verdict = ""
         self.reason: str | None = None
         self.error: str | None = None
@@ -256,9 +256,9 @@ class Fold:
             trial.decisions = []
         trial.decisions.append(Decision(event.do, event.why, trial.iteration, at))
         if trial.status is RUNNING:
-            trial.verdict = "pause" if event.do == "exploit" else event.do
+            trial.verdict = {"exploit": "pause", "continue": ""}.get(event.do, event.do)
             trial.reason = event.why if event.do in ("stop", "pause", "exploit") else None
-            trial.exploit = event if event.do == "exploit" else None
+            trial.exploit = (event.config, self._latest(event.source)) if event.do == "exploit" else None
         elif trial.status in (PENDING, PAUSED) and event.do == "stop":
             self._end(trial, event.why)
 
@@ -310,17 +310,24 @@ class Fold:
         trial.iteration = trial.start.iteration if trial.start else 0
 
     def _become_copy(self, trial: TrialRecord) -> None:
-        exploit, trial.exploit = trial.exploit, None
-        if exploit is not None and exploit.config is not None:
-            source = self._trials[exploit.source] if exploit.source is not None else trial
-            trial.start = source.checkpoints[-1] if source.checkpoints else source.start
-            trial._config = exploit.config
+        if trial.exploit is not None:
+            config, trial.start = trial.exploit
+            trial._config = config if config is not None else trial._config
+            trial.exploit = None
         self._requeue(trial)
+
+    def _latest(self, source: int | None) -> Kept | None:
+        if source is None:
+            return None
+        trial = self._trials[source]
+        return trial.checkpoints[-1] if trial.checkpoints else trial.start
 
     def _end(self, trial: TrialRecord, why: str) -> None:
         trial.status = TERMINATED
         trial.reason = why
         trial.worker = trial.exploit = None
+        if trial.start is not None and trial.start.trial != trial.index:
+            trial.start = None  # another's checkpoint is not held on to
 
     def _stop_requested(self, event: ev.StopRequested) -> None:
         if event.trial < 0:
