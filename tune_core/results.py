@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core import selection
 from tune_core.callback import flatten
-from tune_core.engine.events import Header
+from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
 from tune_core.imports import require
 from tune_core.objective import Objective, check_mode, lookup
 from tune_core.records import Experiment, TrialRecord, history, read_experiment
-from tune_core.text import config_text, counts_text, date_text, exception_line, html_table, plain_table, value_text
+from tune_core.text import config_text, counts_text, date_text, html_table, plain_table, value_text
 from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Result:
         where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
         return TrialError(
             f"Trial {trial.trial_id}",
-            f"failed: {exception_line(text)}",
+            f"failed: {error_line(text)}",
             f"it ran with {config_text(self.config, 300) or 'an empty configuration'}",
             f"{where}Mend what this points at and run again, or restore with resume_errored=True:\n{text}",
         )

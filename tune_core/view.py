@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tune_core.callback import flatten
+from tune_core.engine.events import error_line
 from tune_core.objective import lookup
 from tune_core.tables import table_of
-from tune_core.text import config_text, counts_text, date_text, duration_text, exception_line, html_table, value_text
+from tune_core.text import config_text, counts_text, date_text, duration_text, html_table, value_text
 from tune_core.trial import ERROR, RUNNING, TERMINATED
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _first_error(controller: Controller | Experiment, folder: str) -> list[str]:
     trial: Any = next((t for t in controller.trials if t.status is ERROR), None)
     if trial is None:
         return []
-    lines = [f"First error: trial {trial.trial_id}: {exception_line(trial.error or trial.reason or '')}"]
+    lines = [f"First error: trial {trial.trial_id}: {error_line(trial.error or trial.reason or '')}"]
     output = os.path.join(folder, f"trial_{trial.index:05d}", "output.log")
     if os.path.exists(output):
         lines.append(f"    its output: {output}")
