@@ -173,7 +173,7 @@ class Fold:
         self._losses = header.settings.get("max_worker_losses", MAX_LOSSES)
         self._retries: float = math.inf if retries < 0 else retries
         self._fail_fast = bool(header.settings.get("fail_fast"))
-        self._stopping = False  # the run ends early: no failed trial is tried again
+        self._stopping: str | None = None  # why the run ends early: no trial is started or tried again
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Suggested: self._suggested,
             ev.Launched: self._launched,
@@ -277,22 +277,24 @@ class Fold:
         ):
             self._end(trial, event.why or trial.reason or "")
         elif how == "revoked":
-            self._requeue(trial)
+            self._settle_orphan(trial)
         elif how == "lost" and not interrupted:
             trial.losses += 1
             if trial.losses <= self._losses:
-                self._requeue(trial)
+                self._settle_orphan(trial)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip())
         else:
             trial.failures += how not in ("lost", "invalid")
-            if how != "invalid" and trial.failures <= self._retries and (interrupted or not self._stopping):
+            if how != "invalid" and trial.failures <= self._retries and (interrupted or self._stopping is None):
                 trial.error = event.error
-                self._requeue(trial)
+                self._settle_orphan(trial)
             else:
                 self._fail(trial, event.error or event.why)
                 if how == "invalid" or self._fail_fast:
                     self._begin_stop(event.why or f"trial {trial.trial_id} failed")
+        if self._stopping is not None and not interrupted and trial.status in (PENDING, PAUSED):
+            self._end(trial, self._stopping)
 
     def _refused(self, event: ev.Refused) -> None:
         if self._trials[event.trial].status is PENDING:
@@ -336,8 +338,8 @@ class Fold:
             self._stop(self._trials[event.trial], event.why)
 
     def _begin_stop(self, why: str) -> None:
-        if not self._stopping:
-            self._stopping = True
+        if self._stopping is None:
+            self._stopping = why
             for trial in self._trials:
                 if trial.status is not RUNNING or not trial.verdict:
                     self._stop(trial, why)
@@ -350,13 +352,13 @@ class Fold:
 
     def _interrupted(self, event: ev.Interrupted) -> None:
         self.experiment.interrupted = event.why
-        self._stopping = True
+        self._stopping = event.why
         self.experiment.last_at = event.at
 
     def _restored(self, event: ev.Restored) -> None:
         experiment = self.experiment
         experiment.finished = experiment.interrupted = None
-        self._stopping = False
+        self._stopping = None
         for trial in self._trials:
             if trial.status is RUNNING:
                 self._settle_orphan(trial)
