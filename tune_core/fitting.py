@@ -290,7 +290,11 @@ class Fit:
     def _settings(self) -> dict[str, Any]:
         """What a reader of the journal needs to know to tell a retry from an end."""
         rules = self._rules()
-        return {"max_failures": rules.max_failures, "max_worker_losses": rules.max_losses}
+        return {
+            "max_failures": rules.max_failures,
+            "max_worker_losses": rules.max_losses,
+            "fail_fast": rules.fail_fast,
+        }
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config

@@ -220,7 +220,7 @@ class Controller:
         elif how == "lost" and not self.interrupted:
             trial.losses += 1
             if trial.losses <= self.rules.max_losses:
-                self._requeue(trial)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
         elif how == "invalid":
@@ -230,9 +230,10 @@ class Controller:
         else:
             trial.failures += how != "lost"
             retries = self.rules.max_failures
-            if self.stopping is None and (retries < 0 or trial.failures <= retries):
+            goes_on = self.stopping is None or self.interrupted  # an interrupted run can be restored
+            if goes_on and (retries < 0 or trial.failures <= retries):
                 trial.error = event.error
-                self._requeue(trial)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, event.error or event.why, out)
                 if self.rules.fail_fast and self.stopping is None:
@@ -251,7 +252,7 @@ class Controller:
             why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
             self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
         else:
-            self._requeue(trial)
+            self._settle_orphan(trial, out)
 
     def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
         """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
@@ -310,7 +311,7 @@ class Controller:
         self._settle(out)
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
-        """The driver died while a worker had this trial: carry out the verdict on it, or run it again."""
+        """A worker or driver is gone that had this trial: carry out the verdict on it, or run it again."""
         if trial.exploit is not None:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Stop):
@@ -386,6 +387,7 @@ class Controller:
             out.append(ev.Extend(trial.index, self._ask("lease", trial)))
             return
         self.retention.pin(kept)
+        trial.copy_from = kept
         trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
         trial.verdict = Pause(decision.reason)
         out.append(
@@ -405,12 +407,10 @@ class Controller:
         return latest if exploit.checkpoint is None else None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
-        exploit: Exploit = trial.exploit
-        kept = self._find_checkpoint(exploit)
         self._forget_start(trial)
-        trial.exploit = None
-        trial.config = exploit.config
-        trial.start_from = kept  # pinned when the exploit was decided
+        trial.config = trial.exploit.config
+        trial.start_from = trial.copy_from  # pinned when the exploit was decided
+        trial.exploit = trial.copy_from = None
         self._requeue(trial, follow=False)
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -457,7 +457,9 @@ class Controller:
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
         self._change(trial, change)
         trial.reason = why
-        trial.verdict = trial.exploit = trial.worker = None
+        if trial.copy_from is not None:  # it will not become a copy: the source's checkpoint is free again
+            self.retention.unpin(trial.copy_from)
+        trial.verdict = trial.exploit = trial.copy_from = trial.worker = None
         start: Kept | None = trial.start_from
         if start is not None and start.trial != trial.index:
             self._forget_start(trial)
@@ -474,16 +476,21 @@ class Controller:
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""
         self.stopping = why
-        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
-            self._withdraw(trial)
-            self._end(trial, Change.STOP, why, out)
+        self._end_waiting(why, out)
         for trial in self.running.values():
             if trial.verdict is None:
                 trial.verdict = Stop(why)
                 out.append(ev.Revoke(trial.index, why))
 
+    def _end_waiting(self, why: str, out: list[ev.Command]) -> None:
+        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
+            self._withdraw(trial)
+            self._end(trial, Change.STOP, why, out)
+
     def _settle(self, out: list[ev.Command]) -> None:
         """End what the scheduler gives up, and see whether the run is over."""
+        if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
