@@ -126,9 +126,7 @@ def main(first: int, last: int) -> int:
             events += check(seed).events
         except Exception as error:
             failed += 1
-            print(
-                f"seed {seed}: {type(error).__name__}: {str(error).splitlines()[0][:200]} {str(error).splitlines()[1:3]}"
-            )
+            print(f"seed {seed}: {type(error).__name__}: {str(error)[:400]}")
     took = time.perf_counter() - began
     print(f"{last - first} runs, {events} events, {failed} failed, {took:.1f} s")
     return failed
