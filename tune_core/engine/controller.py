@@ -184,7 +184,7 @@ class Controller:
 
     def _on_reported(self, event: ev.Reported, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING or event.iteration <= trial.iteration:
+        if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return  # late, or told twice
         if trial.last is not None and trial.last.iteration == trial.iteration:
             trial.previous_s = trial.last.seconds
@@ -203,14 +203,14 @@ class Controller:
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is RUNNING:
+        if trial.status is RUNNING and event.attempt == trial.attempt:
             last = trial.last
             seconds, metrics = (last.seconds, last.metrics) if last else (0.0, None)
             self._keep(trial, event.checkpoint, event.iteration, seconds, metrics, out)
 
     def _on_ended(self, event: ev.Ended, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING:
+        if trial.status is not RUNNING or event.attempt not in (0, trial.attempt):
             return
         del self.running[trial.index]
         trial.ended_at = event.at
@@ -219,7 +219,9 @@ class Controller:
             self._let_go(trial, event, out)
         elif how == "lost" and not self.interrupted:
             trial.losses += 1
-            if trial.losses <= self.rules.max_losses:
+            if self.stopping is not None:
+                self._end(trial, Change.STOP, self.stopping, out)
+            elif trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -242,7 +244,9 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused":
+        if event.how == "paused" and self.stopping is not None and not self.interrupted:
+            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
+        elif trial.exploit is not None and event.how == "paused":
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._change(trial, Change.PAUSE)

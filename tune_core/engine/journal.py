@@ -128,6 +128,11 @@ def read(folder: str) -> Log:
             f"there is no {JOURNAL_FILE} in it",
             "Name the experiment's own folder: the one that the run printed at its end. `tune-core ls` lists them.",
         ) from None
+    return parse(data, path)
+
+
+def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:
+    """A journal's bytes up to the last whole line; ``path`` is for the errors."""
     whole = whole_length(data)
     lines = data[:whole]
     end = lines.find(b"\n") + 1
