@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
+from numbers import Integral
 from random import Random
 from typing import Any
 
@@ -47,7 +47,7 @@ def as_rng(random_state: Any) -> Random:
         return random_state
     if random_state is None:
         return Random()
-    if isinstance(random_state, Real) and not isinstance(random_state, bool) and int(random_state) == random_state:
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
         return Random(int(random_state))
     draw = getattr(random_state, "integers", None) or getattr(random_state, "randint", None)
     if draw is not None and type(random_state).__module__.partition(".")[0] == "numpy":
@@ -105,7 +105,7 @@ class Domain:
         return repr(self)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and same(self._key(), other._key())  # type: ignore[attr-defined]
+        return type(self) is type(other) and same(self._key(), other._key())
 
     def __hash__(self) -> int:
         try:
@@ -174,7 +174,7 @@ class Categorical(Domain):
             try:
                 if bool(category == value):
                     return i
-            except Exception:  # noqa: S112  arrays and other types whose comparison is no truth value
+            except Exception:  # arrays and other types whose comparison is no truth value
                 continue
         return None
 
@@ -256,8 +256,9 @@ def _takes_config(func: Callable[..., Any]) -> bool:
         parameters = list(inspect.signature(func).parameters.values())
     except (TypeError, ValueError):  # a builtin without a signature
         return False
-    required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    named = [p for p in parameters if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    bare = [p for p in parameters if p.default is p.empty]
+    required = [p for p in bare if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p for p in bare if p.kind is p.KEYWORD_ONLY]
     if len(required) > 1 or named:
         raise SearchSpaceError(
             "tune.sample_from",

@@ -78,8 +78,21 @@ class Float(Domain):
         Of a normal distribution.
     """
 
-    __slots__ = ("_denominator", "_high", "_log_lower", "_log_span", "_low", "_numerator", "base", "log", "lower")
-    __slots__ += ("mean", "q", "sd", "upper")
+    __slots__ = (
+        "_denominator",
+        "_high",
+        "_log_lower",
+        "_log_span",
+        "_low",
+        "_numerator",
+        "base",
+        "log",
+        "lower",
+        "mean",
+        "q",
+        "sd",
+        "upper",
+    )
 
     def __init__(
         self,
@@ -131,7 +144,7 @@ class Float(Domain):
 
         # The step as the decimal fraction that was typed: 3 * 1 / 10 is 0.3, while 3 * 0.1 is not.
         self._numerator, self._denominator = Decimal(repr(q)).as_integer_ratio()
-        if math.isfinite(self.upper - self.lower) and q > self.upper - self.lower:
+        if q > (self.upper - self.lower) * (1 + 1e-9):  # 0.3 - 0.2 is a little less than 0.1
             raise SearchSpaceError(
                 asked,
                 f"has q={show(q)}",
@@ -352,9 +365,10 @@ class Integer(Domain):
 
     def is_valid(self, value: Any) -> bool:
         """Whether ``value`` is a whole number within the bounds and on the grid."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             return False
-        return self.first <= value <= self.last and int(value) % (self.q or 1) == 0
+        whole = self.cast(value)
+        return whole == value and self.first <= whole <= self.last and whole % (self.q or 1) == 0
 
     def cast(self, value: Any) -> int:
         """``value`` as an int."""

@@ -109,9 +109,10 @@ def request_of(prepared: Prepared) -> Any:
     """What a trainable asks for: a dict, a :class:`PlacementGroupFactory`, or a function of the configuration."""
     if prepared.resources is not None:
         return prepared.resources
-    cls = prepared.trainable
-    if prepared.is_class and cls.default_resource_request.__func__ is not Trainable.default_resource_request.__func__:  # type: ignore[union-attr]
-        return cls.default_resource_request  # type: ignore[union-attr]
+    cls: Any = prepared.trainable
+    default: Any = Trainable.default_resource_request
+    if prepared.is_class and cls.default_resource_request.__func__ is not default.__func__:
+        return cls.default_resource_request
     return DEFAULT_RESOURCES
 
 
@@ -125,6 +126,20 @@ def resolve(request: Any, config: dict[str, Any]) -> Any:
             return DEFAULT_RESOURCES
         return answer if isinstance(answer, PlacementGroupFactory) else check_resources(answer, "resources(config)")
     return check_resources(request, "with_resources(resources)")
+
+
+def resources_to_json(resources: Any) -> Any:
+    """A resolved request as the journal keeps it."""
+    if isinstance(resources, PlacementGroupFactory):
+        return {"bundles": resources.bundles, "strategy": resources.strategy}
+    return resources
+
+
+def resources_from_json(kept: Any) -> Any:
+    """What :func:`resources_to_json` wrote."""
+    if isinstance(kept, dict) and isinstance(kept.get("bundles"), list):
+        return PlacementGroupFactory(kept["bundles"], kept["strategy"])
+    return kept
 
 
 def grains(amount: float) -> int:

@@ -24,7 +24,7 @@ _NONE = type(None)
 
 
 def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
-    """Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
+    r"""Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
     -------
     tuple
         The metrics, with NaN and infinities as the strings ``"nan"``, ``"inf"`` and ``"-inf"``; and the key paths of
-        those strings, keys joined by ``"\\x1f"``, or None if there are none. Inside lists the strings stay strings.
+        those strings, keys joined by ``"\x1f"``, or None if there are none. Inside lists the strings stay strings.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
         for key, value in metrics.items():
             kind = type(value)
             if kind is float:
-                if value - value != 0.0:  # true for NaN and infinities only
+                if value - value:  # not 0 for NaN and infinities only
                     break
             elif kind is int:
                 if not _INT_MIN <= value <= _INT_MAX:
@@ -213,6 +213,6 @@ def _describe(value: Any) -> str:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - a foreign object's repr may fail in any way
+    except Exception:
         text = "?"
     return f"{text if len(text) <= 60 else text[:57] + '...'} (a {name})"

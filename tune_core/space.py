@@ -40,11 +40,11 @@ __all__ = [
     "grid_search",
     "grid_size",
     "has_grid",
-    "loguniform",
     "lograndint",
+    "loguniform",
     "pin",
-    "qloguniform",
     "qlograndint",
+    "qloguniform",
     "qrandint",
     "qrandn",
     "quniform",
@@ -78,9 +78,7 @@ def quniform(lower: float, upper: float, q: float) -> Float:
     >>> sorted(set(quniform(0, 0.3, 0.1).sample(size=99, random_state=1)))
     [0.0, 0.1, 0.2, 0.3]
     """
-    return Float(
-        _need("quniform", "lower", lower), _need("quniform", "upper", upper), q=_need("quniform", "q", q)
-    )
+    return Float(_need("quniform", "lower", lower), _need("quniform", "upper", upper), q=_need("quniform", "q", q))
 
 
 def loguniform(lower: float, upper: float, base: float = 10) -> Float:
@@ -92,9 +90,7 @@ def loguniform(lower: float, upper: float, base: float = 10) -> Float:
 def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float:
     """As :func:`loguniform`, rounded to a multiple of ``q``; both bounds are included."""
     name = "qloguniform"
-    return Float(
-        _need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base, q=_need(name, "q", q)
-    )
+    return Float(_need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base, q=_need(name, "q", q))
 
 
 def randn(mean: float = 0.0, sd: float = 1.0) -> Float:

@@ -12,10 +12,28 @@ from tune_core.errors import SearchSpaceError
 from tune_core.space_draw import Constant, Path, children, is_container, path_str
 
 _FACTORIES = frozenset(
-    "uniform quniform loguniform qloguniform randn qrandn randint qrandint lograndint qlograndint choice "
-    "sample_from grid_search".split()
+    (
+        "uniform",
+        "quniform",
+        "loguniform",
+        "qloguniform",
+        "randn",
+        "qrandn",
+        "randint",
+        "qrandint",
+        "lograndint",
+        "qlograndint",
+        "choice",
+        "sample_from",
+        "grid_search",
+    )
 )
-_OTHERS_DOMAINS = ("ray.tune.search.sample", "optuna.distributions", "scipy.stats._distn_infrastructure", "hyperopt.pyll")
+_OTHERS_DOMAINS = (
+    "ray.tune.search.sample",
+    "optuna.distributions",
+    "scipy.stats._distn_infrastructure",
+    "hyperopt.pyll",
+)
 
 
 def validate(param_space: Any) -> None:
@@ -133,7 +151,7 @@ def _check_leaf(node: Any, path: Path) -> None:
             path_str(path),
             f"is a {kind.__name__} of {kind.__module__.partition('.')[0]}",
             "it would be passed to the objective as it stands, not drawn from",
-            "Use tune_core's own tune.uniform, tune.choice and so on; or pass the library's whole space to its searcher.",
+            "Use tune_core's own tune.uniform, tune.choice and so on; or give the library's space to its searcher.",
         )
     if isinstance(node, (set, frozenset)) and any(isinstance(value, Domain) for value in node):
         raise SearchSpaceError(

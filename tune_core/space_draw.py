@@ -86,7 +86,7 @@ class Compiled:
 
     def __init__(self, param_space: Mapping[str, Any]) -> None:
         grids: list[tuple[Path, list[Any]]] = []
-        _find_grids(param_space, (), grids)
+        _find_grids(dict(param_space), (), grids)
         grids.sort(key=lambda found: found[0])  # as Ray Tune: in the order of their names, the first one fastest
         self.grid_paths = [path for path, _ in grids]
         self._lengths = [len(values) for _, values in grids]
@@ -242,7 +242,7 @@ def draw_value(node: Any, rng: Random, config: Any = None) -> Any:
 def has_grid(param_space: Mapping[str, Any]) -> bool:
     """Whether the space holds a grid."""
     found: list[tuple[Path, list[Any]]] = []
-    _find_grids(param_space, (), found)
+    _find_grids(dict(param_space), (), found)
     return bool(found)
 
 
@@ -275,7 +275,7 @@ def flatten(param_space: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 flat[path] = child
 
-    walk(param_space, "")
+    walk(dict(param_space), "")
     return flat
 
 
@@ -300,12 +300,14 @@ def unflatten(flat: Mapping[str, Any], param_space: Mapping[str, Any] | None = N
             elif path in flat:
                 made.append((key, flat[path]))
             elif isinstance(child, Domain) or is_grid(child):
-                raise SearchSpaceError(f"unflatten({path!r})", "has no value", "each domain needs one", f"Give {path!r}.")
+                raise SearchSpaceError(
+                    f"unflatten({path!r})", "has no value", "each domain needs one", f"Give {path!r}."
+                )
             else:
                 made.append((key, child))
         return dict(made) if isinstance(node, dict) else type(node)(value for _, value in made)
 
-    result: dict[str, Any] = build(param_space, "")
+    result: dict[str, Any] = build(dict(param_space), "")
     return result
 
 

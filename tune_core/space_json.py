@@ -1,8 +1,9 @@
-"""The form in which a configuration is journaled: plain JSON, with references to the space for what JSON cannot hold."""
+"""The journal form of a configuration: plain JSON, with references to the space for what JSON cannot hold."""
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +16,8 @@ from tune_core.space_draw import Constant, Path, fits, is_container, is_grid, pa
 #   {"__choice__": k, "repr": ...}     category or grid value k of the space at this path; with "value" as well, the
 #                                      configuration that was drawn from that category
 #   {"__const__": true, "repr": ...}   the constant that the space has at this path
-#   {"__tuple__": [...]}, {"__number__": "nan"}   tuples; numbers that JSON lacks: NaN, infinities, integers over 64 bits
+#   {"__tuple__": [...]}               a tuple
+#   {"__number__": "nan"}              a number that JSON lacks: NaN, an infinity, an integer of more than 64 bits
 #   {"__value__": true, "repr": ...}   anything else: drawn again
 #   {"__plain__": {...}}               a dict of the user's that has one of these marks as a key
 _MARKS = frozenset(("__choice__", "__const__", "__number__", "__plain__", "__tuple__", "__value__"))
@@ -79,12 +81,17 @@ def stable_repr(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def _kind(value: Any) -> str:
+    """What a constant is, without the cost of a table's or an array's ``repr`` in each trial."""
+    return stable_repr(value if hasattr(value, "__qualname__") else type(value))
+
+
 def _is_plain(value: Any) -> bool:
-    kind = value.__class__
+    kind: type = value.__class__
     if kind is float:
-        return -math.inf < value < math.inf
+        return bool(-math.inf < value < math.inf)
     if kind is int:
-        return -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF
+        return bool(-0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF)
     if kind is str:
         return value.isascii() or _is_utf8(value)
     if kind is dict:
@@ -142,7 +149,7 @@ def _encode(value: Any, space: Any) -> Any:
         if found is not None:
             return found
     elif not _is_open(space) and not is_container(value):
-        return {"__const__": True, "repr": stable_repr(value)}
+        return {"__const__": True, "repr": _kind(value)}
     return _encode_parts(value, space)
 
 
@@ -165,9 +172,9 @@ def _encode_parts(value: Any, space: Any) -> Any:
 
 
 def _encode_choice(value: Any, alternatives: list[Any]) -> Any:
-    for matches in (lambda a: a is value, lambda a: same(a, value)):
+    for matches in (operator.is_, same):
         for k, alternative in enumerate(alternatives):
-            if matches(alternative):
+            if matches(alternative, value):
                 return {"__choice__": k, "repr": stable_repr(value)}
     for k, alternative in enumerate(alternatives):
         if (varies(alternative) or is_container(alternative)) and fits(value, alternative):

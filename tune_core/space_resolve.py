@@ -46,6 +46,8 @@ class Spec(Mapping[str, Any]):
         return _seen(self._values[key], self._reads)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_values", "_reads", "_root"):  # not yet set
+            raise AttributeError(name)
         if self._root and name == "config":
             return self
         if name.startswith("__") or name not in self._values:
@@ -58,6 +60,16 @@ class Spec(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    def copy(self) -> dict[str, Any]:
+        """The values as a dict of its own."""
+        return self.__deepcopy__(None)
+
+    __copy__ = copy
 
     def __repr__(self) -> str:
         return f"Spec({dict(self)!r})"
@@ -121,8 +133,10 @@ def _call(what: Pending, spec: Spec, draw_value: Callable[[Any, random.Random, A
 
 
 def _plain(value: Any) -> Any:
-    """A dict in place of a view of one that a function returned."""
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Spec) else value
+    """Dicts in place of the views of them that a function returned."""
+    if isinstance(value, Spec) or type(value) is dict:
+        return {k: _plain(v) for k, v in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def _cycle(blocked: list[tuple[Pending, Pending]]) -> SearchSpaceError:
@@ -135,7 +149,7 @@ def _cycle(blocked: list[tuple[Pending, Pending]]) -> SearchSpaceError:
     )
 
 
-_global_generators = threading.Lock()
+_global_generators = threading.RLock()  # a function may itself draw from a space
 
 
 @contextmanager

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tune_core.arguments import check_takes, integer, number
 from tune_core.errors import InvalidArgumentError
 from tune_core.objective import check_mode, lookup
 
 Result = Mapping[str, Any]
-
-__all__ = [
-    "CombinedStopper",
-    "ExperimentPlateauStopper",
-    "FunctionStopper",
-    "MaximumIterationStopper",
-    "NoopStopper",
-    "Stopper",
-    "TimeoutStopper",
-    "TrialPlateauStopper",
-    "coerce",
-]
 
 
 class Stopper:
@@ -146,7 +134,7 @@ class MaximumIterationStopper(Stopper):
     """
 
     def __init__(self, max_iter: int) -> None:
-        self._max_iter = _at_least("MaximumIterationStopper(max_iter)", max_iter, 1)
+        self._max_iter = integer("MaximumIterationStopper(max_iter)", max_iter, 1)
 
     def __call__(self, trial_id: str, result: Result) -> bool:
         return int(result.get("training_iteration", 0)) >= self._max_iter
@@ -186,9 +174,9 @@ class ExperimentPlateauStopper(Stopper):
         check_mode(mode, f"{name}(mode)")
         self._metric = metric
         self._sign = 1.0 if mode == "min" else -1.0
-        self._std = _number(f"{name}(std)", std)
-        self._top = _at_least(f"{name}(top)", top, 2)
-        self._patience = _at_least(f"{name}(patience)", patience, 0)
+        self._std = number(f"{name}(std)", std, 0)
+        self._top = integer(f"{name}(top)", top, 2)
+        self._patience = integer(f"{name}(patience)", patience, 0)
         self._best: list[float] = []  # losses, best first
         self._iterations = 0
         self.metrics = (metric,)
@@ -252,13 +240,13 @@ class TrialPlateauStopper(Stopper):
         if mode is not None or metric_threshold is not None:
             check_mode(mode, f"{name}(metric_threshold={metric_threshold!r}): mode")
         self._metric = metric
-        self._std = _number(f"{name}(std)", std)
-        self._num_results = _at_least(f"{name}(num_results)", num_results, 1)
-        self._grace_period = _at_least(f"{name}(grace_period)", grace_period, 0)
+        self._std = number(f"{name}(std)", std, 0)
+        self._num_results = integer(f"{name}(num_results)", num_results, 1)
+        self._grace_period = integer(f"{name}(grace_period)", grace_period, 0)
         self._mode = mode
         self._threshold = None
         if metric_threshold is not None:
-            self._threshold = _number(f"{name}(metric_threshold)", metric_threshold, positive=False)
+            self._threshold = number(f"{name}(metric_threshold)", metric_threshold)
         self._seen: dict[str, int] = {}
         self._latest: dict[str, list[float]] = {}
         self._reason = ""
@@ -311,7 +299,7 @@ class TimeoutStopper(Stopper):
     def __init__(self, timeout: float | datetime.timedelta, clock: Callable[[], float] = time.monotonic) -> None:
         if isinstance(timeout, datetime.timedelta):
             timeout = timeout.total_seconds()
-        self.timeout_s: float = _number("TimeoutStopper(timeout)", timeout)
+        self.timeout_s: float = number("TimeoutStopper(timeout)", timeout, 0)
         self._clock = clock
         self._spent = 0.0
         self._last: float | None = None
@@ -358,7 +346,7 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
         elif isinstance(part, Stopper):
             stoppers.append(part)
         elif FunctionStopper.is_valid_function(part):
-            _check_takes_trial_and_result(part)
+            check_takes("stop", part, "trial_id", "result", example="lambda trial_id, result: result['loss'] < 0.1")
             stoppers.append(FunctionStopper(part))
         else:
             raise _not_a_stopper("stop", part)
@@ -386,46 +374,12 @@ def _thresholds(stop: Mapping[Any, Any]) -> dict[str, float]:
     return {metric: float(value) for metric, value in stop.items()}
 
 
-def _check_takes_trial_and_result(function: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # built in: cannot be looked into
-    try:
-        signature.bind("00000", {})
-    except TypeError as error:
-        raise InvalidArgumentError(
-            "stop",
-            f"is a function with the signature {signature}",
-            "it is called as function(trial_id, result)",
-            "Give it two parameters, e.g. lambda trial_id, result: result['loss'] < 0.1.",
-        ) from error
-
-
 def _not_a_stopper(asked: str, found: object) -> InvalidArgumentError:
     fix = "Use a dict from metric to threshold, a function of trial_id and result, a Stopper, or a list of these."
     cause = "that is no stopping rule"
     if isinstance(found, type):
         cause, fix = "that is a class, and an instance is needed", f"Call it: {found.__name__}(...)."
     return InvalidArgumentError(asked, f"is {found!r} (a {type(found).__name__})", cause, fix)
-
-
-def _number(asked: str, value: Any, positive: bool = True) -> float:
-    if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
-        found = float("nan")
-    else:
-        found = float(value)
-    if math.isfinite(found) and (found >= 0 or not positive):
-        return found
-    needed = "a number of 0 or more" if positive else "a finite number"
-    raise InvalidArgumentError(asked, f"is {value!r}", f"it must be {needed}", f"Give {needed}, e.g. 0.01.")
-
-
-def _at_least(asked: str, value: Any, least: int) -> int:
-    if not isinstance(value, (str, float, bool)) and hasattr(value, "__index__") and int(value) >= least:
-        return int(value)
-    needed = f"an integer of {least} or more"
-    raise InvalidArgumentError(asked, f"is {value!r}", f"it must be {needed}", f"Give {needed}, e.g. {least + 4}.")
 
 
 def _finite(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""What can be tuned: functions, classes derived from :class:`Trainable`, and both with parameters or resources bound."""
+"""What can be tuned: functions and classes derived from :class:`Trainable`, with parameters or resources bound."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def with_parameters(trainable: Any, **parameters: Any) -> Prepared:
     return Prepared(target, everything, inner.resources if inner else None)
 
 
-def _check_setup(cls: type[Trainable], bound: tuple[str, ...]) -> None:
+def _check_setup(cls: type[Any], bound: tuple[str, ...]) -> None:
     try:
         inspect.signature(cls.setup).bind(None, {}, **dict.fromkeys(bound))
     except TypeError as error:

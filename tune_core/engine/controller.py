@@ -1,12 +1,12 @@
 """The controller: a pure state machine that turns events into commands.
 
 A run in prose. Each *suggestion* becomes a pending trial. When the loop finds room it *launches* the trial that
-:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at the
-lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to put it
-aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with the other's
-checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries last) or paused.
-Paused trials run again when the scheduler chooses them. The run is finished when no trial runs or waits and none will
-come; a *stop request* or an *interruption* gets there sooner.
+:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at
+the lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to
+put it aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with
+the other's checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries
+last) or paused. Paused trials run again when the scheduler chooses them. The run is finished when no trial runs or
+waits and none will come; a *stop request* or an *interruption* gets there sooner.
 
 There is no clock, no I/O, no thread and no randomness here: the same events give the same state and the same commands,
 which is how a killed run is restored.
@@ -90,6 +90,7 @@ class Controller:
             ev.StopRequested: self._on_stop_requested,
             ev.Interrupted: self._on_interrupted,
             ev.Restored: self._on_restored,
+            ev.Refused: self._on_refused,
             ev.Stalled: self._on_stalled,
             ev.Finished: self._on_finished,
             ev.Header: self._ignore,
@@ -104,7 +105,7 @@ class Controller:
             return None
         if self.rules.max_concurrent is not None and len(self.running) >= self.rules.max_concurrent:
             return None
-        index = self._ask("choose", self._waiting)
+        index: int | None = self._ask("choose", self._waiting)
         if index is None:
             return self.trials[self.pending[0]] if self.pending else None
         return self.trials[index]
@@ -115,7 +116,6 @@ class Controller:
             return False
         limit = self.rules.max_concurrent
         return limit is None or len(self.running) + len(self.pending) < limit
-
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -141,6 +141,13 @@ class Controller:
         self._ask("on_stall", True)
         self._settle(out)
 
+    def _on_refused(self, event: ev.Refused, out: list[ev.Command]) -> None:
+        trial = self.trials[event.trial]
+        if trial.status is PENDING:
+            self._withdraw(trial)
+            self._fail(trial, event.why, out)
+            self._settle(out)
+
     def _on_stalled(self, event: ev.Stalled, out: list[ev.Command]) -> None:
         self._ask("on_stall", self.exhausted)
         self._settle(out)
@@ -161,7 +168,7 @@ class Controller:
         trial.started_at = event.at
         trial.reason = trial.verdict = None
         start: Kept | None = trial.start_from
-        trial.iteration = start.iteration if start else 0
+        trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(
                 trial.index,
@@ -179,6 +186,8 @@ class Controller:
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration:
             return  # late, or told twice
+        if trial.last is not None and trial.last.iteration == trial.iteration:
+            trial.previous_s = trial.last.seconds
         trial.iteration = event.iteration
         trial.last = event
         if self.objective is not None:
@@ -390,8 +399,10 @@ class Controller:
         source = self.trials[exploit.source]
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
-        return source.start_from if exploit.checkpoint is None else None
+                found: Kept = kept
+                return found
+        latest: Kept | None = source.start_from
+        return latest if exploit.checkpoint is None else None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
@@ -458,7 +469,7 @@ class Controller:
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error
-        self._end(trial, Change.FAIL, error.strip().rsplit("\n", 1)[-1], out)
+        self._end(trial, Change.FAIL, ev.error_line(error), out)
 
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""

@@ -41,12 +41,12 @@ class Header(Event, tag="run", kw_only=True):
 
 
 class Suggested(Event, tag="suggest"):
-    """The searcher proposed a configuration; ``told`` results had reached it by then, so asks and tells replay in order."""
+    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order)."""
 
     trial: int
     config: dict[str, Any]
     told: int = 0
-    resources: dict[str, float] | None = None
+    resources: Any = None
 
 
 class Exhausted(Event, tag="exhausted"):
@@ -144,6 +144,13 @@ class Restored(Event, tag="restore"):
     num_samples: int | None = None
 
 
+class Refused(Event, tag="refuse"):
+    """A suggested trial asks for resources that can never be had."""
+
+    trial: int
+    why: str
+
+
 class Stalled(Event, tag="stall"):
     """No trial runs and the searcher has nothing to propose for now."""
 
@@ -174,6 +181,7 @@ AnyEvent = (
     | StopRequested
     | Interrupted
     | Restored
+    | Refused
     | Stalled
     | Noted
     | Finished
@@ -224,6 +232,22 @@ def batch(*events: Event) -> Batch:
     return Batch(b"".join(map(encode, events)), list(events))
 
 
+_OUTPUT_HEADING = "\nLast lines of output:\n"
+
+
+def with_output(error: str, tail: str) -> str:
+    """A trial's error followed by the last lines of what the trial printed."""
+    return f"{error}{_OUTPUT_HEADING}{tail}" if tail else error
+
+
+def error_line(error: str) -> str:
+    """The one line of a trial's error that says most: the exception, at the end of a traceback."""
+    lines = [line.strip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -238,7 +262,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """Base of everything that the controller asks the loop to do."""
 
 
-class Launch(Command):
+class Launch(Command, frozen=True, gc=False):
     """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
 
     trial: int
@@ -251,14 +275,14 @@ class Launch(Command):
     attempt: int = 1
 
 
-class Extend(Command):
+class Extend(Command, frozen=True, gc=False):
     """Answer a waiting worker: go on under a new lease, or with None under the present one."""
 
     trial: int
     lease: Lease | None
 
 
-class Halt(Command):
+class Halt(Command, frozen=True, gc=False):
     """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
 
     trial: int
@@ -266,34 +290,34 @@ class Halt(Command):
     why: str
 
 
-class Revoke(Command):
+class Revoke(Command, frozen=True, gc=False):
     """Take back a running lease: the worker stops at its next report, and is killed after the grace period."""
 
     trial: int
     why: str
 
 
-class DropCheckpoint(Command):
+class DropCheckpoint(Command, frozen=True, gc=False):
     """Delete a checkpoint that nothing refers to any more."""
 
     trial: int
     name: str
 
 
-class Record(Command):
+class Record(Command, frozen=True, gc=False):
     """Journal a decision."""
 
     event: Decided
 
 
-class TellComplete(Command):
+class TellComplete(Command, frozen=True, gc=False):
     """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
 
     trial: int
     error: bool
 
 
-class Finish(Command):
+class Finish(Command, frozen=True, gc=False):
     """Nothing is left to do."""
 
     why: str

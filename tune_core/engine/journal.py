@@ -1,8 +1,9 @@
 """The journal: an append-only file of sealed JSON lines, the only truth about an experiment.
 
-Writing: lines are gathered and written once per turn of the loop; a thread syncs them to disk on a short timer. Killing the
-driver loses nothing that was written; a power cut loses at most the timer's span. Reading: every line's checksum is tested,
-and the first line that fails, and all after it, is a torn tail: it is cut off, said, and the run goes on from there.
+Writing: lines are gathered and written once per turn of the loop; a thread syncs them to disk on a short timer.
+Killing the driver loses nothing that was written; a power cut loses at most the timer's span. Reading: every line's
+checksum is tested, and the first line that fails, and all after it, is a torn tail: it is cut off, said, and the run
+goes on from there.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def read(folder: str) -> Log:
         raise JournalError(
             path, "has no whole first line", "the run was killed before it began", "Start it again with Tuner.fit()."
         )
-    header = _read_header(path, lines[: end - 1])
+    header = read_header(path, lines[: end - 1])
     return Log(header, ev.decode_lines(lines[end:]), whole, len(data) - whole)
 
 
@@ -148,11 +149,14 @@ def whole_length(data: bytes) -> int:
     return min(at, len(data)) if data.endswith(b"\n") else max(0, data.rfind(b"\n") + 1)
 
 
-def _read_header(path: str, line: bytes) -> ev.Header:
+def read_header(path: str, line: bytes) -> ev.Header:
+    """The header that a journal's first line (without its newline) holds, or a clear error."""
     raw = msgspec.json.decode(line)
     schema = raw.get("schema", ev.SCHEMA)
     if raw.get("e") != "run":
-        raise JournalError(path, "does not start with a run's header", "it is no journal of tune-core", "Check the path.")
+        raise JournalError(
+            path, "does not start with a run's header", "it is no journal of tune-core", "Check the path."
+        )
     if not isinstance(schema, int) or schema > ev.SCHEMA:
         raise JournalError(
             path,
@@ -198,7 +202,13 @@ def unwritable(folder: str, error: OSError) -> StorageError:
     import errno
 
     if error.errno == errno.ENOSPC:
-        cause, fix = "the disk is full", "Free some space and restore the run with Tuner.restore: nothing written is lost."
+        cause, fix = (
+            "the disk is full",
+            "Free some space and restore the run with Tuner.restore: nothing written is lost.",
+        )
     else:
-        cause, fix = str(error.strerror or error), "Choose a folder that you may write, with RunConfig(storage_path=...)."
+        cause, fix = (
+            str(error.strerror or error),
+            "Choose a folder that you may write, with RunConfig(storage_path=...).",
+        )
     return StorageError(f"The experiment's folder {folder}", "cannot be written", cause, fix)

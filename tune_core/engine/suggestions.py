@@ -1,11 +1,11 @@
 """Where the loop's suggestions come from: the searcher, asked in a thread so that a slow one holds up nobody.
 
-Asks and tells go through one queue, so their order is known and journaled: a suggestion carries the number of tells that
-came before it. Restoring repeats the same asks and tells in that order. A searcher whose suggestion *i* depends on the seed
-and *i* alone is asked directly, and nothing is repeated.
+Asks and tells go through one queue, so their order is known and journaled: a suggestion carries the number of tells
+that came before it. Restoring repeats the same asks and tells in that order. A searcher whose suggestion *i* depends
+on the seed and *i* alone is asked directly, and nothing is repeated.
 
-A searcher is asked for the trial that a free worker is waiting for. One that takes long, measured against the trials, is
-asked for the next one already while workers are busy.
+A searcher is asked for the trial that a free worker is waiting for. One that takes long, measured against the trials,
+is asked for the next one already while workers are busy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tune_core.engine import events as ev
 from tune_core.errors import UserCodeError
 from tune_core.search.base import Searcher
 
@@ -44,9 +43,7 @@ class Suggestions:
         self.asked = 0
         self.told = 0
         self.finished = False
-        self.wants_results = type(searcher).on_trial_result is not Searcher.on_trial_result or bool(
-            getattr(searcher, "wants_results", False)
-        )
+        self.wants_results = _wants_results(searcher)
         self._direct = searcher.stateless
         self._wake = wake
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -242,3 +239,11 @@ class Suggestions:
             "the searcher is at fault, not the trials",
             "All results so far are kept: mend the searcher and restore the run with Tuner.restore.",
         )
+
+
+def _wants_results(searcher: Any) -> bool:
+    """Whether a searcher, or the one that it wraps, does something with intermediate results."""
+    inner = getattr(searcher, "searcher", None)
+    if inner is not None and hasattr(inner, "suggest"):
+        return _wants_results(inner)
+    return getattr(type(searcher), "on_trial_result", None) is not Searcher.on_trial_result

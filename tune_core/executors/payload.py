@@ -1,7 +1,7 @@
 """The trainable on its way to the workers: pickled once, its large buffers in a file that every worker maps.
 
-Buffers of 64 KiB and more (arrays, frames) are written out of band (pickle protocol 5) behind the pickle itself, aligned
-to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only.
+Buffers of 64 KiB and more (arrays, frames) are written out of band (pickle protocol 5) behind the pickle itself,
+aligned to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only.
 """
 
 from __future__ import annotations

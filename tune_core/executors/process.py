@@ -1,4 +1,4 @@
-"""What a local worker process does from its first line: connect, fetch the trainable, serve, and die with its driver."""
+"""What a local worker process does from its first line: connect, fetch the trainable, serve, die with its driver."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _refuse(link: SocketLink, spec: RunSpec, error: BaseException) -> None:
     from tune_core.engine import events as ev
 
     text = (
-        f"The objective {spec.trainable_name} could not be loaded in a worker process: {type(error).__name__}: {error}.\n"
+        f"The objective {spec.trainable_name} could not be loaded in a worker process: "
+        f"{type(error).__name__}: {error}.\n"
         "Make sure that the modules which it needs can be imported outside of the main script."
     )
     while (message := link.receive()) is not None:

@@ -71,7 +71,7 @@ class Machine:
             self._gpu_free[position] += share
 
     def _gpu_shares(self, wanted: int) -> tuple[tuple[int, int], ...] | None:
-        """Which devices to use: whole free ones, or the fullest one with room for the fraction. None if there is no room."""
+        """Which devices to use: whole free ones, or the fullest one with room for the fraction; None: no room."""
         if wanted == 0:
             return ()
         if wanted >= GRAIN:
@@ -79,6 +79,14 @@ class Machine:
             return tuple((p, GRAIN) for p in whole) if len(whole) * GRAIN == wanted else None
         room = [(free, p) for p, free in enumerate(self._gpu_free) if free >= wanted]
         return ((min(room)[1], wanted),) if room else None
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def discover_gpus(count: int | None) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView, Trials, flatten
+from tune_core.callback import LoggerCallback, Trials, TrialView, flatten
 from tune_core.logger.files import AppendFiles, cut_torn_line
 
 PROGRESS = "progress.csv"
@@ -53,10 +52,20 @@ class CSVLoggerCallback(LoggerCallback):
         self._files.close_all()
 
 
+class _Text(list[str]):
+    """Collects what a csv writer writes."""
+
+    write = list.append
+
+
+_text = _Text()
+_writer = csv.writer(_text, lineterminator="\n")
+
+
 def _line(values: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
+    _text.clear()
+    _writer.writerow(values)
+    return "".join(_text)
 
 
 def _header(path: str) -> list[str]:

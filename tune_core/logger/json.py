@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView, Trials
+from tune_core.callback import LoggerCallback, Trials, TrialView
 from tune_core.logger.files import AppendFiles
 
 RESULTS = "result.json"
@@ -33,8 +33,9 @@ class JsonLoggerCallback(LoggerCallback):
         self._write_params(trial)
 
     def log_trial_result(self, iteration: int, trial: TrialView, result: dict[str, Any]) -> None:
-        self._write_params(trial)
-        self._files.write(trial.path, json.dumps({**result, "config": dict(trial.config)}, default=_plain) + "\n")
+        config = self._write_params(trial)
+        line = json.dumps({key: value for key, value in result.items() if key != "config"}, default=_plain)
+        self._files.write(trial.path, f'{line[:-1]}{", " if len(line) > 2 else ""}"config": {config}}}\n')
 
     def log_trial_end(self, trial: TrialView, failed: bool = False) -> None:
         self._files.close(trial.path)
@@ -44,16 +45,17 @@ class JsonLoggerCallback(LoggerCallback):
         super().on_experiment_end(trials, **info)
         self._files.close_all()
 
-    def _write_params(self, trial: TrialView) -> None:
-        params = json.dumps(dict(trial.config), default=_plain, indent=2, sort_keys=True)
-        if self._params.get(trial.trial_id) == params:
-            return
-        os.makedirs(trial.path, exist_ok=True)
-        path = os.path.join(trial.path, PARAMS)
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
-            file.write(params)
-        os.replace(f"{path}.new", path)
-        self._params[trial.trial_id] = params
+    def _write_params(self, trial: TrialView) -> str:
+        """Write the configuration if it is not what the file holds, and return it as JSON."""
+        params = json.dumps(dict(trial.config), default=_plain)
+        if self._params.get(trial.trial_id) != params:
+            os.makedirs(trial.path, exist_ok=True)
+            path = os.path.join(trial.path, PARAMS)
+            with open(f"{path}.new", "w", encoding="utf-8") as file:
+                file.write(params)
+            os.replace(f"{path}.new", path)
+            self._params[trial.trial_id] = params
+        return params
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,54 @@
+"""Schedulers: which trials go on, which stop, which start as copies. Each is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
+    from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
+    from tune_core.schedulers.fifo import FIFOScheduler
+    from tune_core.schedulers.registry import create_scheduler, resolve
+
+_MODULES = {
+    "ASHAScheduler": "asha",
+    "AsyncHyperBandScheduler": "asha",
+    "Continue": "base",
+    "Decision": "base",
+    "Exploit": "base",
+    "FIFOScheduler": "fifo",
+    "Pause": "base",
+    "Scheduler": "base",
+    "Stop": "base",
+    "Waiting": "base",
+    "create_scheduler": "registry",
+    "resolve": "registry",
+}
+
+__all__ = [
+    "ASHAScheduler",
+    "AsyncHyperBandScheduler",
+    "Continue",
+    "Decision",
+    "Exploit",
+    "FIFOScheduler",
+    "Pause",
+    "Scheduler",
+    "Stop",
+    "Waiting",
+    "create_scheduler",
+    "resolve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

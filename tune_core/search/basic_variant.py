@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.domains import as_rng
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.space import Compiled, compile_space, pin, rng_for, validate
@@ -23,7 +24,8 @@ class BasicVariantGenerator(Searcher):
     constant_grid_search
         Draw the random values once for all points of the grid, instead of anew for each.
     random_state
-        Seed; None takes the run's (``TuneConfig(seed=...)``).
+        Seed, or a NumPy ``Generator`` or ``RandomState`` to draw one from; None takes the run's
+        (``TuneConfig(seed=...)``).
 
     Examples
     --------
@@ -40,7 +42,7 @@ class BasicVariantGenerator(Searcher):
         points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
         max_concurrent: int = 0,
         constant_grid_search: bool = False,
-        random_state: int | None = None,
+        random_state: Any = None,
     ) -> None:
         super().__init__()
         if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 0:
@@ -150,9 +152,12 @@ def _as_seed(random_state: Any) -> int | None:
         return None
     if hasattr(random_state, "__index__") and not isinstance(random_state, bool):
         return int(random_state)
-    raise InvalidArgumentError(
-        "BasicVariantGenerator(random_state)",
-        f"is {random_state!r}",
-        "suggestion i depends on the seed and i alone, so a seed is needed rather than a generator",
-        "Use an int, or TuneConfig(seed=...).",
-    )
+    try:
+        return as_rng(random_state).getrandbits(63)  # one number now: suggestion i depends on the seed and i alone
+    except SearchSpaceError:
+        raise InvalidArgumentError(
+            "BasicVariantGenerator(random_state)",
+            f"is {random_state!r}",
+            "a seed or a generator is needed",
+            "Use an int, a numpy Generator or RandomState, or TuneConfig(seed=...).",
+        ) from None

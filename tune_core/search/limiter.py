@@ -50,6 +50,7 @@ class ConcurrencyLimiter(Searcher):
         self.replays = searcher.replays
         self._live: set[str] = set()  # suggested, and its result not yet told to the searcher
         self._held: dict[str, tuple[Mapping[str, Any] | None, bool]] = {}  # results of an incomplete batch
+        self._finished = False  # the searcher has no more suggestions
         self._limits = not searcher.set_max_concurrency(max_concurrent)
 
     @property
@@ -86,6 +87,7 @@ class ConcurrencyLimiter(Searcher):
                 suggestion = self.searcher.suggest(trial_id)
         if isinstance(suggestion, dict):
             self._live.add(trial_id)
+        self._finished = suggestion == self.FINISHED
         return suggestion
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -96,7 +98,7 @@ class ConcurrencyLimiter(Searcher):
         """Tell the searcher, in batch mode once the batch is complete."""
         if self.batch and trial_id in self._live:
             self._held[trial_id] = (result, error)
-            if len(self._held) == self.max_concurrent:
+            if len(self._held) == (len(self._live) if self._finished else self.max_concurrent):
                 self._tell_held()
             return
         self._live.discard(trial_id)

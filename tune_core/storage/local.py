@@ -233,14 +233,10 @@ def _check_source(source: str, target: str) -> None:
 
 def _copy_file(source: str, target: str) -> str:
     try:
-        with open(source, "rb"):
-            pass
-    except OSError as error:
-        raise _CopyError(error, reading=True) from error
-    try:
         return shutil.copy(source, target)
-    except OSError as error:
-        raise _CopyError(error, reading=False) from error
+    except OSError as error:  # a failed write names both files, a special file (a pipe, a socket) none
+        writing = error.errno in _FULL or error.filename == target or error.filename2 is not None
+        raise _CopyError(error, reading=not writing) from error
 
 
 def _put_in_place(new: str, target: str) -> None:

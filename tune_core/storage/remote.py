@@ -128,11 +128,18 @@ class RemoteStorage:
         return self._do("list", path, names)
 
     def read_bytes(self, path: str) -> bytes:
-        folder, _, name = path.rpartition("/")
-        state = self._do("look into", folder, lambda: self._state(folder))
-        if state and state["prefix"] and name in state["files"]:
-            path = f"{folder}/{state['prefix']}{name}"
-        return bytes(self._do("read", path, lambda: self._fs.cat_file(path)))
+        return bytes(self._do("read", path, lambda: self._fs.cat_file(self._current(path))))
+
+    def _current(self, path: str) -> str:
+        """Where a file is now: in a folder that was replaced, it is under a prefix."""
+        folder = path.rpartition("/")[0]
+        while len(folder) > len(self.root) or folder == self.root:
+            state = self._state(folder)
+            if state is not None:
+                name = path[len(folder) + 1 :]
+                return f"{folder}/{state['prefix']}{name}" if name in state.get("files", ()) else path
+            folder = folder.rpartition("/")[0]
+        return path
 
     def write_bytes_atomic(self, path: str, data: bytes) -> None:
         def write() -> None:

@@ -1,0 +1,68 @@
+"""Settings of the documentation, which Sphinx builds with `tox -e docs`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
+
+import matrix
+import reference
+
+from tune_core._version import __version__
+
+project = "tune-core"
+author = "The tune-core authors"
+copyright = "The tune-core authors, Apache-2.0"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build", "_generated"]
+templates_path: list[str] = []
+
+html_theme = "furo"
+html_title = "tune-core"
+html_theme_options = {"source_repository": "", "navigation_with_keys": True}
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_class_signature = "mixed"
+napoleon_numpy_docstring = True
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+# Integrations are documented without their frameworks being installed.
+autodoc_mock_imports = [
+    "catboost",
+    "keras",
+    "lightgbm",
+    "lightning",
+    "numpy",
+    "pandas",
+    "pytorch_lightning",
+    "ray",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "torch",
+    "transformers",
+    "xgboost",
+]
+
+# Pages made from the code and the constraints files, read by the pages that include them.
+GENERATED = HERE / "_generated"
+GENERATED.mkdir(exist_ok=True)
+(GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
+(GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
+(GENERATED / "reference.md").write_text(reference.pages(), encoding="utf-8")

@@ -1,0 +1,56 @@
+"""Pages tell the truth: their Python runs, their links lead somewhere, and the docstrings' examples hold."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from imports import ROOT, modules
+
+import tune_core
+
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if p.relative_to(DOCS).parts[0][0] != "_")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"<!-- needs: (.+?) -->")
+WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not hasattr(tune_core, "Tuner"), reason="the tuner is not there")
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_python_on_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """All blocks of a page are one script; `<!-- needs: module, ... -->` on the page names what it imports."""
+    text = page.read_text(encoding="utf-8")
+    for needed in NEEDS.findall(text):
+        for module in needed.split(","):
+            pytest.importorskip(module.strip())
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(BLOCK.findall(text)), encoding="utf-8")
+    env = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_on_a_page_lead_to_files(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = [t for t in re.findall(r"\]\(([^)#\s]+)", prose) if "://" not in t]
+    assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+@pytest.mark.parametrize("module", [m for m in modules(ROOT, "tune_core") if not m.endswith("__main__")])
+def test_examples_in_docstrings_hold(module: str) -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    failed, _ = doctest.testmod(importlib.import_module(module), optionflags=flags)
+    assert failed == 0

@@ -1,0 +1,203 @@
+"""How a run is configured: :class:`TuneConfig` (what to tune), :class:`RunConfig` (where, and what if things fail)."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_core.engine.checkpoints import CheckpointConfig
+from tune_core.errors import InvalidArgumentError
+from tune_core.objective import check_mode
+from tune_core.stopper import coerce
+
+
+def _check_count(asked: str, value: Any, least: int, also: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgumentError(
+            asked, f"is {value!r}", f"it is a whole number of at least {least}", f"Use e.g. {max(least, 1)}{also}."
+        )
+
+
+def _check_seconds(asked: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isinf(value):
+        raise InvalidArgumentError(
+            asked, f"is {value!r}", "it is a time in seconds above 0", "Use e.g. 60.0, or None for no limit."
+        )
+
+
+@dataclass
+class TuneConfig:
+    """What to tune, and how.
+
+    Parameters
+    ----------
+    metric
+        Name of the reported metric to optimise; ``"a/b"`` reaches into nested dicts.
+    mode
+        ``"min"`` or ``"max"``.
+    search_alg
+        A searcher or its name (``"optuna"``, …); None: random search and grids.
+    scheduler
+        A scheduler or its name (``"asha"``, …); None: every trial runs to its end.
+    num_samples
+        Number of configurations (for random search: of draws for each point of the grid); -1: without end, until a
+        time budget or a stopper ends the run.
+    max_concurrent_trials
+        How many trials may run at once; None: as many as the resources allow.
+    time_budget_s
+        Seconds (or a ``timedelta``) after which the run ends, over all restores.
+    reuse_actors
+        Whether a worker takes one trial after another. False gives each trial a process of its own.
+    seed
+        Seeds all chance of the run; None draws one and journals it.
+    trial_timeout_s
+        Seconds that one attempt at a trial may take before it is ended as failed.
+    """
+
+    mode: str | None = None
+    metric: str | None = None
+    search_alg: Any = None
+    scheduler: Any = None
+    num_samples: int = 1
+    max_concurrent_trials: int | None = None
+    time_budget_s: float | datetime.timedelta | None = None
+    reuse_actors: bool = True
+    seed: int | None = None
+    trial_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None:
+            check_mode(self.mode, "TuneConfig(mode)")
+        if self.metric is not None and (not isinstance(self.metric, str) or not self.metric):
+            raise InvalidArgumentError(
+                "TuneConfig(metric)", f"is {self.metric!r}", "it is the name of a metric", 'Use e.g. metric="loss".'
+            )
+        if self.num_samples != -1 or isinstance(self.num_samples, bool):
+            _check_count("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
+        if self.max_concurrent_trials is not None:
+            if self.max_concurrent_trials == 0 and not isinstance(self.max_concurrent_trials, bool):
+                self.max_concurrent_trials = None  # Ray Tune's "no limit"
+            else:
+                _check_count("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
+        if isinstance(self.time_budget_s, datetime.timedelta):
+            self.time_budget_s = self.time_budget_s.total_seconds()
+        for name in ("time_budget_s", "trial_timeout_s"):
+            if getattr(self, name) is not None:
+                _check_seconds(f"TuneConfig({name})", getattr(self, name))
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0):
+            raise InvalidArgumentError(
+                "TuneConfig(seed)", f"is {self.seed!r}", "a seed is a whole number from 0", "Use e.g. seed=0, or None."
+            )
+
+
+@dataclass
+class FailureConfig:
+    """What to do when trials fail.
+
+    Parameters
+    ----------
+    max_failures
+        How often a failed trial is tried again from its last checkpoint; -1: without end. A lost node or worker that
+        was not the trial's fault does not count.
+    fail_fast
+        End the whole run at the first trial that fails for good. ``"raise"`` raises its error from ``fit`` as well.
+    max_worker_losses
+        How often a trial is tried again after losing its worker through no fault of its own.
+    """
+
+    max_failures: int = 0
+    fail_fast: bool | str = False
+    max_worker_losses: int = 100
+
+    def __post_init__(self) -> None:
+        if self.max_failures != -1 or isinstance(self.max_failures, bool):
+            _check_count("FailureConfig(max_failures)", self.max_failures, 0, ", or -1 for no limit")
+        if self.fail_fast not in (True, False, "raise"):
+            raise InvalidArgumentError(
+                "FailureConfig(fail_fast)", f"is {self.fail_fast!r}", "it says yes or no", 'Use True, False or "raise".'
+            )
+        _check_count("FailureConfig(max_worker_losses)", self.max_worker_losses, 0)
+
+
+@dataclass
+class RunConfig:
+    """Where a run goes and what accompanies it.
+
+    Parameters
+    ----------
+    name
+        Name of the experiment and of its folder; None makes one of the trainable's name and the time.
+    storage_path
+        Folder of experiments; None: ``$TUNE_CORE_STORAGE``, else ``~/tune_results``.
+    failure_config, checkpoint_config
+        See :class:`FailureConfig` and :class:`CheckpointConfig`.
+    stop
+        When a trial ends: ``{"loss": 0.1}`` (at or above the value), a function of trial id and result, a ``Stopper``,
+        or a list of these.
+    callbacks
+        Objects with the hooks of :class:`tune_core.Callback`.
+    verbose
+        0 silent; 1 a live view and a summary; 2 also the end of each trial; 3 also each result.
+    progress_reporter
+        A view of your own in place of the built-in one.
+    executor
+        ``"local"`` (worker processes), ``"ray"``, ``"inline"`` (in this process, for debuggers), or an executor; None:
+        ``$TUNE_CORE_EXECUTOR``, else Ray if it is up, else local.
+    env
+        Environment variables for the trials.
+    log_to_file, sync_config, storage_filesystem
+        Accepted for Ray Tune's sake: trial output always goes to ``output.log`` in the trial's folder.
+    """
+
+    name: str | None = None
+    storage_path: str | None = None
+    storage_filesystem: Any = None
+    failure_config: FailureConfig | None = None
+    checkpoint_config: CheckpointConfig | None = None
+    sync_config: Any = None
+    stop: Any = None
+    callbacks: Sequence[Any] | None = None
+    progress_reporter: Any = None
+    verbose: int | None = None
+    log_to_file: Any = False
+    executor: Any = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name is not None and (not isinstance(self.name, str) or not self.name or "/" in self.name):
+            raise InvalidArgumentError(
+                "RunConfig(name)", f"is {self.name!r}", "it names a folder", 'Use e.g. name="my_experiment".'
+            )
+        if self.verbose is not None and self.verbose not in (0, 1, 2, 3):
+            raise InvalidArgumentError(
+                "RunConfig(verbose)", f"is {self.verbose!r}", "there are four levels", "Use 0, 1, 2 or 3."
+            )
+        for name, kind in (("failure_config", FailureConfig), ("checkpoint_config", CheckpointConfig)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise InvalidArgumentError(
+                    f"RunConfig({name})", f"is {value!r}", f"it must be a {kind.__name__}", f"Use {kind.__name__}(...)."
+                )
+        if self.callbacks is not None and (
+            isinstance(self.callbacks, (str, bytes)) or not isinstance(self.callbacks, Sequence)
+        ):
+            raise InvalidArgumentError(
+                "RunConfig(callbacks)", f"is {self.callbacks!r}", "it is a list of callbacks", "Use callbacks=[...]."
+            )
+        for callback in self.callbacks or ():
+            if isinstance(callback, type) or not hasattr(callback, "on_trial_result"):
+                raise InvalidArgumentError(
+                    "RunConfig(callbacks)",
+                    f"holds {callback!r}",
+                    "it has none of a callback's hooks" if not isinstance(callback, type) else "it is a class",
+                    "Use an instance of a subclass of tune_core.Callback.",
+                )
+        for key, text in self.env.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise InvalidArgumentError(
+                    f"RunConfig(env)[{key!r}]", f"is {text!r}", "names and values are strings", f"Use {str(text)!r}."
+                )
+        coerce(self.stop)

@@ -1,0 +1,340 @@
+"""The loop: the only place where controller, executor, journal, searcher and callbacks meet.
+
+One turn: take in what the workers sent, look at the clock, fill the free places, write the journal once, and only
+then carry out what the controller commanded and tell those who watch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tune_core.engine import events as ev
+from tune_core.engine.controller import Controller
+from tune_core.engine.observers import Observers
+from tune_core.engine.suggestions import Suggestions
+from tune_core.errors import UserCodeError
+from tune_core.executors.base import Executor, RunSpec
+from tune_core.executors.worker import trial_folder
+from tune_core.resources import resources_to_json
+from tune_core.trial import Status, result_of
+
+GRACE_S = 5.0
+"""How long a trial whose lease was revoked may take to its next report before it is killed."""
+POLL_S = 0.1
+_PATIENCE = 200  # asks in a row that a searcher may answer with "not now" while nothing runs
+
+
+class Writer(Protocol):
+    """Where events go: a journal, or a list in memory."""
+
+    def append(self, lines: bytes) -> None:
+        """Take lines in."""
+
+    def write(self) -> None:
+        """Make them last."""
+
+
+class Watcher(Protocol):
+    """Whoever shows the run to people."""
+
+    def update(self, controller: Controller, now: float, waits_for: str | None) -> None:
+        """Called every turn; draws when it is time to."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+
+@dataclass
+class Plan:
+    """What the loop needs beside its parts."""
+
+    spec: RunSpec
+    resources: Callable[[dict[str, Any]], Any] | None = None  # by configuration; None: the same for all
+    default_resources: Any = None
+    encode_config: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda config: config)
+    stopper: Any = None
+    time_budget_s: float | None = None
+    used_s: float = 0.0  # of the time budget, by earlier drivers
+    grace_s: float = GRACE_S
+    handle_signals: bool = True
+
+
+class Loop:
+    """Runs an experiment to its end."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        executor: Executor,
+        journal: Writer,
+        suggestions: Suggestions,
+        observers: Observers,
+        watcher: Watcher,
+        plan: Plan,
+    ) -> None:
+        self.controller = controller
+        self.executor = executor
+        self.journal = journal
+        self.suggestions = suggestions
+        self.observers = observers
+        self.watcher = watcher
+        self.plan = plan
+        self.interrupts = 0
+        self.error = ""  # what ended the run, if something went wrong
+        self._commands: list[ev.Command] = []
+        self._happened: list[tuple[ev.Event, Status]] = []
+        self._revoked: dict[int, tuple[float, str]] = {}
+        self._refusals = 0
+        self._started = 0.0
+        self._watches = bool(observers)
+        self._act: dict[type, Callable[[Any], None]] = {
+            ev.Launch: self._launch,
+            ev.Extend: lambda c: self.executor.extend(c.trial, c.lease),
+            ev.Halt: lambda c: self.executor.halt(c.trial, c.how, c.why),
+            ev.Revoke: self._revoke,
+            ev.DropCheckpoint: self._drop_checkpoint,
+            ev.Finish: self._finish,
+        }
+
+    def run(self) -> None:
+        """The whole course of a run."""
+        self._started = self.executor.clock()
+        with self._signals():
+            self.executor.start(self.plan.spec, self._pump)
+            self.settle()
+            while self.controller.finished is None:
+                self.take(self.executor.poll(self._patience()))
+                self.watch_the_clock()
+                self.settle()
+                self.watcher.update(self.controller, self.executor.clock(), self.executor.waits_for())
+
+    def settle(self) -> None:
+        """Fill the free places, write, carry out."""
+        self.fill()
+        self.commit()
+
+    # --- taking in ----------------------------------------------------------------------------------------------------
+
+    def take(self, batches: list[ev.Batch]) -> None:
+        """Take in what the workers sent."""
+        for batch in batches:
+            if self.plan.stopper is None:
+                self.journal.append(batch.lines)
+                for event in batch.events:
+                    self._apply(event)
+            else:
+                for line, event in zip(batch.lines.splitlines(keepends=True), batch.events, strict=True):
+                    self._ask_stopper(event)
+                    self.journal.append(line)
+                    self._apply(event)
+
+    def feed(self, event: Any) -> None:
+        """Journal and apply an event of the driver's own."""
+        self.journal.append(ev.encode(event))
+        self._apply(event)
+
+    def _apply(self, event: Any) -> None:
+        controller = self.controller
+        for command in controller.apply(event):
+            kind = type(command)
+            if kind is ev.Record:
+                self.journal.append(ev.encode(command.event))  # type: ignore[attr-defined]
+            elif kind is ev.TellComplete:
+                self._tell_complete(command)  # type: ignore[arg-type]
+            else:
+                self._commands.append(command)
+        kind = type(event)
+        if kind is ev.Reported and self.suggestions.wants_results:
+            self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
+        if self._watches and kind in _WATCHED:
+            self._happened.append((event, controller.trials[event.trial].status))
+
+    def _tell_complete(self, command: ev.TellComplete) -> None:
+        trial = self.controller.trials[command.trial]
+        result = trial.last_result or None
+        took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
+        self.suggestions.tell(trial.trial_id, result, command.error, took)
+
+    def _ask_stopper(self, event: Any) -> None:
+        """Let the user's stopper see a result before the controller does."""
+        if type(event) is not ev.Reported or self.controller.stopping is not None:
+            return
+        stopper = self.plan.stopper
+        trial = self.controller.trials[event.trial]
+        if event.iteration <= trial.iteration:
+            return
+        try:
+            stops = stopper(trial.trial_id, {**result_of(event), "config": trial.config})
+            stops_all = stopper.stop_all()
+            reason = getattr(stopper, "reason", lambda: "")() if stops or stops_all else ""
+        except Exception as error:
+            raise UserCodeError(
+                f"The stopper {type(stopper).__name__}",
+                f"raised {type(error).__name__}: {error}",
+                "the stopper is at fault, not the trials",
+                "All results so far are kept: mend the stopper and restore the run with Tuner.restore.",
+            ) from error
+        if stops_all:
+            self.feed(ev.StopRequested(-1, f"{type(stopper).__name__}: {reason or 'it stopped the whole run'}"))
+        elif stops:
+            self.feed(ev.StopRequested(event.trial, f"{type(stopper).__name__}: {reason or 'it stopped the trial'}"))
+
+    # --- filling ------------------------------------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Launch trials while there are free places and trials for them."""
+        controller = self.controller
+        while controller.stopping is None and controller.finished is None:
+            trial = controller.candidate()
+            if trial is None:
+                if not self._suggest():
+                    return
+                continue
+            resources = trial.resources if trial.resources is not None else self.plan.default_resources
+            worker = self.executor.reserve(resources)
+            if worker is None:
+                self.suggestions.prepare(len(controller.running))
+                return
+            self.feed(ev.Launched(trial.index, worker, self.executor.clock(), trial.attempt + 1))
+
+    def _suggest(self) -> bool:
+        """Get one more trial; whether :meth:`fill` should look again."""
+        controller = self.controller
+        if not controller.wants_suggestion():
+            return False
+        if not self.executor.room(self.plan.default_resources):
+            self.suggestions.prepare(len(controller.running))
+            return False
+        config = self.suggestions.next()
+        if config is None:
+            return self._no_suggestion()
+        self._refusals = 0
+        index = len(controller.trials)
+        resources = self.plan.resources(config) if self.plan.resources is not None else None
+        told = self.suggestions.last_told
+        event = ev.Suggested(index, self.plan.encode_config(config), told, resources_to_json(resources))
+        self.journal.append(ev.encode(event))
+        event.config, event.resources = config, resources
+        self._apply(event)
+        refusal = self.executor.refuse(resources) if resources is not None else None
+        if refusal is not None:
+            self.feed(ev.Refused(index, f"the trial {refusal}"))
+        return True
+
+    def _no_suggestion(self) -> bool:
+        controller = self.controller
+        if self.suggestions.finished:
+            self.feed(ev.Exhausted(f"{len(controller.trials)} suggestions were made"))
+            return True
+        if self.suggestions.is_busy() or controller.running:
+            return False
+        if controller.paused:
+            self.feed(ev.Stalled())
+            if controller.candidate() is not None or controller.finished is not None:
+                return True
+        self._refusals += 1
+        if self._refusals > _PATIENCE:
+            name = type(self.suggestions.searcher).__name__
+            raise UserCodeError(
+                f"{name}.suggest",
+                f"answered 'not now' {_PATIENCE} times in a row",
+                "no trial is running whose result it could wait for",
+                f"Return Searcher.FINISHED from {name}.suggest when there is nothing left to propose.",
+            )
+        self.suggestions.retry()
+        return False
+
+    # --- carrying out -------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Write the journal, then carry out the commands, then tell the callbacks."""
+        self.journal.write()
+        commands, self._commands = self._commands, []
+        for command in commands:
+            self._act[type(command)](command)
+        if self._watches and self._happened:
+            happened, self._happened = self._happened, []
+            self.observers.turn(happened)
+
+    def _launch(self, command: ev.Launch) -> None:
+        trial = self.controller.trials[command.trial]
+        if trial.worker is not None:
+            self.executor.launch(trial.worker, command)
+
+    def _revoke(self, command: ev.Revoke) -> None:
+        self._revoked[command.trial] = (self.executor.clock() + self.plan.grace_s, command.why)
+        self.executor.revoke(command.trial, command.why)
+
+    def _drop_checkpoint(self, command: ev.DropCheckpoint) -> None:
+        folder = os.path.join(trial_folder(self.plan.spec.folder, command.trial), command.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _finish(self, command: ev.Finish) -> None:
+        self.error = command.error
+        self.journal.append(ev.encode(ev.Finished(self.executor.clock(), command.why)))
+        self.journal.write()
+
+    # --- time and signals ---------------------------------------------------------------------------------------------
+
+    def watch_the_clock(self) -> None:
+        """Interruptions, the time budget, and trials that do not let go."""
+        controller = self.controller
+        if self.interrupts and not controller.interrupted:
+            self.feed(ev.Interrupted("interrupted by the user", self.executor.clock()))
+        if self.plan.time_budget_s is None and not self._revoked:
+            return
+        now = self.executor.clock()
+        budget = self.plan.time_budget_s
+        if budget is not None and controller.stopping is None and now - self._started + self.plan.used_s >= budget:
+            self.feed(ev.StopRequested(-1, f"the time budget of {budget:g} s is used up"))
+        for trial, (deadline, why) in list(self._revoked.items()):
+            if trial not in controller.running:
+                del self._revoked[trial]
+            elif now >= deadline:
+                del self._revoked[trial]
+                self.executor.kill(trial, "revoked" if controller.interrupted else "stopped", why)
+
+    def _patience(self) -> float:
+        """How long to wait for the next event."""
+        if self.plan.time_budget_s is None:
+            return POLL_S
+        left = self.plan.time_budget_s - (self.executor.clock() - self._started + self.plan.used_s)
+        return min(POLL_S, max(0.0, left))
+
+    def _pump(self, batches: list[ev.Batch]) -> None:
+        """For an executor that runs trials inside :meth:`Executor.poll`: one turn without filling."""
+        self.take(batches)
+        self.watch_the_clock()
+        self.commit()
+        self.watcher.update(self.controller, self.executor.clock(), None)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First Ctrl-C or SIGTERM: end gracefully. Second: at once."""
+        if not self.plan.handle_signals or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, frame: Any) -> None:
+            self.interrupts += 1
+            if self.interrupts > 1:
+                raise KeyboardInterrupt
+            self.watcher.note("Stopping: trials end at their next report. Press Ctrl-C again to stop at once.")
+            self.executor.wake()
+
+        before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))

@@ -1,0 +1,165 @@
+"""Calls the user's callbacks with read-only views of trials, after what they are told of has been journaled."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+from tune_core.engine import events as ev
+from tune_core.errors import UserCodeError
+from tune_core.executors.worker import trial_folder
+from tune_core.trial import ERROR, Status, Trial, result_of
+
+
+class TrialOfExperiment:
+    """A trial as callbacks see it: :class:`tune_core.trial.TrialView` and the folder that is its."""
+
+    __slots__ = ("_folder", "_trial")
+
+    def __init__(self, trial: Trial, folder: str) -> None:
+        self._trial = trial
+        self._folder = folder
+
+    @property
+    def path(self) -> str:
+        """The trial's folder; it exists once something was written there."""
+        return trial_folder(self._folder, self._trial.index)
+
+    local_path = logdir = path
+
+    @property
+    def experiment_tag(self) -> str:
+        """The trial's id, for loggers that want a tag."""
+        return self._trial.trial_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrialOfExperiment) and other._trial is self._trial
+
+    def __hash__(self) -> int:
+        return hash(self._trial.index)
+
+    def __repr__(self) -> str:
+        return repr(self._trial)
+
+
+class _Trials(Sequence[Any]):
+    """All trials, as a read-only sequence of views made when they are asked for."""
+
+    def __init__(self, trials: list[Trial], folder: str) -> None:
+        self._trials = trials
+        self._folder = folder
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @overload
+    def __getitem__(self, at: int) -> TrialOfExperiment: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[TrialOfExperiment]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            return [TrialOfExperiment(t, self._folder) for t in self._trials[at]]
+        return TrialOfExperiment(self._trials[at], self._folder)
+
+
+class Observers:
+    """The callbacks of a run.
+
+    Parameters
+    ----------
+    callbacks
+        Whom to call.
+    trials
+        The controller's trials.
+    folder
+        The experiment's folder.
+    say
+        Where a callback's failure is said, once for each callback and hook.
+    """
+
+    def __init__(
+        self, callbacks: Sequence[Any], trials: list[Trial], folder: str, say: Callable[[str], None] | None = None
+    ) -> None:
+        self.callbacks = list(callbacks)
+        self._views = _Trials(trials, folder)
+        self._trials = trials
+        self._folder = folder
+        self._say = say or (lambda text: print(text, file=sys.stderr))
+        self._said: set[tuple[int, str]] = set()
+        self._turn = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.callbacks)
+
+    def begin(self, **facts: Any) -> None:
+        """The run starts."""
+        self._call("setup", **facts)
+
+    def turn(self, happened: Sequence[tuple[ev.Event, Status]]) -> None:
+        """Events of one turn of the loop, each with the status that its trial had after it."""
+        self._turn += 1
+        self._call("on_step_begin", iteration=self._turn, trials=self._views)
+        for event, status in happened:
+            self._tell(event, status)
+        self._call("on_step_end", iteration=self._turn, trials=self._views)
+
+    def end(self) -> None:
+        """The run is over."""
+        self._call("on_experiment_end", trials=self._views)
+
+    def _tell(self, event: Any, status: Status) -> None:
+        trial = TrialOfExperiment(self._trials[event.trial], self._folder)
+        about: dict[str, Any] = {"iteration": self._turn, "trials": self._views, "trial": trial}
+        kind = type(event)
+        if kind is ev.Launched:
+            if event.attempt > 1:
+                self._call("on_trial_restore", **about)
+            self._call("on_trial_start", **about)
+        elif kind is ev.Reported:
+            result = {**result_of(event), "config": trial.config, "done": False}
+            self._call("on_trial_result", **about, result=result)
+            if event.checkpoint is not None:
+                self._checkpoint(event.checkpoint, about)
+        elif kind is ev.Saved:
+            self._checkpoint(event.checkpoint, about)
+        elif kind is ev.Ended:
+            if status is ERROR:
+                self._call("on_trial_error", **about)
+            elif status is Status.TERMINATED:
+                self._call("on_trial_complete", **about)
+            elif status is Status.PENDING and event.error:
+                self._call("on_trial_recover", **about)
+
+    def _checkpoint(self, name: str, about: dict[str, Any]) -> None:
+        from tune_core.checkpoint import Checkpoint
+
+        self._call("on_trial_save", **about)
+        self._call("on_checkpoint", **about, checkpoint=Checkpoint(f"{about['trial'].path}/{name}"))
+
+    def _call(self, hook: str, **arguments: Any) -> None:
+        for position, callback in enumerate(self.callbacks):
+            method = getattr(callback, hook, None)
+            if method is None:
+                continue
+            try:
+                method(**arguments)
+            except Exception as error:
+                self._failed(position, callback, hook, error)
+
+    def _failed(self, position: int, callback: Any, hook: str, error: Exception) -> None:
+        name = type(callback).__name__
+        blame = UserCodeError(
+            f"The callback {name}.{hook}",
+            f"raised {type(error).__name__}: {error}",
+            "the callback is at fault, not the trials",
+            f"The run goes on without it; set strict = True on {name} to end the run instead.",
+        )
+        if getattr(callback, "strict", False):
+            raise blame from error
+        if (position, hook) not in self._said:
+            self._said.add((position, hook))
+            self._say(str(blame))

@@ -1,0 +1,74 @@
+"""How values, configurations and durations read in tables, summaries and messages."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tune_core.callback import flatten
+
+
+def value_text(value: Any, limit: int = 24) -> str:
+    """One value, short: floats with five significant digits, long texts cut in the middle."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, str):
+        text = value
+    else:
+        try:
+            text = getattr(value, "__name__", "") if callable(value) else repr(value)
+            text = text or repr(value)
+        except Exception:  # a foreign object's repr may fail in any way
+            text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    keep = (limit - 1) // 2
+    return f"{text[: limit - 1 - keep]}…{text[-keep:] if keep else ''}"
+
+
+def config_text(config: Mapping[str, Any], limit: int | None = None) -> str:
+    """A configuration as ``lr=0.1, layers=3``; nested keys are joined by ``/``."""
+    text = ", ".join(f"{key}={value_text(value)}" for key, value in flatten(config).items())
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as ``4.2 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    if seconds < 60:
+        return f"{max(seconds, 0.0):.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+
+
+def date_text(at: float) -> str:
+    """A moment in local time: ``2026-01-31 17:05:09``."""
+    return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def counts_text(counts: Mapping[Any, int]) -> str:
+    """``"97 TERMINATED, 3 ERROR"``; what is none is left out."""
+    return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no trials"
+
+
+def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:
+    """A table in plain text, columns padded; lines are cut at ``width``."""
+    cells = [list(header), *([value_text(value, 40) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in cells]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in lines)
+
+
+def html_table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
+    """The same table in HTML, all text escaped."""
+    from html import escape
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(value_text(value, 60))}</td>" for value in row) + "</tr>" for row in rows
+    )
+    title = f"<caption style='text-align:left'>{caption}</caption>" if caption else ""
+    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,227 @@
+"""``Tuner``: puts the parts of a run together, runs it, and hands back the results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tune_core import space
+from tune_core.config import RunConfig, TuneConfig
+from tune_core.engine import journal
+from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
+from tune_core.experiment import load_setup
+from tune_core.fitting import Fit
+from tune_core.trainable import Prepared, prepare
+
+if TYPE_CHECKING:
+    from tune_core.results import ResultGrid
+
+
+class Tuner:
+    """Tunes a trainable over a search space.
+
+    Parameters
+    ----------
+    trainable
+        A function of the configuration that reports, yields or returns metrics; or a class derived from
+        :class:`tune_core.Trainable`.
+    param_space
+        Names and values: constants, domains (``tune.uniform`` …), grids, nested dicts and lists of these.
+    tune_config, run_config
+        See :class:`TuneConfig` and :class:`RunConfig`.
+
+    Raises
+    ------
+    TuneError
+        For whatever can be known to be wrong before the first trial.
+
+    Examples
+    --------
+    >>> import tune_core as tune
+    >>> def objective(config):
+    ...     return {"loss": (config["x"] - 3) ** 2}
+    >>> tuner = tune.Tuner(
+    ...     objective,
+    ...     param_space={"x": tune.grid_search([1, 2, 3])},
+    ...     tune_config=tune.TuneConfig(metric="loss", mode="min"),
+    ...     run_config=tune.RunConfig(verbose=0),
+    ... )
+    >>> tuner.fit().get_best_result().config
+    {'x': 3}
+    """
+
+    def __init__(
+        self,
+        trainable: Any,
+        *,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+    ) -> None:
+        self._prepared = prepare(trainable)
+        self._space = _check_space(param_space)
+        self._tune = _expect("Tuner(tune_config)", tune_config, TuneConfig)
+        self._run = _expect("Tuner(run_config)", run_config, RunConfig)
+        self._restored: dict[str, Any] | None = None
+        self._folder: str | None = None
+        _check_trainable_fits(self._prepared, self._run)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def fit(self) -> ResultGrid:
+        """Run the trials and return their results.
+
+        Raises
+        ------
+        TuneError
+            If the run could not begin or had to end; all results up to then are kept in the folder.
+        """
+        from tune_core.results import ResultGrid
+
+        run = Fit(self._prepared, self._space, self._tune, self._run, self._folder, self._restored)
+        try:
+            run.go()
+        finally:
+            self._folder = run.folder
+            self._restored = {} if self._restored is None else self._restored
+        return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
+
+    def get_results(self) -> ResultGrid:
+        """Results of a run that was restored or has been fitted, read from its folder."""
+        from tune_core.results import ResultGrid
+
+        if self._folder is None:
+            raise RestoreError(
+                "Tuner.get_results()", "was called before fit()", "there are no results yet", "Call fit() first."
+            )
+        return ResultGrid.from_path(self._folder)
+
+    # --- restoring ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def can_restore(cls, path: str | os.PathLike[str]) -> bool:
+        """Whether the folder ``path`` holds an experiment."""
+        try:
+            journal.read(os.path.expanduser(os.fspath(path)))
+        except TuneError:
+            return False
+        return True
+
+    @classmethod
+    def restore(
+        cls,
+        path: str | os.PathLike[str],
+        trainable: Any,
+        resume_unfinished: bool = True,
+        resume_errored: bool = False,
+        restart_errored: bool = False,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+        num_samples: int | None = None,
+    ) -> Tuner:
+        """A tuner that goes on where the experiment in ``path`` ended or was cut off.
+
+        Parameters
+        ----------
+        path
+            The experiment's folder.
+        trainable
+            The trainable of the first run.
+        resume_unfinished
+            Run unfinished trials on from their last checkpoints.
+        resume_errored, restart_errored
+            Run failed trials again, from their last checkpoints or from the start.
+        param_space, tune_config, run_config
+            Those of the first run; needed only where they could not be pickled then.
+        num_samples
+            A new, larger number of samples, to extend the experiment.
+
+        Raises
+        ------
+        RestoreError, JournalError
+            If the folder holds no experiment, or it cannot be restored as asked.
+        """
+        folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        log = journal.read(folder)
+        setup = {} if param_space is not None and tune_config and run_config else load_setup(folder)
+        known = {"param_space": param_space, "tune_config": tune_config, "run_config": run_config}
+        for key, value in known.items():
+            if value is not None:
+                setup[key] = value
+        if "param_space" not in setup or "tune_config" not in setup:
+            raise RestoreError(
+                f"Tuner.restore({folder!r})",
+                "finds no configuration beside the journal",
+                "it could not be pickled when the run began",
+                "Pass param_space=, tune_config= and run_config= as in the first run.",
+            )
+        if num_samples is not None:
+            before = setup["tune_config"].num_samples
+            if isinstance(num_samples, bool) or (num_samples != -1 and num_samples < before):
+                raise RestoreError(
+                    "Tuner.restore(num_samples)",
+                    f"is {num_samples!r}, below the {before} of the first run",
+                    "an experiment can only be extended",
+                    f"Use a number from {before}.",
+                )
+            setup["tune_config"] = replace(setup["tune_config"], num_samples=num_samples)
+        tuner = cls(
+            trainable,
+            param_space=setup["param_space"],
+            tune_config=replace(setup["tune_config"], seed=log.header.seed),
+            run_config=replace(
+                setup.get("run_config") or RunConfig(), name=log.header.name, storage_path=os.path.dirname(folder)
+            ),
+        )
+        tuner._folder = folder
+        tuner._restored = {
+            "unfinished": resume_unfinished,
+            "errored": resume_errored,
+            "restart_errored": restart_errored,
+            "num_samples": num_samples,
+        }
+        return tuner
+
+
+def _check_space(param_space: Any) -> dict[str, Any]:
+    if param_space is None:
+        return {}
+    if not isinstance(param_space, Mapping):
+        raise InvalidArgumentError(
+            "Tuner(param_space)",
+            f"is {param_space!r} of type {type(param_space).__name__}",
+            "it is a dict of names and domains or constants",
+            'Use e.g. {"lr": tune.loguniform(1e-4, 1e-1)}.',
+        )
+    space.validate(dict(param_space))
+    return dict(param_space)
+
+
+def _expect(asked: str, value: Any, kind: type) -> Any:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise InvalidArgumentError(
+            asked,
+            f"is {value!r} of type {type(value).__name__}",
+            f"it must be a {kind.__name__}",
+            f"Use {kind.__name__}(...).",
+        )
+    return value
+
+
+def _check_trainable_fits(prepared: Prepared, run: RunConfig) -> None:
+    checkpoints = run.checkpoint_config
+    if checkpoints is None or prepared.is_class:
+        return
+    for name in ("checkpoint_frequency", "checkpoint_at_end"):
+        if getattr(checkpoints, name):
+            raise InvalidArgumentError(
+                f"CheckpointConfig({name})",
+                f"is {getattr(checkpoints, name)!r}, and {prepared.__name__} is a function",
+                "only class trainables can be asked for a checkpoint",
+                "Report it from the function: tune.report(metrics, checkpoint=...).",
+            )
