@@ -300,8 +300,8 @@ class Fit:
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config
-        in_process = self.executor.name == "inline"
-        self.payload = self.prepared if in_process else payload.dump(self.prepared, self.prepared.__name__)
+        as_it_is = getattr(self.executor, "takes_object", False)
+        self.payload = self.prepared if as_it_is else payload.dump(self.prepared, self.prepared.__name__)
         wanted = dict.fromkeys([self.metric] if self.metric else [])
         return RunSpec(
             name=self.name,

@@ -13,7 +13,8 @@ from tune_core.engine.events import Batch, Launch, Lease
 class RunSpec:
     """What every worker of a run needs to know, once.
 
-    ``payload`` holds the pickled trainable (see ``executors.payload``); ``folder`` is the experiment's folder.
+    ``payload`` is the path of the pickled trainable (see ``executors.payload``), or the ``Prepared`` itself for an
+    executor whose ``takes_object`` is true; ``folder`` is the experiment's folder.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Executor(Protocol):
     """
 
     name: str
+    takes_object: bool
+    """Whether :attr:`RunSpec.payload` is to be the trainable itself; False: the path of a file with it, to be mapped."""
 
     def start(self, run: RunSpec, pump: Callable[[list[Batch]], None]) -> None:
         """Get ready to run trials of ``run``. ``pump`` lets an executor that has no workers of its own hand events

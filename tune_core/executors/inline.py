@@ -19,6 +19,7 @@ class InlineExecutor:
     """
 
     name = "inline"
+    takes_object = True
 
     def __init__(self) -> None:
         self._job: ev.Launch | None = None

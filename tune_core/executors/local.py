@@ -92,6 +92,7 @@ class LocalExecutor:
     """
 
     name = "local"
+    takes_object = False
 
     def __init__(
         self, num_cpus: float | None = None, num_gpus: int | None = None, resources: Mapping[str, float] | None = None
