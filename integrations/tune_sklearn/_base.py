@@ -192,9 +192,8 @@ class _Evaluation:
         number = proposals.number if proposals is not None else len(candidates or ())
         folds = self._split(cv or self.cv)
         if search.verbose > 0:
-            print(
-                f"Fitting {n_splits} folds for each of {number} candidates, totalling {number * n_splits} fits", flush=True
-            )
+            total = number * n_splits
+            print(f"Fitting {n_splits} folds for each of {number} candidates, totalling {total} fits", flush=True)
         if number == 0:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         work = self._work(candidates, folds, number)
@@ -287,11 +286,11 @@ def _parameters(method: Any) -> Any:
 
 def _refuse_old_arguments(search: Any, params: dict[str, Any]) -> None:
     if search.sk_n_jobs not in (None, 1):
-        raise ValueError(f"sk_n_jobs={search.sk_n_jobs!r} is not supported; set n_jobs of the search, or of the estimator.")
+        raise ValueError(f"sk_n_jobs={search.sk_n_jobs!r} is not supported; set n_jobs of the search or the estimator.")
     if params.get("tune_params") is None:
         params.pop("tune_params", None)
         return
     raise ValueError(
-        "fit(tune_params=...) passed arguments to a function of Ray Tune's that is not used here. Give stopper, loggers, "
-        "time_budget_s, name, local_dir or executor to the constructor instead."
+        "fit(tune_params=...) passed arguments to a function of Ray Tune's that is not used here. Give stopper, "
+        "loggers, time_budget_s, name, local_dir or executor to the constructor instead."
     )

@@ -1,10 +1,10 @@
-"""Early stopping: what a candidate is given more and more of (iterations, samples, folds), in which steps, and who stops it."""
+"""Early stopping: what a candidate is given more and more of (iterations, samples, folds), in which steps, by whom."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ class Ladder:
     """The steps on which a candidate is scored, each with more of the resource than the one before.
 
     ``steps`` are amounts of the resource in all, the last one being everything: a candidate that reaches it has been
-    scored in full. ``orders`` (for samples) gives each fold's training rows in the order in which they are taken.
+    scored in full. ``orders`` (for samples) gives each fold's training rows in the order in which they are taken;
+    ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all.
     """
 
     resource: str
@@ -33,6 +34,7 @@ class Ladder:
     growth: Growth | None = None
     orders: tuple[Any, ...] = ()
     fractions: tuple[float, ...] = ()
+    checkpoints: tuple[int, ...] | None = None
 
     def train_subset(self, fold: int, position: int, train: Any) -> Any:
         """The rows that a fold trains on at a step."""
@@ -41,6 +43,10 @@ class Ladder:
         order = self.orders[fold]
         count = max(1, round(self.fractions[position] * len(order)))
         return np.sort(order[:count])
+
+    def saves_after(self, step: int) -> bool:
+        """Whether a candidate may be put aside after this step."""
+        return self.checkpoints is None or step in self.checkpoints
 
     @property
     def unit(self) -> str:
@@ -75,18 +81,18 @@ def plan(
         return None, None
     own = search.early_stopping is True
     ladder = _ladder(search, estimator, y, folds, names, rng, geometric=own and search.max_iters <= 1)
-    if own:
-        rungs = len(ladder.steps)
-        if search.max_iters > 1 or n_candidates is None:
-            return ladder, SuccessiveHalving(None, rungs, search.factor, ladder.unit, _rungs(rungs, search))
-        return ladder, SuccessiveHalving(n_candidates, rungs, search.factor, ladder.unit)
-    return ladder, _scheduler(search.early_stopping, len(ladder.steps))
+    if not own:
+        return ladder, _scheduler(search.early_stopping, len(ladder.steps))
+    rungs = _rungs(len(ladder.steps), search)
+    # only there is a candidate put aside, to go on from its checkpoint
+    ladder = replace(ladder, checkpoints=rungs if n_candidates is not None else ())
+    return ladder, SuccessiveHalving(n_candidates, len(ladder.steps), search.factor, ladder.unit, rungs)
 
 
-def _rungs(steps: int, search: Any) -> tuple[int, ...] | None:
-    """With ``max_iters`` every epoch is a step; candidates are compared at some of them."""
+def _rungs(steps: int, search: Any) -> tuple[int, ...]:
+    """The steps after which candidates are compared: all, but with ``max_iters``, where each epoch is one, some."""
     if search.max_iters <= 1:
-        return None
+        return tuple(range(1, steps))
     marks, at = [], 1
     while at < steps:
         marks.append(at)
@@ -142,7 +148,7 @@ def _ladder(
             f"The search space's {growth.parameter!r}",
             "is what early stopping gives more and more of",
             "a parameter cannot both be searched and be the resource",
-            f'Take it out of the search space, or use resource="samples" or "folds".',
+            'Take it out of the search space, or use resource="samples" or "folds".',
         )
     return Ladder("iterations", _iteration_steps(search, growth, estimator, geometric), growth)
 

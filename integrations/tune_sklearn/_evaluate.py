@@ -1,4 +1,4 @@
-"""What a trial does: fit one candidate on its folds, growing it step by step where it may be stopped early, and report."""
+"""What a trial does: fit one candidate on its folds, step by step where it may be stopped early, and report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sklearn.base import clone
 import tune_core as tune
 from tune_core.errors import MetricError, MissingMetricError
 from tune_sklearn._early_stopping import Ladder
-from tune_sklearn._sklearn_private import check_method_params, fit_and_score
+from tune_sklearn._sklearn_private import fit_and_score
 
 STATE_FILE = "folds.json"
 MODELS_FILE = "models.pkl"
@@ -63,7 +63,8 @@ class Work:
     def params_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The candidate's parameters, by its number or from the searcher's own configuration."""
         if self.candidates is not None:
-            return self.candidates[config["candidate"]]
+            listed: dict[str, Any] = self.candidates[config["candidate"]]
+            return listed
         return dict(config)
 
     def number_of(self, config: Mapping[str, Any]) -> int:
@@ -155,6 +156,9 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
         if position + 1 == len(ladder.steps):
             tune.report(metrics)
             return
+        if not ladder.saves_after(position + 1):
+            tune.report(metrics)
+            continue
         with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
             _save(folder, position + 1, fits, models if ladder.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
@@ -256,8 +260,3 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
         "args": plain,
         "traceback": "".join(traceback.format_exception(error)).strip(),
     }
-
-
-def subset_params(work: Work, indices: Any) -> dict[str, Any]:
-    """Fit parameters for some of the rows."""
-    return dict(check_method_params(work.X, params=dict(work.fit_params), indices=indices))

@@ -1,4 +1,4 @@
-"""Ways to train an estimator further: partial fits, warm starts, more trees, boosting continued; alone or in a pipeline."""
+"""Ways to train an estimator further: partial fits, warm starts, more trees, boosting continued; also in a pipeline."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class WarmStart(Growth):
 
 
 class WarmStartTotal(WarmStart):
-    """As :class:`WarmStart`, where the parameter is the size of the whole model: trees of a forest, stages of a boosting."""
+    """As :class:`WarmStart`, where the parameter is the size of the whole model: trees, or stages of a boosting."""
 
     natural = True
 
@@ -294,7 +294,9 @@ def classes_for(estimator: Any, y: Any) -> Any:
     return unique_labels(y)
 
 
-def grow_to(growth: Growth, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], steps: Any, classes: Any) -> Any:
+def grow_to(
+    growth: Growth, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], steps: Any, classes: Any
+) -> Any:
     """``estimator`` trained through ``steps``, the way each fold's was."""
     original = clone(estimator)
     model = growth.begin(estimator)

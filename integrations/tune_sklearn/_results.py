@@ -82,7 +82,8 @@ def build(search: Any, outcomes: list[Outcome], n_splits: int, more: Mapping[str
     done = [o.fits[k] for o in outcomes for k in range(n_splits) if k in o.fits]
     if not done:
         raise ValueError(
-            "No fits were performed. Was the CV iterator empty? Were there no candidates? Was the time budget too short?"
+            "No fits were performed. Was the CV iterator empty? Were there no candidates? "
+            "Was the time budget too short?"
         )
     private.warn_or_raise_about_fit_failures(done, search.error_score)
     if callable(search.scoring) or any(_names(f) != _names(done[0]) for f in done):
@@ -110,7 +111,7 @@ def _names(fit: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _fit_or_filler(outcome: Outcome, fold: int, done: list[dict[str, Any]], with_train: bool) -> dict[str, Any]:
-    """A fold's fit, or for one that was not reached the mean of the others, which leaves the candidate's mean as it is."""
+    """A fold's fit; for one that was not reached the mean of the others, which leaves the candidate's mean as it is."""
     if fold in outcome.fits:
         return outcome.fits[fold]
     own = list(outcome.fits.values())

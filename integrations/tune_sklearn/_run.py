@@ -1,4 +1,4 @@
-"""One run of the core for one search: where it runs, where it is kept, how it is resumed, and what it tells the user."""
+"""One run of the core for one search: where it runs, where it is kept, how it is resumed, what it tells the user."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _ray_is_up() -> bool:
 
 
 def _is_threading(search: Any) -> bool:
-    """Whether the user set joblib's threads as the backend: honoured as fits one by one in this process, with a word."""
+    """Whether joblib's threads are the backend: answered by fits one by one in this process, with a word."""
     from joblib.parallel import get_active_backend
 
     backend, _ = get_active_backend()
@@ -77,8 +77,9 @@ def _is_threading(search: Any) -> bool:
     if getattr(backend, "nesting_level", 0):
         return True  # joblib's own answer to nested parallelism, not the user's wish
     warnings.warn(
-        f"joblib's threading backend was asked for: {type(search).__name__} runs in processes or one fit after another, "
-        "not in threads. It fits one after another in this process now; use another backend, or pass executor='local'.",
+        f"joblib's threading backend was asked for: {type(search).__name__} runs in processes or one fit after "
+        "another, not in threads. It fits one after another in this process now; use another backend, or pass "
+        "executor='local'.",
         UserWarning,
         stacklevel=2,
     )
@@ -141,7 +142,7 @@ def _check_identity(folder: str, wanted: dict[str, Any]) -> None:
         raise RestoreError(
             f"fit(resume=True) of the search in {folder}",
             f"finds another search there: its {', '.join(differing)} differ",
-            "its results belong to other candidates or other folds; a splitter or a search without random_state draws anew",
+            "its results belong to others; a splitter or a search without random_state draws anew",
             "Give random_state to the search and to the splitter as in the first run, or another name.",
         )
 
@@ -228,7 +229,9 @@ def run(
     return results
 
 
-def _tuner(objective: Any, parts: dict[str, Any], folder: str | None, work: Work, space: Any, resume: bool) -> tune.Tuner:
+def _tuner(
+    objective: Any, parts: dict[str, Any], folder: str | None, work: Work, space: Any, resume: bool
+) -> tune.Tuner:
     if folder is None:
         if resume:
             raise InvalidArgumentError(

@@ -1,4 +1,4 @@
-"""The two searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` tries a grid."""
+"""The two searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` has a grid."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _COMMON = """
         Folder and name under which the search is kept, so that ``fit(X, y, resume=True)`` can go on with it. Without
         them nothing is left on disk.
     max_iters
-        With early stopping: how many epochs (steps) a candidate is trained for at most, each followed by a score. 1 lets
-        the steps be chosen.
+        With early stopping: how many epochs (steps) a candidate is trained for at most, each followed by a score.
+        1 lets the steps be chosen.
     use_gpu
         Give each fit a GPU, or where there are fewer GPUs than workers a share of one.
     loggers
@@ -46,8 +46,8 @@ _COMMON = """
     executor
         Where fits run if not as ``n_jobs`` says: "ray", "local", "inline", or an executor of tune-core's.
     resource
-        What early stopping gives candidates more and more of: "iterations" (a growing model), "samples" (of the training
-        data), "folds", or a parameter of the estimator such as "n_estimators". "auto" chooses.
+        What early stopping gives candidates more and more of: "iterations" (a growing model), "samples" (of the
+        training data), "folds", or a parameter of the estimator such as "n_estimators". "auto" chooses.
     factor
         One in ``factor`` candidates goes on to the next step.
     min_resources
@@ -66,7 +66,7 @@ _COMMON = """
 
 
 class TuneSearchCV(TuneBaseSearchCV):
-    __doc__ = f"""Search over parameters that are sampled, or proposed by a search algorithm, scored by cross-validation.
+    __doc__ = f"""Search over parameters that are sampled or proposed by a search algorithm, scored by cross-validation.
 
     A drop-in for scikit-learn's ``RandomizedSearchCV``: the same candidates and scores for the same ``random_state``.
 
@@ -83,8 +83,8 @@ class TuneSearchCV(TuneBaseSearchCV):
     random_state
         Seed of the sampling or the search: an int, a ``RandomState`` or None.
     search_optimization
-        "random", or who proposes candidates: "bayesian", "bohb", "hyperopt", "optuna", any other searcher of tune-core's
-        by name, or an instance.
+        "random", or who proposes candidates: "bayesian", "bohb", "hyperopt", "optuna", any other searcher of
+        tune-core's by name, or an instance.
     search_kwargs
         Arguments for that searcher.
 {_COMMON}
@@ -95,8 +95,9 @@ class TuneSearchCV(TuneBaseSearchCV):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from tune_sklearn import TuneSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> search = TuneSearchCV(LogisticRegression(max_iter=500), {{"C": loguniform(1e-3, 1e3)}}, n_iter=5, random_state=0)
-    >>> sorted(search.fit(X, y).best_params_)
+    >>> space = {{"C": loguniform(1e-3, 1e3)}}
+    >>> search = TuneSearchCV(LogisticRegression(max_iter=500), space, n_iter=5, random_state=0).fit(X, y)
+    >>> sorted(search.best_params_)
     ['C']
     """
 

@@ -93,7 +93,11 @@ def routed_params(search: Any, params: Mapping[str, Any]) -> Any:
 
 
 def format_results(
-    search: Any, candidates: list[dict[str, Any]], n_splits: int, out: list[dict[str, Any]], more: Mapping[str, Any] | None
+    search: Any,
+    candidates: list[dict[str, Any]],
+    n_splits: int,
+    out: list[dict[str, Any]],
+    more: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """``cv_results_`` as this release of scikit-learn lays it out."""
     results: dict[str, Any] = search._format_results(candidates, n_splits, out, more or {})

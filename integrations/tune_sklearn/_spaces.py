@@ -53,7 +53,7 @@ def _for_sampler(space: Any) -> Any:
 
 
 def _for_grid(name: str, value: Any) -> Any:
-    if isinstance(value, (Domain, *())) or hasattr(value, "rvs"):
+    if isinstance(value, Domain) or hasattr(value, "rvs"):
         raise SearchSpaceError(
             f"param_grid[{name!r}]",
             f"is {value!r}",
@@ -109,8 +109,11 @@ def _domain(name: str, value: Any) -> Any:
 
 
 def _is_range(value: tuple[Any, ...]) -> bool:
-    numbers = len(value) >= 2 and all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in value[:2])
-    return numbers and (len(value) == 2 or (len(value) == 3 and value[2] in ("uniform", "log-uniform")))
+    """Whether a tuple is ``(low, high)`` or ``(low, high, prior)`` rather than a list of values."""
+    ends = value[:2]
+    if len(ends) < 2 or not all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in ends):
+        return False
+    return len(value) == 2 or (len(value) == 3 and value[2] in ("uniform", "log-uniform"))
 
 
 def _range(value: tuple[Any, ...]) -> Domain:
@@ -161,7 +164,8 @@ def _is_configuration_space(value: Any) -> bool:
 
 def _foreign(name: str, value: Any) -> Domain | None:
     """An object of a search library as a domain; None if it is no such object."""
-    make = {"optuna": _optuna, "skopt": _skopt, "ConfigSpace": _config_space, "hyperopt": _hyperopt}.get(_library(value))
+    makers = {"optuna": _optuna, "skopt": _skopt, "ConfigSpace": _config_space, "hyperopt": _hyperopt}
+    make = makers.get(_library(value))
     if make is None:
         return None
     domain: Domain | None = make(value)
