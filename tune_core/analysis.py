@@ -277,7 +277,7 @@ class ExperimentAnalysis:
     ) -> AnalysedTrial:
         metric, mode = self._metric_or(metric, mode, asked)
         grid = self._grid
-        best = selection.best_trial(
+        best, _ = selection.best_trial(
             grid._trials, self.experiment_path, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
         return self._trial(best)

@@ -53,18 +53,6 @@ def counts_text(counts: Mapping[Any, int]) -> str:
     return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no trials"
 
 
-def last_line(text: str) -> str:
-    """The last line of an error's text that says something: of a traceback, the exception."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
-def exception_line(error: str) -> str:
-    """The line of a trial's error that names the exception, before the output that may follow it."""
-    before = error.split("\nLast output", 1)[0].split("\nThe last lines", 1)[0]
-    return last_line(before)
-
-
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:
     """A table in plain text, columns padded; lines are cut at ``width``."""
     cells = [list(header), *([value_text(value, 40) for value in row] for row in rows)]

@@ -469,7 +469,7 @@ class Controller:
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error
-        self._end(trial, Change.FAIL, error.strip().rsplit("\n", 1)[-1], out)
+        self._end(trial, Change.FAIL, ev.error_line(error), out)
 
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""
