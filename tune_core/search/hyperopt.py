@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import SearchSpaceError
-from tune_core.imports import require
 from tune_core.search.checks import check_count, check_share
 from tune_core.search.model import ModelSearcher
 from tune_core.search.params import Param, Values, plain
@@ -51,13 +50,18 @@ class HyperOptSearch(ModelSearcher):
         evaluated_rewards: Sequence[Any] | None = None,
         algo: Any = None,
     ) -> None:
-        self._hyperopt = require("HyperOptSearch", "hyperopt", "hyperopt")
         self._n_initial = check_count("HyperOptSearch(n_initial_points)", n_initial_points)
         self._gamma = check_share("HyperOptSearch(gamma)", gamma)
         self._algo = algo
         self._tids: dict[str, int] = {}
         self._native_points: list[Values] = []
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    @property
+    def _hyperopt(self) -> Any:
+        import hyperopt
+
+        return hyperopt
 
     # --- space --------------------------------------------------------------------------------------------------------
 

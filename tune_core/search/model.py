@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
+from tune_core.imports import require
 from tune_core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.search.base import Searcher
 from tune_core.search.checks import check_points, check_rewards, check_seed
@@ -38,7 +39,7 @@ class ModelSearcher(Searcher):
         None takes the run's (``TuneConfig(seed=...)``).
     """
 
-    library = ""  # name of the module
+    library = ""  # name of the module; "" if there is none
     extra = ""  # of tune-core that brings it
     native_conditions = False  # else all parameters are always sampled, and inactive ones dropped
     multi_objective = False
@@ -54,6 +55,8 @@ class ModelSearcher(Searcher):
         seed: Any = None,
     ) -> None:
         name = type(self).__name__
+        if self.library:
+            require(name, self.library, self.extra)
         if not self.multi_objective and not (
             isinstance(metric, (str, type(None))) and isinstance(mode, (str, type(None)))
         ):

@@ -56,7 +56,7 @@ class OptunaSearch(ModelSearcher):
         seed: int | None = None,
         evaluated_rewards: Sequence[Any] | None = None,
     ) -> None:
-        self._optuna = require("OptunaSearch", "optuna", "optuna")
+        require("OptunaSearch", "optuna", "optuna")
         if sampler is not None and not isinstance(sampler, self._optuna.samplers.BaseSampler):
             raise InvalidArgumentError(
                 "OptunaSearch(sampler)",
@@ -73,6 +73,12 @@ class OptunaSearch(ModelSearcher):
         self._over = False
         self.replays = storage is None
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
+
+    @property
+    def _optuna(self) -> Any:
+        import optuna
+
+        return optuna
 
     # --- space --------------------------------------------------------------------------------------------------------
 
