@@ -264,7 +264,8 @@ class Controller:
         if trial.status is not RUNNING:
             return
         if event.do == "stop":
-            trial.verdict = Stop(event.why)
+            early = trial.verdict.early if isinstance(trial.verdict, Stop) else True
+            trial.verdict = Stop(event.why, early)
         elif event.do == "pause":
             trial.verdict = Pause(event.why)
         elif event.do == "continue":
@@ -280,7 +281,7 @@ class Controller:
             return
         trial = self.trials[event.trial]
         if trial.status is RUNNING:
-            trial.verdict = Stop(event.why)
+            trial.verdict = Stop(event.why, early=False)
             out.append(ev.Revoke(trial.index, event.why))
         elif trial.status in (PENDING, PAUSED):
             self._withdraw(trial)
@@ -459,6 +460,8 @@ class Controller:
             self.pending.remove(trial.index)
 
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
+        stopped_early = trial.status is PAUSED or (isinstance(trial.verdict, Stop) and trial.verdict.early)
+        pruned = change is Change.STOP and self.stopping is None and stopped_early
         self._change(trial, change)
         trial.reason = why
         if trial.copy_from is not None:  # it will not become a copy: the source's checkpoint is free again
@@ -471,7 +474,7 @@ class Controller:
         failed = trial.status is ERROR or trial.last is None
         if self.objective is not None and trial.best_loss == float("inf"):
             failed = True
-        out.append(ev.TellComplete(trial.index, failed))
+        out.append(ev.TellComplete(trial.index, failed, pruned and not failed))
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error
