@@ -119,6 +119,7 @@ class Trial:
         "ended_at",
         "error",
         "exploit",
+        "exploit_from",
         "failures",
         "index",
         "iteration",
@@ -127,6 +128,7 @@ class Trial:
         "reason",
         "resources",
         "start_from",
+        "start_pinned",
         "started_at",
         "status",
         "verdict",
@@ -147,7 +149,9 @@ class Trial:
         self.best_loss = math.inf
         self.checkpoints: list[Any] | None = None  # engine.checkpoints.Kept, oldest first; None until the first
         self.start_from: Any = None  # engine.checkpoints.Kept to load at the next launch
+        self.start_pinned = False  # whether that came through an exploit, and is pinned
         self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
+        self.exploit_from: Any = None  # engine.checkpoints.Kept that it will load, pinned until then
         self.verdict: Any = None  # decision given to a worker that has not yet acted on it
         self.reason: str | None = None  # why it ended or was put aside
         self.error: str | None = None

@@ -108,7 +108,14 @@ class Controller:
         index: int | None = self._ask("choose", self._waiting)
         if index is None:
             return self.trials[self.pending[0]] if self.pending else None
-        return self.trials[index]
+        if isinstance(index, int) and 0 <= index < len(self.trials) and self.trials[index].status in (PENDING, PAUSED):
+            return self.trials[index]
+        raise UserCodeError(
+            f"{type(self.scheduler).__name__}.choose",
+            f"returned {index!r}",
+            "it must name a trial that is pending or paused, or be None",
+            "Return the index of a trial in waiting.pending or waiting.paused.",
+        )
 
     def wants_suggestion(self) -> bool:
         """Whether a further trial would be run if there were one. Changes nothing."""
@@ -215,10 +222,10 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif how == "lost" and not self.interrupted:
+        elif how == "lost":
             trial.losses += 1
             if trial.losses <= self.rules.max_losses:
-                self._requeue(trial)
+                self._try_again(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
         elif how == "invalid":
@@ -226,11 +233,12 @@ class Controller:
             self._fail(trial, event.error, out)
             self._begin_stop(event.why or "the objective cannot run", out)
         else:
-            trial.failures += how != "lost"
+            trial.failures += 1
             retries = self.rules.max_failures
-            if self.stopping is None and (retries < 0 or trial.failures <= retries):
+            goes_on = self.stopping is None or self.interrupted
+            if goes_on and (retries < 0 or trial.failures <= retries):
                 trial.error = event.error
-                self._requeue(trial)
+                self._try_again(trial, out)
             else:
                 self._fail(trial, event.error or event.why, out)
                 if self.rules.fail_fast and self.stopping is None:
@@ -239,17 +247,15 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused":
+        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
-            self._change(trial, Change.PAUSE)
-            trial.reason = trial.verdict.reason
-            self.paused[trial.index] = trial
+            self._put_aside(trial)
         elif event.how != "revoked" or isinstance(trial.verdict, Stop) or not self.interrupted:
             why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
             self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
         else:
-            self._requeue(trial)
+            self._try_again(trial, out)
 
     def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
         """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
@@ -296,7 +302,7 @@ class Controller:
         for trial in self.trials:
             if trial.status is ERROR and (event.errored or event.restart_errored):
                 if event.restart_errored:
-                    self._forget_start(trial)
+                    self._forget_start(trial, out)
                 trial.failures = trial.losses = 0
                 trial.error = None
                 self._requeue(trial, front=False)
@@ -309,16 +315,12 @@ class Controller:
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
         """The driver died while a worker had this trial: carry out the verdict on it, or run it again."""
-        if trial.exploit is not None:
-            self._become_copy(trial, out)
-        elif isinstance(trial.verdict, Stop):
+        if isinstance(trial.verdict, Stop):
             self._end(trial, Change.STOP, trial.verdict.reason, out)
-        elif isinstance(trial.verdict, Pause) and trial.start_from is not None:
-            self._change(trial, Change.PAUSE)
-            trial.reason = trial.verdict.reason
-            self.paused[trial.index] = trial
+        elif isinstance(trial.verdict, Pause) and trial.exploit is None:
+            self._put_aside(trial)
         else:
-            self._requeue(trial)
+            self._try_again(trial, out)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why
@@ -385,6 +387,7 @@ class Controller:
             return
         self.retention.pin(kept)
         trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
+        trial.exploit_from = kept
         trial.verdict = Pause(decision.reason)
         out.append(
             ev.Record(
@@ -394,20 +397,23 @@ class Controller:
         out.append(ev.Halt(trial.index, "paused", decision.reason))
 
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
+        """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
         source = self.trials[exploit.source]
+        if exploit.checkpoint is None and source.start_from is not None:
+            latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
+            return latest
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
                 return kept
-        latest: Kept | None = source.start_from
-        return latest if exploit.checkpoint is None else None
+        return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
-        kept = self._find_checkpoint(exploit)
-        self._forget_start(trial)
-        trial.exploit = None
+        kept: Kept = trial.exploit_from
+        trial.exploit = trial.exploit_from = None
+        self._forget_start(trial, out)
         trial.config = exploit.config
-        trial.start_from = kept  # pinned when the exploit was decided
+        trial.start_from, trial.start_pinned = kept, True
         self._requeue(trial, follow=False)
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -422,16 +428,36 @@ class Controller:
         if trial.checkpoints is None:
             trial.checkpoints = []
         trial.checkpoints.append(kept)
-        self._forget_start(trial)
+        self._forget_start(trial, out)
         trial.start_from = kept
-        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints))
+        self._drop_surplus(trial, out)
 
-    def _forget_start(self, trial: Trial) -> None:
-        """Drop the reference to what the trial would start from; a reference to another's checkpoint unpins it."""
-        start: Kept | None = trial.start_from
-        trial.start_from = None
-        if start is not None and start.trial != trial.index:
-            self.retention.unpin(start)
+    def _drop_surplus(self, trial: Trial, out: list[ev.Command]) -> None:
+        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints or []))
+
+    def _forget_start(self, trial: Trial, out: list[ev.Command]) -> None:
+        """Drop the reference to what the trial would start from."""
+        start, pinned = trial.start_from, trial.start_pinned
+        trial.start_from, trial.start_pinned = None, False
+        if pinned:
+            self._unpin(start, out)
+
+    def _unpin(self, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.unpin(kept)
+        self._drop_surplus(self.trials[kept.trial], out)
+
+    def _put_aside(self, trial: Trial) -> None:
+        self._change(trial, Change.PAUSE)
+        trial.reason = trial.verdict.reason
+        trial.worker = None
+        self.paused[trial.index] = trial
+
+    def _try_again(self, trial: Trial, out: list[ev.Command]) -> None:
+        """Run it again from where it last stood, or, if that was decided already, as a copy of another."""
+        if trial.exploit is not None:
+            self._become_copy(trial, out)
+        else:
+            self._requeue(trial)
 
     def _requeue(self, trial: Trial, front: bool = True, follow: bool = True) -> None:
         self._change(trial, Change.REQUEUE)
@@ -454,10 +480,11 @@ class Controller:
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
         self._change(trial, change)
         trial.reason = why
-        trial.verdict = trial.exploit = trial.worker = None
-        start: Kept | None = trial.start_from
-        if start is not None and start.trial != trial.index:
-            self._forget_start(trial)
+        if trial.exploit_from is not None:
+            self._unpin(trial.exploit_from, out)
+        trial.verdict = trial.exploit = trial.exploit_from = trial.worker = None
+        if trial.start_pinned:
+            self._forget_start(trial, out)
         self._ask("on_end", trial, trial.status)
         failed = trial.status is ERROR or trial.last is None
         if self.objective is not None and trial.best_loss == float("inf"):
@@ -471,13 +498,16 @@ class Controller:
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""
         self.stopping = why
-        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
-            self._withdraw(trial)
-            self._end(trial, Change.STOP, why, out)
+        self._end_waiting(why, out)
         for trial in self.running.values():
             if trial.verdict is None:
                 trial.verdict = Stop(why)
                 out.append(ev.Revoke(trial.index, why))
+
+    def _end_waiting(self, why: str, out: list[ev.Command]) -> None:
+        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
+            self._withdraw(trial)
+            self._end(trial, Change.STOP, why, out)
 
     def _settle(self, out: list[ev.Command]) -> None:
         """End what the scheduler gives up, and see whether the run is over."""
@@ -492,6 +522,8 @@ class Controller:
         if self.interrupted:
             self._finish(self.stopping or "interrupted", out)
             return
+        if self.stopping is not None:  # some were put aside, or were to be tried again, on their way out
+            self._end_waiting(self.stopping, out)
         if self.pending or not (self.exhausted or self.stopping is not None):
             return
         if self.paused and self.stopping is None and self._ask("choose", self._waiting) is None:
