@@ -144,11 +144,11 @@ def check(controller: Controller) -> None:
     pins: Counter[tuple[int, str]] = Counter()
     for t in trials:
         assert t.start_from is None or t.start_pinned or t.start_from.trial == t.index
-        references = [t.exploit_from, t.start_from if t.start_pinned else None]
+        references = [t.copy_from, t.start_from if t.start_pinned else None]
         pins.update((k.trial, k.name) for k in references if k is not None)
         for kept in [*references, t.start_from]:
             assert kept is None or kept in trials[kept.trial].checkpoints  # nobody refers to what was deleted
-        assert (t.exploit is None) == (t.exploit_from is None)
+        assert (t.exploit is None) == (t.copy_from is None)
     assert +controller.retention._pins == +pins
     losses = [t.best_loss for t in trials if t.best is not None]
     if losses:

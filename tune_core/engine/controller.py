@@ -175,7 +175,7 @@ class Controller:
         trial.started_at = event.at
         trial.reason = trial.verdict = None
         start: Kept | None = trial.start_from
-        trial.iteration = start.iteration if start else 0
+        trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(
                 trial.index,
@@ -193,6 +193,8 @@ class Controller:
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration:
             return  # late, or told twice
+        if trial.last is not None and trial.last.iteration == trial.iteration:
+            trial.previous_s = trial.last.seconds
         trial.iteration = event.iteration
         trial.last = event
         if self.objective is not None:
@@ -225,7 +227,7 @@ class Controller:
         elif how == "lost":
             trial.losses += 1
             if trial.losses <= self.rules.max_losses:
-                self._try_again(trial, out)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
         elif how == "invalid":
@@ -235,10 +237,10 @@ class Controller:
         else:
             trial.failures += 1
             retries = self.rules.max_failures
-            goes_on = self.stopping is None or self.interrupted
+            goes_on = self.stopping is None or self.interrupted  # an interrupted run can be restored
             if goes_on and (retries < 0 or trial.failures <= retries):
                 trial.error = event.error
-                self._try_again(trial, out)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, event.error or event.why, out)
                 if self.rules.fail_fast and self.stopping is None:
@@ -255,7 +257,7 @@ class Controller:
             why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
             self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
         else:
-            self._try_again(trial, out)
+            self._settle_orphan(trial, out)
 
     def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
         """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
@@ -314,13 +316,15 @@ class Controller:
         self._settle(out)
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
-        """The driver died while a worker had this trial: carry out the verdict on it, or run it again."""
+        """A worker or driver is gone that had this trial: carry out the verdict on it, or run it again."""
         if isinstance(trial.verdict, Stop):
             self._end(trial, Change.STOP, trial.verdict.reason, out)
-        elif isinstance(trial.verdict, Pause) and trial.exploit is None:
+        elif trial.exploit is not None:
+            self._become_copy(trial, out)
+        elif isinstance(trial.verdict, Pause):
             self._put_aside(trial)
         else:
-            self._try_again(trial, out)
+            self._requeue(trial)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why
@@ -387,7 +391,7 @@ class Controller:
             return
         self.retention.pin(kept)
         trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
-        trial.exploit_from = kept
+        trial.copy_from = kept
         trial.verdict = Pause(decision.reason)
         out.append(
             ev.Record(
@@ -409,8 +413,8 @@ class Controller:
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
-        kept: Kept = trial.exploit_from
-        trial.exploit = trial.exploit_from = None
+        kept: Kept = trial.copy_from
+        trial.exploit = trial.copy_from = None
         self._forget_start(trial, out)
         trial.config = exploit.config
         trial.start_from, trial.start_pinned = kept, True
@@ -452,13 +456,6 @@ class Controller:
         trial.worker = None
         self.paused[trial.index] = trial
 
-    def _try_again(self, trial: Trial, out: list[ev.Command]) -> None:
-        """Run it again from where it last stood, or, if that was decided already, as a copy of another."""
-        if trial.exploit is not None:
-            self._become_copy(trial, out)
-        else:
-            self._requeue(trial)
-
     def _requeue(self, trial: Trial, front: bool = True, follow: bool = True) -> None:
         self._change(trial, Change.REQUEUE)
         trial.verdict = trial.worker = None
@@ -480,9 +477,9 @@ class Controller:
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
         self._change(trial, change)
         trial.reason = why
-        if trial.exploit_from is not None:
-            self._unpin(trial.exploit_from, out)
-        trial.verdict = trial.exploit = trial.exploit_from = trial.worker = None
+        if trial.copy_from is not None:
+            self._unpin(trial.copy_from, out)
+        trial.verdict = trial.exploit = trial.copy_from = trial.worker = None
         if trial.start_pinned:
             self._forget_start(trial, out)
         self._ask("on_end", trial, trial.status)
@@ -493,7 +490,7 @@ class Controller:
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error
-        self._end(trial, Change.FAIL, error.strip().rsplit("\n", 1)[-1], out)
+        self._end(trial, Change.FAIL, ev.error_line(error), out)
 
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""
@@ -511,6 +508,8 @@ class Controller:
 
     def _settle(self, out: list[ev.Command]) -> None:
         """End what the scheduler gives up, and see whether the run is over."""
+        if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
@@ -522,8 +521,6 @@ class Controller:
         if self.interrupted:
             self._finish(self.stopping or "interrupted", out)
             return
-        if self.stopping is not None:  # some were put aside, or were to be tried again, on their way out
-            self._end_waiting(self.stopping, out)
         if self.pending or not (self.exhausted or self.stopping is not None):
             return
         if self.paused and self.stopping is None and self._ask("choose", self._waiting) is None:
