@@ -32,7 +32,7 @@ FORBIDDEN: list[tuple[list[str], list[str]]] = [
     (["logger"], [*FACE, "engine.controller", "engine.loop"]),
 ]
 
-PUBLIC = ["schedulers", "search", "executors", "stopper", "logger", "errors", "plots", "testing"]
+PUBLIC = ["schedulers", "search", "executors", "stopper", "logger", "errors", "plots", "testing", "integration"]
 """Documented subpackages; an integration may import these beside ``tune_core`` itself."""
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tune_core.resources import PlacementGroupFactory
     from tune_core.results import Result, ResultGrid
     from tune_core.run import run
-    from tune_core.schedulers import create_scheduler
+    from tune_core.schedulers import ASHAScheduler, create_scheduler
     from tune_core.search import create_searcher
     from tune_core.session import (
         get_checkpoint,
@@ -62,6 +62,7 @@ _SESSION = "get_checkpoint get_context get_trial_dir get_trial_id get_trial_name
 _HOMES = {
     **dict.fromkeys(_SPACE.split(), "space"),
     **dict.fromkeys(_SESSION.split(), "session"),
+    "ASHAScheduler": "schedulers",
     "Callback": "callback",
     "Checkpoint": "checkpoint",
     "CheckpointConfig": "engine.checkpoints",
@@ -88,6 +89,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ASHAScheduler",
     "CLIReporter",
     "Callback",
     "Checkpoint",

@@ -293,7 +293,7 @@ class Fold:
 
     def _fail(self, trial: TrialRecord, error: str) -> None:
         trial.error = error
-        self._end(trial, trial.error.strip().rsplit("\n", 1)[-1])
+        self._end(trial, ev.error_line(error))
         trial.status = ERROR
 
     def _requeue(self, trial: TrialRecord) -> None:

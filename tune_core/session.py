@@ -6,7 +6,7 @@ Outside of a trial these do nothing, so the same code trains alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -26,24 +26,79 @@ class Session(Protocol):
     def start_checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from."""
 
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint with the last result, without a new one."""
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether the scheduler may pause or copy the trial at its next report."""
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when the objective has returned."""
+
     @property
     def info(self) -> Mapping[str, Any]:
         """The trial's id, name, folder, resources and configuration, and the experiment's name."""
 
 
+SHARED = "TUNE_CORE_SESSION"
+"""Environment variable in which a trial's process tells the processes that it starts how to reach its session."""
+
 _current: Session | None = None
+_close_shared: Callable[[], None] | None = None
+_forked_from: Session | None = None
 
 
 def set_session(session: Session | None) -> Session | None:
     """Install the session of this process; the one before is returned. For executors."""
-    global _current
+    global _current, _close_shared
+    if _close_shared is not None:
+        _close_shared()
+        _close_shared = None
     before, _current = _current, session
     return before
 
 
+def _session() -> Session | None:
+    """The session of this process, or of the trial that started it and shares its own."""
+    global _current
+    if _current is None and SHARED in os.environ:
+        from tune_core.session_remote import connect
+
+        _current = connect(os.environ[SHARED])
+    elif _current is None and _forked_from is not None:
+        from tune_core.session_remote import ForkedSession
+
+        _current = ForkedSession(_forked_from.info)
+    return _current
+
+
 def in_session() -> bool:
     """Whether this code runs inside a trial."""
-    return _current is not None
+    return _session() is not None
+
+
+def share() -> None:
+    """Let the processes that this trial starts from now on report for it.
+
+    They find the trial by an environment variable, so they must be started by it, on the same machine. Needed by
+    trainings in several processes; ``tune_lightning`` calls it where Lightning spawns. Outside of a trial nothing
+    happens.
+    """
+    global _close_shared
+    if _current is not None and _close_shared is None and not _current.info.get("remote"):
+        from tune_core.session_remote import serve
+
+        _close_shared = serve(_current)
+
+
+def _after_fork() -> None:
+    """A forked child must not use its parent's connection to the driver."""
+    global _current, _close_shared, _forked_from
+    _current, _close_shared, _forked_from = None, None, _current or _forked_from
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def report(
@@ -77,9 +132,10 @@ def report(
     MetricError
         If a metric that the run needs is missing, or a value cannot be reported.
     """
-    if _current is None:
+    session = _current or _session()
+    if session is None:
         return True
-    go_on = _current.report(metrics, checkpoint)
+    go_on = session.report(metrics, checkpoint)
     if not go_on and raise_on_stop:
         raise StopTrial
     return go_on
@@ -87,7 +143,28 @@ def report(
 
 def get_checkpoint() -> Checkpoint | None:
     """The checkpoint that this trial is to go on from; None when it starts anew, and outside of a trial."""
-    return None if _current is None else _current.start_checkpoint()
+    session = _session()
+    return None if session is None else session.start_checkpoint()
+
+
+def save(checkpoint: Checkpoint) -> None:
+    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one."""
+    session = _session()
+    if session is not None:
+        session.save(checkpoint)
+
+
+def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
+    """Whether the next report should bring a checkpoint, because the scheduler may pause or copy the trial there."""
+    session = _session()
+    return session is not None and session.checkpoint_due(metrics)
+
+
+def at_end(function: Callable[[], None]) -> None:
+    """Call ``function`` in this process when the objective has returned, while it can still report and save."""
+    session = _session()
+    if session is not None:
+        session.at_end(function)
 
 
 class TrialContext:
@@ -151,7 +228,8 @@ class TrialContext:
 
 def get_context() -> TrialContext:
     """Facts about the running trial."""
-    return TrialContext({} if _current is None else _current.info)
+    session = _session()
+    return TrialContext({} if session is None else session.info)
 
 
 def get_trial_id() -> str | None:

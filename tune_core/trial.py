@@ -124,6 +124,7 @@ class Trial:
         "iteration",
         "last",
         "losses",
+        "previous_s",
         "reason",
         "resources",
         "start_from",
@@ -142,6 +143,7 @@ class Trial:
         self.failures = 0  # failures that count against max_failures
         self.losses = 0  # workers or nodes lost under it
         self.iteration = 0
+        self.previous_s = 0.0  # training time at the result before the last
         self.last: Reported | None = None
         self.best: Reported | None = None
         self.best_loss = math.inf

@@ -168,7 +168,7 @@ class Controller:
         trial.started_at = event.at
         trial.reason = trial.verdict = None
         start: Kept | None = trial.start_from
-        trial.iteration = start.iteration if start else 0
+        trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(
                 trial.index,
@@ -186,6 +186,8 @@ class Controller:
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration:
             return  # late, or told twice
+        if trial.last is not None and trial.last.iteration == trial.iteration:
+            trial.previous_s = trial.last.seconds
         trial.iteration = event.iteration
         trial.last = event
         if self.objective is not None:
@@ -397,7 +399,8 @@ class Controller:
         source = self.trials[exploit.source]
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         latest: Kept | None = source.start_from
         return latest if exploit.checkpoint is None else None
 
@@ -466,7 +469,7 @@ class Controller:
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error
-        self._end(trial, Change.FAIL, error.strip().rsplit("\n", 1)[-1], out)
+        self._end(trial, Change.FAIL, ev.error_line(error), out)
 
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""

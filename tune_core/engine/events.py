@@ -46,7 +46,7 @@ class Suggested(Event, tag="suggest"):
     trial: int
     config: dict[str, Any]
     told: int = 0
-    resources: dict[str, float] | None = None
+    resources: Any = None
 
 
 class Exhausted(Event, tag="exhausted"):
@@ -230,6 +230,22 @@ class Batch(msgspec.Struct, gc=False):
 def batch(*events: Event) -> Batch:
     """A batch of events made by the driver itself."""
     return Batch(b"".join(map(encode, events)), list(events))
+
+
+_OUTPUT_HEADING = "\nLast lines of output:\n"
+
+
+def with_output(error: str, tail: str) -> str:
+    """A trial's error followed by the last lines of what the trial printed."""
+    return f"{error}{_OUTPUT_HEADING}{tail}" if tail else error
+
+
+def error_line(error: str) -> str:
+    """The one line of a trial's error that says most: the exception, at the end of a traceback."""
+    lines = [line.strip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -43,9 +43,7 @@ class Suggestions:
         self.asked = 0
         self.told = 0
         self.finished = False
-        self.wants_results = type(searcher).on_trial_result is not Searcher.on_trial_result or bool(
-            getattr(searcher, "wants_results", False)
-        )
+        self.wants_results = _wants_results(searcher)
         self._direct = searcher.stateless
         self._wake = wake
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -241,3 +239,11 @@ class Suggestions:
             "the searcher is at fault, not the trials",
             "All results so far are kept: mend the searcher and restore the run with Tuner.restore.",
         )
+
+
+def _wants_results(searcher: Any) -> bool:
+    """Whether a searcher, or the one that it wraps, does something with intermediate results."""
+    inner = getattr(searcher, "searcher", None)
+    if inner is not None and hasattr(inner, "suggest"):
+        return _wants_results(inner)
+    return getattr(type(searcher), "on_trial_result", None) is not Searcher.on_trial_result

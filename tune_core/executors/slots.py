@@ -81,6 +81,14 @@ class Machine:
         return ((min(room)[1], wanted),) if room else None
 
 
+def available_cpus() -> int:
+    """CPUs that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
 def discover_gpus(count: int | None) -> list[str]:
     """Names of the GPUs to hand out: given as a number, from ``CUDA_VISIBLE_DEVICES``, or as the system lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

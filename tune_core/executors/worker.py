@@ -14,11 +14,11 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import MetricError, TuneError
+from tune_core.errors import MissingMetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
@@ -92,6 +92,9 @@ class TrialSession:
         self._base = job.seconds
         self._began = time.perf_counter()
         self.last_metrics: Mapping[str, Any] | None = None
+        self.refused = ""  # why no trial of this objective can be judged, seen in another process
+        self._saved_at = -1
+        self._at_end: list[Callable[[], None]] = []
 
     # --- what user code sees ------------------------------------------------------------------------------------------
 
@@ -145,6 +148,26 @@ class TrialSession:
                 self._worker.flush_if_due(self)
             return self.ended_how is None
 
+    def save(self, checkpoint: Any) -> None:
+        """See :class:`tune_core.session.Session`."""
+        with self._lock:
+            if self._saved_at != self.iteration:
+                name = self._save(checkpoint)
+                self._worker.send_later(ev.encode(ev.Saved(self.job.trial, self.iteration, name)))
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """See :class:`tune_core.session.Session`."""
+        return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """See :class:`tune_core.session.Session`."""
+        self._at_end.append(function)
+
+    def run_at_end(self) -> None:
+        """The objective has returned, or left at the driver's wish."""
+        while self._at_end:
+            self._at_end.pop(0)()
+
     # --- leases -------------------------------------------------------------------------------------------------------
 
     def lease_would_end(self, metrics: Mapping[str, Any]) -> bool:
@@ -173,7 +196,7 @@ class TrialSession:
             return event.seconds >= self._until
         value = lookup(event.metrics, self._time_attr)
         if value is None:
-            raise MetricError(
+            raise MissingMetricError(
                 f"time_attr={self._time_attr!r}",
                 f"is not among the reported metrics {sorted(event.metrics)}",
                 "the scheduler measures a trial's progress by it",
@@ -238,7 +261,7 @@ class TrialSession:
     def _check_first(self, metrics: Mapping[str, Any]) -> None:
         for name in self._spec.metrics:
             if lookup(metrics, name) is None and name not in ("training_iteration", "time_total_s"):
-                raise MetricError(
+                raise MissingMetricError(
                     f"The metric {name!r}",
                     f"is not in the first report, which has {sorted(metrics)}",
                     "TuneConfig, the scheduler or the searcher compares trials by it",
@@ -247,6 +270,7 @@ class TrialSession:
 
     def _save(self, checkpoint: Any) -> str:
         name = self.checkpoint_name()
+        self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
             self._worker.store.save(folder, self.job.trial, name)
         return name
@@ -328,7 +352,7 @@ class Worker:
             how = session.ended_how or "completed"
         except StopTrial:
             how = session.ended_how or "revoked"
-        except MetricError as raised:
+        except MissingMetricError as raised:
             how, error = "invalid", str(raised)
         except KeyboardInterrupt:
             how, error = "errored", "KeyboardInterrupt"
@@ -337,19 +361,27 @@ class Worker:
         except SystemExit as raised:
             how, error = "errored", f"the objective called sys.exit({raised.code!r})"
         except BaseException as raised:
-            how, error = "errored", _describe(raised)
+            how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
         finally:
             set_session(before)
             if how == "errored":
                 self._discard_kept()
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
-            if tail:
-                error = f"{error}\nLast lines of output:\n{tail}"
+            if error:
+                error = ev.with_output(error, tail)
         self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error)))
         self.flush()
 
     def _run_function(self, session: TrialSession) -> None:
+        try:
+            self._drive(session)
+        except StopTrial:
+            if session.ended_how is None:
+                raise
+        session.run_at_end()
+
+    def _drive(self, session: TrialSession) -> None:
         answer = self._prepared(session.job.config)
         if inspect.isgenerator(answer):
             with contextlib.closing(answer):
@@ -464,10 +496,13 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, TuneError):
         return f"{type(error).__name__}: {error}"
     frames = error.__traceback__
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(os.path.dirname(__file__))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames)).strip()
+
+
+_TRUNCATE_BYTES = 1 << 20
 
 
 class Output:
@@ -488,6 +523,7 @@ class Output:
         """A trial starts."""
         with self._lock:
             self._folder = folder
+            self._at = os.fstat(self._file.fileno()).st_size
 
     def end(self, keep_tail: bool) -> str:
         """A trial ends; with ``keep_tail`` the last lines of its output."""
@@ -497,6 +533,8 @@ class Output:
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
+            if self._at > _TRUNCATE_BYTES:
+                os.truncate(self._path, 0)
         return last_lines(os.path.join(folder, OUTPUT_FILE)) if keep_tail and folder else ""
 
     def move(self) -> None:

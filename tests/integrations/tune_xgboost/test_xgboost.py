@@ -1,0 +1,285 @@
+"""XGBoost's callback: what it reports, how it stops, saves and resumes, and that it is silent outside of a trial."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+xgboost = pytest.importorskip("xgboost")
+sklearn = pytest.importorskip("sklearn")
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
+
+import tune_core as tune
+from integrations.runs import Broken, exploit_at, history, pause_at, run, stop_at
+from tune_core.errors import CheckpointError, InvalidArgumentError, TrialError
+from tune_xgboost import TuneReportCallback, TuneReportCheckpointCallback, get_model, resume
+
+X, Y = load_breast_cancer(return_X_y=True)
+X_TRAIN, X_VALID, Y_TRAIN, Y_VALID = train_test_split(X, Y, random_state=0)
+PARAMS = {"objective": "binary:logistic", "eval_metric": ["logloss", "error"], "max_depth": 3, "nthread": 1, "seed": 0}
+
+
+def train(*callbacks: Any, rounds: int = 10, params: dict[str, Any] | None = None, **how: Any) -> Any:
+    data = xgboost.DMatrix(X_TRAIN, Y_TRAIN)
+    evals = [(xgboost.DMatrix(X_VALID, Y_VALID), "valid")]
+    arguments = {"num_boost_round": rounds, "evals": evals, "verbose_eval": False, **how}
+    return xgboost.train({**PARAMS, **(params or {})}, data, callbacks=list(callbacks), **arguments)
+
+
+def predictions(model: Any) -> Any:
+    return model.predict(xgboost.DMatrix(X_VALID))
+
+
+class BreakOff(xgboost.callback.TrainingCallback):
+    """Breaks the training off after a round, the first time."""
+
+    def __init__(self, flag: Path, after: int) -> None:
+        super().__init__()
+        self.flag, self.after = flag, after
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        if model.num_boosted_rounds() == self.after and not self.flag.exists():
+            self.flag.touch()
+            raise Broken
+        return False
+
+
+# --- reporting -------------------------------------------------------------------------------------------------------
+
+
+def test_every_round_is_reported_with_all_metrics(tmp_path: Path) -> None:
+    result = run(lambda config: train(TuneReportCallback()), tmp_path)
+    assert result.metrics["training_iteration"] == 10
+    assert {"valid-logloss", "valid-error"} <= set(result.metrics)
+    assert len(history(result, "valid-logloss")) == 10
+    assert isinstance(result.metrics["valid-logloss"], float)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "names"),
+    [("valid-error", {"valid-error"}), (["valid-logloss"], {"valid-logloss"}), ({"loss": "valid-logloss"}, {"loss"})],
+)
+def test_metrics_are_chosen_and_renamed(tmp_path: Path, metrics: Any, names: set[str]) -> None:
+    result = run(lambda config: train(TuneReportCallback(metrics)), tmp_path)
+    assert {m for m in result.metrics if m in ("valid-error", "valid-logloss", "loss")} == names
+
+
+def test_metric_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match=r"'valid-auc'.*'valid-error', 'valid-logloss'"):
+        run(lambda config: train(TuneReportCallback("valid-auc")), tmp_path)
+
+
+def test_training_without_evaluation_has_no_metrics_and_the_error_says_so(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="none at all"):
+        run(lambda config: train(TuneReportCallback("valid-error"), evals=[]), tmp_path)
+
+
+def test_results_pass_through_the_postprocessing_function(tmp_path: Path) -> None:
+    callback = TuneReportCallback(results_postprocessing_fn=lambda r: {"score": 1 - r["valid-error"]})
+    assert run(lambda config: train(callback), tmp_path).metrics["score"] > 0.9
+
+
+def test_cross_validation_reports_mean_and_standard_deviation(tmp_path: Path) -> None:
+    frames = []
+
+    def objective(config: dict[str, Any]) -> None:
+        data = xgboost.DMatrix(X, Y)
+        callback = TuneReportCheckpointCallback(frequency=1)  # cv has no single model to save
+        frames.append(xgboost.cv(PARAMS, data, 6, nfold=3, callbacks=[callback], as_pandas=False, seed=0))
+
+    result = run(objective, tmp_path)
+    assert result.metrics["test-logloss"] == pytest.approx(frames[0]["test-logloss-mean"][-1])
+    assert result.metrics["test-logloss-std"] == pytest.approx(frames[0]["test-logloss-std"][-1])
+    assert result.checkpoint is None
+
+
+def test_scikit_learn_estimator_reports(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        model = xgboost.XGBClassifier(n_estimators=5, callbacks=[TuneReportCheckpointCallback()], eval_metric="logloss")
+        model.fit(X_TRAIN, Y_TRAIN, eval_set=[(X_VALID, Y_VALID)], verbose=False)
+
+    result = run(objective, tmp_path)
+    assert result.metrics["training_iteration"] == 5
+    assert "validation_0-logloss" in result.metrics
+    assert get_model(result.checkpoint).num_boosted_rounds() == 5
+
+
+# --- stopping --------------------------------------------------------------------------------------------------------
+
+
+class SeesTheEnd(xgboost.callback.TrainingCallback):
+    """Notes that XGBoost has ended the training in its own way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = 0
+
+    def after_training(self, model: Any) -> Any:
+        self.ended += 1
+        return model
+
+
+def test_verdict_of_the_scheduler_ends_the_training_the_frameworks_way(tmp_path: Path) -> None:
+    end, models = SeesTheEnd(), []
+    result = run(
+        lambda config: models.append(train(TuneReportCheckpointCallback(), end, rounds=100)),
+        tmp_path,
+        scheduler=stop_at(4),
+    )
+    assert result.metrics["training_iteration"] == 4
+    assert end.ended == 1
+    assert models[0].num_boosted_rounds() == 4
+    assert get_model(result.checkpoint).num_boosted_rounds() == 4
+
+
+def test_stop_condition_ends_the_training(tmp_path: Path) -> None:
+    models: list[Any] = []
+    result = run(
+        lambda config: models.append(train(TuneReportCheckpointCallback(), rounds=100)),
+        tmp_path,
+        stop={"training_iteration": 3},
+    )
+    assert models[0].num_boosted_rounds() == 3
+    assert get_model(result.checkpoint).num_boosted_rounds() == 3
+
+
+def test_cross_validation_can_be_stopped(tmp_path: Path) -> None:
+    logs = []
+
+    def objective(config: dict[str, Any]) -> None:
+        data = xgboost.DMatrix(X, Y)
+        logs.append(xgboost.cv(PARAMS, data, 50, nfold=3, callbacks=[TuneReportCallback()], as_pandas=False))
+
+    result = run(objective, tmp_path, scheduler=stop_at(3))
+    assert result.metrics["training_iteration"] == 3
+    assert len(logs[0]["test-logloss-mean"]) == 3
+
+
+def test_frameworks_own_early_stopping_keeps_the_last_round_and_its_model(tmp_path: Path) -> None:
+    models: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        callback = TuneReportCheckpointCallback()
+        models.append(train(callback, rounds=500, params={"eta": 1.0}, early_stopping_rounds=3))
+
+    result = run(objective, tmp_path)
+    rounds = models[0].num_boosted_rounds()
+    assert rounds < 500
+    assert result.metrics["training_iteration"] == rounds
+    assert get_model(result.checkpoint).num_boosted_rounds() == rounds
+
+
+# --- checkpoints and resuming ----------------------------------------------------------------------------------------
+
+
+def test_model_is_saved_at_the_end_only_unless_a_frequency_says_more(tmp_path: Path) -> None:
+    at_end = run(lambda config: train(TuneReportCheckpointCallback()), tmp_path, name="end")
+    often = run(lambda config: train(TuneReportCheckpointCallback(frequency=4)), tmp_path, name="often")
+    never = run(lambda config: train(TuneReportCheckpointCallback(checkpoint_at_end=False)), tmp_path, name="never")
+    assert [Path(c.path).name for c, _ in at_end.best_checkpoints] == ["checkpoint_000010"]
+    assert [Path(c.path).name for c, _ in often.best_checkpoints] == [f"checkpoint_{n:06d}" for n in (4, 8, 10)]
+    assert never.checkpoint is None
+
+
+def test_model_comes_back_from_a_results_checkpoint(tmp_path: Path) -> None:
+    models: list[Any] = []
+    result = run(lambda config: models.append(train(TuneReportCheckpointCallback(filename="m.json"))), tmp_path)
+    loaded = TuneReportCheckpointCallback.get_model(result.checkpoint, "m.json")
+    assert np.array_equal(predictions(loaded), predictions(models[0]))
+    with pytest.raises(CheckpointError, match=r"no file 'model\.ubj', it has m\.json"):
+        get_model(result.checkpoint)
+
+
+def test_training_broken_off_and_resumed_equals_one_that_was_not(tmp_path: Path) -> None:
+    models: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        callback = TuneReportCheckpointCallback(frequency=4)
+        models.append(train(callback, BreakOff(tmp_path / "broken", 7), **resume(num_boost_round=20)))
+
+    result = run(objective, tmp_path, max_failures=1)
+    straight = train(rounds=20)
+    assert (tmp_path / "broken").exists()
+    assert np.allclose(predictions(models[0]), predictions(straight), atol=1e-6)
+    assert result.metrics["training_iteration"] == 20
+    assert [Path(c.path).name[:17] for c, _ in result.best_checkpoints] == [
+        f"checkpoint_{n:06d}" for n in (4, 8, 12, 16, 20)
+    ]
+
+
+def test_paused_training_resumes_from_the_round_at_which_it_was_paused(tmp_path: Path) -> None:
+    models: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        models.append(train(TuneReportCheckpointCallback(), **resume(num_boost_round=12)))
+
+    result = run(objective, tmp_path, scheduler=pause_at(5))
+    assert [m.num_boosted_rounds() for m in models] == [5, 12]
+    assert np.allclose(predictions(models[1]), predictions(train(rounds=12)), atol=1e-6)
+    assert result.metrics["training_iteration"] == 12
+
+
+def test_exploiting_trial_goes_on_with_the_new_configuration(tmp_path: Path) -> None:
+    models: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        models.append(train(TuneReportCheckpointCallback(), params=config, **resume(num_boost_round=8)))
+
+    run(objective, tmp_path, {"eta": 0.3}, scheduler=exploit_at(4, {"eta": 0.01}))
+    first = train(rounds=4, params={"eta": 0.3})
+    both = train(rounds=4, params={"eta": 0.01}, xgb_model=first)
+    assert np.allclose(predictions(models[-1]), predictions(both), atol=1e-6)
+
+
+# --- outside of a run ------------------------------------------------------------------------------------------------
+
+
+def test_outside_of_a_run_nothing_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = train(TuneReportCheckpointCallback("no such metric", frequency=1), **resume(num_boost_round=10))
+    assert np.array_equal(predictions(model), predictions(train()))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_callback_can_be_pickled_copied_and_cloned() -> None:
+    callback = TuneReportCheckpointCallback({"loss": "valid-logloss"}, "m.json", 3, False)
+    estimator = xgboost.XGBClassifier(callbacks=[callback])
+    for again in (
+        pickle.loads(pickle.dumps(callback)),
+        copy.deepcopy(callback),
+        clone(estimator).get_params()["callbacks"][0],
+    ):
+        assert vars(again) == vars(callback)
+
+
+def test_callback_made_in_the_driver_works_in_a_worker_process(tmp_path: Path) -> None:
+    callback = TuneReportCheckpointCallback({"loss": "valid-logloss"})
+
+    def objective(config: dict[str, Any], callback: Any) -> None:
+        train(callback, rounds=3)
+
+    result = run(tune.with_parameters(objective, callback=callback), tmp_path, executor="local", metric="loss")
+    assert result.metrics["training_iteration"] == 3
+
+
+@pytest.mark.parametrize("frequency", [-1, 1.5, True, "1"])
+def test_frequency_that_counts_nothing_is_refused(frequency: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="frequency"):
+        TuneReportCheckpointCallback(frequency=frequency)
+
+
+def test_import_path_of_ray_tune_gives_the_same_callback() -> None:
+    from tune_core.integration.xgboost import TuneReportCheckpointCallback as theirs
+
+    assert theirs is TuneReportCheckpointCallback

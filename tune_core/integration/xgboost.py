@@ -1,0 +1,7 @@
+"""Ray Tune's import path of the XGBoost callbacks; they live in the package ``tune_xgboost``."""
+
+from __future__ import annotations
+
+from tune_core.integration import forward
+
+__getattr__ = forward("tune_xgboost")
