@@ -224,6 +224,8 @@ class Fit:
                         f"The journal's last {log.torn_bytes} bytes were torn; going on from the last whole event."
                     )
                 loop.feed(ev.Restored(time.time(), **(self.restored or {})))
+                if (self.restored or {}).get("num_samples") is not None:
+                    suggestions.finished = False
             writer.write()
             watcher.start()
             observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
