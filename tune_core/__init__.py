@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tune_core.resources import PlacementGroupFactory
     from tune_core.results import Result, ResultGrid
     from tune_core.run import run
-    from tune_core.schedulers import create_scheduler
+    from tune_core.schedulers import ASHAScheduler, create_scheduler
     from tune_core.search import create_searcher
     from tune_core.session import (
         get_checkpoint,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         get_trial_resources,
         report,
     )
+    from tune_core.simulation import simulate
     from tune_core.space import (
         choice,
         grid_search,
@@ -62,6 +63,7 @@ _SESSION = "get_checkpoint get_context get_trial_dir get_trial_id get_trial_name
 _HOMES = {
     **dict.fromkeys(_SPACE.split(), "space"),
     **dict.fromkeys(_SESSION.split(), "session"),
+    "ASHAScheduler": "schedulers",
     "Callback": "callback",
     "Checkpoint": "checkpoint",
     "CheckpointConfig": "engine.checkpoints",
@@ -83,11 +85,13 @@ _HOMES = {
     "create_scheduler": "schedulers",
     "create_searcher": "search",
     "run": "run",
+    "simulate": "simulation",
     "with_parameters": "trainable",
     "with_resources": "trainable",
 }
 
 __all__ = [
+    "ASHAScheduler",
     "CLIReporter",
     "Callback",
     "Checkpoint",
@@ -129,6 +133,7 @@ __all__ = [
     "report",
     "run",
     "sample_from",
+    "simulate",
     "uniform",
     "with_parameters",
     "with_resources",

@@ -52,8 +52,16 @@ class MetricError(TuneError, ValueError):
     """A metric is missing, has no usable value, or was never reported."""
 
 
+class MissingMetricError(MetricError):
+    """A metric that the run needs was not reported: no trial can do better, so the run ends."""
+
+
 class ResourceError(TuneError, ValueError):
     """A trial asks for resources that can never be had."""
+
+
+class ExecutorError(TuneError):
+    """The place where trials run cannot be used, or no longer."""
 
 
 class SerializationError(TuneError, TypeError):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tune_core.engine import events as ev
+from tune_core.engine.events import error_line
 from tune_core.engine.reader import Reader
 from tune_core.records import readable
-from tune_core.text import config_text, exception_line, value_text
+from tune_core.text import config_text, value_text
 
 _HOW = {
     "completed": "completed: the objective returned",
@@ -116,6 +117,6 @@ class _Story:
         said = bool(self._lines) and bool(event.why) and event.why in self._lines[-1]
         if event.why and not said:
             text += f": {event.why}"
-        if event.error:
-            text += f": {exception_line(event.error)}"
+        elif event.error and not event.why:
+            text += f": {error_line(event.error)}"
         self._say(text)

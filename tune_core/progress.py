@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tune_core.callback import Callback
-from tune_core.text import config_text, duration_text, exception_line, value_text
+from tune_core.engine.events import error_line
+from tune_core.text import config_text, duration_text, value_text
 from tune_core.trial import ERROR, TERMINATED
 from tune_core.view import Columns, Selection, Snapshot, best_text, html_view, summary, table_for, terminal_view
 
@@ -266,10 +267,10 @@ class _Lines(Callback):
         self._end(trial, f": {trial.reason}" if trial.reason else "")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._end(trial, f": {exception_line(trial.error or '')}")
+        self._end(trial, f": {error_line(trial.error or '')}")
 
     def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._progress.note(f"trial {trial.trial_id} failed and is tried again: {exception_line(trial.error or '')}")
+        self._progress.note(f"trial {trial.trial_id} failed and is tried again: {error_line(trial.error or '')}")
 
     def _end(self, trial: Any, why: str) -> None:
         last, metric = trial.last, self._progress._metric

@@ -128,6 +128,20 @@ def resolve(request: Any, config: dict[str, Any]) -> Any:
     return check_resources(request, "with_resources(resources)")
 
 
+def resources_to_json(resources: Any) -> Any:
+    """A resolved request as the journal keeps it."""
+    if isinstance(resources, PlacementGroupFactory):
+        return {"bundles": resources.bundles, "strategy": resources.strategy}
+    return resources
+
+
+def resources_from_json(kept: Any) -> Any:
+    """What :func:`resources_to_json` wrote."""
+    if isinstance(kept, dict) and isinstance(kept.get("bundles"), list):
+        return PlacementGroupFactory(kept["bundles"], kept["strategy"])
+    return kept
+
+
 def grains(amount: float) -> int:
     """An amount in whole ten-thousandths."""
     return round(amount * GRAIN)

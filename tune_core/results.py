@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core import selection
 from tune_core.callback import flatten
-from tune_core.engine.events import Header
+from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
 from tune_core.imports import require
 from tune_core.objective import Objective, check_mode, lookup
 from tune_core.records import Experiment, TrialRecord, history, read_experiment
-from tune_core.text import config_text, counts_text, date_text, exception_line, html_table, plain_table, value_text
+from tune_core.text import config_text, counts_text, date_text, html_table, plain_table, value_text
 from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 
 if TYPE_CHECKING:
@@ -89,8 +89,13 @@ class Result:
             return None
         text = trial.error or trial.reason or "no error was recorded"
         output = os.path.join(self.path, "output.log")
-        fix = f"All that it printed is in {output}." if os.path.exists(output) else "Mend the objective and run again."
-        return TrialError(f"Trial {trial.trial_id}", f"failed: {exception_line(text)}", f"its error was:\n{text}", fix)
+        where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
+        return TrialError(
+            f"Trial {trial.trial_id}",
+            f"failed: {error_line(text)}",
+            f"it ran with {config_text(self.config, 300) or 'an empty configuration'}",
+            f"{where}Mend what this points at and run again, or restore with resume_errored=True:\n{text}",
+        )
 
     @property
     def path(self) -> str:
@@ -275,12 +280,22 @@ class ResultGrid(Sequence[Result]):
         MetricError
             If no trial has a usable value of the metric.
         """
-        metric, mode = selection.resolve("get_best_result", metric, mode, self._header)
-        return self._result(
-            selection.best_trial(
-                self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, "get_best_result"
-            )
+        return self.best_value(metric, mode, scope, filter_nan_and_inf)[2]
+
+    def best_value(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> tuple[str, Any, Result]:
+        """As :meth:`get_best_result`: the metric's name, the value that counted, and the trial's result."""
+        asked = "get_best_result"
+        metric, mode = selection.resolve(asked, metric, mode, self._header)
+        trial, value = selection.best_trial(
+            self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
+        return metric, value, self._result(trial)
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.
@@ -353,9 +368,7 @@ def _fields(trial: AnyTrial, report: Any) -> dict[str, Any]:
     result: dict[str, Any] = result_of(report) if report is not None else {"trial_id": trial.trial_id}
     if report is not None:
         result.setdefault("date", date_text(report.at).replace(" ", "_").replace(":", "-"))
-        previous = getattr(trial, "previous_s", None) if report is trial.last else None
-        if report.iteration == 1:
-            previous = 0.0
+        previous = trial.previous_s if report is trial.last else 0.0 if report.iteration == 1 else None
         if previous is not None:
             result.setdefault("time_this_iter_s", max(0.0, report.seconds - previous))
         if report.checkpoint is not None:

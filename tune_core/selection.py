@@ -7,11 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tune_core.engine.events import Header, Reported
+from tune_core.engine.events import Header, Reported, error_line
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.objective import Objective, check_mode, lookup
 from tune_core.records import reports
-from tune_core.text import exception_line
 from tune_core.trial import ERROR, RUNNING
 
 SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
@@ -43,8 +42,8 @@ def best_trial(
     scope: str,
     filter_nan_and_inf: bool,
     asked: str,
-) -> Any:
-    """The trial that is best by ``metric`` in ``scope``; see ``ResultGrid.get_best_result``."""
+) -> tuple[Any, Any]:
+    """The trial that is best by ``metric`` in ``scope``, and the value; see ``ResultGrid.get_best_result``."""
     if scope not in SCOPES:
         raise InvalidArgumentError(
             f"{asked}(scope)", f"is {scope!r}", "it says which of a trial's values counts", f"Use one of {SCOPES}."
@@ -65,7 +64,7 @@ def best_trial(
                 "Look at get_dataframe(), or pass filter_nan_and_inf=False to get one of them all the same.",
             )
     best = min(losses, key=lambda index: (losses[index], index))
-    return next(trial for trial in trials if trial.index == best)
+    return next(trial for trial in trials if trial.index == best), values[best]
 
 
 def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Any]:
@@ -182,7 +181,7 @@ def _nothing_to_compare(trials: Sequence[Any], metric: str, asked: str) -> Metri
             asked,
             "has no result to look at",
             f"{len(failed)} of {len(trials)} trials failed before their first report; "
-            f"trial {first.trial_id}: {exception_line(first.error or first.reason or '')}",
+            f"trial {first.trial_id}: {error_line(first.error or first.reason or '')}",
             "Mend the objective and run again; ResultGrid.errors has every traceback.",
         )
     cause = "no trial has reported yet" if trials else "the run has no trials"

@@ -17,7 +17,8 @@ def value_text(value: Any, limit: int = 24) -> str:
         text = value
     else:
         try:
-            text = repr(value)
+            text = getattr(value, "__name__", "") if callable(value) else repr(value)
+            text = text or repr(value)
         except Exception:  # a foreign object's repr may fail in any way
             text = f"<{type(value).__name__}>"
     text = " ".join(text.split())
@@ -50,18 +51,6 @@ def date_text(at: float) -> str:
 def counts_text(counts: Mapping[Any, int]) -> str:
     """``"97 TERMINATED, 3 ERROR"``; what is none is left out."""
     return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no trials"
-
-
-def last_line(text: str) -> str:
-    """The last line of an error's text that says something: of a traceback, the exception."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
-def exception_line(error: str) -> str:
-    """The line of a trial's error that names the exception, before the output that may follow it."""
-    before = error.split("\nLast output", 1)[0].split("\nThe last lines", 1)[0]
-    return last_line(before)
 
 
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tune_core.callback import flatten
+from tune_core.engine.events import error_line
 from tune_core.objective import lookup
 from tune_core.tables import table_of
-from tune_core.text import config_text, counts_text, duration_text, exception_line, html_table, value_text
-from tune_core.trial import ERROR, RUNNING, TERMINATED, Status
+from tune_core.text import config_text, counts_text, date_text, duration_text, html_table, value_text
+from tune_core.trial import ERROR, RUNNING, TERMINATED
 
 if TYPE_CHECKING:
     from tune_core.engine.controller import Controller
+    from tune_core.records import Experiment
 
 RECENT = 50
 """How many of the newest trials are looked at for the table, beside the running and the best ones."""
@@ -106,7 +108,7 @@ def table_for(trials: Sequence[Any], metric: str | None, columns: Columns, now: 
     return [labels.get(name, name) for name in header], rows
 
 
-def best_text(controller: Controller, metric: str | None, limit: int = 300) -> str:
+def best_text(controller: Controller | Experiment, metric: str | None, limit: int = 300) -> str:
     """The best value so far with its trial and configuration; empty before the first."""
     best = controller.best
     if best is None or best.best is None or metric is None or not math.isfinite(best.best_loss):
@@ -216,13 +218,7 @@ def summary(
         lines[0] += f" ({counts_text(controller.counts)})"
     if why and why != "all trials have ended":
         lines.append(f"Ended because: {why}")
-    best = controller.best
-    if best is not None and best.best is not None and metric is not None and math.isfinite(best.best_loss):
-        value = value_text(lookup(best.best.metrics, metric))
-        lines.append(f"Best {metric}: {value} ({mode}), trial {best.trial_id} at iteration {best.best.iteration}")
-        lines += [f"    {key} = {value_text(v, 60)}" for key, v in flatten(best.config).items()]
-    elif metric is not None and trials:
-        lines.append(f"No trial has a usable value of {metric!r}.")
+    lines += _best_lines(controller, metric, mode)
     lines += _first_error(controller, folder)
     lines.append(f"Results: {folder}")
     lines.append(f"Look closer: tune-core show {_quoted(folder)}")
@@ -231,13 +227,40 @@ def summary(
     return "\n".join(lines)
 
 
-def _first_error(controller: Controller, folder: str) -> list[str]:
+def experiment_summary(experiment: Experiment, state: str) -> str:
+    """What an experiment's folder tells, for people who come to it later."""
+    header = experiment.header
+    lines = [f"{header.name}: {state}, {len(experiment.trials)} trials ({counts_text(experiment.counts)})"]
+    lines.append(f"Started {date_text(header.at)}, took {duration_text(experiment.total_time_s)}")
+    if experiment.finished and experiment.finished != "all trials have ended":
+        lines.append(f"Ended because: {experiment.finished}")
+    lines.append(f"Trainable {header.trainable or '?'}, {header.searcher or '?'}, {header.scheduler or '?'}")
+    lines.append(f"Seed {header.seed}, tune-core {header.version}")
+    lines += _best_lines(experiment, header.metric, header.mode)
+    lines += _first_error(experiment, experiment.folder)
+    lines += [f"Note: {note}" for note in experiment.notes[:5]]
+    lines.append(f"Folder: {experiment.folder}")
+    return "\n".join(lines)
+
+
+def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | None) -> list[str]:
+    best = run.best
+    if metric is None or not run.trials:
+        return []
+    if best is None or best.best is None or not math.isfinite(best.best_loss):
+        return [f"No trial has a usable value of {metric!r}."]
+    value = value_text(lookup(best.best.metrics, metric))
+    lines = [f"Best {metric}: {value} ({mode}), trial {best.trial_id} at iteration {best.best.iteration}"]
+    return lines + [f"    {key} = {value_text(v, 60)}" for key, v in flatten(best.config).items()]
+
+
+def _first_error(controller: Controller | Experiment, folder: str) -> list[str]:
     if not controller.counts.get(ERROR):
         return []
-    trial = next((t for t in controller.trials if t.status is ERROR), None)
+    trial: Any = next((t for t in controller.trials if t.status is ERROR), None)
     if trial is None:
         return []
-    lines = [f"First error: trial {trial.trial_id}: {exception_line(trial.error or trial.reason or '')}"]
+    lines = [f"First error: trial {trial.trial_id}: {error_line(trial.error or trial.reason or '')}"]
     output = os.path.join(folder, f"trial_{trial.index:05d}", "output.log")
     if os.path.exists(output):
         lines.append(f"    its output: {output}")

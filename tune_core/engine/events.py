@@ -46,7 +46,7 @@ class Suggested(Event, tag="suggest"):
     trial: int
     config: dict[str, Any]
     told: int = 0
-    resources: dict[str, float] | None = None
+    resources: Any = None
 
 
 class Exhausted(Event, tag="exhausted"):
@@ -68,7 +68,8 @@ class Reported(Event, tag="report"):
     """A result. ``seconds`` is the trial's training time so far.
 
     ``waiting``: 0 goes on by itself; ``WAITS_FOR_SCHEDULER`` is at its lease's end; ``WAITS_FOR_DRIVER`` only lets the
-    driver test a stopper before it goes on.
+    driver test a stopper before it goes on. ``attempt``: the launch that it belongs to, so that one that comes late,
+    after its trial was started again, is known for what it is.
     """
 
     trial: int
@@ -79,6 +80,7 @@ class Reported(Event, tag="report"):
     checkpoint: str | None = None
     waiting: int = 0
     nonfinite: list[str] | None = None
+    attempt: int = 1
 
 
 WAITS_FOR_SCHEDULER = 1
@@ -91,6 +93,7 @@ class Saved(Event, tag="save"):
     trial: int
     iteration: int
     checkpoint: str
+    attempt: int = 1
 
 
 class Ended(Event, tag="end"):
@@ -100,6 +103,7 @@ class Ended(Event, tag="end"):
     ``revoked`` (its lease was taken back),
     ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
     trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
+    ``attempt``: the launch that has ended; 0 means the present one.
     """
 
     trial: int
@@ -107,6 +111,7 @@ class Ended(Event, tag="end"):
     at: float
     why: str = ""
     error: str = ""
+    attempt: int = 0
 
 
 class Decided(Event, tag="decide"):
@@ -232,6 +237,22 @@ def batch(*events: Event) -> Batch:
     return Batch(b"".join(map(encode, events)), list(events))
 
 
+_OUTPUT_HEADING = "\nLast lines of output:\n"
+
+
+def with_output(error: str, tail: str) -> str:
+    """A trial's error followed by the last lines of what the trial printed."""
+    return f"{error}{_OUTPUT_HEADING}{tail}" if tail else error
+
+
+def error_line(error: str) -> str:
+    """The one line of a trial's error that says most: the exception, at the end of a traceback."""
+    lines = [line.strip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -295,10 +316,14 @@ class Record(Command, frozen=True, gc=False):
 
 
 class TellComplete(Command, frozen=True, gc=False):
-    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
+    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric.
+
+    ``pruned``: a scheduler ended it before it had its full budget.
+    """
 
     trial: int
     error: bool
+    pruned: bool = False
 
 
 class Finish(Command, frozen=True, gc=False):

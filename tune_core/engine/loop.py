@@ -22,6 +22,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor, RunSpec
 from tune_core.executors.worker import trial_folder
+from tune_core.resources import resources_to_json
 from tune_core.trial import Status, result_of
 
 GRACE_S = 5.0
@@ -159,7 +160,7 @@ class Loop:
         trial = self.controller.trials[command.trial]
         result = trial.last_result or None
         took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
-        self.suggestions.tell(trial.trial_id, result, command.error, took)
+        self.suggestions.tell(trial.trial_id, result, command.error, took, command.pruned)
 
     def _ask_stopper(self, event: Any) -> None:
         """Let the user's stopper see a result before the controller does."""
@@ -217,9 +218,10 @@ class Loop:
         self._refusals = 0
         index = len(controller.trials)
         resources = self.plan.resources(config) if self.plan.resources is not None else None
-        event = ev.Suggested(index, self.plan.encode_config(config), self.suggestions.last_told, resources)
+        told = self.suggestions.last_told
+        event = ev.Suggested(index, self.plan.encode_config(config), told, resources_to_json(resources))
         self.journal.append(ev.encode(event))
-        event.config = config
+        event.config, event.resources = config, resources
         self._apply(event)
         refusal = self.executor.refuse(resources) if resources is not None else None
         if refusal is not None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
-from tune_core.engine.suggestions import Suggestions
-from tune_core.search.base import Searcher
+from tune_core.engine.suggestions import Suggestions, tell_end
+from tune_core.resources import resources_from_json
+from tune_core.trial import result_of
 
 
 @dataclass
@@ -26,11 +27,13 @@ def replay(
     controller: Controller,
     suggestions: Suggestions | None = None,
     decode_config: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda index, config: config,
+    stopper: Callable[[str, dict[str, Any]], Any] | None = None,
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
 
-    Commands are dropped: they were carried out, or their trials are run again. The time between the last event of one
-    driver and the start of the next does not count as used.
+    A stopper sees the results again; its answers are in the journal. Commands are dropped: they were carried out, or
+    their trials are run again. The time between the last event of one driver and the start of the next does not count
+    as used.
     """
     clock = _Clock(header.at)
     results = suggestions is not None and suggestions.wants_results
@@ -38,6 +41,7 @@ def replay(
         kind = type(event)
         if kind is ev.Suggested:
             event.config = decode_config(event.trial, event.config)
+            event.resources = resources_from_json(event.resources)
             if suggestions is not None:
                 suggestions.repeat_ask(event.trial, event.config, event.told)
         elif kind is ev.Exhausted and suggestions is not None:
@@ -48,24 +52,23 @@ def replay(
                 suggestions.finished = False
         elif kind is ev.Decided and event.do == "exploit" and event.config is not None:
             event.config = decode_config(event.trial, event.config)
+        elif kind is ev.Reported and stopper is not None and controller.stopping is None:
+            trial = controller.trials[event.trial]
+            if event.iteration > trial.iteration:
+                stopper(trial.trial_id, {**result_of(event), "config": trial.config})
         clock.see(event)
         for command in controller.apply(event):
             if type(command) is ev.TellComplete and suggestions is not None:
                 trial = controller.trials[command.trial]
-                _repeat(suggestions, "on_trial_complete", trial.trial_id, trial.last_result or None, command.error)
+                end = trial.trial_id, trial.last_result or None, command.error, command.pruned
+                suggestions.repeat_tell(lambda searcher, end=end: tell_end(searcher, *end))  # type: ignore[misc]
         if results and kind is ev.Reported and suggestions is not None:
             trial = controller.trials[event.trial]
-            _repeat(suggestions, "on_trial_result", trial.trial_id, trial.last_result)
+            seen = trial.trial_id, trial.last_result
+            suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
     if suggestions is not None:
         suggestions.end_repeating()
     return Replayed(clock.used_s, len(events))
-
-
-def _repeat(suggestions: Suggestions, method: str, *args: Any) -> None:
-    def tell(searcher: Searcher) -> None:
-        getattr(searcher, method)(*args)
-
-    suggestions.repeat_tell(tell)
 
 
 class _Clock:

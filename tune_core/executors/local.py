@@ -23,11 +23,13 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
+from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
 from tune_core.executors.process import pack
-from tune_core.executors.slots import Grant, Machine, discover_gpus
+from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
 from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
-from tune_core.resources import DEFAULT_RESOURCES, PlacementGroupFactory
+from tune_core.resources import PlacementGroupFactory
+from tune_core.trainable import Prepared
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _RECEIVE_BYTES = 1 << 18
@@ -36,13 +38,16 @@ _RECEIVE_BYTES = 1 << 18
 class _Process:
     """A worker process and the driver's end of its connection."""
 
-    def __init__(self, name: str, folder: str, lifeline: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, folder: str, inherits: tuple[int, int], environment: Mapping[str, str]) -> None:
+        lifeline, _ = inherits
         self.name = name
         self.environment = environment
         self.output = os.path.join(folder, f"{name}.out")
         self.job: ev.Launch | None = None
         self.grant: Grant | None = None
         self.deadline: float | None = None
+        self.output_at = 0  # where the present trial's output begins in the file
+        self.log_at = 0  # and how long the trial's own file was then
         self.rest = b""
         self.socket, theirs = socket.socketpair()
         with open(self.output, "ab") as output:
@@ -51,7 +56,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=(theirs.fileno(), lifeline),
+                pass_fds=(theirs.fileno(), *inherits),
                 start_new_session=True,
                 env={**os.environ, **environment},
             )
@@ -94,7 +99,7 @@ class LocalExecutor:
     def __init__(
         self, num_cpus: float | None = None, num_gpus: int | None = None, resources: Mapping[str, float] | None = None
     ) -> None:
-        cpus = num_cpus if num_cpus is not None else len(os.sched_getaffinity(0))
+        cpus = num_cpus if num_cpus is not None else available_cpus()
         for label, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise InvalidArgumentError(
@@ -107,9 +112,17 @@ class LocalExecutor:
         self._local_events: deque[ev.Event] = deque()
         self._selector = selectors.DefaultSelector()
         self._started = 0
+        self._folder = ""
+        self._payload = -1
+        self._lifeline_read, self._lifeline_write = -1, -1
         self._wake_read, self._wake_write = -1, -1
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    def pack(self, prepared: Prepared) -> int:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._payload = payload.dump(prepared, prepared.__name__)
+        return self._payload
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -120,12 +133,6 @@ class LocalExecutor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
-
-    def warm_up(self, count: int) -> None:
-        """Start up to ``count`` workers of the default shape before there is a trial for them."""
-        fits = self._machine.how_many(DEFAULT_RESOURCES)
-        for _ in range(min(count, fits, len(os.sched_getaffinity(0)))):
-            self._idle.append(self._start_process(self._environment(Grant({}, ()), DEFAULT_RESOURCES)))
 
     def close(self, grace_s: float = 1.0) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -144,9 +151,11 @@ class LocalExecutor:
         self._busy.clear()
         self._reserved.clear()
         self._selector.close()
-        for fd in (self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
-            os.close(fd)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for fd in (self._payload, self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
+            if fd >= 0:
+                os.close(fd)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -188,13 +197,13 @@ class LocalExecutor:
             if process.environment == environment:
                 self._idle.remove(process)
                 return process
-        if self._idle and len(self._idle) + len(self._busy) >= 2 * len(os.sched_getaffinity(0)):
+        if self._idle and len(self._idle) + len(self._busy) >= 2 * available_cpus():
             self._retire(self._idle.pop(0))
         return self._start_process(environment)
 
     def _start_process(self, environment: Mapping[str, str]) -> _Process:
         self._started += 1
-        process = _Process(f"worker{self._started}", self._folder, self._lifeline_read, environment)
+        process = _Process(f"worker{self._started}", self._folder, (self._lifeline_read, self._payload), environment)
         self._selector.register(process.socket, selectors.EVENT_READ, process)
         process.send(("run", self._run))
         return process
@@ -210,6 +219,8 @@ class LocalExecutor:
         process = self._reserved.pop(worker)
         process.job = job
         self._busy[job.trial] = process
+        process.output_at = os.path.getsize(process.output)
+        process.log_at = _size(self._log_of(job.trial))
         limit = self._run.trial_timeout_s
         process.deadline = None if limit is None else time.monotonic() + limit
         process.send(("launch", job))
@@ -247,14 +258,24 @@ class LocalExecutor:
                 self._idle.remove(process)
             return
         tail = self._rescue_output(process, job)
-        error = "" if how in ("stopped", "revoked") else (f"{why}\nLast lines of output:\n{tail}" if tail else why)
+        error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
         self._release(process)
 
     def _rescue_output(self, process: _Process, job: ev.Launch) -> str:
-        """The last lines that a dead process wrote: in the trial's file, or not yet moved there."""
-        moved = last_lines(os.path.join(trial_folder(self._run.folder, job.trial), OUTPUT_FILE))
-        return moved or last_lines(process.output)
+        """Move what a dead process wrote to the trial's own file; its last lines."""
+        log = self._log_of(job.trial)
+        with open(process.output, "rb") as file:
+            file.seek(process.output_at + _size(log) - process.log_at)
+            rest = file.read()
+        if rest:
+            os.makedirs(os.path.dirname(log), exist_ok=True)
+            with open(log, "ab") as file:
+                file.write(rest)
+        return last_lines(log)
+
+    def _log_of(self, trial: int) -> str:
+        return os.path.join(trial_folder(self._run.folder, trial), OUTPUT_FILE)
 
     def _release(self, process: _Process) -> None:
         if process.job is not None:
@@ -319,6 +340,13 @@ class LocalExecutor:
         for process in [p for p in self._busy.values() if p.deadline is not None and p.deadline < now]:
             limit = self._run.trial_timeout_s
             self._bury(process, "timeout", f"the trial ran longer than trial_timeout_s={limit}")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _as_dict(resources: Any) -> Mapping[str, float]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import MetricError, TuneError
+from tune_core.errors import MissingMetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
@@ -134,7 +134,9 @@ class TrialSession:
             self.iteration += 1
             seconds = time.perf_counter() - self._began - self._waited + self._base
             name = self._save(checkpoint) if checkpoint is not None else None
-            event = ev.Reported(self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite)
+            event = ev.Reported(
+                self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, self.job.attempt
+            )
             if self._meets_stop(event):
                 self._worker.send_later(ev.encode(event))
                 return False
@@ -196,7 +198,7 @@ class TrialSession:
             return event.seconds >= self._until
         value = lookup(event.metrics, self._time_attr)
         if value is None:
-            raise MetricError(
+            raise MissingMetricError(
                 f"time_attr={self._time_attr!r}",
                 f"is not among the reported metrics {sorted(event.metrics)}",
                 "the scheduler measures a trial's progress by it",
@@ -261,7 +263,7 @@ class TrialSession:
     def _check_first(self, metrics: Mapping[str, Any]) -> None:
         for name in self._spec.metrics:
             if lookup(metrics, name) is None and name not in ("training_iteration", "time_total_s"):
-                raise MetricError(
+                raise MissingMetricError(
                     f"The metric {name!r}",
                     f"is not in the first report, which has {sorted(metrics)}",
                     "TuneConfig, the scheduler or the searcher compares trials by it",
@@ -352,7 +354,7 @@ class Worker:
             how = session.ended_how or "completed"
         except StopTrial:
             how = session.ended_how or "revoked"
-        except MetricError as raised:
+        except MissingMetricError as raised:
             how, error = "invalid", str(raised)
         except KeyboardInterrupt:
             how, error = "errored", "KeyboardInterrupt"
@@ -368,9 +370,9 @@ class Worker:
                 self._discard_kept()
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
-            if tail:
-                error = f"{error}\nLast lines of output:\n{tail}"
-        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error)))
+            if error:
+                error = ev.with_output(error, tail)
+        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt)))
         self.flush()
 
     def _run_function(self, session: TrialSession) -> None:
@@ -418,7 +420,7 @@ class Worker:
         if saved_at != trainable._iteration and (spec.checkpoint_at_end or session.ended_how == "revoked"):
             with contextlib.suppress(NotImplementedError):
                 name = session._save(_ClassCheckpoint(trainable))
-                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name)))
+                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
         if spec.reuse and _overrides(trainable, "reset_config"):
             self._kept = trainable
         else:
@@ -496,10 +498,13 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, TuneError):
         return f"{type(error).__name__}: {error}"
     frames = error.__traceback__
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(os.path.dirname(__file__))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames)).strip()
+
+
+_TRUNCATE_BYTES = 1 << 20
 
 
 class Output:
@@ -520,6 +525,7 @@ class Output:
         """A trial starts."""
         with self._lock:
             self._folder = folder
+            self._at = os.fstat(self._file.fileno()).st_size
 
     def end(self, keep_tail: bool) -> str:
         """A trial ends; with ``keep_tail`` the last lines of its output."""
@@ -529,6 +535,8 @@ class Output:
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
+            if self._at > _TRUNCATE_BYTES:
+                os.truncate(self._path, 0)
         return last_lines(os.path.join(folder, OUTPUT_FILE)) if keep_tail and folder else ""
 
     def move(self) -> None:
@@ -539,9 +547,13 @@ class Output:
             self._file.seek(self._at)
             data = self._file.read()
             self._at += len(data)
-            os.makedirs(self._folder, exist_ok=True)
-            with open(os.path.join(self._folder, OUTPUT_FILE), "ab") as file:
-                file.write(data)
+            self.write(self._folder, data)
+
+    def write(self, folder: str, data: bytes) -> None:
+        """Add to a trial's file."""
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, OUTPUT_FILE), "ab") as file:
+            file.write(data)
 
 
 OUTPUT_FILE = "output.log"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_core.checkpoint import Checkpoint
-from tune_core.errors import CheckpointError, InvalidArgumentError, MetricError
+from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
 from tune_core.imports import require
 from tune_core.session import (
     at_end,
@@ -75,7 +75,7 @@ def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> 
 
     Raises
     ------
-    MetricError
+    MissingMetricError
         If one that was asked for isn't there; lists those that are.
 
     Examples
@@ -96,9 +96,9 @@ def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> 
     return chosen
 
 
-def _missing(key: str, available: Mapping[str, Any], who: str) -> MetricError:
+def _missing(key: str, available: Mapping[str, Any], who: str) -> MissingMetricError:
     there = ", ".join(sorted(map(repr, available))) or "none at all"
-    return MetricError(
+    return MissingMetricError(
         f"{who}(metrics)",
         f"names {key!r}, and the training has {there}",
         "the framework did not compute a metric of that name",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
+    from tune_core.schedulers.registry import create_scheduler, resolve
 
 _MODULES = {
     "ASHAScheduler": "asha",
@@ -21,6 +22,8 @@ _MODULES = {
     "Scheduler": "base",
     "Stop": "base",
     "Waiting": "base",
+    "create_scheduler": "registry",
+    "resolve": "registry",
 }
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "Scheduler",
     "Stop",
     "Waiting",
+    "create_scheduler",
+    "resolve",
 ]
 
 
@@ -47,37 +52,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
-
-
-def resolve(scheduler: Any) -> Any:
-    """The scheduler for what a user gave: None, a name, or a scheduler."""
-    from tune_core.errors import InvalidArgumentError
-
-    if scheduler is None:
-        from tune_core.schedulers.fifo import FIFOScheduler
-
-        return FIFOScheduler()
-    if isinstance(scheduler, str):
-        return create_scheduler(scheduler)
-    if not hasattr(scheduler, "on_result"):
-        raise InvalidArgumentError(
-            "TuneConfig(scheduler)",
-            f"is {scheduler!r}",
-            "it is neither a scheduler nor the name of one",
-            "Use an instance of a subclass of tune_core.schedulers.Scheduler, or a name like 'asha'.",
-        )
-    return scheduler
-
-
-def create_scheduler(name: str, **arguments: Any) -> Any:
-    """A scheduler by its name."""
-    from tune_core.errors import InvalidArgumentError
-    from tune_core.schedulers.asha import ASHAScheduler
-    from tune_core.schedulers.fifo import FIFOScheduler
-
-    known = {"asha": ASHAScheduler, "fifo": FIFOScheduler}
-    if name not in known:
-        raise InvalidArgumentError(
-            "create_scheduler(name)", f"is {name!r}", "no scheduler has that name", f"Use one of {sorted(known)}."
-        )
-    return known[name](**arguments)

@@ -26,9 +26,7 @@ BATCHES = 4
 
 def build(learning_rate: float = 0.01) -> Any:
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((5,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2, "softmax")]
-    )
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2, "softmax")])
     model.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -251,9 +249,7 @@ def test_exploiting_trial_takes_the_state_of_the_checkpoint_and_the_new_learning
 
 def test_model_comes_back_from_a_results_checkpoint_with_its_optimizer(tmp_path: Path) -> None:
     models: list[Any] = []
-    result = run(
-        lambda config: models.append(fit(TuneReportCheckpointCallback(filename="net"))), tmp_path
-    )
+    result = run(lambda config: models.append(fit(TuneReportCheckpointCallback(filename="net"))), tmp_path)
     loaded = TuneReportCheckpointCallback.get_model(result.checkpoint, "net")
     assert_same(loaded, models[0])
     assert int(keras.ops.convert_to_numpy(loaded.optimizer.iterations)) == 3 * BATCHES

@@ -219,7 +219,8 @@ def test_training_broken_off_and_resumed_equals_one_that_was_not(tmp_path: Path)
     assert np.allclose(predictions(models[0]), predictions(train(rounds=20)), atol=1e-6)
     assert result.metrics["training_iteration"] == 20
     assert [Path(c.path).name[:17] for c, _ in result.best_checkpoints] == [
-        f"checkpoint_{n:06d}" for n in (4, 8, 12, 16, 20)  # the round is LightGBM's own, counted on
+        f"checkpoint_{n:06d}"
+        for n in (4, 8, 12, 16, 20)  # the round is LightGBM's own, counted on
     ]
 
 

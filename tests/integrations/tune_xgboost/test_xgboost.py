@@ -185,9 +185,7 @@ def test_model_is_saved_at_the_end_only_unless_a_frequency_says_more(tmp_path: P
     often = run(lambda config: train(TuneReportCheckpointCallback(frequency=4)), tmp_path, name="often")
     never = run(lambda config: train(TuneReportCheckpointCallback(checkpoint_at_end=False)), tmp_path, name="never")
     assert [Path(c.path).name for c, _ in at_end.best_checkpoints] == ["checkpoint_000010"]
-    assert [Path(c.path).name for c, _ in often.best_checkpoints] == [
-        f"checkpoint_{n:06d}" for n in (4, 8, 10)
-    ]
+    assert [Path(c.path).name for c, _ in often.best_checkpoints] == [f"checkpoint_{n:06d}" for n in (4, 8, 10)]
     assert never.checkpoint is None
 
 

@@ -1,0 +1,96 @@
+"""From what a user gives as ``scheduler`` to a scheduler: None, a name, or an instance."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.schedulers.base import Scheduler
+
+_CLASSES = {
+    "asha": ("asha", "AsyncHyperBandScheduler"),
+    "async_hyperband": ("asha", "AsyncHyperBandScheduler"),
+    "asynchyperband": ("asha", "AsyncHyperBandScheduler"),
+    "fifo": ("fifo", "FIFOScheduler"),
+}
+
+NAMES = tuple(sorted(_CLASSES))
+"""The names that :func:`create_scheduler` knows."""
+
+
+def _load(name: str) -> Any:
+    module, cls = _CLASSES[name]
+    return getattr(import_module(f"tune_core.schedulers.{module}"), cls)
+
+
+def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
+    """A scheduler by its name.
+
+    Parameters
+    ----------
+    scheduler
+        ``"asha"`` (also ``"async_hyperband"``), ``"hyperband"``, ``"pbt"`` … as in Ray Tune.
+    **kwargs
+        Its arguments. Those that only other schedulers take are left out, so that one set of arguments serves
+        several; an argument that no scheduler takes is an error.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such scheduler or argument, or a needed argument is missing.
+
+    Examples
+    --------
+    >>> create_scheduler("asha", max_t=9, reduction_factor=3).describe()
+    'ASHA, stopping rule: rungs 1, 3, 9; max_t 9'
+    """
+    key = scheduler.lower() if isinstance(scheduler, str) else scheduler
+    if key not in _CLASSES:
+        raise InvalidArgumentError(
+            "create_scheduler(scheduler)",
+            f"is {scheduler!r}",
+            "no scheduler has that name",
+            f"Use one of: {', '.join(NAMES)}.",
+        )
+    cls = _load(key)
+    known = _arguments(cls)
+    strange = [name for name in kwargs if name not in known and not any(name in _arguments(_load(n)) for n in NAMES)]
+    if strange:
+        raise InvalidArgumentError(
+            f"create_scheduler({key!r}, {strange[0]}=...)",
+            "names an argument that no scheduler has",
+            "it would have no effect",
+            f"{cls.__name__} takes: {', '.join(known)}.",
+        )
+    missing = [n for n, p in known.items() if p.default is p.empty and n not in kwargs and p.kind is not p.VAR_KEYWORD]
+    if missing:
+        raise InvalidArgumentError(
+            f"create_scheduler({key!r})",
+            f"lacks {missing[0]}",
+            f"{cls.__name__} cannot be made without it",
+            f"Pass {missing[0]}=...",
+        )
+    made: Scheduler = cls(**{name: value for name, value in kwargs.items() if name in known})
+    return made
+
+
+def _arguments(cls: type) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(cls).parameters)
+
+
+def resolve(scheduler: Any) -> Scheduler:
+    """The scheduler for what a user gave as ``TuneConfig(scheduler=...)``."""
+    if scheduler is None:
+        return create_scheduler("fifo")
+    if isinstance(scheduler, str):
+        return create_scheduler(scheduler)
+    if isinstance(scheduler, Scheduler):
+        return scheduler
+    raise InvalidArgumentError(
+        "TuneConfig(scheduler)",
+        f"is {scheduler!r}",
+        "it is neither a scheduler nor the name of one" + (" (but a class)" if isinstance(scheduler, type) else ""),
+        "Use an instance like ASHAScheduler(), or a name like 'asha'.",
+    )
