@@ -37,7 +37,7 @@ class Moody(Scheduler):
 
 
 class Run:
-    """An experiment in ``folder`` whose events a test gives one by one; ``journal.jsonl`` is written at :meth:`save`."""
+    """An experiment whose events a test gives one by one; its journal is written to ``folder`` by :meth:`save`."""
 
     def __init__(
         self,
@@ -173,5 +173,7 @@ def _let_go(run: Run, draw: random.Random, trial: int) -> None:
     elif isinstance(verdict, Stop):
         run.end(trial, draw.choice(["stopped", "revoked"]))
     else:
-        how = draw.choice(["completed", "errored", "crashed", "lost", "revoked" if run.controller.interrupted else "lost"])
+        how = draw.choice(
+            ["completed", "errored", "crashed", "lost", "revoked" if run.controller.interrupted else "lost"]
+        )
         run.end(trial, how, error="" if how == "completed" else f"ValueError: {trial}")
