@@ -129,6 +129,7 @@ class Trial:
         "reason",
         "resources",
         "start_from",
+        "start_pinned",
         "started_at",
         "status",
         "verdict",
@@ -150,6 +151,7 @@ class Trial:
         self.best_loss = math.inf
         self.checkpoints: list[Any] | None = None  # engine.checkpoints.Kept, oldest first; None until the first
         self.start_from: Any = None  # engine.checkpoints.Kept to load at the next launch
+        self.start_pinned = False  # whether that came through an exploit, and is pinned
         self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
         self.copy_from: Any = None  # engine.checkpoints.Kept that the exploit will load
         self.verdict: Any = None  # decision given to a worker that has not yet acted on it
