@@ -190,6 +190,27 @@ def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
     assert "1 trials ended" in rest
 
 
+def test_watch_draws_on_a_terminal(storage: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    command = [sys.executable, "-m", "tune_core.cli", "watch", "good"]
+    process = subprocess.Popen(command, stdout=theirs, env=env)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65536):
+            seen += part
+    except OSError:  # the other end was closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    text = seen.decode()
+    assert "good (finished)" in text
+    assert "TERMINATED" in text
+    assert "\x1b[?25h" in text  # the cursor is back
+
+
 ERRORS = [
     (("show", "nothing"), "was not found"),
     (("show", "goo"), "Did you mean good?"),

@@ -367,4 +367,4 @@ def _in_notebook() -> bool:
     """Whether this runs in a kernel whose front end shows HTML. Imports nothing."""
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python is not None and hasattr(python, "get_ipython") else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)  # hosted notebooks derive theirs
