@@ -411,7 +411,8 @@ class Controller:
         if exploit.checkpoint is None and source.start_from is not None:
             latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
             return latest
-        for kept in reversed(source.checkpoints or ()):
+        checkpoints: list[Kept] = source.checkpoints or []
+        for kept in reversed(checkpoints):
             if exploit.checkpoint in (None, kept.name):
                 return kept
         return None
