@@ -149,7 +149,7 @@ class Trial:
         self.best_loss = math.inf
         self.checkpoints: list[Any] | None = None  # engine.checkpoints.Kept, oldest first; None until the first
         self.start_from: Any = None  # engine.checkpoints.Kept to load at the next launch
-        self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
+        self.exploit: Any = None  # an exploit decided, and its checkpoint, until the worker lets go
         self.verdict: Any = None  # decision given to a worker that has not yet acted on it
         self.reason: str | None = None  # why it ended or was put aside
         self.error: str | None = None

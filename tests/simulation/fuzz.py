@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tune_core as tune
-from tune_core.schedulers import ASHAScheduler, FIFOScheduler
+from tune_core.schedulers import ASHAScheduler, FIFOScheduler, HyperBandScheduler, SuccessiveHalvingScheduler
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
 
@@ -33,6 +33,12 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
         brackets=draw.choice([1, 1, 2]),
         rule="promotion",
         stop_last_trials=draw.random() < 0.8,
+    ),
+    "hyperband": lambda draw, max_t: HyperBandScheduler(
+        max_t=max_t, reduction_factor=draw.choice([2, 3, 2.5]), stop_last_trials=draw.random() < 0.8
+    ),
+    "sha": lambda draw, max_t: SuccessiveHalvingScheduler(
+        max_t=max_t, reduction_factor=draw.choice([2, 3]), num_trials=draw.choice([None, 4, 7])
     ),
 }
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from tune_core.engine import events as ev
 from tune_core.engine.checkpoints import CheckpointConfig, Kept, Retention
@@ -38,6 +38,13 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+class _Copy(NamedTuple):
+    """An exploit under way, and the checkpoint that it will start from."""
+
+    decision: Exploit
+    kept: Kept
 
 
 class _Waiting:
@@ -200,6 +207,8 @@ class Controller:
             self._keep(trial, event.checkpoint, event.iteration, event.seconds, event.metrics, out)
         if event.waiting:
             self._answer(trial, event, out)
+        elif self.scheduler.observes:
+            self._ask("observe", trial, result_of(event))
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
@@ -217,6 +226,11 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
+        elif self.stopping is None and (
+            (how in ("lost", "crashed") and trial.verdict is not None) or (how == "errored" and trial.exploit is not None)
+        ):
+            trial.losses += how == "lost"
+            self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
         elif how == "lost" and not self.interrupted:
             trial.losses += 1
             if self.stopping is not None:
@@ -269,7 +283,8 @@ class Controller:
         elif event.do == "continue":
             trial.verdict = None
         elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
-            trial.exploit = Exploit(trial.exploit.source, event.config, event.why, trial.exploit.checkpoint)
+            exploit = replace(trial.exploit.decision, config=event.config, reason=event.why, resources=event.resources)
+            trial.exploit = _Copy(exploit, trial.exploit.kept)
 
     def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
         if event.trial < 0:
@@ -319,7 +334,9 @@ class Controller:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Stop):
             self._end(trial, Change.STOP, trial.verdict.reason, out)
-        elif isinstance(trial.verdict, Pause) and trial.start_from is not None:
+        elif isinstance(trial.verdict, Pause) and (
+            trial.start_from is not None or self.scheduler.restarts_without_checkpoint
+        ):
             self._change(trial, Change.PAUSE)
             trial.reason = trial.verdict.reason
             self.paused[trial.index] = trial
@@ -341,6 +358,8 @@ class Controller:
             out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
             return
         if event.waiting == ev.WAITS_FOR_DRIVER:
+            if self.scheduler.observes:
+                self._ask("observe", trial, result_of(event))
             out.append(ev.Extend(trial.index, None))
             return
         decision = self._ask("on_result", trial, result_of(event))
@@ -389,32 +408,56 @@ class Controller:
             out.append(ev.Record(ev.Decided(trial.index, "continue", why)))
             out.append(ev.Extend(trial.index, self._ask("lease", trial)))
             return
-        self.retention.pin(kept)
-        trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
+        self._prepare_copy(trial, decision, kept, out)
         trial.verdict = Pause(decision.reason)
+        out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.pin(kept)
+        trial.exploit = _Copy(decision, kept)
         out.append(
             ev.Record(
-                ev.Decided(trial.index, "exploit", decision.reason, source=decision.source, config=decision.config)
+                ev.Decided(
+                    trial.index,
+                    "exploit",
+                    decision.reason,
+                    source=decision.source,
+                    config=decision.config,
+                    resources=decision.resources,
+                )
             )
         )
-        out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _revise(self, out: list[ev.Command]) -> None:
+        """Let paused trials become copies of others, where the scheduler says so now."""
+        for index, exploit in self._ask("revise"):
+            trial = self.trials[index]
+            kept = self._find_checkpoint(exploit)
+            if trial.status is PAUSED and kept is not None:
+                del self.paused[index]
+                self._prepare_copy(trial, exploit, kept, out)
+                self._become_copy(trial, out)
 
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
         source = self.trials[exploit.source]
-        for kept in reversed(source.checkpoints or ()):
-            if exploit.checkpoint in (None, kept.name):
-                found: Kept = kept
+        found: Kept | None = source.start_from  # the latest of its present course, though it may be another's
+        if exploit.checkpoint is None and found is not None:
+            return found
+        for found in reversed(source.checkpoints or ()):
+            if exploit.checkpoint in (None, found.name):
                 return found
-        latest: Kept | None = source.start_from
-        return latest if exploit.checkpoint is None else None
+        return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
-        exploit: Exploit = trial.exploit
-        kept = self._find_checkpoint(exploit)
+        exploit, kept = trial.exploit
         self._forget_start(trial)
         trial.exploit = None
         trial.config = exploit.config
+        if exploit.resources is not None:
+            trial.resources = exploit.resources
         trial.start_from = kept  # pinned when the exploit was decided
+        if kept.trial == trial.index:
+            self.retention.unpin(kept)  # its own: kept as long as it is what the trial starts from
         self._requeue(trial, follow=False)
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -461,6 +504,8 @@ class Controller:
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
         self._change(trial, change)
         trial.reason = why
+        if trial.exploit is not None:
+            self.retention.unpin(trial.exploit.kept)
         trial.verdict = trial.exploit = trial.worker = None
         start: Kept | None = trial.start_from
         if start is not None and start.trial != trial.index:
@@ -487,7 +532,9 @@ class Controller:
                 out.append(ev.Revoke(trial.index, why))
 
     def _settle(self, out: list[ev.Command]) -> None:
-        """End what the scheduler gives up, and see whether the run is over."""
+        """Carry out what the scheduler says of paused trials, and see whether the run is over."""
+        if self.paused and self.stopping is None:
+            self._revise(out)
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:

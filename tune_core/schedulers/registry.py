@@ -14,6 +14,9 @@ _CLASSES = {
     "async_hyperband": ("asha", "AsyncHyperBandScheduler"),
     "asynchyperband": ("asha", "AsyncHyperBandScheduler"),
     "fifo": ("fifo", "FIFOScheduler"),
+    "hb_bohb": ("hyperband", "HyperBandForBOHB"),
+    "hyperband": ("hyperband", "HyperBandScheduler"),
+    "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
 
 NAMES = tuple(sorted(_CLASSES))
