@@ -47,6 +47,16 @@ class _Copy(NamedTuple):
     kept: Kept
 
 
+def _is_being_paused(trial: Trial) -> bool:
+    """Whether its worker was told to put it aside, and has not answered yet."""
+    return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
+
+
+def _had_done_its_work(trial: Trial, how: str) -> bool:
+    """Whether a worker failed with nothing left to do but to let go of the trial."""
+    return trial.verdict is not None and (how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None))
+
+
 class _Waiting:
     """The waiting trials, as a scheduler sees them."""
 
@@ -226,9 +236,7 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif self.stopping is None and (
-            (how in ("lost", "crashed") and trial.verdict is not None) or (how == "errored" and trial.exploit is not None)
-        ):
+        elif self.stopping is None and _had_done_its_work(trial, how):
             trial.losses += how == "lost"
             self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
         elif how == "lost" and not self.interrupted:
@@ -433,10 +441,12 @@ class Controller:
         for index, exploit in self._ask("revise"):
             trial = self.trials[index]
             kept = self._find_checkpoint(exploit)
-            if trial.status is PAUSED and kept is not None:
+            if kept is not None and trial.status is PAUSED:
                 del self.paused[index]
                 self._prepare_copy(trial, exploit, kept, out)
                 self._become_copy(trial, out)
+            elif kept is not None and _is_being_paused(trial):
+                self._prepare_copy(trial, exploit, kept, out)
 
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
         source = self.trials[exploit.source]
@@ -533,7 +543,7 @@ class Controller:
 
     def _settle(self, out: list[ev.Command]) -> None:
         """Carry out what the scheduler says of paused trials, and see whether the run is over."""
-        if self.paused and self.stopping is None:
+        if self.stopping is None:
             self._revise(out)
         for index, why in self._ask("discard"):
             trial = self.trials[index]
@@ -541,6 +551,9 @@ class Controller:
                 self._withdraw(trial)
                 out.append(ev.Record(ev.Decided(index, "stop", why)))
                 self._end(trial, Change.STOP, why, out)
+            elif _is_being_paused(trial):
+                out.append(ev.Record(ev.Decided(index, "stop", why)))
+                trial.verdict = Stop(why)
         if self.finished is not None or self.running:
             return
         if self.interrupted:

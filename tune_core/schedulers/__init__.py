@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
+    from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.registry import create_scheduler, resolve
 
 _MODULES = {
@@ -22,6 +23,7 @@ _MODULES = {
     "HyperBandForBOHB": "hyperband",
     "HyperBandScheduler": "hyperband",
     "Pause": "base",
+    "PopulationBasedTraining": "pbt",
     "Scheduler": "base",
     "Stop": "base",
     "SuccessiveHalvingScheduler": "hyperband",
@@ -40,6 +42,7 @@ __all__ = [
     "HyperBandForBOHB",
     "HyperBandScheduler",
     "Pause",
+    "PopulationBasedTraining",
     "Scheduler",
     "Stop",
     "SuccessiveHalvingScheduler",

@@ -16,6 +16,7 @@ _CLASSES = {
     "fifo": ("fifo", "FIFOScheduler"),
     "hb_bohb": ("hyperband", "HyperBandForBOHB"),
     "hyperband": ("hyperband", "HyperBandScheduler"),
+    "pbt": ("pbt", "PopulationBasedTraining"),
     "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
 
