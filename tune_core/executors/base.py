@@ -42,7 +42,7 @@ class Executor(Protocol):
 
     name: str
     takes_object: bool
-    """Whether :attr:`RunSpec.payload` is to be the trainable itself; False: the path of a file with it, to be mapped."""
+    """Whether ``RunSpec.payload`` is to be the trainable itself; False: the path of a file with it, to be mapped."""
 
     def start(self, run: RunSpec, pump: Callable[[list[Batch]], None]) -> None:
         """Get ready to run trials of ``run``. ``pump`` lets an executor that has no workers of its own hand events
