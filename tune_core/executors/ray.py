@@ -1,7 +1,7 @@
 """Trials on Ray: actors sized by CPUs, GPU fractions and custom resources, on any number of nodes.
 
 An actor is asked for when a trial wants a place of its shape, and a trial is launched only once its actor runs: so what
-Ray has pending is what would be used at once, which is what an autoscaler looks at. Every call to an actor brings it the
+Ray has pending is what would be used at once, which an autoscaler sees. Every call to an actor brings it the
 messages of one turn of the loop and takes a batch of its events back (see :mod:`tune_core.executors.ray_actor`). Ray's
 own thread puts the answers into a queue, and :meth:`RayExecutor.poll` waits on that queue.
 """
