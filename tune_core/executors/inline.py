@@ -19,12 +19,15 @@ class InlineExecutor:
     """
 
     name = "inline"
-    takes_object = True
 
     def __init__(self) -> None:
         self._job: ev.Launch | None = None
         self._reserved = False
         self._inbox: deque[tuple[Any, ...]] = deque()
+
+    def pack(self, prepared: Any) -> Any:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return prepared
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""

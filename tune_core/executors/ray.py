@@ -15,7 +15,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -27,6 +26,7 @@ from tune_core.executors.ray_host import Host, how_it_died
 from tune_core.executors.ray_pool import Pool
 from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES
+from tune_core.trainable import Prepared
 
 _LONG_S = 0.25
 _LOOK_S = 0.1
@@ -65,7 +65,6 @@ class RayExecutor:
     """
 
     name = "ray"
-    takes_object = True
 
     def __init__(
         self,
@@ -97,8 +96,20 @@ class RayExecutor:
         self._cluster: Cluster | None = None
         self._inbox: queue.SimpleQueue[tuple[Host, Any] | None] = queue.SimpleQueue()
         self._task: RunSpec | None = None
+        self._payload: Any = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    def pack(self, prepared: Prepared) -> Any:
+        """See :class:`tune_core.executors.base.Executor`."""
+        try:
+            self._payload = self._join().ray.put(prepared)
+        except ExecutorError:
+            raise
+        except Exception as error:
+            self.close()
+            raise payload.unpicklable(prepared, prepared.__name__, error) from error
+        return None
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -111,16 +122,11 @@ class RayExecutor:
         self._checkpoints: dict[tuple[int, str], Any] = {}
         self._failed_starts = 0
         self._looked_at = 0.0
-        thing = payload.load(run.payload) if isinstance(run.payload, str) else run.payload
-        try:
-            self._payload = cluster.ray.put(thing)
-        except Exception as error:
-            raise payload.unpicklable(thing, run.trainable_name, error) from error
         self._token = None
         if self._shared_storage is not False:
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
-        self._spec = cluster.ray.put(replace(run, payload=None))
+        self._spec = cluster.ray.put(run)
         self._pool = Pool(cluster, self._start_host)
         cluster.refresh([], force=True)
 
@@ -143,8 +149,9 @@ class RayExecutor:
             if self._token is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._task.folder, self._token))
-            self._payload = self._spec = self._task = None
+            self._spec = self._task = None
             self._checkpoints.clear()
+        self._payload = None
         self._cluster = None
         cluster.leave()
 
