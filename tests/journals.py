@@ -97,7 +97,15 @@ class Run:
         plain, nonfinite = plain_metrics(metrics)
         iteration = self.trials[trial].iteration + 1
         event = ev.Reported(
-            trial, iteration, self.tick(), float(iteration), dict(plain), checkpoint, waiting, nonfinite
+            trial,
+            iteration,
+            self.tick(),
+            float(iteration),
+            dict(plain),
+            checkpoint,
+            waiting,
+            nonfinite,
+            self.trials[trial].attempt,
         )
         self.lines.append(ev.encode(event))
         for command in self.controller.apply(ev.restore_nonfinite(event)):

@@ -191,7 +191,7 @@ class Controller:
 
     def _on_reported(self, event: ev.Reported, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING or event.iteration <= trial.iteration:
+        if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return  # late, or told twice
         if trial.last is not None and trial.last.iteration == trial.iteration:
             trial.previous_s = trial.last.seconds
@@ -210,14 +210,14 @@ class Controller:
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is RUNNING:
+        if trial.status is RUNNING and event.attempt == trial.attempt:
             last = trial.last
             seconds, metrics = (last.seconds, last.metrics) if last else (0.0, None)
             self._keep(trial, event.checkpoint, event.iteration, seconds, metrics, out)
 
     def _on_ended(self, event: ev.Ended, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING:
+        if trial.status is not RUNNING or event.attempt not in (0, trial.attempt):
             return
         del self.running[trial.index]
         trial.ended_at = event.at

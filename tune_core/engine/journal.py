@@ -139,6 +139,11 @@ def read(folder: str) -> Log:
         raise JournalError(
             path, "cannot be read", str(error.strerror or error), "Check the file's permissions."
         ) from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:
+    """A journal's bytes up to the last whole line; ``path`` is for the errors."""
     whole = whole_length(data)
     lines = data[:whole]
     end = lines.find(b"\n") + 1

@@ -134,7 +134,9 @@ class TrialSession:
             self.iteration += 1
             seconds = time.perf_counter() - self._began - self._waited + self._base
             name = self._save(checkpoint) if checkpoint is not None else None
-            event = ev.Reported(self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite)
+            event = ev.Reported(
+                self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, self.job.attempt
+            )
             if self._meets_stop(event):
                 self._worker.send_later(ev.encode(event))
                 return False
@@ -370,7 +372,7 @@ class Worker:
             tail = self.output.end(keep_tail=bool(error))
             if error:
                 error = ev.with_output(error, tail)
-        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error)))
+        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt)))
         self.flush()
 
     def _run_function(self, session: TrialSession) -> None:
@@ -418,7 +420,7 @@ class Worker:
         if saved_at != trainable._iteration and (spec.checkpoint_at_end or session.ended_how == "revoked"):
             with contextlib.suppress(NotImplementedError):
                 name = session._save(_ClassCheckpoint(trainable))
-                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name)))
+                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
         if spec.reuse and _overrides(trainable, "reset_config"):
             self._kept = trainable
         else:
