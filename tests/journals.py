@@ -181,5 +181,7 @@ def _let_go(run: Run, draw: random.Random, trial: int) -> None:
     elif isinstance(verdict, Stop):
         run.end(trial, draw.choice(["stopped", "revoked"]))
     else:
-        how = draw.choice(["completed", "errored", "crashed", "lost", "revoked" if run.controller.interrupted else "lost"])
+        how = draw.choice(
+            ["completed", "errored", "crashed", "lost", "revoked" if run.controller.interrupted else "lost"]
+        )
         run.end(trial, how, error="" if how == "completed" else f"ValueError: {trial}")

@@ -216,6 +216,8 @@ class Fit:
                     loop.feed(ev.Noted(torn))
                     watcher.note(f"Going on from the last whole event: {torn}.")
                 loop.feed(ev.Restored(time.time(), **(self.restored or {})))
+                if (self.restored or {}).get("num_samples") is not None:
+                    suggestions.finished = False
             writer.write()
             watcher.start()
             observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())

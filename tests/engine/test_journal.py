@@ -15,7 +15,13 @@ from tune_core.errors import ExperimentLockedError, JournalError, StorageError
 
 HEADER = ev.Header(version="0.1.0", name="run", seed=7, at=1.0)
 EVENTS = [
-    ev.Suggested(0, {"lr": 0.1, "text": 'é"\n\\ ',}),
+    ev.Suggested(
+        0,
+        {
+            "lr": 0.1,
+            "text": 'é"\n\\ ',
+        },
+    ),
     ev.Launched(0, "worker1", 2.0),
     ev.Reported(0, 1, 3.0, 1.0, {"loss": 0.5, "deep": {"a": [1, 2]}}),
     ev.Reported(0, 2, 3.0, 1.0, {"loss": "nan", "deep": {"a": "-inf"}}, "c1", 1, ["loss", "deep\x1fa"]),

@@ -226,7 +226,13 @@ class Controller:
             self._let_go(trial, event, out)
         elif how == "lost":
             trial.losses += 1
+<<<<<<< HEAD
             if trial.losses <= self.rules.max_losses:
+=======
+            if self.stopping is not None and not self.interrupted:
+                self._end(trial, Change.STOP, self.stopping, out)
+            elif trial.losses <= self.rules.max_losses:
+>>>>>>> main
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -249,7 +255,13 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
+<<<<<<< HEAD
         if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+=======
+        if event.how == "paused" and self.stopping is not None and not self.interrupted:
+            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
+        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+>>>>>>> main
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -265,7 +277,8 @@ class Controller:
         if trial.status is not RUNNING:
             return
         if event.do == "stop":
-            trial.verdict = Stop(event.why)
+            early = trial.verdict.early if isinstance(trial.verdict, Stop) else True
+            trial.verdict = Stop(event.why, early)
         elif event.do == "pause":
             trial.verdict = Pause(event.why)
         elif event.do == "continue":
@@ -281,7 +294,7 @@ class Controller:
             return
         trial = self.trials[event.trial]
         if trial.status is RUNNING:
-            trial.verdict = Stop(event.why)
+            trial.verdict = Stop(event.why, early=False)
             out.append(ev.Revoke(trial.index, event.why))
         elif trial.status in (PENDING, PAUSED):
             self._withdraw(trial)
@@ -475,6 +488,8 @@ class Controller:
             self.pending.remove(trial.index)
 
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
+        stopped_early = trial.status is PAUSED or (isinstance(trial.verdict, Stop) and trial.verdict.early)
+        pruned = change is Change.STOP and self.stopping is None and stopped_early
         self._change(trial, change)
         trial.reason = why
         if trial.copy_from is not None:
@@ -486,7 +501,7 @@ class Controller:
         failed = trial.status is ERROR or trial.last is None
         if self.objective is not None and trial.best_loss == float("inf"):
             failed = True
-        out.append(ev.TellComplete(trial.index, failed))
+        out.append(ev.TellComplete(trial.index, failed, pruned and not failed))
 
     def _fail(self, trial: Trial, error: str, out: list[ev.Command]) -> None:
         trial.error = error

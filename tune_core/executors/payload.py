@@ -43,14 +43,7 @@ def dump(thing: Any, name: str) -> int:
     try:
         body = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_in_band)
     except Exception as error:
-        culprit = _culprit(thing)
-        raise SerializationError(
-            f"The objective {name}",
-            f"cannot be sent to a worker process: {type(error).__name__}: {error}",
-            culprit or "something that it refers to cannot be pickled",
-            "Make it inside the objective, or pass it with tune.with_parameters if it can be pickled; "
-            'or run in this process with RunConfig(executor="inline").',
-        ) from error
+        raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
     handle = _nameless_file(sum(v.nbytes for v in views))
     with os.fdopen(handle, "wb", closefd=False) as file:
@@ -60,6 +53,17 @@ def dump(thing: Any, name: str) -> int:
             file.write(b"\0" * (-file.tell() % _ALIGN))
             file.write(part)
     return handle
+
+
+def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
+    """The error for a trainable that cannot be pickled; names the captured variable that is at fault."""
+    return SerializationError(
+        f"The objective {name}",
+        f"cannot be sent to a worker process: {type(error).__name__}: {error}",
+        _culprit(thing) or "something that it refers to cannot be pickled",
+        "Make it inside the objective, or pass it with tune.with_parameters if it can be pickled; "
+        'or run in this process with RunConfig(executor="inline").',
+    )
 
 
 def load(handle: int) -> Any:
