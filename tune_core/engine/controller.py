@@ -226,13 +226,7 @@ class Controller:
             self._let_go(trial, event, out)
         elif how == "lost":
             trial.losses += 1
-<<<<<<< HEAD
             if trial.losses <= self.rules.max_losses:
-=======
-            if self.stopping is not None and not self.interrupted:
-                self._end(trial, Change.STOP, self.stopping, out)
-            elif trial.losses <= self.rules.max_losses:
->>>>>>> main
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -255,13 +249,7 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-<<<<<<< HEAD
         if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
-=======
-        if event.how == "paused" and self.stopping is not None and not self.interrupted:
-            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
-        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
->>>>>>> main
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
