@@ -409,7 +409,8 @@ class Controller:
             return latest
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
