@@ -19,6 +19,7 @@ from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
+    from tune_core.engine.checkpoints import Kept
 
 AnyTrial = Trial | TrialRecord
 
@@ -122,8 +123,11 @@ class Result:
         found = self._checkpoints()
         if not found:
             return []
-        made = {r.get("checkpoint_dir_name"): r for r in self._history()}
-        return [(checkpoint, made.get(name, {})) for checkpoint, name in found]
+        made: dict[Any, dict[str, Any]] = {}
+        for result in self._history():
+            made[result["training_iteration"]] = result  # for a checkpoint that was saved after the result
+            made[result.get("checkpoint_dir_name")] = result
+        return [(checkpoint, made.get(kept.name) or made.get(kept.iteration, {})) for checkpoint, kept in found]
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The kept checkpoint whose result is best by ``metric``; None if the trial kept none.
@@ -157,15 +161,15 @@ class Result:
     def _history(self) -> list[dict[str, Any]]:
         return history(self._folder, self._trial.index).get(self._trial.index, [])
 
-    def _checkpoints(self) -> list[tuple[Checkpoint, str]]:
+    def _checkpoints(self) -> list[tuple[Checkpoint, Kept]]:
         from tune_core.checkpoint import Checkpoint
         from tune_core.storage import resolve
 
         if not self._trial.checkpoints:
             return []
         storage = resolve(self.path)
-        names = [kept.name for kept in self._trial.checkpoints]
-        return [(Checkpoint(path), name) for name in names if storage.exists(path := storage.join(name))]
+        made = self._trial.checkpoints
+        return [(Checkpoint(path), kept) for kept in made if storage.exists(path := storage.join(kept.name))]
 
     def __repr__(self) -> str:
         metric = self._header.metric
