@@ -287,9 +287,7 @@ class PopulationBasedTraining(Population):
         *,
         seed: int | None = None,
     ) -> None:
-        super().__init__(
-            time_attr, metric, mode, perturbation_interval, burn_in_period, quantile_fraction, synch, seed
-        )
+        super().__init__(time_attr, metric, mode, perturbation_interval, burn_in_period, quantile_fraction, synch, seed)
         mutations = hyperparam_mutations or {}
         check_mutations("PopulationBasedTraining(hyperparam_mutations)", mutations)
         if not mutations and custom_explore_fn is None:
@@ -307,9 +305,7 @@ class PopulationBasedTraining(Population):
                 "Use positive numbers around 1, e.g. (1.2, 0.8).",
             )
         self.hyperparam_mutations = mutations
-        self.resample_probability = share(
-            "PopulationBasedTraining(resample_probability)", resample_probability
-        )
+        self.resample_probability = share("PopulationBasedTraining(resample_probability)", resample_probability)
         self.perturbation_factors = tuple(perturbation_factors)
         self.custom_explore_fn = custom_explore_fn
 
