@@ -29,9 +29,7 @@ def test_spawned_processes_report_save_and_stop_alike_in_a_worker(tmp_path: Path
         callback = TuneReportCheckpointCallback(["val_loss", "epoch_now"], frequency=0)
         train(callback, Counts(tmp_path), strategy="ddp_spawn", epochs=50)
 
-    result = run(
-        objective, tmp_path, executor="local", metric="val_loss", scheduler=stop_at(2), resources={"cpu": 2}
-    )
+    result = run(objective, tmp_path, executor="local", metric="val_loss", scheduler=stop_at(2), resources={"cpu": 2})
     assert result.error is None
     assert result.metrics["training_iteration"] == 2
     assert result.metrics["epoch_now"] == 1
