@@ -7,7 +7,8 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.checkpoints import CheckpointConfig
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
+from tune_core.engine.rules import Rules
 from tune_core.schedulers.base import Continue, Scheduler
 from tune_core.trial import PAUSED, PENDING, RUNNING, Trial
 
@@ -176,3 +177,15 @@ def snapshot(controller: Controller) -> dict[str, Any]:
             controller._stalled,
         ),
     }
+
+
+def outcome(controller: Controller) -> dict[str, Any]:
+    """What a controller knows of the run, without what only its own scheduler leads to."""
+    state = snapshot(controller)
+    state["flags"] = state["flags"][:-2]
+    return state
+
+
+def is_decision(event: Any) -> bool:
+    """Whether an event follows from the one before it."""
+    return isinstance(event, ev.Decided)

@@ -71,9 +71,13 @@ class Retention:
     """Decides which checkpoints may be deleted, and remembers who refers to which."""
 
     def __init__(self, config: CheckpointConfig) -> None:
+        self.change(config)
+        self._pins: Counter[tuple[int, str]] = Counter()
+
+    def change(self, config: CheckpointConfig) -> None:
+        """Keep checkpoints by other rules from now on."""
         self._keep = config.num_to_keep
         self._objective = config.objective
-        self._pins: Counter[tuple[int, str]] = Counter()
 
     def loss(self, metrics: dict[str, object] | None) -> float:
         """How a checkpoint made with these metrics ranks: lower is kept longer."""
