@@ -21,7 +21,7 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.checkpoints import Kept, Retention
-from tune_core.engine.recorded import exploit_of
+from tune_core.engine.recorded import exploit_of, given_up
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
 from tune_core.objective import Objective
@@ -594,7 +594,7 @@ class Controller:
                 self._settle(out)
                 return
             for trial in list(self.paused.values()):
-                self._drop(trial, f"{trial.reason}; nothing is left that could promote it", out)
+                self._drop(trial, given_up(trial), out)
         if not self.paused:
             self._finish(self.stopping or "all trials have ended", out)
 

@@ -68,9 +68,13 @@ class FollowingScheduler:
         return exploit_of(recorded) if recorded.do == "exploit" else Continue(recorded.until, recorded.why)
 
     def discard(self) -> Iterable[tuple[int, str]]:
-        """Those that were recorded."""
-        answers = self.followed.discard()
-        return answers if self._is_open else [a for a in answers if self._find("stop", a[0]) is not None]
+        """Those that were recorded, as they were recorded."""
+        chosen = []
+        for index, why in self.followed.discard():
+            recorded = self._find("stop", index)
+            if recorded is not None or self._is_open:
+                chosen.append((index, recorded.why if recorded is not None else why))
+        return chosen
 
     def revise(self) -> Iterable[tuple[int, Exploit]]:
         """Those that were recorded, as they were recorded."""
@@ -88,15 +92,21 @@ class FollowingScheduler:
         choice = self.followed.choose(waiting)
         if choice is not None or self._is_open or not waiting.is_last_call:
             return choice
-        paused = [trial.index for trial in waiting.paused]
-        given_up = any(self._find("stop", index) is not None for index in paused)
-        return None if given_up or not paused else paused[0]
+        paused = list(waiting.paused)
+        ends = ((self._find("stop", trial.index), given_up(trial)) for trial in paused)
+        were_given_up = all(recorded is not None and recorded.why == why for recorded, why in ends)
+        return None if were_given_up else paused[0].index
 
     def _find(self, do: str, trial: int) -> ev.Decided | None:
         return next((decided for decided in self._recorded if decided.do == do and decided.trial == trial), None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.followed, name)
+
+
+def given_up(trial: Any) -> str:
+    """Why a paused trial ends when nothing runs, nothing will, and the scheduler resumes nobody."""
+    return f"{trial.reason}; nothing is left that could promote it"
 
 
 def exploit_of(decided: ev.Decided) -> Exploit:
