@@ -15,7 +15,7 @@ which is how a killed run is restored.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, ValuesView
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class _Waiting:
         return (self._controller.trials[i] for i in self._controller.pending)
 
     @property
-    def paused(self) -> Iterable[Trial]:
+    def paused(self) -> ValuesView[Trial]:
         return self._controller.paused.values()
 
     def is_paused(self, index: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tune_core.engine import events as ev
-from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop
 from tune_core.trial import TrialView
 
 _GO_ON = Continue()
@@ -23,9 +23,10 @@ class RecordedScheduler(Scheduler):
         """Go on, unless the next event says otherwise."""
         return _GO_ON
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: Any) -> int | None:
         """Some paused trial, if there is one: it is not ended before the journal says so."""
-        return next((trial.index for trial in waiting.paused), None)
+        last_first = reversed(waiting.paused)  # in a long run's end many leave, mostly the first ones first
+        return next((trial.index for trial in last_first), None)
 
 
 class FollowingScheduler:
@@ -43,11 +44,13 @@ class FollowingScheduler:
     def __init__(self, followed: Scheduler) -> None:
         self.followed = followed
         self._recorded: list[ev.Decided] = []
+        self._found: dict[tuple[str, int], ev.Decided] = {}
         self._is_open = False
 
     def expect(self, recorded: list[ev.Decided], is_open: bool) -> None:
         """What the journal has of the decisions on the next event; if ``is_open``, the rest may have been lost."""
         self._recorded = recorded
+        self._found = {(decided.do, decided.trial): decided for decided in recorded}
         self._is_open = is_open
 
     @property
@@ -98,7 +101,7 @@ class FollowingScheduler:
         return None if were_given_up else paused[0].index
 
     def _find(self, do: str, trial: int) -> ev.Decided | None:
-        return next((decided for decided in self._recorded if decided.do == do and decided.trial == trial), None)
+        return self._found.get((do, trial))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.followed, name)
