@@ -9,8 +9,8 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
-from tune_core.engine.rules import Rules
 from tune_core.engine.journal import Journal
+from tune_core.engine.rules import Rules
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
 from tune_core.trial import Trial, TrialView
 
@@ -132,19 +132,21 @@ class Run:
         return self.folder
 
 
+def known_of(trial: Trial) -> dict[str, str]:
+    """The same of one trial."""
+    return {name: repr(getattr(trial, name)) for name in Trial.__slots__ if name != "verdict"}
+
+
 def known(controller: Controller) -> dict[str, Any]:
     """What a reader of the journal must know of a run, as text that can be compared (NaN does not equal itself)."""
     return {
-        "trials": [
-            {name: repr(getattr(trial, name)) for name in Trial.__slots__ if name != "verdict"}
-            for trial in controller.trials
-        ],
+        "trials": [known_of(trial) for trial in controller.trials],
         "pending": list(controller.pending),
         "paused": list(controller.paused),
         "running": list(controller.running),
         "counts": {str(status): number for status, number in controller.counts.items() if number},
         "best": controller.best and controller.best.index,
-        "pins": dict(controller.retention._pins),
+        "pins": dict(controller.retention.pins),
         "finished": controller.finished,
         "interrupted": controller.interrupted,
         "stopping": controller.stopping,

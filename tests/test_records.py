@@ -5,15 +5,27 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from journals import Run, known, random_run
+from journals import Run, known, known_of, random_run
 
+import tune_core as tune
 from tune_core.engine import events as ev
 from tune_core.engine.reader import Reader, is_running
+from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError
 from tune_core.records import Follower, decisions, history, read_experiment, readable
+from tune_core.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    PopulationBasedTraining,
+    SuccessiveHalvingScheduler,
+)
 from tune_core.schedulers.base import Pause, Scheduler
 from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 
@@ -25,6 +37,99 @@ def test_reading_back_gives_the_state_of_the_controller(tmp_path: Path, seed: in
     experiment = read_experiment(run.save())
 
     assert known(experiment.controller) == known(run.controller)
+
+
+def train(config: dict[str, Any]) -> None:
+    start = tune.get_checkpoint()
+    done = 0 if start is None else int((Path(start.path) / "step").read_text())
+    for step in range(done + 1, 10):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "step").write_text(str(step))
+            tune.report({"loss": config["x"] + 1 / step}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
+    "fifo": FIFOScheduler,
+    "asha": lambda: ASHAScheduler(max_t=9, reduction_factor=2),
+    "asha-promotion": lambda: ASHAScheduler(max_t=9, reduction_factor=2, rule="promotion"),
+    "hyperband": lambda: HyperBandScheduler(max_t=9),
+    "sha": lambda: SuccessiveHalvingScheduler(max_t=9, num_trials=4),
+    "pbt": lambda: population(synch=False),
+    "pbt-synchronous": lambda: population(synch=True),
+}
+
+
+def population(synch: bool) -> Scheduler:
+    return PopulationBasedTraining(
+        perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, quantile_fraction=0.5, synch=synch
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_reading_back_gives_what_a_real_run_ended_with(tmp_path: Path, name: str) -> None:
+    results = tune.Tuner(
+        train,
+        param_space={"x": tune.uniform(0, 1)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=6, scheduler=SCHEDULERS[name](), seed=3),
+        run_config=tune.RunConfig(
+            name=name, storage_path=str(tmp_path), verbose=0, checkpoint_config=tune.CheckpointConfig(num_to_keep=1)
+        ),
+    ).fit()
+
+    read = read_experiment(results.experiment_path)
+
+    assert read.finished == "all trials have ended"
+    assert [known_of(trial) for trial in read.trials] == [known_of(trial) for trial in results._trials]
+
+
+def test_reading_runs_no_scheduler_and_no_searcher(tmp_path: Path) -> None:
+    run = random_run(tmp_path, 1)
+    code = (
+        "import sys; from tune_core.records import read_experiment; read_experiment(sys.argv[1]); print(*sys.modules)"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", code, run.save()], check=True, capture_output=True, text=True)
+
+    loaded = {name for name in printed.stdout.split() if name.startswith(("tune_core.schedulers.", "tune_core.search"))}
+    assert loaded <= {"tune_core.schedulers.base"}
+
+
+def test_run_that_ends_since_its_scheduler_cannot_pause_reads_back_so(tmp_path: Path) -> None:
+    class Pauses(Scheduler):
+        def on_result(self, trial: object, result: object) -> Pause:
+            return Pause("half")
+
+    run = Run(tmp_path, scheduler=Pauses())
+    run.launch(run.suggest(x=1))
+    run.launch(run.suggest(x=2))
+    run.suggest(x=3)
+    run.report(0, waiting=ev.WAITS_FOR_SCHEDULER, loss=1.0)
+
+    read = read_experiment(run.save())
+    assert known(read.controller) == known(run.controller)
+    assert read.trials[2].status is TERMINATED
+    assert "saved no checkpoint" in decisions(run.folder, 0)[0].why
+
+
+def test_failures_before_a_restore_are_judged_by_the_rules_of_then(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for x in range(2):
+        run.launch(run.suggest(x=x))
+    run.end(0, "errored", error="ValueError: once")
+    run.apply(ev.Restored(run.tick(), settings=Rules("loss", "min", max_failures=1).settings()))
+    run.launch(1)
+    run.end(1, "errored", error="ValueError: once")
+
+    statuses = [trial.status for trial in read_experiment(run.save()).trials]
+    assert statuses == [trial.status for trial in run.trials] == [ERROR, PENDING]
+
+
+def test_event_that_does_not_follow_is_a_clear_error(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.lines.append(ev.encode(ev.Launched(5, "worker", run.tick())))
+
+    with pytest.raises(JournalError, match="does not follow from those before it"):
+        read_experiment(run.save())
 
 
 @pytest.mark.parametrize("seed", range(5))

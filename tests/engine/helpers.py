@@ -153,7 +153,7 @@ def check(controller: Controller) -> None:
         for kept in [*references, t.start_from]:
             assert kept is None or kept in trials[kept.trial].checkpoints  # nobody refers to what was deleted
         assert (t.exploit is None) == (t.copy_from is None)
-    assert +controller.retention._pins == +pins
+    assert +controller.retention.pins == +pins
     losses = [t.best_loss for t in trials if t.best is not None]
     if losses:
         assert controller.best is not None and controller.best.best_loss == min(losses)
@@ -167,7 +167,7 @@ def snapshot(controller: Controller) -> dict[str, Any]:
         "paused": list(controller.paused),
         "running": sorted(controller.running),
         "best": controller.best and controller.best.index,
-        "pins": dict(controller.retention._pins),
+        "pins": dict(controller.retention.pins),
         "flags": (
             controller.exhausted,
             controller.stopping,

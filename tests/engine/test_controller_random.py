@@ -160,7 +160,7 @@ class Course:
         assert outcome(changed.controller) == expected
 
     def die_while_writing(self) -> None:
-        """The journal ends before all decisions on its last event: the next driver makes them again, and writes them."""
+        """The journal ends before all decisions on its last event: the next driver makes and writes them again."""
         whole = [number for number, event in enumerate(self.run.events) if not is_decision(event)]
         first = self.draw.choice(whole or [0])
         end = self.draw.randint(first + 1, next((n for n in whole if n > first), len(self.run.events)))

@@ -72,7 +72,7 @@ class Retention:
 
     def __init__(self, config: CheckpointConfig) -> None:
         self.change(config)
-        self._pins: Counter[tuple[int, str]] = Counter()
+        self.pins: Counter[tuple[int, str]] = Counter()  # how many refer to a (trial, name)
 
     def change(self, config: CheckpointConfig) -> None:
         """Keep checkpoints by other rules from now on."""
@@ -87,18 +87,18 @@ class Retention:
 
     def pin(self, kept: Kept) -> None:
         """Somebody other than its own trial refers to this checkpoint."""
-        self._pins[kept.trial, kept.name] += 1
+        self.pins[kept.trial, kept.name] += 1
 
     def unpin(self, kept: Kept) -> None:
         """That reference is gone."""
         key = (kept.trial, kept.name)
-        self._pins[key] -= 1
-        if self._pins[key] <= 0:
-            del self._pins[key]
+        self.pins[key] -= 1
+        if self.pins[key] <= 0:
+            del self.pins[key]
 
     def is_pinned(self, kept: Kept) -> bool:
         """Whether another trial refers to this checkpoint."""
-        return (kept.trial, kept.name) in self._pins
+        return (kept.trial, kept.name) in self.pins
 
     def surplus(self, kept: list[Kept]) -> list[Kept]:
         """Those of a trial's checkpoints (oldest first) that may go; they are taken out of the list."""

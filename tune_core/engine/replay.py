@@ -33,9 +33,9 @@ def replay(
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
 
-    Recorded decisions stand, whatever the scheduler would decide now. A stopper sees the results again; its answers are in the journal. Commands are dropped: they were carried out, or
-    their trials are run again. The time between the last event of one driver and the start of the next does not count
-    as used.
+    Recorded decisions stand, whatever the scheduler would decide now. A stopper sees the results again; its answers
+    are in the journal. Other commands are dropped: they were carried out, or their trials are run again. The time
+    between the last event of one driver and the start of the next does not count as used.
     """
     scheduler = controller.scheduler
     again = _Again(controller, suggestions, decode_config, stopper)
