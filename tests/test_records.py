@@ -61,7 +61,11 @@ SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
 
 def population(synch: bool) -> Scheduler:
     return PopulationBasedTraining(
-        perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, quantile_fraction=0.5, synch=synch
+        "training_iteration",
+        perturbation_interval=2,
+        hyperparam_mutations={"x": tune.uniform(0, 1)},
+        quantile_fraction=0.5,
+        synch=synch,
     )
 
 
@@ -79,7 +83,31 @@ def test_reading_back_gives_what_a_real_run_ended_with(tmp_path: Path, name: str
     read = read_experiment(results.experiment_path)
 
     assert read.finished == "all trials have ended"
+    assert name == "fifo" or any(decisions(read.folder, trial.index) for trial in read.trials)
     assert [known_of(trial) for trial in read.trials] == [known_of(trial) for trial in results._trials]
+
+
+@pytest.mark.parametrize("name", ["asha", "pbt"])
+def test_decision_that_a_killed_driver_could_not_write_is_written_by_the_next(tmp_path: Path, name: str) -> None:
+    def config(scheduler: Scheduler) -> tune.TuneConfig:
+        return tune.TuneConfig(metric="loss", mode="min", num_samples=4, scheduler=scheduler, seed=3)
+
+    space = {"x": tune.uniform(0, 1)}
+    run_config = tune.RunConfig(name=name, storage_path=str(tmp_path), verbose=0)
+    tune.Tuner(train, param_space=space, tune_config=config(SCHEDULERS[name]()), run_config=run_config).fit()
+    journal = tmp_path / name / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    cut = max(at for at, line in enumerate(lines) if line.startswith(b'{"e":"decide"'))
+    journal.write_bytes(b"".join(lines[:cut]))
+
+    results = tune.Tuner.restore(
+        tmp_path / name, train, param_space=space, tune_config=config(SCHEDULERS[name]()), run_config=run_config
+    ).fit()
+
+    after = journal.read_bytes().splitlines(keepends=True)
+    assert after[cut] == lines[cut]
+    assert b'"e":"restore"' in after[cut + 1]
+    assert [known_of(t) for t in read_experiment(str(tmp_path / name)).trials] == list(map(known_of, results._trials))
 
 
 def test_reading_runs_no_scheduler_and_no_searcher(tmp_path: Path) -> None:
