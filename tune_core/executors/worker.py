@@ -150,12 +150,13 @@ class TrialSession:
                 self._worker.flush_if_due(self)
             return self.ended_how is None
 
-    def save(self, checkpoint: Any) -> None:
+    def save(self, checkpoint: Any, again: bool = False) -> None:
         """See :class:`tune_core.session.Session`."""
         with self._lock:
-            if self._saved_at != self.iteration:
+            if again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
-                self._worker.send_later(ev.encode(ev.Saved(self.job.trial, self.iteration, name)))
+                event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
+                self._worker.send_later(ev.encode(event))
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.session.Session`."""
@@ -166,9 +167,9 @@ class TrialSession:
         self._at_end.append(function)
 
     def run_at_end(self) -> None:
-        """The objective has returned, or left at the driver's wish."""
+        """The objective has returned, or left at the driver's wish: what was asked for last comes first."""
         while self._at_end:
-            self._at_end.pop(0)()
+            self._at_end.pop()()
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
@@ -272,6 +273,8 @@ class TrialSession:
 
     def _save(self, checkpoint: Any) -> str:
         name = self.checkpoint_name()
+        if self._saved_at == self.iteration:
+            name += "_end"
         self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
             self._worker.store.save(folder, self.job.trial, name)
