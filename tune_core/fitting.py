@@ -265,7 +265,7 @@ class Fit:
     def _rules(self) -> Rules:
         failure = self.run.failure_config
         limit = self.tune.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
                 rules,
@@ -301,6 +301,7 @@ class Fit:
             "max_failures": rules.max_failures,
             "max_worker_losses": rules.max_losses,
             "fail_fast": rules.fail_fast,
+            "stop": self.stop,
         }
 
     def _spec(self) -> RunSpec:

@@ -23,7 +23,7 @@ from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
 from tune_core.session import StopTrial, set_session
-from tune_core.trainable import DONE, RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
+from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
 
 FLUSH_BYTES = 1 << 16
 FLUSH_S = 0.05
@@ -86,7 +86,6 @@ class TrialSession:
         self._until = job.lease.until
         self._steps = job.lease.steps
         self._time_attr = self._spec.time_attr
-        self._stop = tuple(self._spec.stop.items())
         self._lock = threading.RLock()
         self._waited = 0.0
         self._base = job.seconds
@@ -208,22 +207,10 @@ class TrialSession:
         return bool(value >= self._until)
 
     def _meets_stop(self, event: ev.Reported) -> bool:
-        for name, threshold in self._stop:
-            if name == "training_iteration":
-                value: Any = event.iteration
-            elif name == "time_total_s":
-                value = event.seconds
-            else:
-                value = lookup(event.metrics, name)
-                if isinstance(value, str):
-                    continue  # not finite
-            if value is not None and value >= threshold:
-                self.end("stopped", f"stop condition: {name} = {value} has reached {threshold}")
-                return True
-        if event.metrics.get(DONE) is True:
-            self.end("completed", "the result said done")
-            return True
-        return False
+        end = ev.end_reached(event, self._spec.stop)
+        if end is not None:
+            self.end(*end)
+        return end is not None
 
     def _await_verdict(self) -> None:
         self._worker.flush()
