@@ -73,7 +73,7 @@ class TrialRecord:
         self.checkpoints: list[Kept] | None = None  # all that were made, oldest first, also those deleted since
         self.decisions: list[Decision] = _NO_DECISIONS
         self.start: Kept | None = None  # the checkpoint that the next launch goes on from
-        self.exploit: ev.Decided | None = None
+        self.exploit: tuple[dict[str, Any] | None, Kept | None] | None = None  # the config and checkpoint to take over
         self.verdict = ""
         self.reason: str | None = None
         self.error: str | None = None
@@ -172,6 +172,8 @@ class Fold:
         retries = header.settings.get("max_failures", 0)
         self._losses = header.settings.get("max_worker_losses", MAX_LOSSES)
         self._retries: float = math.inf if retries < 0 else retries
+        self._fail_fast = bool(header.settings.get("fail_fast"))
+        self._stopping: str | None = None  # why the run ends early: no trial is started or tried again
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Suggested: self._suggested,
             ev.Launched: self._launched,
@@ -254,9 +256,9 @@ class Fold:
             trial.decisions = []
         trial.decisions.append(Decision(event.do, event.why, trial.iteration, at))
         if trial.status is RUNNING:
-            trial.verdict = "pause" if event.do == "exploit" else event.do
+            trial.verdict = {"exploit": "pause", "continue": ""}.get(event.do, event.do)
             trial.reason = event.why if event.do in ("stop", "pause", "exploit") else None
-            trial.exploit = event if event.do == "exploit" else None
+            trial.exploit = (event.config, self._latest(event.source)) if event.do == "exploit" else None
         elif trial.status in (PENDING, PAUSED) and event.do == "stop":
             self._end(trial, event.why)
 
@@ -274,18 +276,25 @@ class Fold:
             how == "revoked" and (trial.verdict == "stop" or not interrupted)
         ):
             self._end(trial, event.why or trial.reason or "")
-        elif how in ("lost", "revoked"):
-            trial.losses += how == "lost" and not interrupted
-            self._requeue(trial)
-            if trial.losses > self._losses:
-                self._fail(trial, event.error or event.why)
+        elif how == "revoked":
+            self._settle_orphan(trial)
+        elif how == "lost" and not interrupted:
+            trial.losses += 1
+            if trial.losses <= self._losses:
+                self._settle_orphan(trial)
+            else:
+                self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip())
         else:
-            trial.failures += 1
-            if how != "invalid" and trial.failures <= self._retries:
+            trial.failures += how not in ("lost", "invalid")
+            if how != "invalid" and trial.failures <= self._retries and (interrupted or self._stopping is None):
                 trial.error = event.error
-                self._requeue(trial)
+                self._settle_orphan(trial)
             else:
                 self._fail(trial, event.error or event.why)
+                if how == "invalid" or self._fail_fast:
+                    self._begin_stop(event.why or f"trial {trial.trial_id} failed")
+        if self._stopping is not None and not interrupted and trial.status in (PENDING, PAUSED):
+            self._end(trial, self._stopping)
 
     def _refused(self, event: ev.Refused) -> None:
         if self._trials[event.trial].status is PENDING:
@@ -303,32 +312,53 @@ class Fold:
         trial.iteration = trial.start.iteration if trial.start else 0
 
     def _become_copy(self, trial: TrialRecord) -> None:
-        exploit, trial.exploit = trial.exploit, None
-        if exploit is not None and exploit.config is not None:
-            source = self._trials[exploit.source] if exploit.source is not None else trial
-            trial.start = source.checkpoints[-1] if source.checkpoints else source.start
-            trial._config = exploit.config
+        if trial.exploit is not None:
+            config, trial.start = trial.exploit
+            trial._config = config if config is not None else trial._config
+            trial.exploit = None
         self._requeue(trial)
+
+    def _latest(self, source: int | None) -> Kept | None:
+        if source is None:
+            return None
+        trial = self._trials[source]
+        return trial.checkpoints[-1] if trial.checkpoints else trial.start
 
     def _end(self, trial: TrialRecord, why: str) -> None:
         trial.status = TERMINATED
         trial.reason = why
         trial.worker = trial.exploit = None
+        if trial.start is not None and trial.start.trial != trial.index:
+            trial.start = None  # another's checkpoint is not held on to
 
     def _stop_requested(self, event: ev.StopRequested) -> None:
-        for trial in self._trials if event.trial < 0 else [self._trials[event.trial]]:
-            if trial.status in (PENDING, PAUSED):
-                self._end(trial, event.why)
-            elif trial.status is RUNNING and not trial.verdict:
-                trial.verdict, trial.reason = "stop", event.why
+        if event.trial < 0:
+            self._begin_stop(event.why)
+        else:
+            self._stop(self._trials[event.trial], event.why)
+
+    def _begin_stop(self, why: str) -> None:
+        if self._stopping is None:
+            self._stopping = why
+            for trial in self._trials:
+                if trial.status is not RUNNING or not trial.verdict:
+                    self._stop(trial, why)
+
+    def _stop(self, trial: TrialRecord, why: str) -> None:
+        if trial.status in (PENDING, PAUSED):
+            self._end(trial, why)
+        elif trial.status is RUNNING:
+            trial.verdict, trial.reason = "stop", why
 
     def _interrupted(self, event: ev.Interrupted) -> None:
         self.experiment.interrupted = event.why
+        self._stopping = event.why
         self.experiment.last_at = event.at
 
     def _restored(self, event: ev.Restored) -> None:
         experiment = self.experiment
         experiment.finished = experiment.interrupted = None
+        self._stopping = None
         for trial in self._trials:
             if trial.status is RUNNING:
                 self._settle_orphan(trial)

@@ -77,18 +77,29 @@ def in_session() -> bool:
     return _session() is not None
 
 
-def share() -> None:
+def share() -> str | None:
     """Let the processes that this trial starts from now on report for it.
 
-    They find the trial by an environment variable, so they must be started by it, on the same machine. Needed by
-    trainings in several processes; ``tune_lightning`` calls it where Lightning spawns. Outside of a trial nothing
-    happens.
+    They find the trial by the environment variable ``TUNE_CORE_SESSION``, so they must be started by it, on the same
+    machine. Needed by trainings in several processes; ``tune_lightning`` calls it where Lightning starts them.
+
+    Returns
+    -------
+    str or None
+        What the variable holds, for a process that does not inherit it; None outside of a trial.
     """
     global _close_shared
     if _current is not None and _close_shared is None and not _current.info.get("remote"):
         from tune_core.session_remote import serve
 
         _close_shared = serve(_current)
+    return os.environ.get(SHARED)
+
+
+def join(shared: str) -> None:
+    """Let this process report for the trial that has shared its session as ``shared`` (see :func:`share`)."""
+    if _current is None:
+        os.environ[SHARED] = shared
 
 
 def _after_fork() -> None:

@@ -84,7 +84,7 @@ class Tuner:
         try:
             run.go()
         finally:
-            self._folder = run.folder
+            self._folder = run.folder or None
             self._restored = {} if self._restored is None else self._restored
         return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
 

@@ -14,7 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 import tune_core as tune
-from tune_core.schedulers import ASHAScheduler, FIFOScheduler, HyperBandScheduler, PopulationBasedTraining, SuccessiveHalvingScheduler
+from tune_core.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    PopulationBasedTraining,
+    SuccessiveHalvingScheduler,
+)
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
 

@@ -317,10 +317,14 @@ class Record(Command, frozen=True, gc=False):
 
 
 class TellComplete(Command, frozen=True, gc=False):
-    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric."""
+    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric.
+
+    ``pruned``: a scheduler ended it before it had its full budget.
+    """
 
     trial: int
     error: bool
+    pruned: bool = False
 
 
 class Finish(Command, frozen=True, gc=False):

@@ -168,7 +168,7 @@ class Loop:
         trial = self.controller.trials[command.trial]
         result = trial.last_result or None
         took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
-        self.suggestions.tell(trial.trial_id, result, command.error, took)
+        self.suggestions.tell(trial.trial_id, result, command.error, took, command.pruned)
 
     def _ask_stopper(self, event: Any) -> None:
         """Let the user's stopper see a result before the controller does."""

@@ -8,9 +8,8 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
-from tune_core.engine.suggestions import Suggestions
+from tune_core.engine.suggestions import Suggestions, tell_end
 from tune_core.resources import resources_from_json
-from tune_core.search.base import Searcher
 from tune_core.trial import result_of
 
 
@@ -61,20 +60,15 @@ def replay(
         for command in controller.apply(event):
             if type(command) is ev.TellComplete and suggestions is not None:
                 trial = controller.trials[command.trial]
-                _repeat(suggestions, "on_trial_complete", trial.trial_id, trial.last_result or None, command.error)
+                end = trial.trial_id, trial.last_result or None, command.error, command.pruned
+                suggestions.repeat_tell(lambda searcher, end=end: tell_end(searcher, *end))  # type: ignore[misc]
         if results and kind is ev.Reported and suggestions is not None:
             trial = controller.trials[event.trial]
-            _repeat(suggestions, "on_trial_result", trial.trial_id, trial.last_result)
+            seen = trial.trial_id, trial.last_result
+            suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
     if suggestions is not None:
         suggestions.end_repeating()
     return Replayed(clock.used_s, len(events))
-
-
-def _repeat(suggestions: Suggestions, method: str, *args: Any) -> None:
-    def tell(searcher: Searcher) -> None:
-        getattr(searcher, method)(*args)
-
-    suggestions.repeat_tell(tell)
 
 
 class _Clock:

@@ -2,14 +2,16 @@
 
 Asks and tells go through one queue, so their order is known and journaled: a suggestion carries the number of tells
 that came before it. Restoring repeats the same asks and tells in that order. A searcher whose suggestion *i* depends
-on the seed and *i* alone is asked directly, and nothing is repeated.
+on the seed and *i* alone is asked directly, and nothing is repeated. One that cannot repeat itself is told what it
+suggested.
 
-A searcher is asked for the trial that a free worker is waiting for. One that takes long, measured against the trials,
-is asked for the next one already while workers are busy.
+A searcher is asked for the trial that a free worker is waiting for, so that it knows all results by then. One that
+takes long, measured against the trials, is asked for the next one already while workers are busy.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -19,9 +21,12 @@ from typing import Any
 
 from tune_core.errors import UserCodeError
 from tune_core.search.base import Searcher
+from tune_core.space_draw import equal
 
 SLOW_SHARE = 0.005
 """A searcher that needs more than this share of a trial's time is asked ahead."""
+SLOW_S = 0.02
+"""The same in seconds, as long as no trial has ended that it could be measured against."""
 
 
 class Suggestions:
@@ -73,9 +78,14 @@ class Suggestions:
             if self._is_over():
                 return None
             answer = self._call("suggest", f"{self.asked:05d}")
+            if answer is None:
+                self._not_now_at = self.told
             return self._take(answer)
         while self._ready:
             number, answer = self._ready.popleft()
+            if answer is None:
+                self._not_now_at = number
+                continue
             taken = self._take(answer)
             if taken is not None:
                 self.last_told = number
@@ -88,11 +98,16 @@ class Suggestions:
 
     def prepare(self, running: int) -> None:
         """Ask ahead if the searcher is slow against the trials: called when all workers are busy."""
-        if self._direct or self.finished or self._trial_s <= 0 or self._not_now_at == self.told:
+        if self._direct or self.finished or not running:
             return
-        if self._ask_s > SLOW_SHARE * self._trial_s:
-            ahead = 1 + int(self._ask_s * running / self._trial_s)
-            self._ask_for(ahead - len(self._ready))
+        if self._trial_s <= 0:
+            wanted = int(self._ask_s > SLOW_S)
+        elif self._ask_s > SLOW_SHARE * self._trial_s:
+            busy = self._ask_s * running / self._trial_s  # share of its time that the searcher is needed
+            wanted = min(running, 1 + math.ceil(busy - 0.1))
+        else:
+            wanted = 0
+        self._ask_for(wanted - len(self._ready))
 
     def is_busy(self) -> bool:
         """Whether an answer is under way or waits to be taken."""
@@ -137,7 +152,6 @@ class Suggestions:
             self.finished = True
             return None
         if answer is None:
-            self._not_now_at = self.told
             return None
         if not isinstance(answer, Mapping):
             raise UserCodeError(
@@ -151,15 +165,17 @@ class Suggestions:
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    def tell(self, trial_id: str, result: dict[str, Any] | None, error: bool, took_s: float) -> None:
+    def tell(
+        self, trial_id: str, result: dict[str, Any] | None, error: bool, took_s: float, pruned: bool = False
+    ) -> None:
         """Pass on how a trial ended."""
         self.told += 1
         if took_s > 0:
             self._trial_s = took_s if not self._trial_s else 0.8 * self._trial_s + 0.2 * took_s
         if self._direct:
-            self._call("on_trial_complete", trial_id, result, error)
+            self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned))
         else:
-            self._submit(lambda: self._call("on_trial_complete", trial_id, result, error))
+            self._submit(lambda: self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned)))
 
     def tell_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on an intermediate result."""
@@ -181,11 +197,15 @@ class Suggestions:
             self._replayed_tells += 1
 
         def ask() -> None:
-            if self._call("suggest", f"{index:05d}") != config:
+            trial_id = f"{index:05d}"
+            if getattr(self.searcher, "replays", True):
+                if equal(self._call("suggest", trial_id), config):
+                    return
                 self.repeat_mismatches += 1
+            if hasattr(self.searcher, "adopt"):  # searchers written for Ray Tune lack it
+                self._call("adopt", trial_id, config)
 
-        if self.searcher.replays:
-            self._submit(ask)
+        self._submit(ask)
 
     def repeat_tell(self, tell: Callable[[Searcher], None]) -> None:
         """On restore: a tell, in the order in which it was made."""
@@ -247,3 +267,11 @@ def _wants_results(searcher: Any) -> bool:
     if inner is not None and hasattr(inner, "suggest"):
         return _wants_results(inner)
     return getattr(type(searcher), "on_trial_result", None) is not Searcher.on_trial_result
+
+
+def tell_end(searcher: Any, trial_id: str, result: dict[str, Any] | None, error: bool, pruned: bool) -> None:
+    """Tell a searcher how a trial ended; those written for Ray Tune know no pruned ones."""
+    if pruned and result is not None and hasattr(searcher, "on_trial_pruned"):
+        searcher.on_trial_pruned(trial_id, result)
+    else:
+        searcher.on_trial_complete(trial_id, result, error)

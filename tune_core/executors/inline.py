@@ -25,6 +25,10 @@ class InlineExecutor:
         self._reserved = False
         self._inbox: deque[tuple[Any, ...]] = deque()
 
+    def pack(self, prepared: Any) -> Any:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return prepared
+
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
         self._pump = pump

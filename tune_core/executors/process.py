@@ -83,6 +83,7 @@ def main(link_fd: int, lifeline_fd: int, output_path: str) -> None:
     spec: RunSpec = first[1]
     try:
         prepared = payload.load(spec.payload)
+        os.close(spec.payload)
     except BaseException as error:
         _refuse(link, spec, error)
         return

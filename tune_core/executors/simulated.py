@@ -190,6 +190,10 @@ class SimulatedExecutor:
 
     # --- the executor's contract --------------------------------------------------------------------------------------
 
+    def pack(self, prepared: Any) -> Any:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return None
+
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
         self._spec = run

@@ -547,9 +547,13 @@ class Output:
             self._file.seek(self._at)
             data = self._file.read()
             self._at += len(data)
-            os.makedirs(self._folder, exist_ok=True)
-            with open(os.path.join(self._folder, OUTPUT_FILE), "ab") as file:
-                file.write(data)
+            self.write(self._folder, data)
+
+    def write(self, folder: str, data: bytes) -> None:
+        """Add to a trial's file."""
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, OUTPUT_FILE), "ab") as file:
+            file.write(data)
 
 
 OUTPUT_FILE = "output.log"

@@ -20,7 +20,16 @@ from typing import Any
 from tune_core.checkpoint import Checkpoint
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
 from tune_core.imports import require
-from tune_core.session import at_end, checkpoint_due, get_checkpoint, get_context, in_session, report, share
+from tune_core.session import (
+    at_end,
+    checkpoint_due,
+    get_checkpoint,
+    get_context,
+    in_session,
+    join,
+    report,
+    share,
+)
 from tune_core.session import save as _save
 
 __all__ = [
@@ -34,6 +43,7 @@ __all__ = [
     "choose_metrics",
     "forward",
     "in_session",
+    "join",
     "report_metrics",
     "require",
     "save_checkpoint",

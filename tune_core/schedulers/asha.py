@@ -166,7 +166,7 @@ class AsyncHyperBandScheduler(Scheduler):
                 if reached > place.target:
                     place.target = reached
                     rungs[reached - 1].record(trial.index, self._loss(result))
-                return Stop(f"has reached max_t={self.max_t}")
+                return Stop(f"has reached max_t={self.max_t}", early=False)
         if place.waits:  # counted already; came back after a failure
             return self._aside(trial.index, place, rungs[place.target - 1])
         if reached == place.target:

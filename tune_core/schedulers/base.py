@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tune_core.engine.events import Lease
@@ -22,9 +22,10 @@ class Continue:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the trial for good."""
+    """End the trial for good. ``early``: before it has had all that it could get, as searchers are told."""
 
     reason: str
+    early: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)

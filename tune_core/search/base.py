@@ -66,6 +66,16 @@ class Searcher:
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """A trial ended. ``error``: it failed, or its metric is missing, NaN or infinite; ``result`` may be None."""
 
+    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """A scheduler ended a trial early: ``result`` is its last, at less than the full budget."""
+        self.on_trial_complete(trial_id, result)
+
+    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """On restore: trial ``trial_id`` runs ``config``, whatever :meth:`suggest` answered for it just now.
+
+        Called if a searcher does not repeat its suggestions (``replays`` is False, or it did not repeat this one).
+        """
+
     def add_evaluated_point(
         self,
         parameters: Mapping[str, Any],

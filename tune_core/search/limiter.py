@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
@@ -49,7 +49,7 @@ class ConcurrencyLimiter(Searcher):
         self.batch = batch
         self.replays = searcher.replays
         self._live: set[str] = set()  # suggested, and its result not yet told to the searcher
-        self._held: dict[str, tuple[Mapping[str, Any] | None, bool]] = {}  # results of an incomplete batch
+        self._held: dict[str, Callable[[], None]] = {}  # results of an incomplete batch
         self._finished = False  # the searcher has no more suggestions
         self._limits = not searcher.set_max_concurrency(max_concurrent)
 
@@ -90,25 +90,38 @@ class ConcurrencyLimiter(Searcher):
         self._finished = suggestion == self.FINISHED
         return suggestion
 
+    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Count the trial, and forward."""
+        if self._limits:
+            self._live.add(trial_id)
+        self.searcher.adopt(trial_id, config)
+
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Forward to the searcher."""
         self.searcher.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Tell the searcher, in batch mode once the batch is complete."""
+        self._end(trial_id, lambda: self.searcher.on_trial_complete(trial_id, result=result, error=error))
+
+    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """The same for a trial that a scheduler ended early."""
+        self._end(trial_id, lambda: self.searcher.on_trial_pruned(trial_id, result))
+
+    def _end(self, trial_id: str, tell: Callable[[], None]) -> None:
         if self.batch and trial_id in self._live:
-            self._held[trial_id] = (result, error)
+            self._held[trial_id] = tell
             if len(self._held) == (len(self._live) if self._finished else self.max_concurrent):
                 self._tell_held()
             return
         self._live.discard(trial_id)
-        self.searcher.on_trial_complete(trial_id, result=result, error=error)
+        tell()
 
     def _tell_held(self) -> None:
         held, self._held = self._held, {}
         self._live.difference_update(held)
-        for trial_id, (result, error) in held.items():
-            self.searcher.on_trial_complete(trial_id, result=result, error=error)
+        for tell in held.values():
+            tell()
 
     def add_evaluated_point(
         self,

@@ -1,0 +1,285 @@
+"""Optuna's samplers as a searcher: its define-by-run functions, several objectives, pruned and failed trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError, MetricError
+from tune_core.imports import require
+from tune_core.objective import Objective, check_mode
+from tune_core.search.model import ModelSearcher
+from tune_core.search.params import Param, Values
+
+
+class OptunaSearch(ModelSearcher):
+    """Searches with a sampler of Optuna, by default its TPE.
+
+    Parameters
+    ----------
+    space
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, a dict of Optuna's distributions, or a
+        function that is given an Optuna trial, calls its ``suggest_...`` methods, and may return constants to add.
+    metric, mode
+        What to optimise; lists for several objectives.
+    points_to_evaluate, evaluated_rewards
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    sampler
+        One of ``optuna.samplers``; None: ``TPESampler(seed=seed)``.
+    study_name, storage
+        Where Optuna is to keep the study; by default in memory only. A study that the storage has already is gone on
+        with.
+    seed
+        Of the default sampler.
+
+    Examples
+    --------
+    >>> from tune_core.search.optuna import OptunaSearch
+    >>> OptunaSearch(metric=["loss", "size"], mode=["min", "min"]).metric
+    ['loss', 'size']
+    """
+
+    library = extra = "optuna"
+    native_conditions = True
+    multi_objective = True
+
+    def __init__(
+        self,
+        space: Any = None,
+        metric: str | Sequence[str] | None = None,
+        mode: str | Sequence[str] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        sampler: Any = None,
+        study_name: str | None = None,
+        storage: Any = None,
+        seed: int | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+    ) -> None:
+        require("OptunaSearch", "optuna", "optuna")
+        if sampler is not None and not isinstance(sampler, self._optuna.samplers.BaseSampler):
+            raise InvalidArgumentError(
+                "OptunaSearch(sampler)",
+                f"is {sampler!r}",
+                "it is no sampler of Optuna" + (" but a class" if isinstance(sampler, type) else ""),
+                "Use e.g. optuna.samplers.CmaEsSampler(seed=0).",
+            )
+        metrics, modes = _objectives(metric, mode)
+        self._sampler, self._study_name, self._storage = sampler, study_name, storage
+        self._study: Any = None
+        self._trials: dict[str, Any] = {}
+        self._objectives: list[Objective] = []
+        self._distributions: dict[str, Any] = {}
+        self._over = False
+        self.replays = storage is None
+        super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
+
+    @property
+    def _optuna(self) -> Any:
+        import optuna
+
+        return optuna
+
+    # --- space --------------------------------------------------------------------------------------------------------
+
+    def _takes(self, space: Any) -> bool:
+        if callable(space) or isinstance(space, Mapping):
+            return True
+        raise InvalidArgumentError(
+            "OptunaSearch(space)",
+            f"is {space!r}",
+            "it is neither a dict nor a define-by-run function",
+            'Use e.g. {"lr": tune.loguniform(1e-5, 1e-1)}, or a function of an Optuna trial.',
+        )
+
+    def _is_native(self, space: Any) -> bool:
+        return callable(space) or (isinstance(space, Mapping) and any(map(self._is_distribution, space.values())))
+
+    def _is_distribution(self, value: Any) -> bool:
+        return isinstance(value, self._optuna.distributions.BaseDistribution)
+
+    def _setup(self) -> None:
+        optuna = self._optuna
+        metrics: list[str] = [self._metric] if isinstance(self._metric, str) else list(self._metric or ())
+        modes: list[str] = [self._mode] * len(metrics) if isinstance(self._mode, str) else list(self._mode or ())
+        self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # a new study announces itself
+        try:
+            self._study = optuna.create_study(
+                study_name=self._study_name,
+                storage=self._storage,
+                sampler=self._sampler or optuna.samplers.TPESampler(seed=self.seed),
+                pruner=optuna.pruners.NopPruner(),
+                directions=["minimize"] * len(metrics),
+                load_if_exists=self._storage is not None,
+            )
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+        self._study.stop = self._stop  # samplers that have seen all there is call it
+        if self.encoding is not None:
+            self._distributions = {p.name: self._distribution(p) for p in self.encoding.params}
+
+    def _stop(self) -> None:
+        self._over = True
+
+    def _distribution(self, param: Param) -> Any:
+        kinds = self._optuna.distributions
+        if param.kind == "float":
+            return kinds.FloatDistribution(param.low, param.high, log=param.log)
+        if param.kind == "int":
+            return kinds.IntDistribution(int(param.low), int(param.high), log=param.log)
+        return kinds.CategoricalDistribution(tuple(range(param.size or 1)))
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def _ask(self, trial_id: str) -> Values | str | None:
+        if self._over:
+            return self.FINISHED
+        trial = self._study.ask()
+        if self._storage is not None:
+            trial.set_user_attr(_OURS, trial_id)
+        self._trials[trial_id] = trial
+        return self._draw(trial)
+
+    def _draw(self, trial: Any) -> Values:
+        if self.encoding is not None:
+            values: Values = {}
+            for param in self.encoding.params:
+                if not param.condition or param.is_active(values):
+                    values[param.name] = _suggest(trial, param.name, self._distributions[param.name])
+            return values
+        if not callable(self._space_given):
+            space = self._space_given
+            return {k: _suggest(trial, k, v) if self._is_distribution(v) else v for k, v in space.items()}
+        constants = self._space_given(trial)
+        if not isinstance(constants, (Mapping, type(None))):
+            raise InvalidArgumentError(
+                "OptunaSearch(space)",
+                f"returned {constants!r}",
+                "a define-by-run function may return a dict of constants, or nothing",
+                "Let it call trial.suggest_..., and return None or a dict.",
+            )
+        return {**(constants or {}), **trial.params}
+
+    def _decode(self, values: Values) -> dict[str, Any]:
+        return super()._decode(values) if self.encoding is not None else dict(values)
+
+    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+        return super()._encode(config, asked) if self.encoding is not None else dict(config)
+
+    def _queue_points(self) -> None:
+        if self.encoding is not None:
+            super()._queue_points()
+            return
+        rewards = self._rewards or [None] * len(self._points)
+        for point, reward in zip(self._points, rewards, strict=True):
+            if reward is None:
+                self._study.enqueue_trial(dict(point))  # completed as the function draws
+            else:
+                self.add_evaluated_point(point, reward)
+
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    def _loss(self, result: Mapping[str, Any]) -> list[float] | None:
+        losses = [objective.loss(result) for objective in self._objectives]
+        return losses if all(map(math.isfinite, losses)) else None
+
+    def _loss_of_value(self, value: Any) -> list[float] | None:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if len(values) != len(self._objectives):
+            raise InvalidArgumentError(
+                "OptunaSearch(evaluated_rewards)",
+                f"holds {value!r}, for {len(self._objectives)} metrics",
+                "each evaluated point has a value of each metric",
+                "Give a list of that length for each point.",
+            )
+        losses = [objective.as_loss(v) for objective, v in zip(self._objectives, values, strict=True)]
+        return losses if all(map(math.isfinite, losses)) else None
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._study.tell(self._trials.pop(trial_id), loss)
+
+    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        trial = self._trials[trial_id]
+        if len(loss) > 1:  # Optuna prunes only with one objective
+            self._tell(trial_id, values, loss)
+            return
+        trial.report(loss[0], step)
+        self._study.tell(self._trials.pop(trial_id), state=self._optuna.trial.TrialState.PRUNED)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        self._study.tell(self._trials.pop(trial_id), state=self._optuna.trial.TrialState.FAIL)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        self._study.add_trial(self._made(values, values=loss))
+
+    def _prune_before(self, values: Values, loss: Any, step: int) -> None:
+        if len(loss) > 1:
+            self._tell_before(values, loss)
+            return
+        state = self._optuna.trial.TrialState.PRUNED
+        self._study.add_trial(self._made(values, value=loss[0], state=state, intermediate_values={step: loss[0]}))
+
+    def _fail_before(self, values: Values) -> None:
+        self._study.add_trial(self._made(values, state=self._optuna.trial.TrialState.FAIL))
+
+    def _made(self, point: Values, **more: Any) -> Any:
+        """A trial of Optuna's with these parameters."""
+        if self.encoding is not None:
+            distributions = self._distributions
+        elif not callable(self._space_given):
+            distributions = {k: v for k, v in self._space_given.items() if self._is_distribution(v)}
+        else:
+            fixed = self._optuna.trial.FixedTrial(dict(point))  # the function says what it would have drawn from
+            self._space_given(fixed)
+            distributions = fixed.distributions
+        params = {k: point[k] for k in distributions if k in point}
+        return self._optuna.trial.create_trial(
+            params=params, distributions={k: distributions[k] for k in params}, **more
+        )
+
+    def _adopt(self, trial_id: str, point: Values) -> None:
+        if self._storage is not None:  # it may have the trial already
+            for trial in self._study.get_trials(deepcopy=False):
+                if trial.user_attrs.get(_OURS) == trial_id and not trial.state.is_finished():
+                    self._trials[trial_id] = self._optuna.trial.Trial(self._study, trial._trial_id)
+                    self._live[trial_id] = point
+                    self._asked += 1
+                    return
+        super()._adopt(trial_id, point)
+
+    def describe(self) -> str:
+        """The searcher and its sampler."""
+        sampler = self._sampler or (self._study.sampler if self._study is not None else None)
+        return f"OptunaSearch({type(sampler).__name__ if sampler is not None else 'TPESampler'})"
+
+
+_OURS = "tune_core_trial"
+
+
+def _suggest(trial: Any, name: str, distribution: Any) -> Any:
+    kind = type(distribution).__name__
+    if kind == "CategoricalDistribution":
+        return trial.suggest_categorical(name, distribution.choices)
+    suggest: Callable[..., Any] = trial.suggest_int if kind == "IntDistribution" else trial.suggest_float
+    step = {"step": distribution.step} if not distribution.log else {}
+    return suggest(name, distribution.low, distribution.high, log=distribution.log, **step)
+
+
+def _objectives(metric: Any, mode: Any) -> tuple[Any, Any]:
+    """Metric and mode as strings, or as lists of the same length."""
+    if not isinstance(metric, (list, tuple)) and not isinstance(mode, (list, tuple)):
+        return metric, mode
+    metrics = list(metric) if isinstance(metric, (list, tuple)) else [metric]
+    modes = list(mode) if isinstance(mode, (list, tuple)) else [mode] * len(metrics)
+    if len(metrics) != len(modes) or not metrics or not all(isinstance(m, str) for m in metrics):
+        raise MetricError(
+            "OptunaSearch(metric, mode)",
+            f"are {metric!r} and {mode!r}",
+            "each metric needs its mode",
+            'Use e.g. metric=["loss", "size"], mode=["min", "min"].',
+        )
+    for one in modes:
+        check_mode(one, "OptunaSearch(mode)")
+    return metrics, modes

@@ -1,0 +1,113 @@
+"""Searchers by name: ``TuneConfig(search_alg="optuna")`` and ``create_searcher("optuna", seed=1)``."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from importlib import import_module
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError, MissingDependencyError
+
+HOMES = {
+    "BasicVariantGenerator": "tune_core.search.basic_variant",
+    "HyperOptSearch": "tune_core.search.hyperopt",
+    "OptunaSearch": "tune_core.search.optuna",
+}
+"""Class and module of each search algorithm."""
+
+NAMES = {
+    "hyperopt": "HyperOptSearch",
+    "optuna": "OptunaSearch",
+    "random": "BasicVariantGenerator",
+}
+"""What users call them."""
+
+_ALIASES = {"grid": "random", "variant_generator": "random", "tpe": "optuna"}
+
+
+def searcher_class(name: str) -> Any:
+    """The class of a searcher, by its name."""
+    key = name.lower() if isinstance(name, str) else name
+    key = _ALIASES.get(key, key) if isinstance(key, str) else key
+    if not isinstance(key, str) or key not in NAMES:
+        near = difflib.get_close_matches(str(key), [*NAMES, *_ALIASES], n=1)
+        raise InvalidArgumentError(
+            "create_searcher(name)",
+            f"is {name!r}",
+            f"there are {', '.join(map(repr, sorted(NAMES)))}",
+            f"Use {near[0]!r}." if near else "Use one of these names, or an instance of a Searcher.",
+        )
+    return getattr(import_module(HOMES[NAMES[key]]), NAMES[key])
+
+
+def create_searcher(name: str, **arguments: Any) -> Any:
+    """A searcher by its name.
+
+    Parameters
+    ----------
+    name
+        One of ``NAMES``, such as ``"optuna"`` or ``"hyperopt"``.
+    arguments
+        For its constructor. One that this searcher does not take, but another one does, is left out, so that the same
+        arguments may go with any name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such searcher, or no searcher has such an argument.
+    MissingDependencyError
+        If its library is not installed.
+
+    Examples
+    --------
+    >>> create_searcher("random", random_state=7, sampler=None).random_state
+    7
+    """
+    cls = searcher_class(name)
+    known = _parameters(cls)
+    everyones = {key for other in NAMES for key in _parameters(searcher_class(other))}
+    for key in arguments:
+        if key not in everyones:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise InvalidArgumentError(
+                f"create_searcher({name!r}, {key}=...)",
+                "is an argument that no searcher takes",
+                f"{cls.__name__} takes {', '.join(known)}",
+                f"Use {near[0]}." if near else "Leave it out, or correct its name.",
+            )
+    return cls(**{key: value for key, value in arguments.items() if key in known})
+
+
+def resolve(search_alg: Any, space: Any, num_samples: int) -> Any:
+    """The searcher for what a user gave as ``search_alg``: None, a name, or a searcher."""
+    if search_alg is None:
+        from tune_core.search.basic_variant import BasicVariantGenerator
+
+        return BasicVariantGenerator()
+    if isinstance(search_alg, str):
+        try:
+            return create_searcher(search_alg)
+        except MissingDependencyError:
+            raise
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError("TuneConfig(search_alg)", error.found, error.cause, error.fix) from None
+    if isinstance(search_alg, type) or not hasattr(search_alg, "suggest"):
+        is_class = isinstance(search_alg, type)
+        raise InvalidArgumentError(
+            "TuneConfig(search_alg)",
+            f"is {'the class ' + search_alg.__name__ if is_class else repr(search_alg)}",
+            "it is a searcher's class, not a searcher" if is_class else "it is neither a searcher nor the name of one",
+            f"Use {search_alg.__name__}()."
+            if is_class
+            else "Use an instance of a subclass of tune_core.search.Searcher, or a name like 'optuna'.",
+        )
+    return search_alg
+
+
+def _parameters(cls: Any) -> list[str]:
+    return [
+        name
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
