@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
     from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.registry import create_scheduler, resolve
+    from tune_core.trial import Status, TrialView
 
 _MODULES = {
     "ASHAScheduler": "asha",
