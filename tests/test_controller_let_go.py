@@ -84,7 +84,7 @@ def test_checkpoint_is_free_again_when_the_trial_that_was_to_copy_it_ends(tmp_pa
     kept = run.trials[0].checkpoints[0]
     assert run.controller.retention.is_pinned(kept)
 
-    run.end(1, "timeout", error="gone")
+    run.end(1, "crashed", error="gone")
 
     assert not run.controller.retention.is_pinned(kept)
 

@@ -70,7 +70,7 @@ class Counter(tune.Trainable):
 
     def step(self):
         self.total += self.config["x"]
-        return {"loss": -self.total, "done": self.iteration == 3}
+        return {"loss": -self.total, "done": self.iteration >= 3}
 
     def save_checkpoint(self, folder):
         return {"total": self.total}
@@ -94,7 +94,16 @@ def tuner(objective: Any, base: Path, name: str = "run", scheduler: Any = None, 
 
 def outcome(results: Any) -> list[Any]:
     """What does not depend on when a run was cut off, and how often."""
-    times = ("timestamp", "date", "time_this_iter_s", "time_total_s", "pid", "hostname", "node_ip", "time_since_restore")
+    times = (
+        "timestamp",
+        "date",
+        "time_this_iter_s",
+        "time_total_s",
+        "pid",
+        "hostname",
+        "node_ip",
+        "time_since_restore",
+    )
     times += ("iterations_since_restore", "checkpoint_dir_name", "trial_dir", "experiment_id")
     rows = []
     for result in results:

@@ -23,7 +23,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup, refuse_if_begun
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -55,8 +55,9 @@ class Fit:
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")
@@ -187,6 +188,7 @@ class Fit:
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
                 used_s = replay(log.header, log.events, *args).used_s
+                sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
             self._drive(writer, suggestions, log, unkept, used_s)

@@ -136,13 +136,6 @@ class Fold:
         ending = self._stopping is not None and self.experiment.interrupted is None
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, ending)
-        elif (
-            self._stopping is None
-            and trial.verdict
-            and (how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None))
-        ):
-            trial.losses += how == "lost"
-            self._settle_orphan(trial)
         elif how == "lost":
             trial.losses += 1
             if ending:

@@ -118,7 +118,9 @@ class TuneReportCheckpointCallback(TuneReportCallback):
                 _copy_snapshot(folder)
 
         if self.model.is_fitted():
-            tc.save_checkpoint(write, {_ITERATION: self._iteration}, again=True)  # the last result's may hold a snapshot only
+            tc.save_checkpoint(
+                write, {_ITERATION: self._iteration}, again=True
+            )  # the last result's may hold a snapshot only
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:

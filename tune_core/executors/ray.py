@@ -21,10 +21,11 @@ from tune_core.engine import events as ev
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors import payload, ray_files
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray_cluster import Cluster, shape_of
 from tune_core.executors.ray_host import Host, how_it_died
 from tune_core.executors.ray_pool import Pool
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES
 from tune_core.trainable import Prepared
 
