@@ -252,3 +252,274 @@ def test_a_run_killed_at_any_moment_is_finished_with_the_results_of_the_unbroken
     for trial in range(8):
         assert len(list((folder / "run" / f"trial_{trial:05d}").glob("checkpoint_*"))) == 1
     assert isinstance(journal.read(str(folder / "run")).events[-1], ev.Finished)
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+def cut_after(folder: Path, *kinds: type, count: int = 1) -> None:
+    """Cut a journal behind the ``count``-th event of some kinds, as if the driver had died there."""
+    path = folder / JOURNAL_FILE
+    lines = path.read_bytes().splitlines(keepends=True)
+    for i, line in enumerate(lines[1:], 1):
+        count -= type(ev.decode_lines(line)[0]) in kinds
+        if count == 0:
+            path.write_bytes(b"".join(lines[: i + 1]))
+            return
+    raise AssertionError("the journal has no such event")
+
+
+def test_an_extended_run_has_the_configurations_of_a_longer_one(folder):
+    tuner(plain, folder, samples=2).fit()
+    longer = tuner(plain, folder, "longer", samples=5).fit()
+    restored = tune.Tuner.restore(folder / "run", plain, num_samples=5)
+    restored._run.executor = "inline"
+    assert outcome(restored.fit()) == outcome(longer)
+
+
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(folder):
+    tuner(plain, folder, samples=2, tune={}).fit()
+    first = tune.Tuner(
+        plain,
+        param_space=SPACE,
+        tune_config=tune.TuneConfig(num_samples=4),
+        run_config=tune.RunConfig(name="unseeded", storage_path=str(folder), verbose=0, executor="inline"),
+    ).fit()
+    cut_after(folder / "unseeded", ev.Ended, count=2)
+    assert [r.config for r in resume(folder / "unseeded", plain)] == [r.config for r in first]
+
+
+def flaky(config):
+    marker = Path(config["folder"], "mended")
+    checkpoint = tune.get_checkpoint()
+    with tempfile.TemporaryDirectory() as path:
+        tune.report({"loss": 1.0, "resumed": checkpoint is not None}, checkpoint=tune.Checkpoint.from_directory(path))
+    if config["bad"] and not marker.exists():
+        raise ValueError("not yet mended")
+
+
+@pytest.mark.parametrize(("option", "resumed"), [("resume_errored", True), ("restart_errored", False)])
+def test_errored_trials_are_run_again_if_asked(folder, option, resumed):
+    space = {"folder": str(folder), "bad": tune.grid_search([False, True])}
+    run = tune.RunConfig(name="run", storage_path=str(folder), verbose=0, executor="inline")
+    assert tune.Tuner(flaky, param_space=space, run_config=run).fit().num_errors == 1
+    (folder / "mended").touch()
+    assert resume(folder / "run", flaky).num_errors == 1
+    results = resume(folder / "run", flaky, **{option: True})
+    assert results.num_errors == 0
+    assert [r.metrics["resumed"] for r in results] == [False, resumed]
+
+
+def test_unfinished_trials_are_left_if_asked(folder):
+    tuner(plain, folder).fit()
+    cut_after(folder / "run", ev.Reported, count=3)
+    results = resume(folder / "run", plain, resume_unfinished=False)
+    assert [str(r.status) for r in results] == ["TERMINATED"] * 3
+    assert [r.metrics.get("training_iteration") for r in results] == [2, 1, 2]
+    assert "resume_unfinished" in results[1].reason
+
+
+def test_retries_count_over_a_restore(folder):
+    tuner(failing, folder, failure_config=tune.FailureConfig(max_failures=2)).fit()
+    ends = sum(type(e) is ev.Ended and e.how == "errored" for e in journal.read(str(folder / "run")).events)
+    assert ends in (3, 6, 9)
+    first_failure = next(
+        i for i, e in enumerate(e for e in journal.read(str(folder / "run")).events if type(e) is ev.Ended) if e.error
+    )
+    cut_after(folder / "run", ev.Ended, count=first_failure + 1)
+    resume(folder / "run", failing)
+    again = sum(type(e) is ev.Ended and e.how == "errored" for e in journal.read(str(folder / "run")).events)
+    assert again == ends
+
+
+def test_the_time_budget_counts_what_earlier_drivers_used(folder):
+    tuner(plain, folder, tune={"time_budget_s": 1000.0}).fit()
+    cut_after(folder / "run", ev.Ended)
+    path = folder / "run" / JOURNAL_FILE
+    started = journal.read(str(folder / "run")).header.at
+    with open(path, "ab") as file:
+        file.write(ev.encode(ev.Ended(0, "completed", started + 999.99)))  # told twice: changes nothing but the time
+    results = resume(folder / "run", slow_if_asked)
+    assert len(results) < 3
+    assert any(
+        type(e) is ev.StopRequested and "time budget of 1000 s" in e.why
+        for e in journal.read(str(folder / "run")).events
+    )
+
+
+def slow_if_asked(config):
+    for _ in range(1000):
+        time.sleep(0.01)
+        tune.report({"loss": 1.0})
+
+
+class Estimator:
+    """Something that JSON cannot hold."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+
+def square(x: float) -> float:
+    return x * x
+
+
+def typed(config):
+    assert isinstance(config["pair"], tuple)
+    assert isinstance(config["model"], Estimator) and config["cls"] is Estimator
+    assert config["f"](3) == 9
+    assert callable(config["lambda"]) and math.isnan(config["nan"])
+    tune.report({"loss": config["model"].depth})
+
+
+def test_objects_in_configurations_are_real_again_after_a_restore(folder):
+    space = {
+        "pair": tune.choice([(1, 2), (3, (4, 5))]),
+        "model": tune.choice([Estimator(1), Estimator(2)]),
+        "cls": Estimator,
+        "f": tune.grid_search([square, square]),
+        "lambda": tune.choice([lambda x: x, lambda x: -x]),
+        "nan": math.nan,
+    }
+    run = tune.RunConfig(name="run", storage_path=str(folder), verbose=0, executor="inline")
+    config = tune.TuneConfig(metric="loss", mode="min", num_samples=3, seed=0)
+    unbroken = tune.Tuner(typed, param_space=space, tune_config=config, run_config=run).fit()
+    assert unbroken.num_errors == 0
+    cut_after(folder / "run", ev.Launched, count=2)
+    results = resume(folder / "run", typed)
+    assert results.num_errors == 0
+    assert [r.metrics["loss"] for r in results] == [r.metrics["loss"] for r in unbroken]
+
+
+def test_a_torn_tail_is_said_and_noted(folder, capsys, monkeypatch):
+    monkeypatch.setenv("TUNE_CORE_PROGRESS", "plain")
+    tuner(plain, folder).fit()
+    path = folder / "run" / JOURNAL_FILE
+    path.write_bytes(path.read_bytes()[:-7])
+    restored = tune.Tuner.restore(folder / "run", plain)
+    restored._run.executor, restored._run.verbose = "inline", 1
+    restored.fit()
+    assert "torn" in capsys.readouterr().out
+    assert any(type(e) is ev.Noted and "torn" in e.what for e in journal.read(str(folder / "run")).events)
+
+
+def test_a_second_fit_goes_on_with_the_same_run(folder):
+    both = tuner(plain, folder)
+    first = outcome(both.fit())
+    assert outcome(both.fit()) == first
+    assert [r.metrics["loss"] for r in both.get_results()] == [row[2]["loss"] for row in first]
+
+
+def test_two_drivers_of_one_experiment_are_one_too_many(folder):
+    tuner(plain, folder).fit()
+    lock = journal.Lock(str(folder / "run"))
+    with pytest.raises(TuneError, match="another driver"):
+        resume(folder / "run", plain)
+    lock.release()
+
+
+def test_a_run_that_was_killed_before_its_first_line_can_be_started_again(folder):
+    (folder / "run").mkdir()
+    (folder / "run" / JOURNAL_FILE).write_bytes(b'{"e":"run","sch')
+    assert not tune.Tuner.can_restore(folder / "run")
+    assert len(tuner(plain, folder).fit()) == 3
+
+
+def test_can_restore_says_yes_only_to_an_experiment(folder):
+    tuner(plain, folder).fit()
+    assert tune.Tuner.can_restore(folder / "run")
+    assert not tune.Tuner.can_restore(folder)
+    assert not tune.Tuner.can_restore(folder / "run" / JOURNAL_FILE)
+
+
+def test_a_run_whose_setup_is_gone_needs_it_again(folder):
+    tuner(plain, folder).fit()
+    cut_after(folder / "run", ev.Ended)
+    (folder / "run" / "tuner.pkl").unlink()
+    with pytest.raises(RestoreError, match="param_space=") as caught:
+        resume(folder / "run", plain)
+    assert all((caught.value.asked, caught.value.found, caught.value.cause, caught.value.fix))
+    config = tune.TuneConfig(metric="loss", mode="min", num_samples=3)
+    restored = tune.Tuner.restore(folder / "run", plain, param_space=SPACE, tune_config=config)
+    restored._run.executor, restored._run.verbose = "inline", 0
+    assert outcome(restored.fit()) == outcome(tuner(plain, folder, "other").fit())
+
+
+def test_reading_an_experiment_executes_none_of_its_code(folder):
+    tuner(plain, folder).fit()
+    (folder / "run" / "tuner.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(folder / "owned").encode() + b"'\ntR.")
+    results = tune.ResultGrid.from_path(folder / "run")
+    assert len(results) == 3 and results.get_best_result().config
+    assert not (folder / "owned").exists()
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+INTERRUPTED = """
+import sys, time
+import tune_core as tune
+
+def objective(config):
+    for i in range(config["steps"]):
+        time.sleep(0.01)
+        tune.report({"loss": i})
+
+space = {"steps": tune.grid_search([3, 3, 100000, 100000])}
+tune.Tuner(
+    objective, param_space=space,
+    run_config=tune.RunConfig(name="run", storage_path=sys.argv[1], executor=tune.LocalExecutor(num_cpus=2)),
+).fit()
+print("fit returned")
+"""
+
+
+def interrupted(folder: Path, code: str) -> subprocess.Popen[str]:
+    """A driver that has two finished trials and two that would run for ever."""
+    env = {**os.environ, MARK: str(folder), "PYTHONPATH": os.pathsep.join(sys.path), "TUNE_CORE_PROGRESS": "plain"}
+    env.pop("PYTEST_CURRENT_TEST", None)
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    path = folder / "run" / JOURNAL_FILE
+    wait_until(lambda: path.exists() and path.read_bytes().count(b'{"e":"report","trial":3') > 2)
+    return started
+
+
+def quick(config):
+    tune.report({"loss": config["steps"]})
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_interruption_ends_gracefully_and_says_how_to_resume(folder, number):
+    started = interrupted(folder, INTERRUPTED)
+    started.send_signal(number)
+    printed, _ = started.communicate(timeout=20)
+    assert started.returncode == 0, printed
+    assert "fit returned" in printed and "Ctrl-C again" in printed and "Tuner.restore" in printed
+    assert not processes(str(folder))
+    assert [str(r.status) for r in tune.ResultGrid.from_path(folder / "run")] == ["TERMINATED"] * 2 + ["PENDING"] * 2
+    assert [str(r.status) for r in resume(folder / "run", quick)] == ["TERMINATED"] * 4
+
+
+STUBBORN = INTERRUPTED.replace("time.sleep(0.01)", "time.sleep(0.01 if i < 3 else 1000)")
+
+
+@pytest.mark.real
+def test_the_second_interruption_ends_at_once(folder):
+    started = interrupted(folder, STUBBORN)
+    started.send_signal(signal.SIGINT)
+    wait_until(lambda: b'"interrupt"' in (folder / "run" / JOURNAL_FILE).read_bytes())
+    started.send_signal(signal.SIGINT)
+    printed, _ = started.communicate(timeout=20)
+    assert started.returncode != 0 and "KeyboardInterrupt" in printed
+    wait_until(lambda: not processes(str(folder)))
+    assert len(resume(folder / "run", quick)) == 4
+
+
+def test_the_journal_of_a_restored_run_is_json_line_by_line(folder):
+    tuner(plain, folder).fit()
+    cut_after(folder / "run", ev.Launched, count=2)
+    resume(folder / "run", plain)
+    for line in (folder / "run" / JOURNAL_FILE).read_text().splitlines():
+        json.loads(line)
