@@ -278,14 +278,14 @@ class Fold:
             self._end(trial, event.why or trial.reason or "")
         elif how == "revoked":
             self._settle_orphan(trial)
-        elif how == "lost" and not interrupted:
-            trial.losses += 1
+        elif how in ("lost", "returned") and not interrupted:
+            trial.losses += how == "lost"
             if trial.losses <= self._losses:
                 self._settle_orphan(trial)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip())
         else:
-            trial.failures += how not in ("lost", "invalid")
+            trial.failures += how not in ("lost", "returned", "invalid")
             if how != "invalid" and trial.failures <= self._retries and (interrupted or self._stopping is None):
                 trial.error = event.error
                 self._settle_orphan(trial)

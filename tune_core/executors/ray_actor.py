@@ -177,8 +177,8 @@ class TrialHost:
             self._jobs.put(None)
         elif kind in ("withdraw", "revoke") and message[1:3] in self._queued:
             self._queued.discard(message[1:3])
-            how = "lost" if kind == "withdraw" else "revoked"
-            self._outbox.put(ev.encode(ev.Ended(message[1], how, time.time(), message[3])))
+            how = "returned" if kind == "withdraw" else "revoked"
+            self._outbox.put(ev.encode(ev.Ended(message[1], how, time.time(), message[3], "", message[2])))
         elif kind != "withdraw":
             self._link.control.put(message)
 
@@ -194,7 +194,7 @@ class TrialHost:
                 self._queued.discard((job.trial, job.attempt))
             if isinstance(worker, str):
                 why = "the objective cannot be loaded"
-                self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker)))
+                self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker, job.attempt)))
                 continue
             if isinstance(worker.store, ObjectStoreCheckpoints):
                 worker.store.sent = checkpoint
