@@ -52,7 +52,8 @@ def dump(thing: Any, name: str) -> int:
     with os.fdopen(handle, "wb", closefd=False) as file:
         sizes = [len(body), *(v.nbytes for v in views)]
         file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
-        for part in (body, *views):
+        parts: list[bytes | memoryview] = [body, *views]
+        for part in parts:
             file.write(b"\0" * (-file.tell() % _ALIGN))
             file.write(part)
     return handle

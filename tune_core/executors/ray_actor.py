@@ -111,8 +111,11 @@ class SentOutput(Output):
 class TrialHost:
     """The actor. Takes trials from the driver, one or two in hand, and runs them one after another."""
 
-    def __init__(self, name: str, spec: RunSpec, payload: Any, token: str | None, hides_gpus: bool) -> None:
+    def __init__(
+        self, name: str, spec: RunSpec, payload: Any, token: str | None, path: list[str], hides_gpus: bool
+    ) -> None:
         os.environ.update(spec.env)
+        sys.path.extend(folder for folder in path if folder not in sys.path and os.path.exists(folder))
         if hides_gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -212,10 +215,10 @@ class TrialHost:
         try:
             prepared = ray.get(self._payload[0])
         except BaseException as error:
-            cause = getattr(error, "cause", None) or error
+            said = [line.strip() for line in str(error).splitlines() if len(line.strip()) > 1] or [repr(error)]
             return (
                 f"The objective {self._spec.trainable_name} could not be loaded on the node {socket.gethostname()}: "
-                f"{type(cause).__name__}: {cause}.\n"
+                f"{said[-1]}.\n"
                 "Make sure that the modules which it needs are on every node, or send them along: "
                 'RayExecutor(runtime_env={"working_dir": "."}).'
             )
