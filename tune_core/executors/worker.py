@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import MissingMetricError, TuneError
+from tune_core.errors import InvalidArgumentError, MetricError, MissingMetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
@@ -355,6 +355,8 @@ class Worker:
             else:
                 self._run_function(session)
             how = session.ended_how or "completed"
+            if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
+                how, error = "errored", str(_nothing_reported(self.spec))
         except StopTrial:
             how = session.ended_how or "revoked"
         except MissingMetricError as raised:
@@ -397,15 +399,28 @@ class Worker:
             session.report(_as_metrics(answer))
 
     def _run_class(self, session: TrialSession) -> None:
-        spec, job = self.spec, session.job
         trainable = self._trainable_for(session)
+        try:
+            self._train(trainable, session)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                trainable.stop()
+            raise
+        if self.spec.reuse and _overrides(trainable, "reset_config"):
+            self._kept = trainable
+        else:
+            trainable.stop()
+
+    def _train(self, trainable: Trainable, session: TrialSession) -> None:
+        """Step by step, with a checkpoint where one is due."""
+        spec, job = self.spec, session.job
         trainable._iteration = job.iteration
         if job.checkpoint is not None:
             trainable.load_checkpoint(_load_class_checkpoint(self.store.fetch(*job.checkpoint)))
         saved_at = job.iteration
         go_on = True
         while go_on:
-            result = dict(trainable.step())
+            result = _as_result(trainable.step(), trainable)
             trainable._iteration += 1
             if result.pop(RESULT_DUPLICATE, False):
                 break
@@ -424,10 +439,6 @@ class Worker:
             with contextlib.suppress(NotImplementedError):
                 name = session._save(_ClassCheckpoint(trainable))
                 self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
-        if spec.reuse and _overrides(trainable, "reset_config"):
-            self._kept = trainable
-        else:
-            trainable.stop()
 
     def _trainable_for(self, session: TrialSession) -> Trainable:
         """A new instance, or the last one if it accepts the new configuration."""
@@ -489,6 +500,28 @@ def _load_class_checkpoint(folder: str) -> Any:
 
 def _overrides(trainable: Trainable, method: str) -> bool:
     return getattr(type(trainable), method) is not getattr(Trainable, method)
+
+
+def _nothing_reported(spec: RunSpec) -> MetricError:
+    wanted = ", ".join(map(repr, spec.metrics))
+    return MetricError(
+        f"The objective {spec.trainable_name}",
+        "returned without reporting anything",
+        f"trials are compared by the metric {wanted}",
+        f"Report it with tune.report({{{spec.metrics[0]!r}: ...}}), or return it: return {{{spec.metrics[0]!r}: ...}}.",
+    )
+
+
+def _as_result(answer: Any, trainable: Trainable) -> dict[str, Any]:
+    """What a class trainable's step returned, to be changed."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    raise InvalidArgumentError(
+        f"{type(trainable).__name__}.step()",
+        f"returned {answer!r}",
+        "an iteration's result is a dict of metrics",
+        'Return one from step, e.g. {"loss": 0.5}.',
+    )
 
 
 def _as_metrics(value: Any) -> Any:
