@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core.search.registry import HOMES, create_searcher, resolve
 
 if TYPE_CHECKING:
+    from tune_core.search.auto import AutoSearch
     from tune_core.search.base import Searcher
     from tune_core.search.basic_variant import BasicVariantGenerator
     from tune_core.search.limiter import ConcurrencyLimiter
@@ -19,6 +20,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AutoSearch",
     "BasicVariantGenerator",
     "ConcurrencyLimiter",
     "Searcher",
