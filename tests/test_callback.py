@@ -3,8 +3,8 @@
 import inspect
 
 import pytest
+from views import View, run
 
-from tests.views import View, run
 from tune_core.callback import Callback, LoggerCallback, flatten
 
 TRIAL_HOOKS = ["start", "restore", "save", "complete", "error", "recover"]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,19 +28,6 @@ def test_plain_metrics_come_back_as_the_same_object():
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (np.float32(0.5), 0.5),
-        (np.float64(0.5), 0.5),
-        (np.longdouble(0.5), 0.5),
-        (np.float16(0.5), 0.5),
-        (np.int64(3), 3),
-        (np.uint64(2**64 - 1), 2**64 - 1),
-        (np.bool_(True), True),
-        (np.str_("a"), "a"),
-        (np.array(0.5), 0.5),
-        (np.array([[0.5]]), 0.5),
-        (np.arange(3), [0, 1, 2]),
-        (np.eye(2), [[1.0, 0.0], [0.0, 1.0]]),
-        (np.array([]), []),
         (decimal.Decimal("0.5"), 0.5),
         (fractions.Fraction(1, 2), 0.5),
         ((1, 2.0), [1, 2.0]),
@@ -52,8 +38,6 @@ def test_plain_metrics_come_back_as_the_same_object():
         (datetime.date(2026, 1, 2), "2026-01-02"),
         (datetime.timedelta(minutes=1), 60.0),
         (enum.Enum("Phase", {"TRAIN": "train"}).TRAIN, "train"),
-        ({"a": {"b": np.float32(1)}}, {"a": {"b": 1.0}}),
-        ({0: 0.5, np.int64(1): 0.25}, {"0": 0.5, "1": 0.25}),
         ("naïve", "naïve"),
         ("lone \ud800 surrogate", "lone ? surrogate"),
     ],
@@ -66,9 +50,7 @@ def test_values_become_plain(value, expected):
     msgspec.json.encode(plain)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(math.nan, "nan"), (np.float32("inf"), "inf"), (-math.inf, "-inf"), (10**400, "inf")]
-)
+@pytest.mark.parametrize(("value", "text"), [(math.nan, "nan"), (-math.inf, "-inf"), (10**400, "inf")])
 def test_nonfinite_values_become_strings_with_their_path(value, text):
     plain, nonfinite = plain_metrics({"a": 1.0, "val": {"loss": value}})
     assert plain == {"a": 1.0, "val": {"loss": text}}
@@ -76,8 +58,8 @@ def test_nonfinite_values_become_strings_with_their_path(value, text):
 
 
 def test_nonfinite_values_in_lists_become_strings_without_a_path():
-    plain, nonfinite = plain_metrics({"x": [math.nan, {"y": math.inf}], "z": np.array([1.0, -np.inf])})
-    assert plain == {"x": ["nan", {"y": "inf"}], "z": [1.0, "-inf"]}
+    plain, nonfinite = plain_metrics({"x": [math.nan, {"y": math.inf}]})
+    assert plain == {"x": ["nan", {"y": "inf"}]}
     assert nonfinite is None
 
 
@@ -130,8 +112,6 @@ _circular["self"] = _circular
         ({"x": lambda: 1}, ["'x'", "function"]),
         ({"x": BadRepr()}, ["'x'", "BadRepr"]),
         ({"x": Unreadable()}, ["'x'", "device is lost"]),
-        ({"x": np.array([object()])}, ["'x'", "object"]),
-        ({"x": np.zeros(MAX_ELEMENTS + 1)}, ["'x'", "10,001 elements"]),
         ({"x": list(range(MAX_ELEMENTS + 1))}, ["'x'", "10,001 elements"]),
         ({"x": decimal.Decimal("sNaN")}, ["'x'", "Decimal"]),
         ({1.5: 0.5}, ["'1.5'", "names of metrics are strings"]),

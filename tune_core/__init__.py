@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         get_trial_resources,
         report,
     )
+    from tune_core.simulation import simulate
     from tune_core.space import (
         choice,
         grid_search,
@@ -84,6 +85,7 @@ _HOMES = {
     "create_scheduler": "schedulers",
     "create_searcher": "search",
     "run": "run",
+    "simulate": "simulation",
     "with_parameters": "trainable",
     "with_resources": "trainable",
 }
@@ -131,6 +133,7 @@ __all__ = [
     "report",
     "run",
     "sample_from",
+    "simulate",
     "uniform",
     "with_parameters",
     "with_resources",

@@ -180,7 +180,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
-    from tune_core.records import read_experiment
+    from tune_core.fold import read_experiment
     from tune_core.storage import default_storage_path
     from tune_core.text import date_text, plain_table
 
@@ -216,7 +216,7 @@ def _best_value(experiment: Experiment) -> str:
 
 def _show(arguments: argparse.Namespace) -> int:
     from tune_core import selection
-    from tune_core.records import read_experiment
+    from tune_core.fold import read_experiment
     from tune_core.tables import table_of
     from tune_core.text import plain_table
     from tune_core.view import experiment_summary
@@ -239,6 +239,7 @@ def _width() -> int | None:
 
 
 def _best(arguments: argparse.Namespace) -> int:
+    from tune_core.callback import flatten
     from tune_core.results import ResultGrid
     from tune_core.text import value_text
 
@@ -250,7 +251,7 @@ def _best(arguments: argparse.Namespace) -> int:
         print(to_json_text({"trial_id": result.trial_id, metric: value, "config": result.config}))
         return OK
     print(f"trial {result.trial_id}: {metric}={value_text(value)} ({arguments.scope})")
-    for name, setting in result.config.items():
+    for name, setting in flatten(result.config).items():
         print(f"    {name} = {value_text(setting, 100)}")
     print(f"folder: {result.path}")
     return OK

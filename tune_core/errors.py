@@ -60,6 +60,10 @@ class ResourceError(TuneError, ValueError):
     """A trial asks for resources that can never be had."""
 
 
+class ExecutorError(TuneError):
+    """The place where trials run cannot be used, or no longer."""
+
+
 class SerializationError(TuneError, TypeError):
     """An object cannot travel to the process that needs it."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from tune_core.engine.observers import Observers
 from tune_core.engine.replay import replay
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
-from tune_core.executors import payload, resolve
+from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -58,18 +58,17 @@ class Fit:
         self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
         self.metric, self.mode = self._agree()
+        self._check_unused(self.searcher, "search_alg")
+        self._check_unused(self.scheduler, "scheduler")
         self._set_up_searcher()
-        self._claim(self.searcher, "searcher")
-        self._claim(self.scheduler, "scheduler")
         self.executor = resolve(run.executor)
         self.request = request_of(prepared)
         self.default_resources = self._check_resources()
         self.stop, self.stopper, self.budget = self._stop_rules()
-        self.payload: Any = None
-        self.name, self.folder = (
-            (run.name or "", folder) if folder else folder_for(run.storage_path, run.name, prepared.__name__)
-        )
-        self.unkept = None if folder or kept is None else keep_setup(self.folder, kept)
+        self.kept = kept
+        self.folder = folder or ""
+        self.name = run.name or ""
+        self.begun = False  # whether there is a journal to go on from
 
     # --- checks before the first trial --------------------------------------------------------------------------------
 
@@ -134,21 +133,19 @@ class Fit:
             )
         self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
 
-    def _claim(self, part: Searcher | Scheduler, kind: str) -> None:
+    def _check_unused(self, part: Searcher | Scheduler, argument: str) -> None:
         if getattr(part, "_belongs_to_a_run", False):
             raise InvalidArgumentError(
-                f"TuneConfig({'search_alg' if kind == 'searcher' else kind})",
+                f"TuneConfig({argument})",
                 f"is a {type(part).__name__} that another run has used",
-                f"a {kind} keeps what it learnt, and would mix two runs",
+                "it keeps what it learnt, and would mix two runs",
                 f"Make a new {type(part).__name__} for each Tuner.",
             )
-        part._belongs_to_a_run = True  # type: ignore[union-attr]
 
     def _check_resources(self) -> Any:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
             return None
-        resources = resolve_resources(self.request, {})
-        return resources
+        return resolve_resources(self.request, {})
 
     def _refuse_impossible_resources(self) -> None:
         refusal = self.executor.refuse(self.default_resources) if self.default_resources is not None else None
@@ -170,85 +167,89 @@ class Fit:
     # --- the run ------------------------------------------------------------------------------------------------------
 
     def go(self) -> None:
-        """Run to the end."""
-        lock = Lock(self.folder)
-        try:
-            self._with_lock()
-        finally:
-            lock.release()
+        """Run to the end; what was opened is closed again in the reverse order."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.executor.close, 1.0)
+            self.payload = self.executor.pack(self.prepared)
+            self._refuse_impossible_resources()
+            unkept = self._claim_folder()
+            stack.callback(Lock(self.folder).release)
+            if self.restored is None:
+                refuse_if_begun(self.folder)  # another driver may have been here a moment ago
+            for part in (self.searcher, self.scheduler):
+                part._belongs_to_a_run = True  # type: ignore[union-attr]
+            log = journal.read(self.folder) if self.restored is not None else None
+            self.header = log.header if log is not None else self._header()
+            self.controller = Controller(self._rules(), self.scheduler)
+            suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
+            stack.callback(suggestions.close)
+            used_s = 0.0
+            if log is not None:
+                args = (self.controller, suggestions, self._decode, self.stopper)
+                used_s = replay(log.header, log.events, *args).used_s
+            writer = Journal(self.folder, log.size_bytes if log is not None else 0)
+            stack.callback(writer.close)
+            self._drive(writer, suggestions, log, unkept, used_s)
+        self._raise_if_asked()
 
-    def _with_lock(self) -> None:
-        log = journal.read(self.folder) if self.restored is not None else None
-        self.controller = Controller(self._rules(), self.scheduler)
-        direct = isinstance(self.searcher, BasicVariantGenerator)
-        limit = None if direct or self.tune.num_samples == -1 else self.tune.num_samples
-        suggestions = Suggestions(self.searcher, limit, lambda: self.executor.wake())
-        self.header = log.header if log is not None else self._header()
-        used_s = 0.0
-        if log is not None:
-            used_s = replay(log.header, log.events, self.controller, suggestions, self._decode, self.stopper).used_s
-        writer = Journal(self.folder, log.size_bytes if log is not None else 0)
+    def _claim_folder(self) -> str | None:
+        """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
+        if self.folder:
+            return None
+        self.name, self.folder = folder_for(self.run.storage_path, self.run.name, self.prepared.__name__)
+        return keep_setup(self.folder, self.kept) if self.kept is not None else None
+
+    def _drive(
+        self, writer: Journal, suggestions: Suggestions, log: journal.Log | None, unkept: str | None, used_s: float
+    ) -> None:
         watcher = self._watcher()
         callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
         observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
-        spec = self._spec()
-        loop = Loop(
-            self.controller,
-            self.executor,
-            writer,
-            suggestions,
-            observers,
-            watcher,
-            Plan(
-                spec,
-                resources=self._resources_of if self.default_resources is None else None,
-                default_resources=self.default_resources,
-                encode_config=lambda config: to_json(config, self.space),
-                stopper=self.stopper,
-                time_budget_s=self.budget,
-                used_s=used_s,
-            ),
+        self.loop = loop = Loop(
+            self.controller, self.executor, writer, suggestions, observers, watcher, self._plan(used_s)
         )
-        self._refuse_impossible_resources()
-        self.loop = loop
-        crashed: BaseException | None = None
+        ended = ""
         try:
             if log is None:
                 writer.append(ev.encode(self.header))
-                if self.unkept:
-                    loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {self.unkept}"))
+                if unkept is not None:
+                    loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {unkept}"))
             else:
                 if log.torn_bytes:
-                    loop.feed(ev.Noted(f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"))
-                    watcher.note(
-                        f"The journal's last {log.torn_bytes} bytes were torn; going on from the last whole event."
-                    )
+                    torn = f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"
+                    loop.feed(ev.Noted(torn))
+                    watcher.note(f"Going on from the last whole event: {torn}.")
                 loop.feed(ev.Restored(time.time(), **(self.restored or {})))
+                if (self.restored or {}).get("num_samples") is not None:
+                    suggestions.finished = False
             writer.write()
+            self.begun = True
             watcher.start()
             observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
             loop.run()
             observers.end()
         except BaseException as error:
-            crashed = error
+            ended = f"{type(error).__name__}: {error}"
             raise
         finally:
-            self._tear_down(writer, suggestions, watcher, crashed)
-        self._raise_if_asked()
+            watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
 
-    def _tear_down(
-        self, writer: Journal, suggestions: Suggestions, watcher: Any, crashed: BaseException | None
-    ) -> None:
-        try:
-            if hasattr(self.executor, "close") and getattr(self.executor, "_run", True):
-                self.executor.close(1.0)
-        finally:
-            writer.close()
-            if isinstance(self.payload, str):
-                os.unlink(self.payload)
-            suggestions.close()
-            why = f"{type(crashed).__name__}: {crashed}" if crashed is not None else self.controller.finished or ""
-            watcher.finish(self.controller, why, self.loop.error)
+    def _plan(self, used_s: float) -> Plan:
+        return Plan(
+            self._spec(),
+            resources=self._resources_of if self.default_resources is None else None,
+            default_resources=self.default_resources,
+            encode_config=lambda config: to_json(config, self.space),
+            stopper=self.stopper,
+            time_budget_s=self.budget,
+            used_s=used_s,
+        )
+
+    def _limit(self) -> int | None:
+        """How many suggestions to ask the searcher for; None where it counts them itself."""
+        if isinstance(self.searcher, BasicVariantGenerator) or self.tune.num_samples == -1:
+            return None
+        return self.tune.num_samples
 
     def _raise_if_asked(self) -> None:
         if self.loop.error:
@@ -296,12 +297,14 @@ class Fit:
     def _settings(self) -> dict[str, Any]:
         """What a reader of the journal needs to know to tell a retry from an end."""
         rules = self._rules()
-        return {"max_failures": rules.max_failures, "max_worker_losses": rules.max_losses}
+        return {
+            "max_failures": rules.max_failures,
+            "max_worker_losses": rules.max_losses,
+            "fail_fast": rules.fail_fast,
+        }
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config
-        in_process = self.executor.name == "inline"
-        self.payload = self.prepared if in_process else payload.dump(self.prepared, self.prepared.__name__)
         wanted = dict.fromkeys([self.metric] if self.metric else [])
         return RunSpec(
             name=self.name,

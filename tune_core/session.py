@@ -26,7 +26,7 @@ class Session(Protocol):
     def start_checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from."""
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
         """Keep a checkpoint with the last result, without a new one."""
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
@@ -77,18 +77,29 @@ def in_session() -> bool:
     return _session() is not None
 
 
-def share() -> None:
+def share() -> str | None:
     """Let the processes that this trial starts from now on report for it.
 
-    They find the trial by an environment variable, so they must be started by it, on the same machine. Needed by
-    trainings in several processes; ``tune_lightning`` calls it where Lightning spawns. Outside of a trial nothing
-    happens.
+    They find the trial by the environment variable ``TUNE_CORE_SESSION``, so they must be started by it, on the same
+    machine. Needed by trainings in several processes; ``tune_lightning`` calls it where Lightning starts them.
+
+    Returns
+    -------
+    str or None
+        What the variable holds, for a process that does not inherit it; None outside of a trial.
     """
     global _close_shared
     if _current is not None and _close_shared is None and not _current.info.get("remote"):
         from tune_core.session_remote import serve
 
         _close_shared = serve(_current)
+    return os.environ.get(SHARED)
+
+
+def join(shared: str) -> None:
+    """Let this process report for the trial that has shared its session as ``shared`` (see :func:`share`)."""
+    if _current is None:
+        os.environ[SHARED] = shared
 
 
 def _after_fork() -> None:
@@ -147,11 +158,14 @@ def get_checkpoint() -> Checkpoint | None:
     return None if session is None else session.start_checkpoint()
 
 
-def save(checkpoint: Checkpoint) -> None:
-    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one."""
+def save(checkpoint: Checkpoint, again: bool = False) -> None:
+    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one.
+
+    Nothing happens if that result has a checkpoint already, unless ``again`` says that this one has more to it.
+    """
     session = _session()
     if session is not None:
-        session.save(checkpoint)
+        session.save(checkpoint, again)
 
 
 def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
@@ -161,7 +175,10 @@ def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
 
 
 def at_end(function: Callable[[], None]) -> None:
-    """Call ``function`` in this process when the objective has returned, while it can still report and save."""
+    """Call ``function`` in this process when the objective has returned, while it can still report and save.
+
+    Of several functions the last is called first.
+    """
     session = _session()
     if session is not None:
         session.at_end(function)

@@ -116,6 +116,7 @@ class Trial:
         "best_loss",
         "checkpoints",
         "config",
+        "copy_from",
         "ended_at",
         "error",
         "exploit",
@@ -128,6 +129,7 @@ class Trial:
         "reason",
         "resources",
         "start_from",
+        "start_pinned",
         "started_at",
         "status",
         "verdict",
@@ -149,7 +151,9 @@ class Trial:
         self.best_loss = math.inf
         self.checkpoints: list[Any] | None = None  # engine.checkpoints.Kept, oldest first; None until the first
         self.start_from: Any = None  # engine.checkpoints.Kept to load at the next launch
+        self.start_pinned = False  # whether that came through an exploit, and is pinned
         self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
+        self.copy_from: Any = None  # engine.checkpoints.Kept that the exploit will load
         self.verdict: Any = None  # decision given to a worker that has not yet acted on it
         self.reason: str | None = None  # why it ended or was put aside
         self.error: str | None = None

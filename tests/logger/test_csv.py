@@ -3,7 +3,8 @@
 import csv
 import os
 
-from tests.views import View, run
+from views import View, run
+
 from tune_core.logger import CSVLoggerCallback
 from tune_core.logger.files import MAX_OPEN
 

@@ -1,8 +1,7 @@
 """MLflow runs in a local store, read back with MLflow's client."""
 
 import pytest
-
-from tests.views import View, run
+from views import View, run
 
 mlflow = pytest.importorskip("mlflow")
 

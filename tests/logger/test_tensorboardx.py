@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tests.views import View, run
+from views import View, run
 
 pytest.importorskip("tensorboardX")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -38,6 +38,18 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+def _is_being_paused(trial: Trial) -> bool:
+    """Whether its worker was told to put it aside, and has not answered yet."""
+    return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
+
+
+def _had_done_its_work(trial: Trial, how: str) -> bool:
+    """Whether a worker failed with nothing left to do but to let go of the trial."""
+    if trial.verdict is None:
+        return False
+    return how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None)
 
 
 class _Waiting:
@@ -108,7 +120,14 @@ class Controller:
         index: int | None = self._ask("choose", self._waiting)
         if index is None:
             return self.trials[self.pending[0]] if self.pending else None
-        return self.trials[index]
+        if isinstance(index, int) and 0 <= index < len(self.trials) and self.trials[index].status in (PENDING, PAUSED):
+            return self.trials[index]
+        raise UserCodeError(
+            f"{type(self.scheduler).__name__}.choose",
+            f"returned {index!r}",
+            "it must name a trial that is pending or paused, or be None",
+            "Return the index of a trial in waiting.pending or waiting.paused.",
+        )
 
     def wants_suggestion(self) -> bool:
         """Whether a further trial would be run if there were one. Changes nothing."""
@@ -184,7 +203,7 @@ class Controller:
 
     def _on_reported(self, event: ev.Reported, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING or event.iteration <= trial.iteration:
+        if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return  # late, or told twice
         if trial.last is not None and trial.last.iteration == trial.iteration:
             trial.previous_s = trial.last.seconds
@@ -200,27 +219,32 @@ class Controller:
             self._keep(trial, event.checkpoint, event.iteration, event.seconds, event.metrics, out)
         if event.waiting:
             self._answer(trial, event, out)
+        elif self.scheduler.observes:
+            self._ask("observe", trial, result_of(event))
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is RUNNING:
+        if trial.status is RUNNING and event.attempt == trial.attempt:
             last = trial.last
             seconds, metrics = (last.seconds, last.metrics) if last else (0.0, None)
             self._keep(trial, event.checkpoint, event.iteration, seconds, metrics, out)
 
     def _on_ended(self, event: ev.Ended, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING:
+        if trial.status is not RUNNING or event.attempt not in (0, trial.attempt):
             return
         del self.running[trial.index]
         trial.ended_at = event.at
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif how == "lost" and not self.interrupted:
+        elif self.stopping is None and _had_done_its_work(trial, how):
+            trial.losses += how == "lost"
+            self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
+        elif how == "lost":
             trial.losses += 1
             if trial.losses <= self.rules.max_losses:
-                self._requeue(trial)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
         elif how == "invalid":
@@ -228,11 +252,12 @@ class Controller:
             self._fail(trial, event.error, out)
             self._begin_stop(event.why or "the objective cannot run", out)
         else:
-            trial.failures += how != "lost"
+            trial.failures += 1
             retries = self.rules.max_failures
-            if self.stopping is None and (retries < 0 or trial.failures <= retries):
+            goes_on = self.stopping is None or self.interrupted  # an interrupted run can be restored
+            if goes_on and (retries < 0 or trial.failures <= retries):
                 trial.error = event.error
-                self._requeue(trial)
+                self._settle_orphan(trial, out)
             else:
                 self._fail(trial, event.error or event.why, out)
                 if self.rules.fail_fast and self.stopping is None:
@@ -241,17 +266,15 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused":
+        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
-            self._change(trial, Change.PAUSE)
-            trial.reason = trial.verdict.reason
-            self.paused[trial.index] = trial
+            self._put_aside(trial)
         elif event.how != "revoked" or isinstance(trial.verdict, Stop) or not self.interrupted:
             why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
             self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
         else:
-            self._requeue(trial)
+            self._settle_orphan(trial, out)
 
     def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
         """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
@@ -266,7 +289,7 @@ class Controller:
         elif event.do == "continue":
             trial.verdict = None
         elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
-            trial.exploit = Exploit(trial.exploit.source, event.config, event.why, trial.exploit.checkpoint)
+            trial.exploit = replace(trial.exploit, config=event.config, reason=event.why, resources=event.resources)
 
     def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
         if event.trial < 0:
@@ -299,7 +322,7 @@ class Controller:
         for trial in self.trials:
             if trial.status is ERROR and (event.errored or event.restart_errored):
                 if event.restart_errored:
-                    self._forget_start(trial)
+                    self._forget_start(trial, out)
                 trial.failures = trial.losses = 0
                 trial.error = None
                 self._requeue(trial, front=False)
@@ -311,15 +334,13 @@ class Controller:
         self._settle(out)
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
-        """The driver died while a worker had this trial: carry out the verdict on it, or run it again."""
-        if trial.exploit is not None:
-            self._become_copy(trial, out)
-        elif isinstance(trial.verdict, Stop):
+        """A worker or driver is gone that had this trial: carry out the verdict on it, or run it again."""
+        if isinstance(trial.verdict, Stop):
             self._end(trial, Change.STOP, trial.verdict.reason, out)
-        elif isinstance(trial.verdict, Pause) and trial.start_from is not None:
-            self._change(trial, Change.PAUSE)
-            trial.reason = trial.verdict.reason
-            self.paused[trial.index] = trial
+        elif trial.exploit is not None:
+            self._become_copy(trial, out)
+        elif isinstance(trial.verdict, Pause):
+            self._put_aside(trial)
         else:
             self._requeue(trial)
 
@@ -338,6 +359,8 @@ class Controller:
             out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
             return
         if event.waiting == ev.WAITS_FOR_DRIVER:
+            if self.scheduler.observes:
+                self._ask("observe", trial, result_of(event))
             out.append(ev.Extend(trial.index, None))
             return
         decision = self._ask("on_result", trial, result_of(event))
@@ -386,32 +409,60 @@ class Controller:
             out.append(ev.Record(ev.Decided(trial.index, "continue", why)))
             out.append(ev.Extend(trial.index, self._ask("lease", trial)))
             return
-        self.retention.pin(kept)
-        trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
+        self._prepare_copy(trial, decision, kept, out)
         trial.verdict = Pause(decision.reason)
-        out.append(
-            ev.Record(
-                ev.Decided(trial.index, "exploit", decision.reason, source=decision.source, config=decision.config)
-            )
-        )
         out.append(ev.Halt(trial.index, "paused", decision.reason))
 
+    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.pin(kept)
+        trial.exploit, trial.copy_from = decision, kept
+        out.append(
+            ev.Record(
+                ev.Decided(
+                    trial.index,
+                    "exploit",
+                    decision.reason,
+                    source=decision.source,
+                    config=decision.config,
+                    resources=decision.resources,
+                )
+            )
+        )
+
+    def _revise(self, out: list[ev.Command]) -> None:
+        """Let paused trials become copies of others, where the scheduler says so now."""
+        for index, exploit in self._ask("revise"):
+            trial = self.trials[index]
+            kept = self._find_checkpoint(exploit)
+            if kept is not None and trial.status is PAUSED:
+                del self.paused[index]
+                self._prepare_copy(trial, exploit, kept, out)
+                self._become_copy(trial, out)
+            elif kept is not None and _is_being_paused(trial):
+                self._prepare_copy(trial, exploit, kept, out)
+
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
+        """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
         source = self.trials[exploit.source]
-        for kept in reversed(source.checkpoints or ()):
+        if exploit.checkpoint is None and source.start_from is not None:
+            latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
+            return latest
+        checkpoints: list[Kept] = source.checkpoints or []
+        for kept in reversed(checkpoints):
             if exploit.checkpoint in (None, kept.name):
                 found: Kept = kept
                 return found
-        latest: Kept | None = source.start_from
-        return latest if exploit.checkpoint is None else None
+        return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
-        kept = self._find_checkpoint(exploit)
-        self._forget_start(trial)
-        trial.exploit = None
+        kept: Kept = trial.copy_from
+        trial.exploit = trial.copy_from = None
+        self._forget_start(trial, out)
         trial.config = exploit.config
-        trial.start_from = kept  # pinned when the exploit was decided
+        if exploit.resources is not None:
+            trial.resources = exploit.resources
+        trial.start_from, trial.start_pinned = kept, True
         self._requeue(trial, follow=False)
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -426,16 +477,29 @@ class Controller:
         if trial.checkpoints is None:
             trial.checkpoints = []
         trial.checkpoints.append(kept)
-        self._forget_start(trial)
+        self._forget_start(trial, out)
         trial.start_from = kept
-        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints))
+        self._drop_surplus(trial, out)
 
-    def _forget_start(self, trial: Trial) -> None:
-        """Drop the reference to what the trial would start from; a reference to another's checkpoint unpins it."""
-        start: Kept | None = trial.start_from
-        trial.start_from = None
-        if start is not None and start.trial != trial.index:
-            self.retention.unpin(start)
+    def _drop_surplus(self, trial: Trial, out: list[ev.Command]) -> None:
+        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints or []))
+
+    def _forget_start(self, trial: Trial, out: list[ev.Command]) -> None:
+        """Drop the reference to what the trial would start from."""
+        start, pinned = trial.start_from, trial.start_pinned
+        trial.start_from, trial.start_pinned = None, False
+        if pinned:
+            self._unpin(start, out)
+
+    def _unpin(self, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.unpin(kept)
+        self._drop_surplus(self.trials[kept.trial], out)
+
+    def _put_aside(self, trial: Trial) -> None:
+        self._change(trial, Change.PAUSE)
+        trial.reason = trial.verdict.reason
+        trial.worker = None
+        self.paused[trial.index] = trial
 
     def _requeue(self, trial: Trial, front: bool = True, follow: bool = True) -> None:
         self._change(trial, Change.REQUEUE)
@@ -460,10 +524,11 @@ class Controller:
         pruned = change is Change.STOP and self.stopping is None and stopped_early
         self._change(trial, change)
         trial.reason = why
-        trial.verdict = trial.exploit = trial.worker = None
-        start: Kept | None = trial.start_from
-        if start is not None and start.trial != trial.index:
-            self._forget_start(trial)
+        if trial.copy_from is not None:
+            self._unpin(trial.copy_from, out)
+        trial.verdict = trial.exploit = trial.copy_from = trial.worker = None
+        if trial.start_pinned:
+            self._forget_start(trial, out)
         self._ask("on_end", trial, trial.status)
         failed = trial.status is ERROR or trial.last is None
         if self.objective is not None and trial.best_loss == float("inf"):
@@ -477,22 +542,32 @@ class Controller:
     def _begin_stop(self, why: str, out: list[ev.Command]) -> None:
         """End the whole run: waiting trials at once, running ones at their next report."""
         self.stopping = why
-        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
-            self._withdraw(trial)
-            self._end(trial, Change.STOP, why, out)
+        self._end_waiting(why, out)
         for trial in self.running.values():
             if trial.verdict is None:
                 trial.verdict = Stop(why)
                 out.append(ev.Revoke(trial.index, why))
 
+    def _end_waiting(self, why: str, out: list[ev.Command]) -> None:
+        for trial in [*map(self.trials.__getitem__, self.pending), *self.paused.values()]:
+            self._withdraw(trial)
+            self._end(trial, Change.STOP, why, out)
+
     def _settle(self, out: list[ev.Command]) -> None:
-        """End what the scheduler gives up, and see whether the run is over."""
+        """Carry out what the scheduler says of paused trials, and see whether the run is over."""
+        if self.stopping is None:
+            self._revise(out)
+        elif not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
                 self._withdraw(trial)
                 out.append(ev.Record(ev.Decided(index, "stop", why)))
                 self._end(trial, Change.STOP, why, out)
+            elif _is_being_paused(trial):
+                out.append(ev.Record(ev.Decided(index, "stop", why)))
+                trial.verdict = Stop(why)
         if self.finished is not None or self.running:
             return
         if self.interrupted:

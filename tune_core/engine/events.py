@@ -68,7 +68,8 @@ class Reported(Event, tag="report"):
     """A result. ``seconds`` is the trial's training time so far.
 
     ``waiting``: 0 goes on by itself; ``WAITS_FOR_SCHEDULER`` is at its lease's end; ``WAITS_FOR_DRIVER`` only lets the
-    driver test a stopper before it goes on.
+    driver test a stopper before it goes on. ``attempt``: the launch that it belongs to, so that one that comes late,
+    after its trial was started again, is known for what it is.
     """
 
     trial: int
@@ -79,6 +80,7 @@ class Reported(Event, tag="report"):
     checkpoint: str | None = None
     waiting: int = 0
     nonfinite: list[str] | None = None
+    attempt: int = 1
 
 
 WAITS_FOR_SCHEDULER = 1
@@ -91,6 +93,7 @@ class Saved(Event, tag="save"):
     trial: int
     iteration: int
     checkpoint: str
+    attempt: int = 1
 
 
 class Ended(Event, tag="end"):
@@ -100,6 +103,7 @@ class Ended(Event, tag="end"):
     ``revoked`` (its lease was taken back),
     ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
     trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
+    ``attempt``: the launch that has ended; 0 means the present one.
     """
 
     trial: int
@@ -107,6 +111,7 @@ class Ended(Event, tag="end"):
     at: float
     why: str = ""
     error: str = ""
+    attempt: int = 0
 
 
 class Decided(Event, tag="decide"):
@@ -118,6 +123,7 @@ class Decided(Event, tag="decide"):
     until: float | None = None
     source: int | None = None
     config: dict[str, Any] | None = None
+    resources: dict[str, float] | None = None
 
 
 class StopRequested(Event, tag="stop"):

@@ -54,6 +54,8 @@ class Journal:
     def __init__(self, folder: str, size_bytes: int = 0) -> None:
         self.path = os.path.join(folder, JOURNAL_FILE)
         self._pending: list[bytes] = []
+        self._size = size_bytes  # of what is wholly in the file
+        self._failed = False
         try:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed in close()
             self._file.truncate(size_bytes)
@@ -76,15 +78,21 @@ class Journal:
         StorageError
             If the disk is full or gone.
         """
-        if not self._pending:
+        if not self._pending or self._failed:
             return
         data = memoryview(b"".join(self._pending))
+        size = self._size + len(data)
+        self._failed = True  # until it has gone well: behind half a line, or twice, nothing may be written
         try:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
             raise unwritable(os.path.dirname(self.path), error) from error
+        self._size = size
         self._pending.clear()
+        self._failed = False
         if not self._dirty.is_set():
             self._dirty.set()
 
@@ -121,13 +129,22 @@ def read(folder: str) -> Log:
     try:
         with open(path, "rb") as file:
             data = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise JournalError(
             f"The folder {folder}",
             "holds no experiment",
             f"there is no {JOURNAL_FILE} in it",
             "Name the experiment's own folder: the one that the run printed at its end. `tune-core ls` lists them.",
         ) from None
+    except OSError as error:
+        raise JournalError(
+            path, "cannot be read", str(error.strerror or error), "Check the file's permissions."
+        ) from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:
+    """A journal's bytes up to the last whole line; ``path`` is for the errors."""
     whole = whole_length(data)
     lines = data[:whole]
     end = lines.find(b"\n") + 1
@@ -136,7 +153,11 @@ def read(folder: str) -> Log:
             path, "has no whole first line", "the run was killed before it began", "Start it again with Tuner.fit()."
         )
     header = read_header(path, lines[: end - 1])
-    return Log(header, ev.decode_lines(lines[end:]), whole, len(data) - whole)
+    try:
+        events = ev.decode_lines(lines[end:])
+    except msgspec.ValidationError as error:
+        raise _unknown(path, header.version, error) from error
+    return Log(header, events, whole, len(data) - whole)
 
 
 def whole_length(data: bytes) -> int:
@@ -164,8 +185,20 @@ def read_header(path: str, line: bytes) -> ev.Header:
             f"this version reads schemas up to {ev.SCHEMA}",
             "Upgrade: pip install -U tune-core",
         )
-    header: ev.Header = msgspec.json.decode(line, type=ev.Header)
+    try:
+        header: ev.Header = msgspec.json.decode(line, type=ev.Header)
+    except msgspec.ValidationError as error:
+        raise _unknown(path, raw.get("version"), error) from error
     return header
+
+
+def _unknown(path: str, version: Any, error: Exception) -> JournalError:
+    return JournalError(
+        path,
+        f"has a line that this version does not know: {error}",
+        f"it was written by tune-core {version}",
+        "Read it with that version, or upgrade: pip install -U tune-core",
+    )
 
 
 class Lock:

@@ -13,7 +13,7 @@ from tune_core.engine.events import Batch, Launch, Lease
 class RunSpec:
     """What every worker of a run needs to know, once.
 
-    ``payload`` holds the pickled trainable (see ``executors.payload``); ``folder`` is the experiment's folder.
+    ``payload`` is what :meth:`Executor.pack` made of the trainable; ``folder`` is the experiment's folder.
     """
 
     name: str
@@ -40,6 +40,12 @@ class Executor(Protocol):
     """
 
     name: str
+
+    def pack(self, prepared: Any) -> Any:
+        """The trainable in the form in which this executor's workers take it: ``RunSpec.payload``.
+
+        Called once, before :meth:`start` and before anything is written, so that what cannot travel is said early.
+        """
 
     def start(self, run: RunSpec, pump: Callable[[list[Batch]], None]) -> None:
         """Get ready to run trials of ``run``. ``pump`` lets an executor that has no workers of its own hand events

@@ -1,5 +1,6 @@
-"""The trainable on its way to the workers: pickled once, its large buffers in a file that every worker maps.
+"""The trainable on its way to local workers: pickled once, its large buffers in a file that every worker maps.
 
+The file has no name: it is gone with the last process that holds it, however the driver ends.
 Buffers of 64 KiB and more (arrays, frames) are written out of band (pickle protocol 5) behind the pickle itself,
 aligned to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only.
 """
@@ -20,8 +21,8 @@ _OUT_OF_BAND_BYTES = 1 << 16
 _ALIGN = 64
 
 
-def dump(thing: Any, name: str) -> str:
-    """Write ``thing`` to a new temporary file and return its path; the caller deletes it.
+def dump(thing: Any, name: str) -> int:
+    """Write ``thing`` to a file without a name and return its descriptor; the caller closes it.
 
     Raises
     ------
@@ -42,29 +43,32 @@ def dump(thing: Any, name: str) -> str:
     try:
         body = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_in_band)
     except Exception as error:
-        culprit = _culprit(thing)
-        raise SerializationError(
-            f"The objective {name}",
-            f"cannot be sent to a worker process: {type(error).__name__}: {error}",
-            culprit or "something that it refers to cannot be pickled",
-            "Make it inside the objective, or pass it with tune.with_parameters if it can be pickled; "
-            'or run in this process with RunConfig(executor="inline").',
-        ) from error
+        raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
-    handle, path = tempfile.mkstemp(prefix="tune-core-", suffix=".payload", dir=_folder(sum(v.nbytes for v in views)))
-    with os.fdopen(handle, "wb") as file:
+    handle = _nameless_file(sum(v.nbytes for v in views))
+    with os.fdopen(handle, "wb", closefd=False) as file:
         sizes = [len(body), *(v.nbytes for v in views)]
         file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
         for part in (body, *views):
             file.write(b"\0" * (-file.tell() % _ALIGN))
             file.write(part)
-    return path
+    return handle
 
 
-def load(path: str) -> Any:
+def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
+    """The error for a trainable that cannot be pickled; names the captured variable that is at fault."""
+    return SerializationError(
+        f"The objective {name}",
+        f"cannot be sent to a worker process: {type(error).__name__}: {error}",
+        _culprit(thing) or "something that it refers to cannot be pickled",
+        "Make it inside the objective, or pass it with tune.with_parameters if it can be pickled; "
+        'or run in this process with RunConfig(executor="inline").',
+    )
+
+
+def load(handle: int) -> Any:
     """What :func:`dump` wrote, its large buffers mapped from the file."""
-    with open(path, "rb") as file:
-        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    mapped = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
     (count,) = struct.unpack_from("<Q", mapped)
     sizes = struct.unpack_from(f"<{count + 1}Q", mapped, 8)
     parts = []
@@ -76,13 +80,16 @@ def load(path: str) -> Any:
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
-def _folder(size_bytes: int) -> str | None:
-    """Shared memory where it has room, else the system's temporary folder."""
+def _nameless_file(size_bytes: int) -> int:
+    """A file in shared memory where that has room, else in the system's temporary folder."""
+    folder = None
     with contextlib.suppress(OSError):
         stat = os.statvfs("/dev/shm")
         if stat.f_bavail * stat.f_frsize > 2 * size_bytes + (64 << 20):
-            return "/dev/shm"
-    return None
+            folder = "/dev/shm"
+    handle, path = tempfile.mkstemp(prefix="tune-core-", suffix=".payload", dir=folder)
+    os.unlink(path)
+    return handle
 
 
 def _culprit(thing: Any, depth: int = 0) -> str:

@@ -63,6 +63,18 @@ class Machine:
             self._gpu_free[position] -= share
         return Grant(amounts, shares, tuple(self.gpus[p] for p, _ in shares))
 
+    def take_again(self, grant: Grant) -> bool:
+        """Hold what an earlier picture of the same machine had granted; False if it does not fit this one."""
+        if any(self._free.get(n, 0) < a for n, a in grant.amounts.items()) or any(
+            p >= len(self._gpu_free) or self._gpu_free[p] < share for p, share in grant.shares
+        ):
+            return False
+        for name, amount in grant.amounts.items():
+            self._free[name] -= amount
+        for position, share in grant.shares:
+            self._gpu_free[position] -= share
+        return True
+
     def give_back(self, grant: Grant) -> None:
         """Take back what a trial held."""
         for name, amount in grant.amounts.items():

@@ -20,7 +20,16 @@ from typing import Any
 from tune_core.checkpoint import Checkpoint
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
 from tune_core.imports import require
-from tune_core.session import at_end, checkpoint_due, get_checkpoint, get_context, in_session, report, share
+from tune_core.session import (
+    at_end,
+    checkpoint_due,
+    get_checkpoint,
+    get_context,
+    in_session,
+    join,
+    report,
+    share,
+)
 from tune_core.session import save as _save
 
 __all__ = [
@@ -34,6 +43,7 @@ __all__ = [
     "choose_metrics",
     "forward",
     "in_session",
+    "join",
     "report_metrics",
     "require",
     "save_checkpoint",
@@ -157,11 +167,21 @@ def report_metrics(
         return report(metrics, _written(folder, write, metadata), raise_on_stop=False)
 
 
-def save_checkpoint(write: Callable[[str], object], metadata: Mapping[str, Any] | None = None) -> None:
-    """Keep a checkpoint with the last result; nothing if that has one already. See :func:`report_metrics`."""
+def save_checkpoint(
+    write: Callable[[str], object], metadata: Mapping[str, Any] | None = None, *, again: bool = False
+) -> None:
+    """Keep a checkpoint with the last result.
+
+    Parameters
+    ----------
+    write, metadata
+        See :func:`report_metrics`.
+    again
+        Keep it even if the last result has a checkpoint already.
+    """
     if in_session():
         with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
-            _save(_written(folder, write, metadata))
+            _save(_written(folder, write, metadata), again)
 
 
 def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, Any] | None) -> Checkpoint:

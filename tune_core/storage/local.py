@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Callable
 from typing import NoReturn
 
 from tune_core.errors import CheckpointError, StorageError, TuneError
@@ -42,20 +43,41 @@ def persist(source_dir: str, target_dir: str) -> None:
     _check_source(source, target)
     if os.path.exists(target) and os.path.samefile(source, target):
         return
+    _fill_and_place(source, target, lambda new: shutil.copytree(source, new, copy_function=_copy_file))
+
+
+def persist_files(write: Callable[[str], None], target_dir: str) -> None:
+    """Like :func:`persist`, of files that ``write(folder)`` makes in a new folder.
+
+    Raises
+    ------
+    StorageError
+        If the target cannot be written: disk full, no permission.
+    """
+
+    def fill(new: str) -> None:
+        os.makedirs(new)
+        write(new)
+
+    _fill_and_place(None, os.path.abspath(target_dir), fill)
+
+
+def _fill_and_place(source: str | None, target: str, fill: Callable[[str], object]) -> None:
+    """Make the folder under a hidden name beside ``target``, then rename it."""
     parent, name = os.path.split(target)
     new = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.new")
     try:
         os.makedirs(parent, exist_ok=True)
-        shutil.copytree(source, new, copy_function=_copy_file)
+        fill(new)
         _put_in_place(new, target)
     except _CopyError as failed:
-        if failed.reading:
+        if failed.reading and source is not None:
             raise unreadable(source, failed.error) from failed.error
         raise_unwritable(target, failed.error)
     except shutil.Error as error:  # folders that could not be listed or given their permissions
-        raise unreadable(source, error) from error
+        raise unreadable(source or target, error) from error
     except OSError as error:
-        if error.filename is not None and os.fsdecode(error.filename).startswith(source + os.sep):
+        if source and error.filename is not None and os.fsdecode(error.filename).startswith(source + os.sep):
             raise unreadable(source, error) from error
         raise_unwritable(target, error)
     finally:

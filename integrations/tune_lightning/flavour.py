@@ -1,0 +1,59 @@
+"""Lightning has two import names, ``pytorch_lightning`` and ``lightning.pytorch``: which to use, what to guard."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from typing import Any
+
+from tune_core import integration as tc
+from tune_core.errors import InvalidArgumentError
+
+NAMES = ("pytorch_lightning", "lightning.pytorch")
+
+
+def _choose() -> Any:
+    """The flavour that has been imported already, else the one that is installed.
+
+    A Trainer takes callbacks of the other flavour too.
+    """
+    for name in NAMES:
+        if name in sys.modules:
+            return sys.modules[name]
+    name = NAMES[0] if importlib.util.find_spec(NAMES[0]) or not importlib.util.find_spec("lightning") else NAMES[1]
+    return tc.require("tune_lightning", name, "lightning")
+
+
+_flavour: Any = _choose()
+EarlyStopping: Any = _flavour.callbacks.EarlyStopping
+Trainer: Any = _flavour.Trainer
+
+
+def refuse_script_launcher() -> None:
+    """Make Lightning's launcher for ``strategy="ddp"`` refuse to start anything from inside a trial.
+
+    It starts further ranks by running the main script again, which would start the whole tuning again. There is no
+    hook between ``Trainer(...)`` and that moment, so its launch method is wrapped.
+    """
+    for name in NAMES:
+        module = sys.modules.get(f"{name}.strategies.launchers.subprocess_script")
+        launcher = getattr(module, "_SubprocessScriptLauncher", None)
+        if launcher is not None and not hasattr(launcher.launch, "__wrapped__"):
+            launcher.launch = _guarded(launcher.launch)
+
+
+def _guarded(launch: Any) -> Any:
+    @functools.wraps(launch)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        starts = self.num_processes > 1 and not self.cluster_environment.creates_processes_externally
+        if starts and tc.in_session():
+            raise InvalidArgumentError(
+                'Trainer(strategy="ddp")',
+                f"was asked for {self.num_processes} processes inside a trial",
+                "Lightning starts them by running the main script again, which would start the whole tuning again",
+                'Use strategy="ddp_spawn" with the module in a file of its own, or devices=1 and more trials at once.',
+            )
+        return launch(self, *args, **kwargs)
+
+    return guarded

@@ -1,0 +1,296 @@
+"""What both searches share: ``fit`` from its arguments to its attributes, as scikit-learn's searches do it."""
+
+from __future__ import annotations
+
+import numbers
+import time
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state
+
+from tune_sklearn import _early_stopping, _run
+from tune_sklearn import _results as tables
+from tune_sklearn import _sklearn_private as private
+from tune_sklearn._evaluate import Work
+from tune_sklearn._growing import classes_for, grow_to
+from tune_sklearn._listed import Listed
+from tune_sklearn._spaces import readable
+
+
+class Proposals:
+    """Candidates that a searcher will propose while the search goes on, in place of a list of them."""
+
+    def __init__(self, searcher: Any, space: dict[str, Any], number: int) -> None:
+        self.searcher = searcher
+        self.space = space
+        self.number = number
+
+
+class TuneBaseSearchCV(BaseSearchCV):
+    """Base of :class:`TuneSearchCV` and :class:`TuneGridSearchCV`; a :class:`sklearn.model_selection.BaseSearchCV`."""
+
+    _parameter_constraints: dict[str, Any] = {
+        **BaseSearchCV._parameter_constraints,
+        "early_stopping": ["boolean", str, None, private.HasMethods(["on_result"])],
+        "max_iters": [private.Interval(numbers.Integral, 1, None, closed="left")],
+        "use_gpu": ["boolean"],
+        "loggers": [list, tuple, None],
+        "pipeline_auto_early_stop": ["boolean"],
+        "mode": [private.StrOptions({"min", "max"}), None],
+        "name": [str, None],
+        "factor": [private.Interval(numbers.Real, 1, None, closed="neither")],
+        "resource": [str],
+        "min_resources": [private.Interval(numbers.Integral, 1, None, closed="left"), str],
+    }
+    for _free in ("stopper", "time_budget_s", "sk_n_jobs", "local_dir", "executor"):
+        _parameter_constraints[_free] = "no_validation"
+    del _free
+
+    # --- what the two searches differ in ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _candidates(self) -> list[dict[str, Any]] | Proposals:
+        """The candidates, or who will propose them."""
+
+    def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
+        candidates = self._candidates()
+        number = candidates.number if isinstance(candidates, Proposals) else len(candidates)
+        context = private.search_context(self, callback_ctx, number * self.n_splits_)
+        evaluate_candidates(candidates, callback_ctx=context)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self)
+
+    # --- fit ----------------------------------------------------------------------------------------------------------
+
+    @private.fit_context
+    def fit(self, X: Any, y: Any = None, **params: Any) -> TuneBaseSearchCV:
+        """Search, and refit the best candidate on all of the data.
+
+        Parameters
+        ----------
+        X
+            Training data, as the estimator takes it.
+        y
+            Target; None where there is none.
+        **params
+            As in scikit-learn: ``groups`` for the splitter, ``sample_weight`` and others for the estimator's ``fit``
+            and for scorers, or by metadata routing. Two more are for the search itself: ``resume=True`` goes on with
+            the search of this ``name`` where it was cut off.
+
+        Returns
+        -------
+        TuneBaseSearchCV
+            The fitted search.
+        """
+        resume = bool(params.pop("resume", False))
+        _refuse_old_arguments(self, params)
+        scorers, refit_metric = private.scorers_of(self)
+        X, y = private.indexable(X, y)
+        params = private.check_method_params(X, params=params)
+        routed = private.routed_params(self, params)
+        metadata = None if params.get("sample_weight") is None else {"sample_weight": params["sample_weight"]}
+        root = private.begin_callbacks(self, X, y, metadata)
+
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
+        evaluation = _Evaluation(self, X, y, scorers, refit_metric, cv, routed, resume)
+        if "callback_ctx" in _parameters(self._run_search):
+            self._run_search(evaluation, callback_ctx=root)
+        else:  # a subclass written for scikit-learn before 1.9
+            self._run_search(evaluation)
+        results, outcomes = evaluation.results, evaluation.outcomes
+
+        first = next(iter(outcomes[0].fits.values()))["test_scores"] if outcomes[0].fits else None
+        self.multimetric_ = isinstance(first if first is not None else evaluation.example, Mapping)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(evaluation.example)
+            refit_metric = self.refit
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+        if self.refit:
+            self._refit(X, y, routed.estimator.fit, outcomes[self.best_index_], evaluation, root, metadata)
+        self.scorer_ = private.plain_scorers(scorers)
+        self.cv_results_ = results
+        self.results_ = evaluation.grid
+        private.end_callbacks(self, root, X, y, metadata)
+        return self
+
+    def _refit(
+        self, X: Any, y: Any, fit_params: Any, best: tables.Outcome, evaluation: Any, root: Any, metadata: Any
+    ) -> None:
+        """Train the best candidate on all data, as far and in the way in which it was scored."""
+        estimator = clone(evaluation.estimator).set_params(**clone(self.best_params_, safe=False))
+        self.best_estimator_ = estimator
+        ladder = evaluation.ladder
+        with private.refit_callbacks(self, root, estimator, X, y, metadata):
+            began = time.time()
+            if ladder is not None and ladder.growth is not None:
+                steps = ladder.steps[: max(1, best.training_iteration)]
+                grow_to(ladder.growth, estimator, X, y, dict(fit_params), steps, classes_for(estimator, y))
+            elif y is not None:
+                estimator.fit(X, y, **fit_params)
+            else:
+                estimator.fit(X, **fit_params)
+            self.refit_time_ = time.time() - began
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+
+    def _may_stop_early(self) -> bool:
+        return bool(self.early_stopping) or self.stopper is not None or self.time_budget_s is not None
+
+    def _seed(self) -> int:
+        """A seed for the run; drawn from a ``RandomState`` given as ``random_state``."""
+        random_state = getattr(self, "random_state", None)
+        if isinstance(random_state, numbers.Integral):
+            return int(random_state)
+        return int(check_random_state(random_state).randint(2**31 - 1)) if random_state is not None else 0
+
+
+class _Evaluation:
+    """What ``_run_search`` is given to call: evaluates candidates, once or several times, and keeps what came out."""
+
+    def __init__(
+        self, search: Any, X: Any, y: Any, scorers: Any, refit_metric: str, cv: Any, routed: Any, resume: bool
+    ) -> None:
+        self.search = search
+        self.X, self.y = X, y
+        self.scorers = scorers
+        self.metric = f"average_test_{_optimised(search, scorers, refit_metric)}"
+        self.cv = cv
+        self.routed = routed
+        self.resume = resume
+        self.estimator = clone(search.estimator)
+        self.outcomes: list[tables.Outcome] = []
+        self.results: dict[str, Any] = {}
+        self.example: Any = None  # test scores of some fit that went well
+        self.ladder: Any = None
+        self.grid: Any = None
+        self._more: dict[str, list[Any]] = defaultdict(list)
+
+    def __call__(
+        self,
+        candidate_params: Iterable[dict[str, Any]] | Proposals,
+        cv: Any = None,
+        more_results: Mapping[str, Any] | None = None,
+        callback_ctx: Any = None,
+    ) -> dict[str, Any]:
+        """Evaluate candidates and return ``cv_results_`` of all so far."""
+        search, n_splits = self.search, self.search.n_splits_
+        proposals = candidate_params if isinstance(candidate_params, Proposals) else None
+        candidates = None if proposals is not None else list(candidate_params)  # type: ignore[arg-type]
+        number = proposals.number if proposals is not None else len(candidates or ())
+        folds = self._split(cv or self.cv)
+        if search.verbose > 0:
+            total = number * n_splits
+            print(f"Fitting {n_splits} folds for each of {number} candidates, totalling {total} fits", flush=True)
+        if number == 0:
+            raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
+        work = self._work(candidates, folds, number)
+        scheduler = self._stop_early(work, folds, proposals)
+        work.contexts = self._contexts(callback_ctx, number * n_splits)
+        work.caller = search if work.contexts is not None else None
+        searcher, space = self._searcher(candidates, proposals, work)
+        n_trials = searcher.total if isinstance(searcher, Listed) else number
+        self.grid = _run.run(search, work, searcher, n_trials, scheduler, space, search._seed(), self.resume)
+        steps = work.ladder.steps if work.ladder is not None else ()
+        self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
+        for key, value in (more_results or {}).items():
+            self._more[key].extend(value)
+        self.results = tables.build(search, self.outcomes, n_splits, self._more)
+        good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
+        self.example = next(good, {"test_scores": None})["test_scores"]
+        return self.results
+
+    def _split(self, cv: Any) -> list[tuple[Any, Any]]:
+        folds = list(cv.split(self.X, self.y, **self.routed.splitter.split))
+        if len(folds) != self.search.n_splits_:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. "
+                f"Expected {self.search.n_splits_} splits, got {len(folds)}"
+            )
+        return folds
+
+    def _work(self, candidates: list[dict[str, Any]] | None, folds: list[tuple[Any, Any]], number: int) -> Work:
+        search = self.search
+        return Work(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.y,
+            folds=folds,
+            scorer=self.scorers,
+            metric=self.metric,
+            candidates=candidates,
+            fit_params=self.routed.estimator.fit,
+            score_params=self.routed.scorer.score,
+            error_score=search.error_score,
+            return_train_score=search.return_train_score,
+            verbose=search.verbose,
+            config=sklearn.get_config(),
+            n_candidates=number,
+        )
+
+    def _stop_early(self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None) -> Any:
+        search = self.search
+        names = set(proposals.space) if proposals is not None else {n for c in work.candidates or () for n in c}
+        number = None if proposals is not None else len(work.candidates or ())
+        rng = np.random.RandomState(search._seed())
+        work.ladder, scheduler = _early_stopping.plan(search, self.estimator, self.y, folds, names, number, rng)
+        self.ladder = work.ladder
+        if work.ladder is not None:
+            work.classes = classes_for(self.estimator, self.y)
+            search.early_stopping_ = _early_stopping.explain(work.ladder, scheduler)
+            if search.verbose > 0:
+                print(f"Early stopping by {work.ladder.describe()}", flush=True)
+        return scheduler
+
+    def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
+        if self.ladder is not None and self.ladder.growth is not None:
+            return None  # fits of one fold are many, and scikit-learn's callbacks know of one
+        return private.fit_contexts(self.search, self.estimator, parent, n_fits)
+
+    def _searcher(
+        self, candidates: list[dict[str, Any]] | None, proposals: Proposals | None, work: Work
+    ) -> tuple[Any, dict[str, Any]]:
+        if proposals is not None:
+            return proposals.searcher, proposals.space
+        shown = [readable(c) for c in candidates or ()]
+        return Listed(shown, len(work.folds) if work.ladder is None else 0), {}
+
+
+def _optimised(search: Any, scorers: Any, refit_metric: Any) -> str:
+    """The score by which schedulers and searchers compare: the one to refit by, else the first."""
+    if isinstance(search.refit, str):
+        return search.refit
+    plain = private.plain_scorers(scorers)
+    if isinstance(plain, Mapping):
+        return str(next(iter(plain)))
+    return str(refit_metric) if isinstance(refit_metric, str) else "score"
+
+
+def _parameters(method: Any) -> Any:
+    import inspect
+
+    return inspect.signature(method).parameters
+
+
+def _refuse_old_arguments(search: Any, params: dict[str, Any]) -> None:
+    if search.sk_n_jobs not in (None, 1):
+        raise ValueError(f"sk_n_jobs={search.sk_n_jobs!r} is not supported; set n_jobs of the search or the estimator.")
+    if params.get("tune_params") is None:
+        params.pop("tune_params", None)
+        return
+    raise ValueError(
+        "fit(tune_params=...) passed arguments to a function of Ray Tune's that is not used here. Give stopper, "
+        "loggers, time_budget_s, name, local_dir or executor to the constructor instead."
+    )

@@ -1,0 +1,262 @@
+"""What a trial does: fit one candidate on its folds, step by step where it may be stopped early, and report."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickle
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.base import clone
+
+import tune_core as tune
+from tune_core.errors import MetricError, MissingMetricError
+from tune_sklearn._early_stopping import Ladder
+from tune_sklearn._sklearn_private import fit_and_score
+
+STATE_FILE = "folds.json"
+MODELS_FILE = "models.pkl"
+
+
+class FitRaised(MissingMetricError):
+    """A fit or a scorer raised, and the search was asked to raise it (or scikit-learn would): ends the run at once."""
+
+
+@dataclass
+class Work:
+    """All that fitting any candidate on any fold takes; sent to each worker once.
+
+    ``folds`` holds the train and test indices of each split, made once for all candidates. ``metric`` is what
+    schedulers and searchers compare trials by. ``ladder`` is None where nothing is stopped early.
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    folds: list[tuple[Any, Any]]
+    scorer: Any
+    metric: str
+    candidates: list[dict[str, Any]] | None = None
+    fit_params: Mapping[str, Any] = field(default_factory=dict)
+    score_params: Mapping[str, Any] = field(default_factory=dict)
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    verbose: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)  # scikit-learn's
+    ladder: Ladder | None = None
+    classes: Any = None
+    contexts: list[Any] | None = None  # scikit-learn's callbacks, one a fit
+    caller: Any = None
+    in_process: bool = True
+    n_candidates: int = 0
+    raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
+
+    def params_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The candidate's parameters, by its number or from the searcher's own configuration."""
+        if self.candidates is not None:
+            listed: dict[str, Any] = self.candidates[config["candidate"]]
+            return listed
+        return dict(config)
+
+    def number_of(self, config: Mapping[str, Any]) -> int:
+        """The candidate's number, for messages."""
+        if "candidate" in config:
+            return int(config["candidate"])
+        return int(tune.get_trial_id() or 0)
+
+    def fit_fold(self, estimator: Any, number: int, fold: int, params: Any, train: Any = None) -> dict[str, Any]:
+        """Fit ``estimator`` with ``params`` on one fold and score it."""
+        full_train, test = self.folds[fold]
+        contexts = self.contexts
+        return fit_and_score(
+            estimator,
+            self.X,
+            self.y,
+            scorer=self.scorer,
+            train=full_train if train is None else train,
+            test=test,
+            verbose=self.verbose,
+            parameters=params,
+            fit_params=self.fit_params,
+            score_params=self.score_params,
+            return_train_score=self.return_train_score,
+            split_progress=(fold, len(self.folds)),
+            candidate_progress=(number, self.n_candidates),
+            error_score=self.error_score,
+            caller=self.caller,
+            callback_ctx=contexts[number * len(self.folds) + fold] if contexts else None,
+        )
+
+
+def evaluate(config: dict[str, Any], work: Work) -> None:
+    """The objective of every trial: one fold of a candidate, or all of them, or as many steps as it is let run."""
+    with _surroundings(work) as extras:
+        try:
+            if work.ladder is not None:
+                _climb(config, work, extras)
+            else:
+                folds = [config["split"]] if "split" in config else range(len(work.folds))
+                params, number = work.params_of(config), work.number_of(config)
+                fits = {k: work.fit_fold(clone(work.estimator), number, k, params) for k in folds}
+                tune.report({**summary(work, fits), **extras.take()})
+        except (KeyboardInterrupt, MetricError):
+            raise
+        except Exception as error:
+            work.raised.append(error)
+            tune.report({work.metric: float("nan"), "raised": describe_exception(error)}, raise_on_stop=False)
+            raise FitRaised("A fit", f"raised {type(error).__name__}: {error}") from error
+
+
+def summary(work: Work, fits: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Fits of one candidate as a report: each fold's outcome, and the mean of each score over these folds."""
+    metrics: dict[str, Any] = {}
+    by_name: dict[str, list[Any]] = {}
+    for fit in fits.values():
+        scores = fit["test_scores"]
+        for name, value in scores.items() if isinstance(scores, dict) else (("score", scores),):
+            by_name.setdefault(name, []).append(value)
+    for name, values in by_name.items():
+        metrics[f"average_test_{name}"] = float(np.mean(np.asarray(values, dtype=np.float64)))
+    metrics.setdefault(work.metric, float("nan"))
+    metrics["fits"] = {str(fold): fit for fold, fit in fits.items()}
+    return metrics
+
+
+# --- step by step -----------------------------------------------------------------------------------------------------
+
+
+def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
+    """Evaluate on the ladder's steps, one report each, until told to stop; go on from a checkpoint if there is one."""
+    assert work.ladder is not None
+    ladder, number = work.ladder, work.number_of(config)
+    params = work.params_of(config)
+    step, fits, models = _load(ladder)
+    for position in range(step, len(ladder.steps)):
+        amount = ladder.steps[position]
+        if ladder.resource == "folds":
+            for fold in range(len(fits), amount):
+                fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params)
+        elif ladder.resource == "samples":
+            for fold in range(len(work.folds)):
+                train = ladder.train_subset(fold, position, work.folds[fold][0])
+                fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params, train)
+        else:
+            for fold in range(len(work.folds)):
+                fits[fold] = _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
+        metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
+        if position + 1 == len(ladder.steps):
+            tune.report(metrics)
+            return
+        if not ladder.saves_after(position + 1):
+            tune.report(metrics)
+            continue
+        with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
+            _save(folder, position + 1, fits, models if ladder.growth is not None else None)
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _grow_fold(
+    work: Work,
+    number: int,
+    fold: int,
+    params: Mapping[str, Any],
+    models: dict[int, Any],
+    before: dict[str, Any] | None,
+    amount: int,
+) -> dict[str, Any]:
+    """Grow one fold's model to ``amount`` and score it; the times of its earlier steps are added."""
+    assert work.ladder is not None and work.ladder.growth is not None
+    growth = work.ladder.growth
+    if before is not None and before["fit_error"] is not None:
+        return before
+    model = models.get(fold)
+    if model is None:
+        model = models[fold] = growth.begin(clone(work.estimator).set_params(**clone(dict(params), safe=False)))
+    with growth.fitting(model, amount, work.classes):
+        after = work.fit_fold(model, number, fold, None)
+    if before is not None:
+        after["fit_time"] += before["fit_time"]
+        after["score_time"] += before["score_time"]
+    return after
+
+
+def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Mapping[int, Any] | None) -> None:
+    with open(os.path.join(folder, STATE_FILE), "w") as file:
+        json.dump({"step": step, "fits": fits}, file)
+    if models is not None:
+        with open(os.path.join(folder, MODELS_FILE), "wb") as file:
+            pickle.dump(dict(models), file, protocol=5)
+
+
+def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
+    checkpoint = tune.get_checkpoint()
+    if checkpoint is None:
+        return 0, {}, {}
+    with checkpoint.as_directory() as folder:
+        with open(os.path.join(folder, STATE_FILE)) as file:
+            state = json.load(file)
+        models: dict[int, Any] = {}
+        if ladder.growth is not None:
+            with open(os.path.join(folder, MODELS_FILE), "rb") as file:
+                models = pickle.load(file)
+    return state["step"], {int(k): v for k, v in state["fits"].items()}, models
+
+
+# --- around each trial ------------------------------------------------------------------------------------------------
+
+
+class _Extras:
+    """Warnings and output of a worker process, on their way to the user's terminal."""
+
+    def __init__(self, caught: list[Any], printed: io.StringIO | None) -> None:
+        self._caught = caught
+        self._printed = printed
+
+    def take(self) -> dict[str, Any]:
+        """What has gathered since the last call."""
+        extras: dict[str, Any] = {}
+        if self._caught:
+            seen = dict.fromkeys((w.category.__module__, w.category.__qualname__, str(w.message)) for w in self._caught)
+            extras["warnings"] = [list(key) for key in seen]
+            self._caught.clear()
+        if self._printed is not None and self._printed.tell():
+            extras["printed"] = self._printed.getvalue()
+            self._printed.seek(0)
+            self._printed.truncate()
+        return extras
+
+
+@contextlib.contextmanager
+def _surroundings(work: Work) -> Iterator[_Extras]:
+    """scikit-learn's settings of the calling thread; in a worker also its warnings and output, to be sent home."""
+    if work.in_process:
+        yield _Extras([], None)
+        return
+    printed = io.StringIO() if work.verbose > 1 else None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(sklearn.config_context(**work.config))
+        caught = stack.enter_context(warnings.catch_warnings(record=True))
+        if printed is not None:
+            stack.enter_context(contextlib.redirect_stdout(printed))
+        yield _Extras(caught, printed)
+
+
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """An exception as plain values from which the driver can make its like."""
+    kind = type(error)
+    plain = [a if isinstance(a, (str, int, float, bool, type(None))) else str(a) for a in error.args]
+    return {
+        "module": kind.__module__,
+        "name": kind.__qualname__,
+        "args": plain,
+        "traceback": "".join(traceback.format_exception(error)).strip(),
+    }

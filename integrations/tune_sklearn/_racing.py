@@ -1,0 +1,178 @@
+"""The scheduler behind ``early_stopping=True``: at each step the best 1/factor go on, the others are stopped."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_core.engine.events import Lease
+from tune_core.schedulers import Continue, Decision, Pause, Scheduler, Stop, Waiting
+from tune_core.trial import Status, TrialView
+
+
+class SuccessiveHalving(Scheduler):
+    """Successive halving over the candidates of one search.
+
+    With all candidates known (``n_candidates``) each step waits until every candidate has reached it, so who goes on
+    depends on the scores alone, and not on the order in which trials finish. Without, each candidate is compared with
+    those that were there before it.
+
+    Parameters
+    ----------
+    n_candidates
+        How many candidates start; None if that is not known.
+    n_steps
+        How many results a candidate that is never stopped reports.
+    factor
+        One in ``factor`` candidates goes on.
+    unit
+        What the steps give more of, for the reasons.
+    rungs
+        The results (counted from 1) after which candidates are compared; None: all but the last.
+
+    References
+    ----------
+    Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016.
+    """
+
+    restarts_without_checkpoint = True
+
+    def __init__(
+        self,
+        n_candidates: int | None,
+        n_steps: int,
+        factor: float,
+        unit: str = "steps",
+        rungs: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_steps = n_steps
+        self.factor = factor
+        self.unit = unit
+        self.rungs = tuple(range(1, n_steps)) if rungs is None else rungs
+        self._waits = n_candidates is not None
+        self._rungs = [_Rung() for _ in self.rungs]
+        if self._rungs:
+            self._rungs[0].expected = n_candidates or 0
+        self._heading: dict[int, int] = {}  # the rung that a trial is on its way to
+        self._ended: set[int] = set()
+        self._go: dict[int, None] = {}  # paused trials that are to go on, in order
+        self._out: deque[tuple[int, str]] = deque()
+
+    def describe(self) -> str:
+        """One line for the journal."""
+        return f"SuccessiveHalving(factor={self.factor:g}, {self.unit}, compared after results {list(self.rungs)})"
+
+    # --- the scheduler's side -----------------------------------------------------------------------------------------
+
+    def lease(self, trial: TrialView) -> Lease:
+        """Up to the next comparison."""
+        self._go.pop(trial.index, None)
+        return Lease(until=self._next_mark(trial.iteration))
+
+    def on_add(self, trial: TrialView) -> None:
+        """A candidate starts on its way to the first comparison."""
+        self._heading[trial.index] = 0
+
+    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+        """Compare, once all have come; or with those that came before."""
+        done, index = int(result["training_iteration"]), trial.index
+        if done not in self.rungs:
+            return Continue(until=self._next_mark(done))
+        number = self.rungs.index(done)
+        rung = self._rungs[number]
+        rung.losses[index] = self._loss(result)
+        self._heading[index] = number + 1
+        if not self._waits:
+            rung.expected = len(rung.losses)
+            goes_on = rung.rank(index) < rung.quota(self.factor)
+            return Continue(until=self._next_mark(done)) if goes_on else Stop(self._reason(index, number))
+        if rung.is_complete():
+            self._decide(number)
+            self._out = deque((i, why) for i, why in self._out if i != index)
+            if self._go.pop(index, self) is None:
+                return Continue(until=self._next_mark(done))
+        if rung.winners is not None or rung.rank(index) >= rung.quota(self.factor):
+            return Stop(self._reason(index, number))
+        return Pause(f"waits for the other candidates at step {done} ({self.unit})")
+
+    def on_end(self, trial: TrialView, status: Status) -> None:
+        """A candidate that failed or was stopped by others is not waited for any more."""
+        self._ended.add(trial.index)
+        number = self._heading.get(trial.index)
+        if not self._waits or number is None or number >= len(self._rungs):
+            return
+        before = self._rungs[number - 1].winners if number else {trial.index}
+        if before is not None and trial.index in before:
+            self._rungs[number].lost += 1
+            if self._rungs[number].is_complete():
+                self._decide(number)
+
+    def choose(self, waiting: Waiting) -> int | None:
+        """Those that have been found worth going on."""
+        return next((i for i in self._go if waiting.is_paused(i)), None)
+
+    def discard(self) -> Iterable[tuple[int, str]]:
+        """Those that have been found not to be among the best."""
+        while self._out:
+            yield self._out.popleft()
+
+    # --- comparing ----------------------------------------------------------------------------------------------------
+
+    def _loss(self, result: Mapping[str, Any]) -> float:
+        value = result.get(str(self.metric))
+        if not isinstance(value, (int, float)) or math.isnan(value):
+            return math.inf
+        return -value if self.mode == "max" else value
+
+    def _next_mark(self, done: int) -> float:
+        return next((m for m in self.rungs if m > done), self.n_steps + 1)
+
+    def _decide(self, number: int) -> None:
+        """Everybody is here: the best go on, the others are out."""
+        rung = self._rungs[number]
+        ranked = sorted(rung.losses, key=lambda i: (rung.losses[i], i))
+        quota = rung.quota(self.factor)
+        rung.winners = set(ranked[:quota])
+        alive = [i for i in ranked if i not in self._ended]
+        self._go.update(dict.fromkeys(sorted(i for i in alive if i in rung.winners)))
+        self._out.extend((i, self._reason(i, number)) for i in alive if i not in rung.winners)
+        if number + 1 < len(self._rungs):
+            following = self._rungs[number + 1]
+            following.expected = len(rung.winners)
+            following.lost = len(rung.winners & self._ended)
+            if following.is_complete():
+                self._decide(number + 1)
+
+    def _reason(self, index: int, number: int) -> str:
+        rung = self._rungs[number]
+        score = -rung.losses[index] if self.mode == "max" else rung.losses[index]
+        best = f"{rung.quota(self.factor)} of {rung.expected}" if self._waits else f"1/{self.factor:g} up to then"
+        where = f"step {self.rungs[number]} of {self.n_steps} ({self.unit})"
+        return f"{where}: {self.metric} {score:.6g} was not among the best {best}"
+
+
+@dataclass
+class _Rung:
+    """One comparison: who has come with which loss, how many are expected, and who goes on."""
+
+    expected: int = 0
+    lost: int = 0  # expected, but ended before they came
+    losses: dict[int, float] = field(default_factory=dict)
+    winners: set[int] | None = None  # None until decided
+
+    def rank(self, index: int) -> int:
+        """How many are better, the earlier candidate winning a tie."""
+        mine = (self.losses[index], index)
+        return sum((loss, other) < mine for other, loss in self.losses.items())
+
+    def quota(self, factor: float) -> int:
+        """How many go on."""
+        return max(1, math.ceil(self.expected / factor))
+
+    def is_complete(self) -> bool:
+        """Whether all that could come have come, and nobody has decided yet."""
+        return self.winners is None and len(self.losses) + self.lost >= self.expected

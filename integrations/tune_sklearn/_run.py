@@ -1,0 +1,321 @@
+"""One run of the core for one search: where it runs, where it is kept, how it is resumed, what it tells the user."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import joblib
+
+import tune_core as tune
+from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
+from tune_sklearn._evaluate import FitRaised, Work, evaluate
+from tune_sklearn._spaces import readable
+
+_IDENTITY = "search.json"
+_CRASH_RETRIES = 1
+
+
+# --- where it runs ----------------------------------------------------------------------------------------------------
+
+
+def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:
+    """The executor, what a fit asks of it, and whether fits run in this very process."""
+    gpu = _gpu_share(search)
+    asked = search.executor
+    if asked is None and tune.get_trial_id() is not None:
+        asked = "inline"  # a search inside a trial of another: its worker is the place that it was given
+    if asked is None and search.n_jobs is not None and _ray_is_up():
+        asked = "ray"
+    if asked == "inline":
+        return tune.InlineExecutor(), {"cpu": 1}, True
+    if asked is not None and asked != "local":
+        return asked, {"cpu": 1, **gpu}, getattr(asked, "name", "") == "inline"
+    workers = joblib.effective_n_jobs(search.n_jobs)
+    if asked is None and (workers <= 1 or _is_threading(search)):
+        return tune.InlineExecutor(), {"cpu": 1}, True
+    if n_fits is not None:
+        workers = max(1, min(workers, n_fits))
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    return tune.LocalExecutor(num_cpus=workers * threads), {"cpu": threads, **gpu}, False
+
+
+def _gpu_share(search: Any) -> dict[str, float]:
+    """One GPU a fit, or where there are fewer GPUs than workers an equal share of one."""
+    if not search.use_gpu:
+        return {}
+    if search.n_jobs is None or search.n_jobs < 1:
+        return {"gpu": 1}
+    from tune_core.executors.slots import discover_gpus
+
+    gpus = len(discover_gpus(None))
+    return {"gpu": 1 if gpus >= search.n_jobs or not gpus else int(10_000 * gpus / search.n_jobs) / 10_000}
+
+
+def _ray_is_up() -> bool:
+    ray = sys.modules.get("ray")
+    return bool(ray is not None and ray.is_initialized())
+
+
+def _is_threading(search: Any) -> bool:
+    """Whether joblib's threads are the backend: answered by fits one by one in this process, with a word."""
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend()
+    if not getattr(backend, "supports_sharedmem", False) or type(backend).__name__ != "ThreadingBackend":
+        return False
+    if getattr(backend, "nesting_level", 0):
+        return True  # joblib's own answer to nested parallelism, not the user's wish
+    warnings.warn(
+        f"joblib's threading backend was asked for: {type(search).__name__} runs in processes or one fit after "
+        "another, not in threads. It fits one after another in this process now; use another backend, or pass "
+        "executor='local'.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return True
+
+
+# --- where it is kept -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def place(search: Any) -> Iterator[tuple[str | None, str | None]]:
+    """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards."""
+    if search.name is not None or search.local_dir is not None or search.loggers:
+        local_dir = None if search.local_dir is None else os.path.expanduser(os.fspath(search.local_dir))
+        yield local_dir, search.name
+        return
+    folder = tempfile.mkdtemp(prefix="tune-sklearn-")
+    try:
+        yield folder, "search"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(storage: str | None, name: str | None) -> str | None:
+    if name is None:
+        return None
+    from tune_core.storage import default_storage_path
+
+    return os.path.join(os.path.abspath(storage or default_storage_path()), name)
+
+
+def identity(work: Work, space: Any) -> dict[str, Any]:
+    """What has to be the same for a search to be resumed."""
+    shown = [readable(c) for c in work.candidates] if work.candidates is not None else repr(space)
+    folds = hashlib.sha256()
+    for train, test in work.folds:
+        folds.update(bytes(memoryview(_as_bytes(train))) + b"|" + bytes(memoryview(_as_bytes(test))))
+    return {
+        "estimator": type(work.estimator).__name__,
+        "candidates": hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest(),
+        "folds": folds.hexdigest(),
+        "steps": list(work.ladder.steps) if work.ladder is not None else [],
+    }
+
+
+def _as_bytes(indices: Any) -> Any:
+    import numpy as np
+
+    return np.ascontiguousarray(np.asarray(indices))
+
+
+def _check_identity(folder: str, wanted: dict[str, Any]) -> None:
+    try:
+        with open(os.path.join(folder, _IDENTITY)) as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return
+    differing = [key for key in wanted if found.get(key) != wanted[key]]
+    if differing:
+        raise RestoreError(
+            f"fit(resume=True) of the search in {folder}",
+            f"finds another search there: its {', '.join(differing)} differ",
+            "its results belong to others; a splitter or a search without random_state draws anew",
+            "Give random_state to the search and to the splitter as in the first run, or another name.",
+        )
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
+class Driver(tune.Callback):
+    """Hands on what workers printed and warned of, and keeps the exception that ended the search."""
+
+    def __init__(self) -> None:
+        self.raised: dict[str, Any] | None = None
+
+    def __reduce__(self) -> Any:
+        return (Driver, ())
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """See :class:`tune_core.Callback`."""
+        if "printed" in result:
+            sys.stdout.write(result["printed"])
+            sys.stdout.flush()
+        self.pending = getattr(self, "pending", [])
+        self.pending.extend(tuple(w) for w in result.get("warnings", ()))
+        if "raised" in result and self.raised is None:
+            self.raised = result["raised"]
+
+    def warn(self) -> None:
+        """Repeat the workers' warnings here, each once."""
+        for module, name, text in dict.fromkeys(getattr(self, "pending", [])):
+            category = _resolve(module, name)
+            if isinstance(category, type) and issubclass(category, Warning):
+                warnings.warn(text, category, stacklevel=4)
+
+
+def run(
+    search: Any,
+    work: Work,
+    searcher: Any,
+    num_samples: int,
+    scheduler: Any,
+    space: dict[str, Any],
+    seed: int,
+    resume: bool,
+) -> Any:
+    """Run all trials of a search and return their results, with everything that was to be raised raised."""
+    n_fits = None if work.candidates is None else len(work.candidates) * (len(work.folds) if work.ladder is None else 1)
+    executor, resources, work.in_process = executor_for(search, n_fits)
+    driver = Driver()
+    with place(search) as (storage, name):
+        folder = _folder(storage, name)
+        objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
+        parts: dict[str, Any] = {
+            "param_space": space,
+            "tune_config": tune.TuneConfig(
+                metric=work.metric,
+                mode=search.mode or "max",
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=num_samples,
+                max_concurrent_trials=_most_at_once(search, executor),
+                time_budget_s=search.time_budget_s,
+                seed=seed,
+            ),
+            "run_config": tune.RunConfig(
+                name=name,
+                storage_path=storage,
+                failure_config=tune.FailureConfig(max_failures=0 if search.error_score == "raise" else _CRASH_RETRIES),
+                stop=search.stopper,
+                callbacks=[driver, *_loggers(search)],
+                verbose=0 if search.verbose == 0 or storage is None else 1 if search.verbose > 0 else 0,
+                executor=executor,
+            ),
+        }
+        tuner = _tuner(objective, parts, folder, work, space, resume)
+        try:
+            results = tuner.fit()
+        except TrialError:
+            _raise_original(work, driver)
+            raise
+        _raise_original(work, driver)
+        if any(r.status in ("PENDING", "RUNNING", "PAUSED") for r in results):
+            raise KeyboardInterrupt
+    driver.warn()
+    return results
+
+
+def _tuner(
+    objective: Any, parts: dict[str, Any], folder: str | None, work: Work, space: Any, resume: bool
+) -> tune.Tuner:
+    if folder is None:
+        if resume:
+            raise InvalidArgumentError(
+                "fit(resume=True)",
+                "was called on a search without a name",
+                "nothing was kept that could be resumed",
+                "Give the search name=... (and local_dir=...) from the start.",
+            )
+        return tune.Tuner(objective, **parts)
+    mine = identity(work, space)
+    if tune.Tuner.can_restore(folder):
+        if not resume:
+            raise StorageError(
+                f"The search {parts['run_config'].name!r} in {os.path.dirname(folder)}",
+                "exists already",
+                "a new search would mix with its results",
+                "Go on with it by fit(X, y, resume=True), or choose another name.",
+            )
+        _check_identity(folder, mine)
+        return tune.Tuner.restore(folder, objective, **parts)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, _IDENTITY), "w") as file:
+        json.dump(mine, file)
+    return tune.Tuner(objective, **parts)
+
+
+def _most_at_once(search: Any, executor: Any) -> int | None:
+    """On a cluster, n_jobs limits what runs at once."""
+    on_cluster = executor == "ray" or getattr(executor, "name", "") == "ray"
+    return int(search.n_jobs) if on_cluster and search.n_jobs is not None and search.n_jobs > 0 else None
+
+
+_LOGGERS = {
+    "csv": "CSVLoggerCallback",
+    "json": "JsonLoggerCallback",
+    "tensorboard": "TBXLoggerCallback",
+    "mlflow": "MLflowLoggerCallback",
+}
+
+
+def _loggers(search: Any) -> list[Any]:
+    from tune_core import logger
+
+    found = []
+    for one in search.loggers or ():
+        if isinstance(one, str):
+            if one.lower() not in _LOGGERS:
+                raise InvalidArgumentError(
+                    f"{type(search).__name__}(loggers)",
+                    f"holds {one!r}",
+                    "there is no logger of that name",
+                    f"Use {', '.join(map(repr, _LOGGERS))}, or an instance of tune_core.Callback.",
+                )
+            one = getattr(logger, _LOGGERS[one.lower()])
+        found.append(one() if inspect.isclass(one) else one)
+    return found
+
+
+# --- exceptions -------------------------------------------------------------------------------------------------------
+
+
+def _raise_original(work: Work, driver: Driver) -> None:
+    """Raise what the user's estimator or scorer raised: the very exception, or one made after it."""
+    if work.raised:
+        raised, work.raised = work.raised[0], []
+        raise raised
+    if driver.raised is not None:
+        raise _like(driver.raised) from FitRaised("In a worker", f"this was raised:\n{driver.raised['traceback']}")
+
+
+def _like(description: dict[str, Any]) -> Exception:
+    kind = _resolve(description["module"], description["name"])
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with contextlib.suppress(Exception):
+            return kind(*description["args"])
+    return TrialError("A fit", f"raised {description['name']}: {', '.join(map(str, description['args']))}")
+
+
+def _resolve(module: str, name: str) -> Any:
+    """The object of that name in an imported or importable module; None if there is none."""
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return found
