@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from tune_core.search.base import Searcher
     from tune_core.search.basic_variant import BasicVariantGenerator
     from tune_core.search.limiter import ConcurrencyLimiter
+    from tune_core.search.repeater import Repeater
 
 _MODULES = {
     **HOMES,
     "ConcurrencyLimiter": "tune_core.search.limiter",
+    "Repeater": "tune_core.search.repeater",
     "Searcher": "tune_core.search.base",
 }
 
@@ -23,6 +25,7 @@ __all__ = [
     "AutoSearch",
     "BasicVariantGenerator",
     "ConcurrencyLimiter",
+    "Repeater",
     "Searcher",
     "create_searcher",
     "resolve",
