@@ -200,7 +200,8 @@ class Fit:
         self, writer: Journal, suggestions: Suggestions, log: journal.Log | None, unkept: str | None, used_s: float
     ) -> None:
         watcher = self._watcher()
-        observers = Observers(self.run.callbacks or (), self.controller.trials, self.folder, watcher.note)
+        callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
         self.loop = loop = Loop(
             self.controller, self.executor, writer, suggestions, observers, watcher, self._plan(used_s)
         )

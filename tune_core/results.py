@@ -10,9 +10,10 @@ from tune_core import selection
 from tune_core.callback import flatten
 from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.fold import read_experiment
 from tune_core.imports import require
 from tune_core.objective import Objective, check_mode, lookup
-from tune_core.records import Experiment, TrialRecord, history, read_experiment
+from tune_core.records import Experiment, TrialRecord, history
 from tune_core.text import config_text, counts_text, date_text, html_table, plain_table, value_text
 from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 

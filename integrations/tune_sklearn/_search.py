@@ -1,4 +1,4 @@
-"""The two searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` has a grid."""
+"""The two searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` lists all."""
 
 from __future__ import annotations
 

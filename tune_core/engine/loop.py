@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
 from tune_core.engine.observers import Observers
@@ -145,7 +147,7 @@ class Loop:
         for command in controller.apply(event):
             kind = type(command)
             if kind is ev.Record:
-                self.journal.append(ev.encode(command.event))  # type: ignore[attr-defined]
+                self.journal.append(ev.encode(self._plain(command.event)))  # type: ignore[attr-defined]
             elif kind is ev.TellComplete:
                 self._tell_complete(command)  # type: ignore[arg-type]
             else:
@@ -155,6 +157,12 @@ class Loop:
             self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
         if self._watches and kind in _WATCHED:
             self._happened.append((event, controller.trials[event.trial].status))
+
+    def _plain(self, decided: ev.Decided) -> ev.Decided:
+        """A decision with its configuration in the journal's form."""
+        if decided.config is None:
+            return decided
+        return msgspec.structs.replace(decided, config=self.plan.encode_config(decided.config))
 
     def _tell_complete(self, command: ev.TellComplete) -> None:
         trial = self.controller.trials[command.trial]

@@ -1,8 +1,8 @@
 """The Ray actor that runs trials: the trial's side of :mod:`tune_core.executors.ray`.
 
-Every call of :meth:`TrialHost.exchange` brings messages and takes a batch of events back as soon as there is one; the driver
-keeps at least one call open. A thread of its own runs the trials, always the same one, so a control message reaches the
-actor while a trial runs.
+Every call of :meth:`TrialHost.exchange` brings messages and takes a batch of events back as soon as there is one; the
+driver keeps at least one call open. A thread of its own runs the trials, always the same one, so a control message
+reaches the actor while a trial runs.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ class TrialHost:
             sys.stderr.flush()
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        sys.stdout = open(1, "w", buffering=1, closefd=False)
-        sys.stderr = open(2, "w", buffering=1, closefd=False)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         return Output(path) if self._reachable else SentOutput(path, self._outbox)
 
     def _tick(self) -> None:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
+    from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
+    from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.registry import create_scheduler, resolve
 
 _MODULES = {
@@ -18,9 +20,13 @@ _MODULES = {
     "Decision": "base",
     "Exploit": "base",
     "FIFOScheduler": "fifo",
+    "HyperBandForBOHB": "hyperband",
+    "HyperBandScheduler": "hyperband",
     "Pause": "base",
+    "PopulationBasedTraining": "pbt",
     "Scheduler": "base",
     "Stop": "base",
+    "SuccessiveHalvingScheduler": "hyperband",
     "Waiting": "base",
     "create_scheduler": "registry",
     "resolve": "registry",
@@ -33,9 +39,13 @@ __all__ = [
     "Decision",
     "Exploit",
     "FIFOScheduler",
+    "HyperBandForBOHB",
+    "HyperBandScheduler",
     "Pause",
+    "PopulationBasedTraining",
     "Scheduler",
     "Stop",
+    "SuccessiveHalvingScheduler",
     "Waiting",
     "create_scheduler",
     "resolve",

@@ -10,20 +10,34 @@ from typing import Any
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 HOMES = {
+    "AxSearch": "tune_core.search.ax",
     "BasicVariantGenerator": "tune_core.search.basic_variant",
+    "BayesOptSearch": "tune_core.search.bayesopt",
+    "BlendSearch": "tune_core.search.flaml",
+    "CFO": "tune_core.search.flaml",
     "HyperOptSearch": "tune_core.search.hyperopt",
     "OptunaSearch": "tune_core.search.optuna",
+    "SMACSearch": "tune_core.search.smac",
+    "TuneBOHB": "tune_core.search.bohb",
+    "ZOOptSearch": "tune_core.search.zoopt",
 }
 """Class and module of each search algorithm."""
 
 NAMES = {
+    "ax": "AxSearch",
+    "bayesopt": "BayesOptSearch",
+    "blendsearch": "BlendSearch",
+    "bohb": "TuneBOHB",
+    "cfo": "CFO",
     "hyperopt": "HyperOptSearch",
     "optuna": "OptunaSearch",
     "random": "BasicVariantGenerator",
+    "smac": "SMACSearch",
+    "zoopt": "ZOOptSearch",
 }
 """What users call them."""
 
-_ALIASES = {"grid": "random", "variant_generator": "random", "tpe": "optuna"}
+_ALIASES = {"grid": "random", "variant_generator": "random", "flaml": "blendsearch", "bo": "bayesopt", "tpe": "optuna"}
 
 
 def searcher_class(name: str) -> Any:
