@@ -105,12 +105,12 @@ class LocalExecutor:
                 raise InvalidArgumentError(
                     f"LocalExecutor({label})", f"is {value!r}", "it is an amount", "Use a number from 0, or None."
                 )
-        self._machine = Machine(cpus, discover_gpus(num_gpus), resources or {})
+        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(num_gpus), resources or {})
+        self._machine = self._make_machine()
         self._idle: list[_Process] = []
         self._busy: dict[int, _Process] = {}
         self._reserved: dict[str, _Process] = {}
         self._local_events: deque[ev.Event] = deque()
-        self._selector = selectors.DefaultSelector()
         self._started = 0
         self._folder = ""
         self._payload = -1
@@ -128,6 +128,8 @@ class LocalExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         self._run = run
         self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
+        self._selector = selectors.DefaultSelector()
+        self._machine = self._make_machine()
         self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
@@ -151,12 +153,15 @@ class LocalExecutor:
         self._idle.clear()
         self._busy.clear()
         self._reserved.clear()
-        self._selector.close()
+        self._local_events.clear()
         for fd in (self._payload, self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
             if fd >= 0:
                 os.close(fd)
+        self._payload = self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
         if self._folder:
+            self._selector.close()
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +263,7 @@ class LocalExecutor:
                 self._idle.remove(process)
             return
         tail = self._rescue_output(process, job)
-        error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
+        error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
         self._release(process)
 

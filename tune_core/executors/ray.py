@@ -269,9 +269,9 @@ class RayExecutor:
                 self._local_events.append(ev.Ended(job.trial, "lost", now, f"waited behind trial {trial:05d}: {why}"))
                 continue
             tail = ""
-            if self._task is not None and how not in ("stopped", "revoked"):
+            if self._task is not None and how not in ("stopped", "paused", "revoked"):
                 tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
-            error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
+            error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
             self._local_events.append(ev.Ended(trial, how, now, why, error))
         self._remove(host)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import MissingMetricError, TuneError
+from tune_core.errors import InvalidArgumentError, MetricError, MissingMetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.objective import DEFAULT_METRIC, lookup
 from tune_core.sanitize import plain_metrics
@@ -150,12 +150,13 @@ class TrialSession:
                 self._worker.flush_if_due(self)
             return self.ended_how is None
 
-    def save(self, checkpoint: Any) -> None:
+    def save(self, checkpoint: Any, again: bool = False) -> None:
         """See :class:`tune_core.session.Session`."""
         with self._lock:
-            if self._saved_at != self.iteration:
+            if again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
-                self._worker.send_later(ev.encode(ev.Saved(self.job.trial, self.iteration, name)))
+                event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
+                self._worker.send_later(ev.encode(event))
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.session.Session`."""
@@ -166,9 +167,9 @@ class TrialSession:
         self._at_end.append(function)
 
     def run_at_end(self) -> None:
-        """The objective has returned, or left at the driver's wish."""
+        """The objective has returned, or left at the driver's wish: what was asked for last comes first."""
         while self._at_end:
-            self._at_end.pop(0)()
+            self._at_end.pop()()
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
@@ -272,6 +273,8 @@ class TrialSession:
 
     def _save(self, checkpoint: Any) -> str:
         name = self.checkpoint_name()
+        if self._saved_at == self.iteration:
+            name += "_end"
         self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
             self._worker.store.save(folder, self.job.trial, name)
@@ -352,6 +355,8 @@ class Worker:
             else:
                 self._run_function(session)
             how = session.ended_how or "completed"
+            if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
+                how, error = "errored", str(_nothing_reported(self.spec))
         except StopTrial:
             how = session.ended_how or "revoked"
         except MissingMetricError as raised:
@@ -394,15 +399,28 @@ class Worker:
             session.report(_as_metrics(answer))
 
     def _run_class(self, session: TrialSession) -> None:
-        spec, job = self.spec, session.job
         trainable = self._trainable_for(session)
+        try:
+            self._train(trainable, session)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                trainable.stop()
+            raise
+        if self.spec.reuse and _overrides(trainable, "reset_config"):
+            self._kept = trainable
+        else:
+            trainable.stop()
+
+    def _train(self, trainable: Trainable, session: TrialSession) -> None:
+        """Step by step, with a checkpoint where one is due."""
+        spec, job = self.spec, session.job
         trainable._iteration = job.iteration
         if job.checkpoint is not None:
             trainable.load_checkpoint(_load_class_checkpoint(self.store.fetch(*job.checkpoint)))
         saved_at = job.iteration
         go_on = True
         while go_on:
-            result = dict(trainable.step())
+            result = _as_result(trainable.step(), trainable)
             trainable._iteration += 1
             if result.pop(RESULT_DUPLICATE, False):
                 break
@@ -421,10 +439,6 @@ class Worker:
             with contextlib.suppress(NotImplementedError):
                 name = session._save(_ClassCheckpoint(trainable))
                 self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
-        if spec.reuse and _overrides(trainable, "reset_config"):
-            self._kept = trainable
-        else:
-            trainable.stop()
 
     def _trainable_for(self, session: TrialSession) -> Trainable:
         """A new instance, or the last one if it accepts the new configuration."""
@@ -486,6 +500,28 @@ def _load_class_checkpoint(folder: str) -> Any:
 
 def _overrides(trainable: Trainable, method: str) -> bool:
     return getattr(type(trainable), method) is not getattr(Trainable, method)
+
+
+def _nothing_reported(spec: RunSpec) -> MetricError:
+    wanted = ", ".join(map(repr, spec.metrics))
+    return MetricError(
+        f"The objective {spec.trainable_name}",
+        "returned without reporting anything",
+        f"trials are compared by the metric {wanted}",
+        f"Report it with tune.report({{{spec.metrics[0]!r}: ...}}), or return it: return {{{spec.metrics[0]!r}: ...}}.",
+    )
+
+
+def _as_result(answer: Any, trainable: Trainable) -> dict[str, Any]:
+    """What a class trainable's step returned, to be changed."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    raise InvalidArgumentError(
+        f"{type(trainable).__name__}.step()",
+        f"returned {answer!r}",
+        "an iteration's result is a dict of metrics",
+        'Return one from step, e.g. {"loss": 0.5}.',
+    )
 
 
 def _as_metrics(value: Any) -> Any:

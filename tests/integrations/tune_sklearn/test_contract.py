@@ -85,7 +85,7 @@ def test_arguments_are_validated_in_fit(iris):
     for bad in ({"n_trials": 0}, {"max_iters": 0}, {"refit": 3.5}, {"mode": "up"}, {"factor": 1}, {"n_jobs": "many"}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             TuneSearchCV(SVC(), {"C": [1, 2]}, **bad).fit(*iris)
-    with pytest.raises(ValueError, match="empty|non-empty|Parameter grid"):
+    with pytest.raises(ValueError, match=r"empty|non-empty|Parameter grid"):
         TuneGridSearchCV(SVC(), {"C": []}).fit(*iris)
     with pytest.raises(ValueError, match="Invalid parameter"):
         TuneGridSearchCV(SVC(), {"no_such": [1]}, error_score="raise").fit(*iris)
