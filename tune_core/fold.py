@@ -136,8 +136,8 @@ class Fold:
         ending = self._stopping is not None and self.experiment.interrupted is None
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, ending)
-        elif how == "lost":
-            trial.losses += 1
+        elif how in ("lost", "returned"):
+            trial.losses += how == "lost"
             if ending:
                 self._end(trial, self._stopping or "")
             elif trial.losses <= self._losses:

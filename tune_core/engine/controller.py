@@ -232,8 +232,8 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif how == "lost":
-            trial.losses += 1
+        elif how in ("lost", "returned"):
+            trial.losses += how == "lost"
             if self.stopping is not None and not self.interrupted:
                 self._end(trial, Change.STOP, self.stopping, out)
             elif trial.losses <= self.rules.max_losses:
