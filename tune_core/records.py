@@ -219,7 +219,7 @@ class Fold:
 
     def _reported(self, event: ev.Reported) -> None:
         trial = self._trials[event.trial]
-        if trial.status is not RUNNING or event.iteration <= trial.iteration:
+        if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return
         experiment = self.experiment
         experiment.reports += 1
@@ -240,7 +240,7 @@ class Fold:
 
     def _saved(self, event: ev.Saved) -> None:
         trial = self._trials[event.trial]
-        if trial.status is RUNNING:
+        if trial.status is RUNNING and event.attempt == trial.attempt:
             self._keep(trial, event.checkpoint, event.iteration, trial.last.seconds if trial.last else 0.0)
 
     def _keep(self, trial: TrialRecord, name: str, iteration: int, seconds: float) -> None:
@@ -261,10 +261,13 @@ class Fold:
             trial.exploit = (event.config, self._latest(event.source)) if event.do == "exploit" else None
         elif trial.status in (PENDING, PAUSED) and event.do == "stop":
             self._end(trial, event.why)
+        elif trial.status is PAUSED and event.do == "exploit":
+            trial.exploit = (event.config, self._latest(event.source))
+            self._become_copy(trial)
 
     def _ended(self, event: ev.Ended) -> None:
         trial = self._trials[event.trial]
-        if trial.status is not RUNNING:
+        if trial.status is not RUNNING or event.attempt not in (0, trial.attempt):
             return
         trial.ended_at = self.experiment.last_at = event.at
         how, interrupted = event.how, self.experiment.interrupted is not None
@@ -278,14 +281,16 @@ class Fold:
             self._end(trial, event.why or trial.reason or "")
         elif how == "revoked":
             self._settle_orphan(trial)
-        elif how == "lost" and not interrupted:
+        elif how == "lost":
             trial.losses += 1
-            if trial.losses <= self._losses:
+            if self._stopping is not None and not interrupted:
+                self._end(trial, self._stopping)
+            elif trial.losses <= self._losses:
                 self._settle_orphan(trial)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip())
         else:
-            trial.failures += how not in ("lost", "invalid")
+            trial.failures += how != "invalid"
             if how != "invalid" and trial.failures <= self._retries and (interrupted or self._stopping is None):
                 trial.error = event.error
                 self._settle_orphan(trial)
@@ -322,7 +327,7 @@ class Fold:
         if source is None:
             return None
         trial = self._trials[source]
-        return trial.checkpoints[-1] if trial.checkpoints else trial.start
+        return trial.start or (trial.checkpoints[-1] if trial.checkpoints else None)
 
     def _end(self, trial: TrialRecord, why: str) -> None:
         trial.status = TERMINATED
@@ -372,11 +377,11 @@ class Fold:
                 self._end(trial, "not resumed (resume_unfinished=False)")
 
     def _settle_orphan(self, trial: TrialRecord) -> None:
-        if trial.exploit is not None:
-            self._become_copy(trial)
-        elif trial.verdict == "stop":
+        if trial.verdict == "stop":
             self._end(trial, trial.reason or "")
-        elif trial.verdict == "pause" and trial.start is not None:
+        elif trial.exploit is not None:
+            self._become_copy(trial)
+        elif trial.verdict == "pause":
             trial.status = PAUSED
         else:
             self._requeue(trial)
