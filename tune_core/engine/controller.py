@@ -233,9 +233,7 @@ class Controller:
             self._let_go(trial, event, out)
         elif how == "lost":
             trial.losses += 1
-            if self.stopping is not None and not self.interrupted:
-                self._end(trial, Change.STOP, self.stopping, out)
-            elif trial.losses <= self.rules.max_losses:
+            if trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -258,9 +256,7 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if event.how == "paused" and self.stopping is not None and not self.interrupted:
-            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
-        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -436,7 +432,8 @@ class Controller:
         kept: Kept
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
