@@ -122,6 +122,9 @@ class Fold:
             trial.exploit = (event.config, self._latest(event.source)) if event.do == "exploit" else None
         elif trial.status in (PENDING, PAUSED) and event.do == "stop":
             self._end(trial, event.why)
+        elif trial.status is PAUSED and event.do == "exploit":
+            trial.exploit = (event.config, self._latest(event.source))
+            self._become_copy(trial)
 
     def _ended(self, event: ev.Ended) -> None:
         trial = self._trials[event.trial]
