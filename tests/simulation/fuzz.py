@@ -15,9 +15,11 @@ from typing import Any
 
 import tune_core as tune
 from tune_core.schedulers import (
+    PB2,
     ASHAScheduler,
     FIFOScheduler,
     HyperBandScheduler,
+    MedianStoppingRule,
     PopulationBasedTraining,
     SuccessiveHalvingScheduler,
 )
@@ -53,6 +55,19 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
         hyperparam_mutations={"rate": tune.loguniform(0.1, 1.0), "kind": ["a", "b"]},
         quantile_fraction=draw.choice([0.25, 0.5]),
         synch=draw.random() < 0.5,
+    ),
+    "pb2": lambda draw, max_t: PB2(
+        time_attr="training_iteration",
+        perturbation_interval=draw.choice([3, 6]),
+        hyperparam_bounds={"rate": [0.1, 1.0]},
+        synch=draw.random() < 0.5,
+    ),
+    "median": lambda draw, max_t: MedianStoppingRule(
+        time_attr=draw.choice(["training_iteration", "time_total_s"]),
+        grace_period=draw.choice([0, 2, 5]),
+        min_samples_required=draw.choice([1, 3]),
+        min_time_slice=draw.choice([0, 0, 2]),
+        hard_stop=draw.random() < 0.6,
     ),
 }
 
@@ -130,7 +145,7 @@ def check(seed: int, name: str | None = None, workers: int | None = None) -> Sim
     """Run a seed with every invariant on, twice; raises if something does not hold."""
     result, scheduler = run(seed, name, workers)
     check_end(result.controller)
-    check_journal(result.journal, result.controller, scheduler)
+    check_journal(result.journal, result.controller, scheduler, SPACE)
     again, _ = run(seed, name, workers)
     if again.journal != result.journal:
         raise AssertionError("the same seed gave another journal")

@@ -9,14 +9,19 @@ if TYPE_CHECKING:
     from tune_core.engine.events import Lease
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
-    from tune_core.trial import Status, TrialView
     from tune_core.schedulers.fifo import FIFOScheduler
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
+    from tune_core.schedulers.median import MedianStoppingRule
+    from tune_core.schedulers.pb2 import PB2
     from tune_core.schedulers.pbt import PopulationBasedTraining
+    from tune_core.schedulers.pbt_replay import PopulationBasedTrainingReplay
     from tune_core.schedulers.registry import create_scheduler, resolve
     from tune_core.trial import Status, TrialView
 
 _MODULES = {
+    "PopulationBasedTrainingReplay": "pbt_replay",
+    "PB2": "pb2",
+    "MedianStoppingRule": "median",
     "ASHAScheduler": "asha",
     "AsyncHyperBandScheduler": "asha",
     "Continue": "base",
@@ -39,6 +44,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "PB2",
     "ASHAScheduler",
     "AsyncHyperBandScheduler",
     "Continue",
@@ -48,8 +54,10 @@ __all__ = [
     "HyperBandForBOHB",
     "HyperBandScheduler",
     "Lease",
+    "MedianStoppingRule",
     "Pause",
     "PopulationBasedTraining",
+    "PopulationBasedTrainingReplay",
     "Scheduler",
     "Status",
     "Stop",

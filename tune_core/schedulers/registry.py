@@ -16,6 +16,10 @@ _CLASSES = {
     "fifo": ("fifo", "FIFOScheduler"),
     "hb_bohb": ("hyperband", "HyperBandForBOHB"),
     "hyperband": ("hyperband", "HyperBandScheduler"),
+    "median_stopping_rule": ("median", "MedianStoppingRule"),
+    "medianstopping": ("median", "MedianStoppingRule"),
+    "pb2": ("pb2", "PB2"),
+    "pbt_replay": ("pbt_replay", "PopulationBasedTrainingReplay"),
     "pbt": ("pbt", "PopulationBasedTraining"),
     "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
