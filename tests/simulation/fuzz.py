@@ -17,11 +17,16 @@ import tune_core as tune
 from tune_core.schedulers import (
     PB2,
     ASHAScheduler,
+    AutoScheduler,
     FIFOScheduler,
     HyperBandScheduler,
     MedianStoppingRule,
+    PASHAScheduler,
     PopulationBasedTraining,
+    ResourceChangingScheduler,
     SuccessiveHalvingScheduler,
+    TrialScheduler,
+    resolve,
 )
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
@@ -69,7 +74,24 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
         min_time_slice=draw.choice([0, 0, 2]),
         hard_stop=draw.random() < 0.6,
     ),
+    "pasha": lambda draw, max_t: PASHAScheduler(max_t=max_t, reduction_factor=draw.choice([2, 3])),
+    "auto": lambda draw, max_t: AutoScheduler(),
+    "resources": lambda draw, max_t: ResourceChangingScheduler(
+        ASHAScheduler(max_t=max_t, reduction_factor=2, rule=draw.choice(["stopping", "promotion"]))
+    ),
+    "legacy": lambda draw, max_t: resolve(Moody(draw.choice([0.0, 0.2]))),
 }
+
+
+class Moody(TrialScheduler):
+    """Written for Ray Tune: stops and pauses as the results' digits say."""
+
+    def __init__(self, pausing: float) -> None:
+        self.pausing = pausing
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        chance = random.Random(f"{result['loss']}:{result['training_iteration']}").random()
+        return self.STOP if chance < 0.1 else self.PAUSE if chance < 0.1 + self.pausing else self.CONTINUE
 
 
 def objective(seed: int, length: int) -> Callable[[dict[str, Any], int], tuple[float, dict[str, Any]] | None]:

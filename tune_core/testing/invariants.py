@@ -136,6 +136,7 @@ def check_journal(
     fresh = copy.deepcopy(scheduler)
     header = log.header
     fresh.setup(header.metric, header.mode, header.seed, fresh.complete_space(space or {}))
+    fresh.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
     again = Controller(controller.rules, fresh)
     replay(header, log.events, again)
     mine, theirs = state(controller), state(again)
