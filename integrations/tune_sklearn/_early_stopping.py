@@ -107,7 +107,7 @@ def _scheduler(early_stopping: Any, steps: int) -> Any:
 
     if not isinstance(early_stopping, str):
         return early_stopping
-    named = getattr(schedulers, early_stopping, None) if early_stopping[:1].isupper() else None
+    named: Any = getattr(schedulers, early_stopping, None) if early_stopping[:1].isupper() else None
     if inspect.isclass(named):
         takes_end = "max_t" in inspect.signature(named).parameters
         return named(max_t=steps) if takes_end else named()
