@@ -110,7 +110,9 @@ def main() -> None:
         for side in SIDES:
             seconds = statistics.median(r["seconds"] for r in runs[side])
             first = runs[side][0]
-            print(f"{name:<17} {side:<29} {seconds:8.2f} {seconds / base:6.2f} {first['best']:9.4f} {first['test']:8.4f}")
+            print(
+                f"{name:<17} {side:<29} {seconds:8.2f} {seconds / base:6.2f} {first['best']:9.4f} {first['test']:8.4f}"
+            )
         print(f"{'':<17} early stopping: {runs[SIDES[2]][0]['how']}\n", flush=True)
 
 
