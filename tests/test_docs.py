@@ -37,7 +37,7 @@ def test_python_on_a_page_runs(page: Path, tmp_path: Path) -> None:
             pytest.importorskip(module.strip())
     script = tmp_path / "page.py"
     script.write_text("\n".join(BLOCK.findall(text)), encoding="utf-8")
-    env = {**os.environ, "HOME": str(tmp_path)}
+    env = {**os.environ, "HOME": str(tmp_path), "TUNE_CORE_STORAGE": str(tmp_path / "results")}
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

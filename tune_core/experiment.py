@@ -34,13 +34,7 @@ def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tu
     base = os.path.abspath(os.path.expanduser(base))
     if name is not None:
         folder = os.path.join(base, name)
-        if os.path.exists(os.path.join(folder, JOURNAL_FILE)):
-            raise StorageError(
-                f"The experiment {name!r} in {base}",
-                "exists already",
-                "a new run would mix with its results",
-                f"Go on with it by Tuner.restore({folder!r}, trainable), or choose another RunConfig(name=...).",
-            )
+        refuse_if_begun(folder)
         _make(folder, exist_ok=True)
         return name, folder
     stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
@@ -51,6 +45,23 @@ def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tu
             _make(folder, exist_ok=False)
             return name, folder
     raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
+
+
+def refuse_if_begun(folder: str) -> None:
+    """Raise if the folder holds an experiment. One whose driver was killed before its first line does not count."""
+    try:
+        with open(os.path.join(folder, JOURNAL_FILE), "rb") as file:
+            begun = file.readline().endswith(b"\n")
+    except OSError:
+        return
+    if begun:
+        base, name = os.path.split(folder)
+        raise StorageError(
+            f"The experiment {name!r} in {base}",
+            "exists already",
+            "a new run would mix with its results",
+            f"Go on with it by Tuner.restore({folder!r}, trainable), or choose another RunConfig(name=...).",
+        )
 
 
 def _make(folder: str, exist_ok: bool) -> None:

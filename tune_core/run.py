@@ -124,7 +124,7 @@ def run(
             "their own code raised",
             f"All other results are kept in {results.experiment_path}; raise_on_failed_trial=False returns them.",
         )
-    return ExperimentAnalysis(results.experiment_path, default_metric=metric, default_mode=mode)
+    return ExperimentAnalysis(results, default_metric=metric, default_mode=mode)
 
 
 def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: RunConfig, resume: Any) -> Tuner | None:

@@ -84,8 +84,8 @@ class Tuner:
         try:
             run.go()
         finally:
-            self._folder = run.folder or None
-            self._restored = {} if self._restored is None else self._restored
+            if run.begun:  # another call goes on with this run
+                self._folder, self._restored = run.folder, {}
         return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
 
     def get_results(self) -> ResultGrid:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -38,6 +38,11 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+def _is_being_paused(trial: Trial) -> bool:
+    """Whether its worker was told to put it aside, and has not answered yet."""
+    return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
 
 
 class _Waiting:
@@ -207,6 +212,8 @@ class Controller:
             self._keep(trial, event.checkpoint, event.iteration, event.seconds, event.metrics, out)
         if event.waiting:
             self._answer(trial, event, out)
+        elif self.scheduler.observes:
+            self._ask("observe", trial, result_of(event))
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
@@ -226,9 +233,7 @@ class Controller:
             self._let_go(trial, event, out)
         elif how == "lost":
             trial.losses += 1
-            if self.stopping is not None and not self.interrupted:
-                self._end(trial, Change.STOP, self.stopping, out)
-            elif trial.losses <= self.rules.max_losses:
+            if trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -251,9 +256,7 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if event.how == "paused" and self.stopping is not None and not self.interrupted:
-            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
-        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -276,7 +279,7 @@ class Controller:
         elif event.do == "continue":
             trial.verdict = None
         elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
-            trial.exploit = Exploit(trial.exploit.source, event.config, event.why, trial.exploit.checkpoint)
+            trial.exploit = replace(trial.exploit, config=event.config, reason=event.why, resources=event.resources)
 
     def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
         if event.trial < 0:
@@ -346,6 +349,8 @@ class Controller:
             out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
             return
         if event.waiting == ev.WAITS_FOR_DRIVER:
+            if self.scheduler.observes:
+                self._ask("observe", trial, result_of(event))
             out.append(ev.Extend(trial.index, None))
             return
         decision = self._ask("on_result", trial, result_of(event))
@@ -394,16 +399,29 @@ class Controller:
             out.append(ev.Record(ev.Decided(trial.index, "continue", why)))
             out.append(ev.Extend(trial.index, self._ask("lease", trial)))
             return
-        self.retention.pin(kept)
-        trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
-        trial.copy_from = kept
+        self._prepare_copy(trial, decision, kept, out)
         trial.verdict = Pause(decision.reason)
-        out.append(
-            ev.Record(
-                ev.Decided(trial.index, "exploit", decision.reason, source=decision.source, config=decision.config)
-            )
-        )
         out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.pin(kept)
+        trial.exploit = replace(decision, checkpoint=kept.name)
+        trial.copy_from = kept
+        why, source, config = decision.reason, decision.source, decision.config
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources)
+        out.append(ev.Record(decided))
+
+    def _revise(self, out: list[ev.Command]) -> None:
+        """Let paused trials become copies of others, where the scheduler says so now."""
+        for index, exploit in self._ask("revise"):
+            trial = self.trials[index]
+            kept = self._find_checkpoint(exploit)
+            if kept is not None and trial.status is PAUSED:
+                del self.paused[index]
+                self._prepare_copy(trial, exploit, kept, out)
+                self._become_copy(trial, out)
+            elif kept is not None and _is_being_paused(trial):
+                self._prepare_copy(trial, exploit, kept, out)
 
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
         """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
@@ -411,9 +429,11 @@ class Controller:
         if exploit.checkpoint is None and source.start_from is not None:
             latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
             return latest
+        kept: Kept
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
@@ -422,6 +442,8 @@ class Controller:
         trial.exploit = trial.copy_from = None
         self._forget_start(trial, out)
         trial.config = exploit.config
+        if exploit.resources is not None:
+            trial.resources = exploit.resources
         trial.start_from, trial.start_pinned = kept, True
         self._requeue(trial, follow=False)
 
@@ -514,15 +536,20 @@ class Controller:
             self._end(trial, Change.STOP, why, out)
 
     def _settle(self, out: list[ev.Command]) -> None:
-        """End what the scheduler gives up, and see whether the run is over."""
+        """Carry out what the scheduler says of paused trials, and see whether the run is over."""
         if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
             self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
+        if self.stopping is None:
+            self._revise(out)
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
                 self._withdraw(trial)
                 out.append(ev.Record(ev.Decided(index, "stop", why)))
                 self._end(trial, Change.STOP, why, out)
+            elif _is_being_paused(trial):
+                out.append(ev.Record(ev.Decided(index, "stop", why)))
+                trial.verdict = Stop(why)
         if self.finished is not None or self.running:
             return
         if self.interrupted:

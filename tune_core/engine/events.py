@@ -123,6 +123,7 @@ class Decided(Event, tag="decide"):
     until: float | None = None
     source: int | None = None
     config: dict[str, Any] | None = None
+    resources: dict[str, float] | None = None
 
 
 class StopRequested(Event, tag="stop"):

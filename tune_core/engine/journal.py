@@ -82,16 +82,17 @@ class Journal:
             return
         data = memoryview(b"".join(self._pending))
         size = self._size + len(data)
+        self._failed = True  # until it has gone well: behind half a line, or twice, nothing may be written
         try:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
-            self._failed = True  # nothing more is written: the next line would stand behind half a line
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
             raise unwritable(os.path.dirname(self.path), error) from error
         self._size = size
         self._pending.clear()
+        self._failed = False
         if not self._dirty.is_set():
             self._dirty.set()
 

@@ -24,6 +24,8 @@ class InlineExecutor:
         self._job: ev.Launch | None = None
         self._reserved = False
         self._inbox: deque[tuple[Any, ...]] = deque()
+        self._worker: Worker | None = None
+        self._last: list[ev.Batch] = []
 
     def pack(self, prepared: Any) -> Any:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -31,6 +33,7 @@ class InlineExecutor:
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
+        self._job, self._reserved = None, False
         self._pump = pump
         self._worker = Worker(self, run, run.payload)
 
@@ -75,11 +78,11 @@ class InlineExecutor:
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """Run the trial that was launched, to its end."""
-        if self._job is None:
+        if self._job is None or self._worker is None:
             time.sleep(min(timeout_s, 0.005))
             return []
         self._inbox.clear()
-        self._last: list[ev.Batch] = []
+        self._last = []
         self._worker.run(self._job)
         last, self._last = self._last, []
         return last
@@ -97,7 +100,8 @@ class InlineExecutor:
 
     def close(self, grace_s: float = 0.0) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        self._worker._discard_kept()
+        if self._worker is not None:
+            self._worker._discard_kept()
 
     # --- the worker's link --------------------------------------------------------------------------------------------
 

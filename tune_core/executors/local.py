@@ -25,9 +25,10 @@ from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.process import pack
 from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import PlacementGroupFactory
 from tune_core.trainable import Prepared
 
@@ -105,12 +106,12 @@ class LocalExecutor:
                 raise InvalidArgumentError(
                     f"LocalExecutor({label})", f"is {value!r}", "it is an amount", "Use a number from 0, or None."
                 )
-        self._machine = Machine(cpus, discover_gpus(num_gpus), resources or {})
+        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(num_gpus), resources or {})
+        self._machine = self._make_machine()
         self._idle: list[_Process] = []
         self._busy: dict[int, _Process] = {}
         self._reserved: dict[str, _Process] = {}
         self._local_events: deque[ev.Event] = deque()
-        self._selector = selectors.DefaultSelector()
         self._started = 0
         self._folder = ""
         self._payload = -1
@@ -127,6 +128,8 @@ class LocalExecutor:
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
         self._run = run
+        self._selector = selectors.DefaultSelector()
+        self._machine = self._make_machine()
         self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
@@ -150,12 +153,15 @@ class LocalExecutor:
         self._idle.clear()
         self._busy.clear()
         self._reserved.clear()
-        self._selector.close()
+        self._local_events.clear()
         for fd in (self._payload, self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
             if fd >= 0:
                 os.close(fd)
+        self._payload = self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
         if self._folder:
+            self._selector.close()
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +264,7 @@ class LocalExecutor:
                 self._idle.remove(process)
             return
         tail = self._rescue_output(process, job)
-        error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
+        error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
         self._release(process)
 

@@ -1,9 +1,9 @@
-"""Trials on Ray: actors sized by CPUs, GPU fractions and custom resources, kept from trial to trial, on any number of nodes.
+"""Trials on Ray: actors sized by CPUs, GPU fractions and custom resources, on any number of nodes.
 
-An actor is asked for when a trial wants a place of its shape, and a trial is launched only once its actor runs: so what Ray
-has pending is just what would be used, which is also what an autoscaler looks at. Every call to an actor brings it the
-messages of one turn of the loop and takes a batch of its events back (see :mod:`tune_core.executors.ray_actor`); the
-answers are put into a queue by Ray's own thread, and :meth:`RayExecutor.poll` waits on that queue.
+An actor is asked for when a trial wants a place of its shape, and a trial is launched only once its actor runs: so what
+Ray has pending is what would be used at once, which an autoscaler sees. Every call to an actor brings it the
+messages of one turn of the loop and takes a batch of its events back (see :mod:`tune_core.executors.ray_actor`). Ray's
+own thread puts the answers into a queue, and :meth:`RayExecutor.poll` waits on that queue.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from tune_core.engine import events as ev
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors import payload, ray_files
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray_cluster import Cluster, shape_of
 from tune_core.executors.ray_host import Host, how_it_died
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
+from tune_core.executors.ray_pool import Pool
 from tune_core.resources import DEFAULT_RESOURCES
 from tune_core.trainable import Prepared
 
-SHORT_S = 0.05
-"""Trials shorter than this get the next one handed over before their end is known."""
 _LONG_S = 0.25
-_IDLE_S = 10.0
+_LOOK_S = 0.1
 _FAILED_STARTS = 5
 _SENT_KEPT = 4
 
@@ -79,11 +79,8 @@ class RayExecutor:
         autoscaling: bool | None = None,
         actor_options: Mapping[str, Any] | None = None,
     ) -> None:
-        for label, mapping in (
-            ("runtime_env", runtime_env),
-            ("resources", resources),
-            ("actor_options", actor_options),
-        ):
+        given = {"runtime_env": runtime_env, "resources": resources, "actor_options": actor_options}
+        for label, mapping in given.items():
             if mapping is not None and not isinstance(mapping, Mapping):
                 raise InvalidArgumentError(f"RayExecutor({label})", f"is {mapping!r}", "it is a dict", "Use {...}.")
         self._address = address
@@ -108,7 +105,10 @@ class RayExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         try:
             self._payload = self._join().ray.put(prepared)
+        except ExecutorError:
+            raise
         except Exception as error:
+            self.close()
             raise payload.unpicklable(prepared, prepared.__name__, error) from error
         return None
 
@@ -117,24 +117,23 @@ class RayExecutor:
         cluster = self._join()
         self._task = run
         self._inbox = queue.SimpleQueue()
-        self._hosts: dict[str, Host] = {}
         self._by_trial: dict[int, Host] = {}
-        self._idle: dict[Any, list[Host]] = {}
-        self._with_room: dict[Any, deque[Host]] = {}  # busy with one short trial; may hold some that no longer are
         self._unsent: dict[Host, None] = {}
-        self._full: set[Any] = set()  # shapes that found no place since the cluster last changed
         self._local_events: deque[ev.Event] = deque()
         self._checkpoints: dict[tuple[int, str], Any] = {}
-        self._started = self._failed_starts = 0
-        self._trial_s = 0.0  # moving average
+        self._failed_starts = 0
         self._looked_at = 0.0
-        self._waits: str | None = None
         self._token = None
         if self._shared_storage is not False:
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
+        self._pool = Pool(cluster, self._start_host)
         cluster.refresh([], force=True)
+
+    def _start_host(self, host: Host) -> None:
+        options, ray = self._actor_options, self._join().ray
+        host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
 
     def _join(self) -> Cluster:
         if self._cluster is None:
@@ -159,7 +158,7 @@ class RayExecutor:
 
     def _end_hosts(self, deadline: float) -> None:
         """Let idle actors clean up; end all."""
-        leaving = {host for host in self._hosts.values() if host.ready and not host.jobs}
+        leaving = set(self._pool.idle())
         for host in leaving:
             host.say("close")
             host.send(self._inbox)
@@ -174,8 +173,8 @@ class RayExecutor:
                     leaving.discard(host)
                 elif host.answered() == 0:
                     host.send(self._inbox)
-        for host in list(self._hosts.values()):
-            self._remove(host)
+        for host in list(self._pool.hosts.values()):
+            self._pool.remove(host)
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -189,99 +188,27 @@ class RayExecutor:
 
     def room(self, resources: Any) -> bool:
         """See :class:`tune_core.executors.base.Executor`."""
-        if resources is None:
-            return any(self._idle.values()) or not any(host.ready is False for host in self._hosts.values())
-        shape = shape_of(resources)
-        if self._idle.get(shape) or self._roomy(shape) is not None:
-            return True
-        self._grow(shape, resources)
-        return False
+        return self._pool.room(resources)
 
     def reserve(self, resources: Any) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
-        resources = DEFAULT_RESOURCES if resources is None else resources
-        shape = shape_of(resources)
-        idle = self._idle.get(shape)
-        if idle:
-            return idle.pop().name_for_people
-        host = self._roomy(shape)
-        if host is not None:
-            self._with_room[shape].popleft()
-            return host.name_for_people
-        self._grow(shape, resources)
-        return None
-
-    def _roomy(self, shape: Any) -> Host | None:
-        """An actor that runs one short trial, and may have the next in hand."""
-        if self._trial_s > SHORT_S:
-            return None
-        hosts = self._with_room.get(shape)
-        while hosts:
-            if hosts[0].is_open and len(hosts[0].jobs) == 1:
-                return hosts[0]
-            hosts.popleft()
-        return None
-
-    def _grow(self, shape: Any, resources: Any) -> None:
-        """Ask Ray for actors of this shape: at most as many as are at work already, and those that surely fit."""
-        if shape in self._full:
-            return
-        cluster = self._join()
-        of_shape = [host for host in self._hosts.values() if host.shape == shape]
-        pending = sum(not host.ready for host in of_shape)
-        most = max(4, len(of_shape) - pending)
-        while pending < most:
-            holding = cluster.take(resources)
-            if holding is None and self._retire_idle(other_than=shape):
-                continue
-            if holding is None and not (cluster.autoscaling and pending == 0):
-                break
-            self._started += 1
-            host = Host(f"worker{self._started}", shape, resources, holding)
-            self._hosts[host.name] = host
-            assert self._task is not None
-            host.start(cluster.ray, self._spec, self._payload, self._token, self._actor_options, self._inbox)
-            pending += 1
-        if pending < most:
-            self._full.add(shape)
-
-    def _retire_idle(self, other_than: Any) -> bool:
-        """Give up an idle actor of another shape; whether there was one."""
-        idle = [host for shape, hosts in self._idle.items() if shape != other_than for host in hosts]
-        if not idle:
-            return False
-        self._remove(min(idle, key=lambda host: host.idle_since))
-        return True
-
-    def _remove(self, host: Host) -> None:
-        """End an actor."""
-        self._hosts.pop(host.name, None)
-        with contextlib.suppress(KeyError, ValueError):
-            self._idle[host.shape].remove(host)
-        self._unsent.pop(host, None)
-        for job in host.jobs:
-            self._by_trial.pop(job.trial, None)
-        self._full.clear()
-        if self._cluster is not None:
-            if host.holding is not None:
-                self._cluster.give_back(host.holding)
-            host.end(self._cluster.ray)
+        host = self._pool.reserve(DEFAULT_RESOURCES if resources is None else resources)
+        return None if host is None else host.name_for_people
 
     def waits_for(self) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
-        return self._waits
+        return self._pool.waits_for(time.monotonic())
 
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def launch(self, worker: str, job: ev.Launch) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        name = worker.rpartition("/")[2]
-        host = self._hosts[name]
+        host = self._pool.hosts[worker.rpartition("/")[2]]
         host.jobs.append(job)
         self._by_trial[job.trial] = host
         if len(host.jobs) == 1:
             self._begin(host)
-            self._with_room.setdefault(host.shape, deque()).append(host)
+            self._pool.make_roomy(host)
         checkpoint = None
         if job.checkpoint is not None and not host.reachable:
             checkpoint = self._send_checkpoint(*job.checkpoint)
@@ -290,6 +217,7 @@ class RayExecutor:
     def _begin(self, host: Host) -> None:
         """The actor's next trial starts."""
         host.began = time.monotonic()
+        host.asked_back = False
         limit = self._task.trial_timeout_s if self._task is not None else None
         host.deadline = None if limit is None else host.began + limit
 
@@ -342,9 +270,9 @@ class RayExecutor:
                 self._local_events.append(ev.Ended(job.trial, "lost", now, f"waited behind trial {trial:05d}: {why}"))
                 continue
             tail = ""
-            if self._task is not None and how not in ("stopped", "revoked"):
+            if self._task is not None and how not in ("stopped", "paused", "revoked"):
                 tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
-            error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
+            error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
             self._local_events.append(ev.Ended(trial, how, now, why, error))
         self._remove(host)
 
@@ -363,7 +291,7 @@ class RayExecutor:
         for host in self._unsent:
             host.send(self._inbox)
         self._unsent.clear()
-        if time.monotonic() - self._looked_at > 0.1:
+        if time.monotonic() - self._looked_at > _LOOK_S:
             self._look_around()
         batches: list[ev.Batch] = []
         with contextlib.suppress(queue.Empty):
@@ -379,7 +307,7 @@ class RayExecutor:
 
     def _receive(self, host: Host, future: Any, batches: list[ev.Batch]) -> None:
         """Take in the answer to one call."""
-        if self._hosts.get(host.name) is not host:
+        if host not in self._pool:
             return  # it was ended here
         if host.answered() == 0:
             self._unsent[host] = None  # keep one call open
@@ -399,10 +327,7 @@ class RayExecutor:
         assert self._task is not None
         if extra[0] == "ready":
             self._failed_starts = 0
-            host.welcome(extra[1])
-            if self._cluster is not None and host.holding is not None:
-                self._cluster.settle(host.holding, host.node, host.resources)
-            self._make_idle(host)
+            self._pool.welcome(host, extra[1])
         elif extra[0] == "checkpoint":
             ray_files.unpack(extra[3], os.path.join(trial_folder(self._task.folder, extra[1]), extra[2]))
         elif extra[0] == "output":
@@ -422,24 +347,25 @@ class RayExecutor:
         self._by_trial.pop(event.trial, None)
         first = bool(host.jobs) and host.jobs[0].trial == event.trial
         host.jobs = [job for job in host.jobs if job.trial != event.trial]
+        host.load -= 1
         if first:
-            took = time.monotonic() - host.began
-            self._trial_s = took if not self._trial_s else 0.8 * self._trial_s + 0.2 * took
+            self._pool.note_duration(time.monotonic() - host.began)
         if self._task is not None and not self._task.reuse and event.how != "lost":
-            for job in host.jobs:
-                self._local_events.append(
-                    ev.Ended(job.trial, "lost", time.time(), "handed back: workers are not reused")
-                )
+            why = "handed back: workers are not reused"
+            self._local_events.extend(ev.Ended(job.trial, "lost", time.time(), why) for job in host.jobs)
             self._remove(host)
-        elif not host.jobs:
-            self._make_idle(host)
-        elif first:
-            self._begin(host)
-            self._with_room.setdefault(host.shape, deque()).append(host)
+        elif host.load == 0:
+            self._pool.make_idle(host)
+        else:
+            self._pool.make_roomy(host)
+            if first and host.jobs:
+                self._begin(host)
 
-    def _make_idle(self, host: Host) -> None:
-        host.idle_since = time.monotonic()
-        self._idle.setdefault(host.shape, []).append(host)
+    def _remove(self, host: Host) -> None:
+        self._unsent.pop(host, None)
+        for job in host.jobs:
+            self._by_trial.pop(job.trial, None)
+        self._pool.remove(host)
 
     def _died(self, host: Host, error: BaseException) -> None:
         """A call failed: the actor, or the way to it, is gone."""
@@ -467,29 +393,15 @@ class RayExecutor:
     def _look_around(self) -> None:
         """What no event tells of: the nodes, time limits, idle actors, trials stuck behind a long one."""
         now = self._looked_at = time.monotonic()
-        cluster = self._join()
-        holdings = [host.holding for host in self._hosts.values() if host.holding is not None]
-        if cluster.refresh(holdings):
-            self._full.clear()
-        cluster.check_head()
-        for host in list(self._hosts.values()):
+        self._pool.look_around(now)
+        self._join().check_head(now)
+        for host in list(self._pool.hosts.values()):
             if host.deadline is not None and host.jobs and now > host.deadline:
                 limit = self._task.trial_timeout_s if self._task is not None else None
                 why = f"the trial ran longer than trial_timeout_s={limit}"
                 self._bury(host, host.jobs[0].trial, "timeout", why)
-            elif len(host.jobs) > 1 and now - host.began > _LONG_S:
-                self._trial_s = max(self._trial_s, now - host.began)
-                waiting = host.jobs[1]
-                self._say(
-                    host, "withdraw", waiting.trial, waiting.attempt, "handed back: the trial before it runs long"
-                )
-            elif host.ready and not host.jobs and now - host.idle_since > _IDLE_S and host in self._idle[host.shape]:
-                self._remove(host)
-        pending = [host for host in self._hosts.values() if not host.ready and now - host.asked_at > 3.0]
-        self._waits = None
-        if pending:
-            n = len(pending)
-            self._waits = (
-                f"{n} worker{'s' if n > 1 else ''} of {pending[0].resources} for room on the cluster, "
-                f"which has {cluster.describe()}"
-            )
+            elif len(host.jobs) > 1 and now - host.began > _LONG_S and not host.asked_back:
+                host.asked_back = True
+                self._pool.note_long(now - host.began)
+                for job in host.jobs[1:]:
+                    self._say(host, "withdraw", job.trial, job.attempt, "handed back: the one before it runs long")

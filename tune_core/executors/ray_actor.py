@@ -1,8 +1,8 @@
 """The Ray actor that runs trials: the trial's side of :mod:`tune_core.executors.ray`.
 
-Every call of :meth:`TrialHost.exchange` brings messages and takes a batch of events back as soon as there is one; the driver
-keeps at least one call open. A thread of its own runs the trials, always the same one, so a control message reaches the
-actor while a trial runs.
+Every call of :meth:`TrialHost.exchange` brings messages and takes a batch of events back as soon as there is one; the
+driver keeps at least one call open. A thread of its own runs the trials, always the same one, so a control message
+reaches the actor while a trial runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from typing import Any
 from tune_core.engine import events as ev
 from tune_core.executors import ray_files
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import FolderStore, Output, Worker
+from tune_core.executors.folders import FolderStore
+from tune_core.executors.output import Output
+from tune_core.executors.worker import Worker
 
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
@@ -234,8 +236,8 @@ class TrialHost:
             sys.stderr.flush()
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        sys.stdout = open(1, "w", buffering=1, closefd=False)
-        sys.stderr = open(2, "w", buffering=1, closefd=False)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         return Output(path) if self._reachable else SentOutput(path, self._outbox)
 
     def _tick(self) -> None:

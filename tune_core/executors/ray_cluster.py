@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tune_core.errors import ExecutorError, ResourceError
@@ -18,6 +18,7 @@ from tune_core.resources import PlacementGroupFactory
 _NOT_AMOUNTS = ("node:", "object_store_memory", "accelerator_type:", "memory")
 _REFRESH_S = 1.0
 _SUSPICION_S = 30.0
+_HEAD_S = 2.0
 _GONE_AFTER_S = 10.0
 
 Request = Mapping[str, float] | PlacementGroupFactory
@@ -54,6 +55,7 @@ class Cluster:
         self._shapes: dict[str, dict[str, float]] = {}
         self._suspects: dict[str, float] = {}
         self._refreshed_at = float("-inf")
+        self._head_at = 0.0
         self._silent_since: float | None = None
         self._gcs = ""
         with contextlib.suppress(Exception):  # a client of a remote cluster knows none
@@ -90,7 +92,7 @@ class Cluster:
 
     # --- nodes --------------------------------------------------------------------------------------------------------
 
-    def refresh(self, holdings: list[Holding], force: bool = False) -> bool:
+    def refresh(self, holdings: Iterable[Holding], force: bool = False) -> bool:
         """Look at the nodes again, at most once a second; whether they have changed."""
         now = time.monotonic()
         if not force and now - self._refreshed_at < _REFRESH_S:
@@ -133,10 +135,13 @@ class Cluster:
 
     def settle(self, holding: Holding, node: str, request: Request) -> None:
         """Ray placed the actor on ``node``, perhaps not where we thought."""
-        if isinstance(request, PlacementGroupFactory) or (holding.parts and holding.parts[0][0] == node):
+        if (isinstance(request, PlacementGroupFactory) and holding.parts) or (
+            holding.parts and holding.parts[0][0] == node
+        ):
             return
         self.give_back(holding)
-        grant = self._nodes[node].take(_plain(request)) if node in self._nodes else None
+        head = request.head if isinstance(request, PlacementGroupFactory) else request
+        grant = self._nodes[node].take(_plain(head)) if node in self._nodes else None
         if grant is not None:
             holding.parts = [(node, grant)]
 
@@ -174,7 +179,7 @@ class Cluster:
             counts[text] = counts.get(text, 0) + 1
         return "; ".join(f"{n} node{'s' if n > 1 else ''} of {text}" for text, n in counts.items()) or "no node"
 
-    def check_head(self) -> None:
+    def check_head(self, now: float) -> None:
         """Raise when the cluster's head no longer answers.
 
         Raises
@@ -183,12 +188,12 @@ class Cluster:
             When it has been silent for ten seconds; Ray itself would end this process after a minute.
         """
         host, _, port = self._gcs.rpartition(":")
-        if not port.isdigit():
+        if not port.isdigit() or now - self._head_at < _HEAD_S:
             return
+        self._head_at = now
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
         except OSError as error:
-            now = time.monotonic()
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= _GONE_AFTER_S:
                 raise ExecutorError(
@@ -256,7 +261,6 @@ def _text(request: Mapping[str, float]) -> str:
 
 
 def _grows() -> bool:
-    """Whether an autoscaler runs: Ray's cluster launcher leaves its configuration on the head; KubeRay sets a variable."""
-    return (
-        os.path.exists(os.path.expanduser("~/ray_bootstrap_config.yaml")) or "KUBERAY_GEN_RAY_START_CMD" in os.environ
-    )
+    """Whether an autoscaler runs: Ray's launcher leaves its configuration on the head, KubeRay sets a variable."""
+    launched = os.path.exists(os.path.expanduser("~/ray_bootstrap_config.yaml"))
+    return launched or "KUBERAY_GEN_RAY_START_CMD" in os.environ

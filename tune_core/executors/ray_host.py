@@ -16,7 +16,7 @@ from tune_core.resources import PlacementGroupFactory
 class Host:
     """An actor for trials of one shape."""
 
-    def __init__(self, name: str, shape: Any, resources: Any, holding: Holding | None) -> None:
+    def __init__(self, name: str, shape: Any, resources: Any, holding: Holding) -> None:
         self.name = name
         self.shape = shape
         self.resources = resources
@@ -26,7 +26,10 @@ class Host:
         self.reachable = False
         self.node = ""
         self.name_for_people = name
-        self.jobs: list[ev.Launch] = []
+        self.jobs: list[ev.Launch] = []  # in hand, the first is running
+        self.load = 0  # those, and what is reserved for a moment
+        self.asked_back = False  # all but the first
+        self.is_listed = False  # among those that may take a further trial
         self.deadline: float | None = None
         self.replies = InOrder()
         self._outgoing: list[tuple[Any, ...]] = []
