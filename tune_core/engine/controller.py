@@ -231,8 +231,8 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif how == "lost":
-            trial.losses += 1
+        elif how in ("lost", "returned"):
+            trial.losses += how == "lost"
             if trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from tune_core.engine.events import Lease
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
-    from tune_core.trial import Status, TrialView
     from tune_core.schedulers.fifo import FIFOScheduler
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
     from tune_core.schedulers.pbt import PopulationBasedTraining
