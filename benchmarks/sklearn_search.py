@@ -1,9 +1,9 @@
 """TuneSearchCV beside scikit-learn's searches: wall time on the same candidates, and what early stopping saves.
 
-Three tasks, each a whole ``fit`` with the refit, with two workers: digits with SGD, and 20,000 x 20 ``make_classification``
-with histogram boosting and with a random forest. ``--threads one`` gives both sides one thread a fit (OMP_NUM_THREADS=1),
-``--threads default`` leaves both as they are. Each side runs ``--repeats`` times in turn, in processes of their own; the
-table shows the medians.
+Three tasks, each a whole ``fit`` with the refit, with two workers: digits with SGD, and 20,000 x 20
+``make_classification`` with histogram boosting and with a random forest. ``--threads one`` gives both sides one thread
+a fit (OMP_NUM_THREADS=1), ``--threads default`` leaves both as they are. Each side runs ``--repeats`` times in turn, in
+processes of their own; the table shows the medians.
 
     python benchmarks/sklearn_search.py --threads one --repeats 3
 """

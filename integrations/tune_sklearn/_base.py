@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
@@ -91,6 +90,7 @@ class TuneBaseSearchCV(BaseSearchCV):
             The fitted search.
         """
         resume = bool(params.pop("resume", False))
+        self.__dict__.pop("early_stopping_", None)
         _refuse_old_arguments(self, params)
         scorers, refit_metric = private.scorers_of(self)
         X, y = private.indexable(X, y)
@@ -145,9 +145,6 @@ class TuneBaseSearchCV(BaseSearchCV):
             self.refit_time_ = time.time() - began
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
-
-    def _may_stop_early(self) -> bool:
-        return bool(self.early_stopping) or self.stopper is not None or self.time_budget_s is not None
 
     def _seed(self) -> int:
         """A seed for the run; drawn from a ``RandomState`` given as ``random_state``."""
@@ -207,7 +204,8 @@ class _Evaluation:
         self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         for key, value in (more_results or {}).items():
             self._more[key].extend(value)
-        self.results = tables.build(search, self.outcomes, n_splits, self._more)
+        may_stop = self.ladder is not None or search.stopper is not None or search.time_budget_s is not None
+        self.results = tables.build(search, self.outcomes, n_splits, self._more, may_stop)
         good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
         self.example = next(good, {"test_scores": None})["test_scores"]
         return self.results
@@ -242,10 +240,12 @@ class _Evaluation:
 
     def _stop_early(self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None) -> Any:
         search = self.search
-        names = set(proposals.space) if proposals is not None else {n for c in work.candidates or () for n in c}
-        number = None if proposals is not None else len(work.candidates or ())
-        rng = np.random.RandomState(search._seed())
-        work.ladder, scheduler = _early_stopping.plan(search, self.estimator, self.y, folds, names, number, rng)
+        listed: dict[str, Any] = {name: None for c in work.candidates or () for name in c}
+        space = listed if proposals is None else proposals.space
+        number = len(work.candidates or ()) if proposals is None else None
+        work.ladder, scheduler = _early_stopping.plan(
+            search, self.estimator, self.y, folds, space, number, search._seed()
+        )
         self.ladder = work.ladder
         if work.ladder is not None:
             work.classes = classes_for(self.estimator, self.y)

@@ -140,6 +140,9 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
     ladder, number = work.ladder, work.number_of(config)
     params = work.params_of(config)
     step, fits, models = _load(ladder)
+    for model in models.values():
+        if any(model.get_params().get(name, model) != value for name, value in params.items()):
+            model.set_params(**clone(dict(params), safe=False))  # taken over from another candidate
     for position in range(step, len(ladder.steps)):
         amount = ladder.steps[position]
         if ladder.resource == "folds":

@@ -315,3 +315,39 @@ def test_models_that_cannot_be_pickled_are_trained_anew_when_they_go_on(binary):
     search = TuneGridSearchCV(Unpicklable(random_state=0), grid, **arguments).fit(*binary)
     plain = TuneGridSearchCV(SGDClassifier(random_state=0), grid, **arguments).fit(*binary)
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+
+
+def test_population_based_training_changes_parameters_on_the_way(binary):
+    search = TuneSearchCV(
+        SGDClassifier(random_state=0),
+        {"alpha": loguniform(1e-6, 1.0)},
+        early_stopping="PopulationBasedTraining",
+        max_iters=8,
+        n_trials=4,
+        cv=2,
+        random_state=0,
+    ).fit(*binary)
+    assert search.early_stopping_["scheduler"] == "PopulationBasedTraining"
+    assert search.cv_results_["training_iteration"].tolist() == [8] * 4
+    assert search.best_estimator_.alpha == search.best_params_["alpha"]
+    with pytest.raises(InvalidArgumentError, match="TuneSearchCV"):
+        TuneGridSearchCV(SGDClassifier(), {"alpha": [1]}, early_stopping="PopulationBasedTraining").fit(*binary)
+
+
+def test_bohb_brings_its_own_scheduler_which_serves_no_other_search(binary):
+    with pytest.raises(InvalidArgumentError, match="bohb"):
+        TuneSearchCV(SVC(), {"C": [1.0]}, early_stopping="HyperBandForBOHB").fit(*binary)
+    pytest.importorskip("hpbandster")
+    with pytest.raises(InvalidArgumentError, match="hyperband"):
+        TuneSearchCV(SVC(), {"C": (0.1, 9.0)}, early_stopping=False, search_optimization="bohb").fit(*binary)
+
+
+def test_searchers_by_name_with_and_without_early_stopping(binary):
+    pytest.importorskip("optuna")
+    space = {"C": (1e-2, 1e2, "log-uniform"), "kernel": ["rbf", "linear"], "class_weight": [None, "balanced"]}
+    arguments = {"n_trials": 6, "cv": 3, "random_state": 0, "search_optimization": "Optuna"}
+    for early_stopping in (None, True):
+        first = TuneSearchCV(SVC(), space, early_stopping=early_stopping, **arguments).fit(*binary)
+        again = TuneSearchCV(SVC(), space, early_stopping=early_stopping, **arguments).fit(*binary)
+        assert first.cv_results_["params"] == again.cv_results_["params"]
+        assert len(first.cv_results_["params"]) == 6 and first.best_params_["kernel"] in ("rbf", "linear")
