@@ -14,6 +14,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from tune_sklearn import _early_stopping, _run
 from tune_sklearn import _results as tables
@@ -21,6 +22,7 @@ from tune_sklearn import _sklearn_private as private
 from tune_sklearn._evaluate import Work
 from tune_sklearn._growing import classes_for, grow_to
 from tune_sklearn._listed import Listed
+from tune_sklearn._plot import plot_search
 from tune_sklearn._spaces import readable
 
 
@@ -145,6 +147,26 @@ class TuneBaseSearchCV(BaseSearchCV):
             self.refit_time_ = time.time() - began
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
+
+    def plot(self, parameter: str | None = None, metric: str | None = None, ax: Any = None) -> Any:
+        """Draw each candidate's score over one of its parameters, stopped ones marked.
+
+        Parameters
+        ----------
+        parameter
+            Which parameter; None: the first that has numbers as its values.
+        metric
+            Which score, of several; None: the one to refit by.
+        ax
+            Axes of matplotlib's to draw on; None makes a figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on.
+        """
+        check_is_fitted(self, "cv_results_")
+        return plot_search(self, parameter, metric, ax)
 
     def _seed(self) -> int:
         """A seed for the run; drawn from a ``RandomState`` given as ``random_state``."""
