@@ -104,7 +104,7 @@ class Tuner:
     def can_restore(cls, path: str | os.PathLike[str]) -> bool:
         """Whether the folder ``path`` holds an experiment."""
         try:
-            journal.read(os.path.expanduser(os.fspath(path)))
+            journal.outline(os.path.expanduser(os.fspath(path)))
         except TuneError:
             return False
         return True
@@ -145,7 +145,7 @@ class Tuner:
             If the folder holds no experiment, or it cannot be restored as asked.
         """
         folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
-        log = journal.read(folder)
+        header, restores = journal.outline(folder)
         setup = {} if param_space is not None and tune_config and run_config else load_setup(folder)
         known = {"param_space": param_space, "tune_config": tune_config, "run_config": run_config}
         for key, value in known.items():
@@ -158,22 +158,22 @@ class Tuner:
                 "it could not be pickled when the run began",
                 "Pass param_space=, tune_config= and run_config= as in the first run.",
             )
-        if num_samples is not None:
-            before = setup["tune_config"].num_samples
-            if isinstance(num_samples, bool) or (num_samples != -1 and num_samples < before):
-                raise RestoreError(
-                    "Tuner.restore(num_samples)",
-                    f"is {num_samples!r}, below the {before} of the first run",
-                    "an experiment can only be extended",
-                    f"Use a number from {before}.",
-                )
-            setup["tune_config"] = replace(setup["tune_config"], num_samples=num_samples)
+        before = next((r.num_samples for r in reversed(restores) if r.num_samples), setup["tune_config"].num_samples)
+        lowered = num_samples is not None and num_samples != -1 and num_samples < before
+        if isinstance(num_samples, bool) or lowered:
+            raise RestoreError(
+                "Tuner.restore(num_samples)",
+                f"is {num_samples!r}, below the {before} that were asked for before",
+                "an experiment can only be extended",
+                f"Use a number from {before}.",
+            )
+        samples = before if num_samples is None else num_samples
         tuner = cls(
             trainable,
             param_space=setup["param_space"],
-            tune_config=replace(setup["tune_config"], seed=log.header.seed),
+            tune_config=replace(setup["tune_config"], seed=header.seed, num_samples=samples),
             run_config=replace(
-                setup.get("run_config") or RunConfig(), name=log.header.name, storage_path=os.path.dirname(folder)
+                setup.get("run_config") or RunConfig(), name=header.name, storage_path=os.path.dirname(folder)
             ),
         )
         tuner._folder = folder

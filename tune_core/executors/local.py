@@ -25,9 +25,10 @@ from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.process import pack
 from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import PlacementGroupFactory
 from tune_core.trainable import Prepared
 
@@ -127,6 +128,7 @@ class LocalExecutor:
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
         self._run = run
+        self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
@@ -192,9 +194,8 @@ class LocalExecutor:
         if self._machine.gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
         threads = str(max(1, int(request.get("cpu", 1))))
-        for variable in _THREAD_VARIABLES:
-            if variable not in os.environ:
-                environment.setdefault(variable, threads)
+        for variable in self._thread_variables:
+            environment.setdefault(variable, threads)
         return environment
 
     def _process_for(self, environment: Mapping[str, str]) -> _Process:
@@ -225,7 +226,7 @@ class LocalExecutor:
         process.job = job
         self._busy[job.trial] = process
         process.output_at = os.path.getsize(process.output)
-        process.log_at = _size(self._log_of(job.trial))
+        process.log_at = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
         limit = self._run.trial_timeout_s
         process.deadline = None if limit is None else time.monotonic() + limit
         process.send(("launch", job))
