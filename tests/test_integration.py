@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import subprocess
 import sys
@@ -139,6 +140,15 @@ def test_import_path_of_ray_tune_leads_to_the_package_or_says_what_to_install(na
         assert "pip install" in str(error)
     with pytest.raises(AttributeError):
         _ = module.__nothing__
+
+
+@pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost", "keras", "lightning", "transformers"])
+def test_examples_in_docstrings_hold(package: str) -> None:
+    try:
+        module = importlib.import_module(f"tune_{package}")
+    except tune.TuneError as error:
+        pytest.skip(str(error))
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost", "keras", "lightning", "transformers"])
