@@ -55,8 +55,9 @@ class Fit:
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")

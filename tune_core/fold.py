@@ -132,7 +132,7 @@ class Fold:
         ending = self._stopping is not None and self.experiment.interrupted is None
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, ending)
-        elif how == "lost":
+        elif how in ("lost", "returned"):
             trial.losses += 1
             if ending:
                 self._end(trial, self._stopping or "")

@@ -45,13 +45,6 @@ def _is_being_paused(trial: Trial) -> bool:
     return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
 
 
-def _had_done_its_work(trial: Trial, how: str) -> bool:
-    """Whether a worker failed with nothing left to do but to let go of the trial."""
-    if trial.verdict is None:
-        return False
-    return how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None)
-
-
 class _Waiting:
     """The waiting trials, as a scheduler sees them."""
 
@@ -238,11 +231,8 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif self.stopping is None and _had_done_its_work(trial, how):
+        elif how in ("lost", "returned"):
             trial.losses += how == "lost"
-            self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
-        elif how == "lost":
-            trial.losses += 1
             if trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
@@ -415,19 +405,11 @@ class Controller:
 
     def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
         self.retention.pin(kept)
-        trial.exploit, trial.copy_from = decision, kept
-        out.append(
-            ev.Record(
-                ev.Decided(
-                    trial.index,
-                    "exploit",
-                    decision.reason,
-                    source=decision.source,
-                    config=decision.config,
-                    resources=decision.resources,
-                )
-            )
-        )
+        trial.exploit = replace(decision, checkpoint=kept.name)
+        trial.copy_from = kept
+        why, source, config = decision.reason, decision.source, decision.config
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources)
+        out.append(ev.Record(decided))
 
     def _revise(self, out: list[ev.Command]) -> None:
         """Let paused trials become copies of others, where the scheduler says so now."""
@@ -447,8 +429,8 @@ class Controller:
         if exploit.checkpoint is None and source.start_from is not None:
             latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
             return latest
-        checkpoints: list[Kept] = source.checkpoints or []
-        for kept in reversed(checkpoints):
+        kept: Kept
+        for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
                 found: Kept = kept
                 return found
@@ -555,10 +537,10 @@ class Controller:
 
     def _settle(self, out: list[ev.Command]) -> None:
         """Carry out what the scheduler says of paused trials, and see whether the run is over."""
+        if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         if self.stopping is None:
             self._revise(out)
-        elif not self.interrupted and (self.pending or self.paused):
-            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:

@@ -100,7 +100,7 @@ class Ended(Event, tag="end"):
     """A worker let go of a trial.
 
     ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
-    ``revoked`` (its lease was taken back),
+    ``revoked`` (its lease was taken back), ``returned`` (handed back before it began),
     ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
     trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
     ``attempt``: the launch that has ended; 0 means the present one.

@@ -23,7 +23,7 @@ from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.worker import trial_folder
+from tune_core.executors.folders import trial_folder
 from tune_core.resources import resources_to_json
 from tune_core.trial import Status, result_of
 

@@ -25,9 +25,10 @@ from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.process import pack
 from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import PlacementGroupFactory
 from tune_core.trainable import Prepared
 

@@ -21,10 +21,11 @@ from tune_core.engine import events as ev
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors import payload, ray_files
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray_cluster import Cluster, shape_of
 from tune_core.executors.ray_host import Host, how_it_died
 from tune_core.executors.ray_pool import Pool
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES
 from tune_core.trainable import Prepared
 
@@ -127,7 +128,7 @@ class RayExecutor:
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
-        self._pool = Pool(cluster, self._start_host)
+        self._pool = Pool(cluster, self._start_host, run.reuse)
         cluster.refresh([], force=True)
 
     def _start_host(self, host: Host) -> None:
@@ -266,13 +267,14 @@ class RayExecutor:
         now = time.time()
         for job in host.jobs:
             if job.trial != trial:
-                self._local_events.append(ev.Ended(job.trial, "lost", now, f"waited behind trial {trial:05d}: {why}"))
+                behind = f"was in hand behind trial {trial:05d}, whose worker is gone"
+                self._local_events.append(ev.Ended(job.trial, "returned", now, behind, "", job.attempt))
                 continue
             tail = ""
             if self._task is not None and how not in ("stopped", "paused", "revoked"):
                 tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
             error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
-            self._local_events.append(ev.Ended(trial, how, now, why, error))
+            self._local_events.append(ev.Ended(trial, how, now, why, error, job.attempt))
         self._remove(host)
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -349,9 +351,7 @@ class RayExecutor:
         host.load -= 1
         if first:
             self._pool.note_duration(time.monotonic() - host.began)
-        if self._task is not None and not self._task.reuse and event.how != "lost":
-            why = "handed back: workers are not reused"
-            self._local_events.extend(ev.Ended(job.trial, "lost", time.time(), why) for job in host.jobs)
+        if self._task is not None and not self._task.reuse and event.how != "returned":
             self._remove(host)
         elif host.load == 0:
             self._pool.make_idle(host)
