@@ -96,7 +96,7 @@ def test_checkpoints_and_output_land_in_the_drivers_folder_though_no_disk_is_sha
 
 
 class KillsANode(tune.Callback):
-    """Ends the node of the trial that makes report number ``at``, once."""
+    """Ends the node of a trial that is well under way, once, from report number ``at``."""
 
     def __init__(self, nodes: Nodes, at: int) -> None:
         self.nodes = nodes
@@ -105,7 +105,7 @@ class KillsANode(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.left -= 1
-        if self.left <= 0 and self.killed is None and result["step"] >= 2:
+        if self.left <= 0 and self.killed is None and 2 <= result["step"] <= STEPS - 4:
             self.killed = str(result["node"])
             self.nodes.kill(self.killed)
 

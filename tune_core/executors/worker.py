@@ -147,6 +147,8 @@ class TrialSession:
                 self._await_verdict()
             else:
                 self._worker.send_later(ev.encode(event))
+                if name is not None:
+                    self._worker.flush()  # a checkpoint is what a crash must not cost
                 self._worker.flush_if_due(self)
             return self.ended_how is None
 

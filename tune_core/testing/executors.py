@@ -347,6 +347,14 @@ class ExecutorSuite:
             driver.run(0, {"n": 5})
             assert len({report.checkpoint for report in driver.reports(0)}) == 5
 
+    def test_checkpoint_is_known_though_the_trial_dies_right_after_its_report(self, tmp_path: Path) -> None:
+        if not self.isolated:
+            pytest.skip("runs trials in this process")
+        with self.drive(tmp_path, saves) as driver:
+            end = driver.run(0, {"n": 3, "dies": True})
+            assert end.how == "crashed"
+            assert [report.metrics["step"] for report in driver.reports(0)] == [0, 1, 2]
+
     def test_trial_goes_on_from_a_checkpoint_also_from_another_trials(self, tmp_path: Path) -> None:
         with self.drive(tmp_path, saves) as driver:
             driver.run(0, {"n": 5})
@@ -538,6 +546,8 @@ def saves(config: dict[str, Any]) -> None:
             Path(folder, "deep", "step").write_text(str(step))
             Path(folder, "empty").touch()
             session.report({"step": step}, checkpoint=Checkpoint.from_directory(folder))
+    if config.get("dies"):
+        os._exit(1)
 
 
 def overwrites(config: dict[str, Any]) -> None:
