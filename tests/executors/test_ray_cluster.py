@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tempfile
 import time
@@ -110,7 +111,7 @@ class KillsANode(tune.Callback):
             self.nodes.kill(self.killed)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", range(int(os.environ.get("TUNE_CORE_SEEDS", "2"))))
 def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(nodes: Nodes, seed: int) -> None:
     killer = KillsANode(nodes, random.Random(seed).randint(4, 24))
     try:

@@ -128,7 +128,7 @@ class RayExecutor:
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
         self._pool = Pool(cluster, self._start_host, run.reuse)
-        cluster.refresh([], force=True)
+        cluster.refresh([])
 
     def _start_host(self, host: Host) -> None:
         options, ray = self._actor_options, self._join().ray
