@@ -37,7 +37,7 @@ class Moody(Scheduler):
 
 
 class Run:
-    """An experiment in ``folder`` whose events a test gives one by one; ``journal.jsonl`` is written at :meth:`save`."""
+    """An experiment whose events a test gives one by one; its journal is written to ``folder`` by :meth:`save`."""
 
     def __init__(
         self,
@@ -96,9 +96,11 @@ class Run:
 
         plain, nonfinite = plain_metrics(metrics)
         iteration = self.trials[trial].iteration + 1
+        at, attempt = self.tick(), self.trials[trial].attempt
         event = ev.Reported(
-            trial, iteration, self.tick(), float(iteration), dict(plain), checkpoint, waiting, nonfinite
+            trial, iteration, at, float(iteration), dict(plain), checkpoint, waiting, nonfinite, attempt=attempt
         )
+        event.attempt = self.trials[trial].attempt
         self.lines.append(ev.encode(event))
         for command in self.controller.apply(ev.restore_nonfinite(event)):
             if type(command) is ev.Record:
@@ -155,6 +157,8 @@ def random_run(folder: Path, seed: int, steps: int = 150) -> Run:
             run.apply(ev.StopRequested(draw.choice([-1, draw.randrange(len(run.trials))]), "a stopper said so"))
         elif action < 0.98:
             run.apply(ev.Restored(run.tick()))  # the driver was killed
+        elif running:
+            _say_late(run, draw, draw.choice(running))
     return run
 
 
@@ -177,3 +181,16 @@ def _let_go(run: Run, draw: random.Random, trial: int) -> None:
             ["completed", "errored", "crashed", "lost", "revoked" if run.controller.interrupted else "lost"]
         )
         run.end(trial, how, error="" if how == "completed" else f"ValueError: {trial}")
+
+
+def _say_late(run: Run, draw: random.Random, trial: int) -> None:
+    """Something of an earlier attempt arrives; or a checkpoint is saved on its own."""
+    attempt = run.trials[trial].attempt
+    iteration = run.trials[trial].iteration
+    late = [
+        ev.Saved(trial, iteration, f"checkpoint_{iteration:06d}_s{attempt}", attempt=attempt),
+        ev.Saved(trial, iteration, "checkpoint_late", attempt=attempt + 7),
+        ev.Ended(trial, "completed", run.tick(), attempt=attempt + 7),
+        ev.Reported(trial, iteration + 1, run.tick(), 1.0, {"loss": 0.0}, attempt=attempt + 7),
+    ]
+    run.apply(draw.choice(late))

@@ -118,3 +118,20 @@ def test_made_from_a_grid_it_says_the_same(folder: str) -> None:
     assert analysis.best_trial.trial_id == "00001"
     assert "ExperimentAnalysis run: 3 trials" in repr(analysis)
     assert "<table>" in analysis._repr_html_()
+
+
+def test_run_returns_an_analysis_whose_configurations_are_the_objects_themselves(tmp_path: Path) -> None:
+    import tune_core as tune
+
+    marker = object()
+    analysis = tune.run(
+        lambda config: {"loss": config["x"]},
+        config={"x": tune.grid_search([2, 1]), "marker": marker},
+        metric="loss",
+        mode="min",
+        storage_path=str(tmp_path),
+        verbose=0,
+    )
+    assert analysis.best_config["x"] == 1
+    assert analysis.best_config["marker"] is marker
+    assert analysis.best_result["loss"] == 1

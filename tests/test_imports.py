@@ -20,7 +20,7 @@ TESTING_ALSO = {"pytest", "hypothesis"}  # tune_core.testing is for test suites
 
 FOUNDATION = ["errors", "objective", "space", "engine.events", "trial", "_version"]
 PLUGINS = ["schedulers", "search", "executors", "storage", "stopper", "session"]
-FACE = ["tuner", "cli", "progress", "results", "plots", "demo"]
+FACE = ["tuner", "cli", "progress", "view", "results", "analysis", "records", "fold", "export", "plots", "demo"]
 RUNNING_PARTS = ["controller", "loop", "journal"]
 
 FORBIDDEN: list[tuple[list[str], list[str]]] = [
@@ -32,7 +32,19 @@ FORBIDDEN: list[tuple[list[str], list[str]]] = [
     (["logger"], [*FACE, "engine.controller", "engine.loop"]),
 ]
 
-PUBLIC = ["schedulers", "search", "executors", "stopper", "logger", "errors", "plots", "testing", "integration"]
+PUBLIC = [
+    "schedulers",
+    "search",
+    "executors",
+    "stopper",
+    "logger",
+    "errors",
+    "plots",
+    "space",
+    "storage",
+    "testing",
+    "integration",
+]
 """Documented subpackages; an integration may import these beside ``tune_core`` itself."""
 
 

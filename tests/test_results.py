@@ -146,6 +146,28 @@ def test_deleted_checkpoints_are_not_listed(tmp_path: Path) -> None:
     assert only[1]["loss"] == 2.0
 
 
+def test_checkpoint_saved_after_the_last_result_comes_with_that_result(tmp_path: Path) -> None:
+    class Counts(tune.Trainable):
+        def step(self) -> dict[str, Any]:
+            return {"count": self.iteration + 1}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+            return {}
+
+    result = tune.Tuner(
+        Counts,
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path),
+            stop={"training_iteration": 5},
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=2, checkpoint_at_end=True),
+            executor="inline",
+            verbose=0,
+        ),
+    ).fit()[0]
+
+    assert [metrics["count"] for _, metrics in result.best_checkpoints] == [2, 4, 5]
+
+
 def test_result_from_the_path_of_a_trial(grid: ResultGrid) -> None:
     result = Result.from_path(grid[1].path)
     assert result.config["x"] == 2

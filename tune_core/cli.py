@@ -180,7 +180,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
-    from tune_core.records import read_experiment
+    from tune_core.fold import read_experiment
     from tune_core.storage import default_storage_path
     from tune_core.text import date_text, plain_table
 
@@ -216,7 +216,7 @@ def _best_value(experiment: Experiment) -> str:
 
 def _show(arguments: argparse.Namespace) -> int:
     from tune_core import selection
-    from tune_core.records import read_experiment
+    from tune_core.fold import read_experiment
     from tune_core.tables import table_of
     from tune_core.text import plain_table
     from tune_core.view import experiment_summary

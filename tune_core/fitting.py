@@ -23,7 +23,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -55,12 +55,13 @@ class Fit:
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
+        self._check_unused(self.searcher, "search_alg")
+        self._check_unused(self.scheduler, "scheduler")
         self._set_up_searcher()
-        self._claim(self.searcher, "searcher")
-        self._claim(self.scheduler, "scheduler")
         self.executor = resolve(run.executor)
         self.request = request_of(prepared)
         self.default_resources = self._check_resources()
@@ -68,6 +69,7 @@ class Fit:
         self.kept = kept
         self.folder = folder or ""
         self.name = run.name or ""
+        self.begun = False  # whether there is a journal to go on from
 
     # --- checks before the first trial --------------------------------------------------------------------------------
 
@@ -132,21 +134,19 @@ class Fit:
             )
         self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
 
-    def _claim(self, part: Searcher | Scheduler, kind: str) -> None:
+    def _check_unused(self, part: Searcher | Scheduler, argument: str) -> None:
         if getattr(part, "_belongs_to_a_run", False):
             raise InvalidArgumentError(
-                f"TuneConfig({'search_alg' if kind == 'searcher' else kind})",
+                f"TuneConfig({argument})",
                 f"is a {type(part).__name__} that another run has used",
-                f"a {kind} keeps what it learnt, and would mix two runs",
+                "it keeps what it learnt, and would mix two runs",
                 f"Make a new {type(part).__name__} for each Tuner.",
             )
-        part._belongs_to_a_run = True  # type: ignore[union-attr]
 
     def _check_resources(self) -> Any:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
             return None
-        resources = resolve_resources(self.request, {})
-        return resources
+        return resolve_resources(self.request, {})
 
     def _refuse_impossible_resources(self) -> None:
         refusal = self.executor.refuse(self.default_resources) if self.default_resources is not None else None
@@ -175,6 +175,10 @@ class Fit:
             self._refuse_impossible_resources()
             unkept = self._claim_folder()
             stack.callback(Lock(self.folder).release)
+            if self.restored is None:
+                refuse_if_begun(self.folder)  # another driver may have been here a moment ago
+            for part in (self.searcher, self.scheduler):
+                part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
             self.controller = Controller(self._rules(), self.scheduler)
@@ -184,6 +188,7 @@ class Fit:
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
                 used_s = replay(log.header, log.events, *args).used_s
+                sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
             self._drive(writer, suggestions, log, unkept, used_s)
@@ -200,7 +205,8 @@ class Fit:
         self, writer: Journal, suggestions: Suggestions, log: journal.Log | None, unkept: str | None, used_s: float
     ) -> None:
         watcher = self._watcher()
-        observers = Observers(self.run.callbacks or (), self.controller.trials, self.folder, watcher.note)
+        callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
         self.loop = loop = Loop(
             self.controller, self.executor, writer, suggestions, observers, watcher, self._plan(used_s)
         )
@@ -219,6 +225,7 @@ class Fit:
                 if (self.restored or {}).get("num_samples") is not None:
                     suggestions.finished = False
             writer.write()
+            self.begun = True
             watcher.start()
             observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
             loop.run()
@@ -260,7 +267,7 @@ class Fit:
     def _rules(self) -> Rules:
         failure = self.run.failure_config
         limit = self.tune.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
                 rules,
@@ -296,6 +303,7 @@ class Fit:
             "max_failures": rules.max_failures,
             "max_worker_losses": rules.max_losses,
             "fail_fast": rules.fail_fast,
+            "stop": self.stop,
         }
 
     def _spec(self) -> RunSpec:

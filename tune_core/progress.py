@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -133,9 +134,7 @@ class Progress:
             from rich.live import Live
 
             if self._console is None:
-                from rich.console import Console
-
-                self._console = Console()
+                self._console = _make_console()
             self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
             self._live.start()
 
@@ -179,14 +178,12 @@ class Progress:
         self._drawing = True
         try:
             action(*args)
-        except Exception:  # a closed pipe, a foreign repr, a terminal that cannot show a letter
+        except (Exception, SystemExit):  # a foreign repr, a full disk; at a closed pipe rich wants to exit
             self._due = math.inf
             live, self._live = self._live, None
             if live is not None:
-                try:
+                with contextlib.suppress(Exception, SystemExit):
                     live.stop()
-                except Exception:
-                    pass
         finally:
             self._drawing = False
         if self._waiting_notes and action != self._print:
@@ -225,7 +222,8 @@ class Progress:
             self._show_html(html_view(snapshot))
         else:
             snapshot = self._snapshot(controller, now, waits_for, 0)
-            best = f"; best {best_text(controller, self._metric, 120)}" if snapshot.best else ""
+            best = f"; best {snapshot.best if len(snapshot.best) < 200 else snapshot.best[:199] + '…'}"
+            best = best if snapshot.best else ""
             waiting = f"; waiting: {waits_for}" if waits_for else ""
             self._print(f"{self._name}: {snapshot.line()}{best}{waiting}")
 
@@ -340,6 +338,18 @@ class JupyterNotebookReporter(CLIReporter):
         self._style = "notebook" if _in_notebook() else None
 
 
+def _make_console() -> Any:
+    from rich.console import Console
+
+    class PatientConsole(Console):
+        """A console that leaves the process and its stdout alone when nobody listens any more."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError("the output was closed")
+
+    return PatientConsole()
+
+
 def _labels(columns: Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str] | None:
     if columns is None or isinstance(columns, Mapping):
         return columns
@@ -357,4 +367,4 @@ def _in_notebook() -> bool:
     """Whether this runs in a kernel whose front end shows HTML. Imports nothing."""
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python is not None and hasattr(python, "get_ipython") else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)  # hosted notebooks derive theirs

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tune_core.errors import ResourceError
+from tune_core.errors import ResourceError, UserCodeError
 from tune_core.trainable import Prepared, Trainable
 
 DEFAULT_RESOURCES: dict[str, float] = {"cpu": 1}
@@ -121,7 +121,15 @@ def resolve(request: Any, config: dict[str, Any]) -> Any:
     if isinstance(request, PlacementGroupFactory):
         return request
     if callable(request):
-        answer = request(config)
+        try:
+            answer = request(config)
+        except Exception as error:
+            raise UserCodeError(
+                "The function of with_resources",
+                f"raised {type(error).__name__}: {error}",
+                f"it was called with the configuration {config!r}",
+                "Make it return a dict of resources for every configuration of the search space.",
+            ) from error
         if answer is None:
             return DEFAULT_RESOURCES
         return answer if isinstance(answer, PlacementGroupFactory) else check_resources(answer, "resources(config)")

@@ -6,18 +6,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tune_core import selection
+from tune_core import pareto, selection
 from tune_core.callback import flatten
 from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.fold import read_experiment
 from tune_core.imports import require
 from tune_core.objective import Objective, check_mode, lookup
-from tune_core.records import Experiment, TrialRecord, history, read_experiment
+from tune_core.records import Experiment, TrialRecord, history
 from tune_core.text import config_text, counts_text, date_text, html_table, plain_table, value_text
 from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
+    from tune_core.engine.checkpoints import Kept
 
 AnyTrial = Trial | TrialRecord
 
@@ -121,8 +123,11 @@ class Result:
         found = self._checkpoints()
         if not found:
             return []
-        made = {r.get("checkpoint_dir_name"): r for r in self._history()}
-        return [(checkpoint, made.get(name, {})) for checkpoint, name in found]
+        made: dict[Any, dict[str, Any]] = {}
+        for result in self._history():
+            made[result["training_iteration"]] = result  # for a checkpoint that was saved after the result
+            made[result.get("checkpoint_dir_name")] = result
+        return [(checkpoint, made.get(kept.name) or made.get(kept.iteration, {})) for checkpoint, kept in found]
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The kept checkpoint whose result is best by ``metric``; None if the trial kept none.
@@ -156,15 +161,15 @@ class Result:
     def _history(self) -> list[dict[str, Any]]:
         return history(self._folder, self._trial.index).get(self._trial.index, [])
 
-    def _checkpoints(self) -> list[tuple[Checkpoint, str]]:
+    def _checkpoints(self) -> list[tuple[Checkpoint, Kept]]:
         from tune_core.checkpoint import Checkpoint
         from tune_core.storage import resolve
 
         if not self._trial.checkpoints:
             return []
         storage = resolve(self.path)
-        names = [kept.name for kept in self._trial.checkpoints]
-        return [(Checkpoint(path), name) for name in names if storage.exists(path := storage.join(name))]
+        made = self._trial.checkpoints
+        return [(Checkpoint(path), kept) for kept in made if storage.exists(path := storage.join(kept.name))]
 
     def __repr__(self) -> str:
         metric = self._header.metric
@@ -296,6 +301,14 @@ class ResultGrid(Sequence[Result]):
             self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
         return metric, value, self._result(trial)
+
+    def pareto_front(self, metric: Sequence[str], mode: str | Sequence[str] = "min") -> list[Result]:
+        """The trials that no other one beats in one of the metrics without being worse in another."""
+        return [self[i] for i in pareto.front(pareto.losses_of([r.metrics for r in self], metric, mode))]
+
+    def hypervolume(self, metric: Sequence[str], mode: str | Sequence[str], reference: Sequence[float]) -> float:
+        """How much of what is better than ``reference`` the trials dominate: see :mod:`tune_core.pareto`."""
+        return pareto.hypervolume_of([r.metrics for r in self], metric, mode, reference)
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.

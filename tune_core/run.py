@@ -60,6 +60,9 @@ def run(
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
+    Parameters that are not told of here are those of :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig`
+    and :class:`CheckpointConfig` with the same names.
+
     Parameters
     ----------
     run_or_experiment
@@ -75,9 +78,6 @@ def run(
         too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those alone.
     raise_on_failed_trial
         Raise :class:`tune_core.errors.TrialError` if trials failed.
-
-    All other parameters are those of :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig` and
-    :class:`CheckpointConfig` with the same names.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def run(
             "their own code raised",
             f"All other results are kept in {results.experiment_path}; raise_on_failed_trial=False returns them.",
         )
-    return ExperimentAnalysis(results.experiment_path, default_metric=metric, default_mode=mode)
+    return ExperimentAnalysis(results, default_metric=metric, default_mode=mode)
 
 
 def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: RunConfig, resume: Any) -> Tuner | None:

@@ -26,7 +26,7 @@ class Session(Protocol):
     def start_checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from."""
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
         """Keep a checkpoint with the last result, without a new one."""
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
@@ -158,11 +158,14 @@ def get_checkpoint() -> Checkpoint | None:
     return None if session is None else session.start_checkpoint()
 
 
-def save(checkpoint: Checkpoint) -> None:
-    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one."""
+def save(checkpoint: Checkpoint, again: bool = False) -> None:
+    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one.
+
+    Nothing happens if that result has a checkpoint already, unless ``again`` says that this one has more to it.
+    """
     session = _session()
     if session is not None:
-        session.save(checkpoint)
+        session.save(checkpoint, again)
 
 
 def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
@@ -172,7 +175,10 @@ def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
 
 
 def at_end(function: Callable[[], None]) -> None:
-    """Call ``function`` in this process when the objective has returned, while it can still report and save."""
+    """Call ``function`` in this process when the objective has returned, while it can still report and save.
+
+    Of several functions the last is called first.
+    """
     session = _session()
     if session is not None:
         session.at_end(function)

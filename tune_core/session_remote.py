@@ -111,9 +111,9 @@ class RemoteSession:
         found: Checkpoint | None = self._call("start_checkpoint")
         return found
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
         """See :class:`tune_core.session.Session`."""
-        self._call("save", checkpoint)
+        self._call("save", checkpoint, again)
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.session.Session`."""

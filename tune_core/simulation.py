@@ -222,6 +222,7 @@ class _Simulated:
         """Everything that a driver builds, from the journal if there is one."""
         given_scheduler, given_searcher = copy.deepcopy(self._parts)
         scheduler = resolve_scheduler(given_scheduler)
+        self.space = dict(scheduler.complete_space(self.space))
         searcher = resolve_searcher(given_searcher, space=self.space, num_samples=self.num_samples)
         searcher.set_search_properties(self.metric, self.mode, self.space, seed=self.seed, num_samples=self.num_samples)
         scheduler.setup(self.metric, self.mode, self.seed, self.space)

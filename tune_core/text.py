@@ -8,6 +8,9 @@ from typing import Any
 
 from tune_core.callback import flatten
 
+STATUSES = ("TERMINATED", "ERROR", "RUNNING", "PAUSED", "PENDING")
+"""The order in which counts of trials are said."""
+
 
 def value_text(value: Any, limit: int = 24) -> str:
     """One value, short: floats with five significant digits, long texts cut in the middle."""
@@ -50,7 +53,8 @@ def date_text(at: float) -> str:
 
 def counts_text(counts: Mapping[Any, int]) -> str:
     """``"97 TERMINATED, 3 ERROR"``; what is none is left out."""
-    return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no trials"
+    numbers = {str(status): number for status, number in counts.items()}
+    return ", ".join(f"{numbers[status]} {status}" for status in STATUSES if numbers.get(status)) or "no trials"
 
 
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:

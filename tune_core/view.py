@@ -61,9 +61,9 @@ class Snapshot:
         """The run in one line."""
         total = f"/{self.total}" if self.total is not None else ""
         parts = [f"{self.ended}{total} trials ended"]
-        for status, number in self.counts.items():
-            if number and status is not TERMINATED:
-                parts.append(f"{number} {str(status).lower()}")
+        others = {status: number for status, number in self.counts.items() if number and status is not TERMINATED}
+        if others:
+            parts.append(counts_text(others).lower())
         parts.append(duration_text(self.elapsed_s))
         if self.left_s is not None:
             parts.append(f"about {duration_text(self.left_s)} left")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_core import selection
-from tune_core.records import Experiment, Fold
+from tune_core.fold import Fold
+from tune_core.records import Experiment
 from tune_core.tables import table_of
 from tune_core.text import plain_table
 from tune_core.trial import PENDING, RUNNING

@@ -1,4 +1,4 @@
-"""Lightning (``pytorch_lightning`` and ``lightning.pytorch``) in tune-core: a callback for the ``Trainer``, and resuming."""
+"""Lightning (``pytorch_lightning``, ``lightning.pytorch``) in tune-core: a callback for the ``Trainer``; resuming."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TuneReportCallback(EarlyStopping):
         shared = state.pop("_shared", None)
         if shared is not None:
             tc.join(shared)
-        vars(self).update(state)
+        self.__dict__.update(state)
 
     # --- Lightning's hooks --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Lightning has two import names, ``pytorch_lightning`` and ``lightning.pytorch``: which to derive from, what to guard."""
+"""Lightning has two import names, ``pytorch_lightning`` and ``lightning.pytorch``: which to use, what to guard."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -101,10 +102,15 @@ def _rungs(steps: int, search: Any) -> tuple[int, ...]:
 
 
 def _scheduler(early_stopping: Any, steps: int) -> Any:
+    """A scheduler as it was given, or by its class's name or short name, for that many steps."""
     from tune_core import schedulers
 
     if not isinstance(early_stopping, str):
         return early_stopping
+    named = getattr(schedulers, early_stopping, None) if early_stopping[:1].isupper() else None
+    if inspect.isclass(named):
+        takes_end = "max_t" in inspect.signature(named).parameters
+        return named(max_t=steps) if takes_end else named()
     try:
         return schedulers.create_scheduler(early_stopping, max_t=steps)
     except TypeError:  # a rule without an end of its own, such as the median rule

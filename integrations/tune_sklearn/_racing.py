@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_core.engine.events import Lease
-from tune_core.schedulers import Continue, Decision, Pause, Scheduler, Stop, Waiting
-from tune_core.trial import Status, TrialView
+from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, Status, Stop, TrialView, Waiting
 
 
 class SuccessiveHalving(Scheduler):

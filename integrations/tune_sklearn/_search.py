@@ -1,4 +1,4 @@
-"""The two searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` has a grid."""
+"""The searches: :class:`TuneSearchCV` samples candidates or has them proposed, :class:`TuneGridSearchCV` takes all."""
 
 from __future__ import annotations
 

@@ -93,7 +93,10 @@ class Run:
         self.clock += 1
         iteration = self.trial(trial).iteration + 1
         seconds = float(iteration)
-        return self.feed(ev.Reported(trial, iteration, self.clock, seconds, {"loss": loss}, checkpoint, waiting))
+        attempt = self.trial(trial).attempt
+        return self.feed(
+            ev.Reported(trial, iteration, self.clock, seconds, {"loss": loss}, checkpoint, waiting, attempt=attempt)
+        )
 
     def end(self, trial: int, how: str = "completed", why: str = "", error: str = "") -> list[ev.Command]:
         self.clock += 1

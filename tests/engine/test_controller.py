@@ -100,6 +100,16 @@ def test_a_report_told_twice_counts_once():
     assert run.trial(0).last.metrics == {"loss": 1.0}
 
 
+def test_what_comes_late_from_an_earlier_attempt_is_ignored():
+    run = Run().started()
+    run.end(0, "lost")
+    run.launch()
+    assert run.feed(ev.Reported(0, 1, 9.0, 1.0, {"loss": 0.0}, "c1", SCHEDULER, attempt=1)) == []
+    assert run.feed(ev.Saved(0, 1, "c1", attempt=1)) == []
+    assert run.feed(ev.Ended(0, "errored", 9.0, error="boom", attempt=1)) == []
+    assert (run.statuses(), run.trial(0).last, run.trial(0).checkpoints) == (["RUNNING"], None, None)
+
+
 def test_a_report_of_a_trial_that_has_ended_is_ignored():
     run = Run().started()
     run.end(0)
@@ -191,7 +201,7 @@ def test_choosing_what_does_not_wait_names_the_scheduler(chosen):
     if chosen is True:  # an int like any other: the pending trial 1
         assert run.controller.candidate() is run.trial(1)
         return
-    with pytest.raises(UserCodeError, match="Scripted.choose returned"):
+    with pytest.raises(UserCodeError, match=r"Scripted\.choose returned"):
         run.controller.candidate()
 
 

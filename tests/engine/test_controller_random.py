@@ -173,7 +173,7 @@ class Course:
                 options.append((1, lambda: self.act(self.run.feed(ev.StopRequested(trial, "stop one")))))
                 options.append((1, lambda: self.act(self.run.feed(ev.Refused(trial, "too big")))))
             last = self.run.trial(trial).last
-            if last is not None and last.iteration <= self.run.trial(trial).iteration:
+            if last is not None:
                 options.append((1, lambda: self.act(self.run.feed(last))))  # told twice
             if trial not in controller.running:
                 options.append((1, lambda: self.act(self.run.end(trial, "errored", error="too late"))))

@@ -14,7 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 import tune_core as tune
-from tune_core.schedulers import ASHAScheduler, FIFOScheduler
+from tune_core.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    PopulationBasedTraining,
+    SuccessiveHalvingScheduler,
+)
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
 
@@ -33,6 +39,20 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
         brackets=draw.choice([1, 1, 2]),
         rule="promotion",
         stop_last_trials=draw.random() < 0.8,
+    ),
+    "hyperband": lambda draw, max_t: HyperBandScheduler(
+        max_t=max_t, reduction_factor=draw.choice([2, 3, 2.5]), stop_last_trials=draw.random() < 0.8
+    ),
+    "sha": lambda draw, max_t: SuccessiveHalvingScheduler(
+        max_t=max_t, reduction_factor=draw.choice([2, 3]), num_trials=draw.choice([None, 4, 7])
+    ),
+    "pbt": lambda draw, max_t: PopulationBasedTraining(
+        time_attr=draw.choice(["training_iteration", "epoch", "time_total_s"]),
+        perturbation_interval=draw.choice([1, 3, 4]),
+        burn_in_period=draw.choice([0, 0, 5]),
+        hyperparam_mutations={"rate": tune.loguniform(0.1, 1.0), "kind": ["a", "b"]},
+        quantile_fraction=draw.choice([0.25, 0.5]),
+        synch=draw.random() < 0.5,
     ),
 }
 

@@ -15,8 +15,8 @@ which is how a killed run is restored.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -38,6 +38,12 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
+
+
+def _is_being_paused(trial: Trial) -> bool:
+    """Whether its worker was told to put it aside, and has not answered yet."""
+    return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
 
 
 class _Waiting:
@@ -207,6 +213,8 @@ class Controller:
             self._keep(trial, event.checkpoint, event.iteration, event.seconds, event.metrics, out)
         if event.waiting:
             self._answer(trial, event, out)
+        elif self.scheduler.observes:
+            self._ask("observe", trial, result_of(event))
 
     def _on_saved(self, event: ev.Saved, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
@@ -276,7 +284,7 @@ class Controller:
         elif event.do == "continue":
             trial.verdict = None
         elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
-            trial.exploit = Exploit(trial.exploit.source, event.config, event.why, trial.exploit.checkpoint)
+            trial.exploit = replace(trial.exploit, config=event.config, reason=event.why, resources=event.resources)
 
     def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
         if event.trial < 0:
@@ -328,8 +336,18 @@ class Controller:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Pause):
             self._put_aside(trial)
+        elif (end := self._end_reached(trial)) is not None:
+            self._end(trial, Change.COMPLETE if end[0] == "completed" else Change.STOP, end[1], out)
         else:
             self._requeue(trial)
+
+    def _end_reached(self, trial: Trial) -> tuple[str, str] | None:
+        """How a trial was about to end with a result that would not come again: it has a checkpoint."""
+        last: ev.Reported | None = trial.last
+        start: Kept | None = trial.start_from
+        if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
+            return None
+        return ev.end_reached(last, self.rules.stop)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why
@@ -346,6 +364,8 @@ class Controller:
             out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
             return
         if event.waiting == ev.WAITS_FOR_DRIVER:
+            if self.scheduler.observes:
+                self._ask("observe", trial, result_of(event))
             out.append(ev.Extend(trial.index, None))
             return
         decision = self._ask("on_result", trial, result_of(event))
@@ -394,16 +414,29 @@ class Controller:
             out.append(ev.Record(ev.Decided(trial.index, "continue", why)))
             out.append(ev.Extend(trial.index, self._ask("lease", trial)))
             return
-        self.retention.pin(kept)
-        trial.exploit = Exploit(decision.source, decision.config, decision.reason, kept.name)
-        trial.copy_from = kept
+        self._prepare_copy(trial, decision, kept, out)
         trial.verdict = Pause(decision.reason)
-        out.append(
-            ev.Record(
-                ev.Decided(trial.index, "exploit", decision.reason, source=decision.source, config=decision.config)
-            )
-        )
         out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
+        self.retention.pin(kept)
+        trial.exploit = replace(decision, checkpoint=kept.name)
+        trial.copy_from = kept
+        why, source, config = decision.reason, decision.source, decision.config
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources)
+        out.append(ev.Record(decided))
+
+    def _revise(self, out: list[ev.Command]) -> None:
+        """Let paused trials become copies of others, where the scheduler says so now."""
+        for index, exploit in self._ask("revise"):
+            trial = self.trials[index]
+            kept = self._find_checkpoint(exploit)
+            if kept is not None and trial.status is PAUSED:
+                del self.paused[index]
+                self._prepare_copy(trial, exploit, kept, out)
+                self._become_copy(trial, out)
+            elif kept is not None and _is_being_paused(trial):
+                self._prepare_copy(trial, exploit, kept, out)
 
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
         """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
@@ -411,9 +444,11 @@ class Controller:
         if exploit.checkpoint is None and source.start_from is not None:
             latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
             return latest
+        kept: Kept
         for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
-                return kept
+                found: Kept = kept
+                return found
         return None
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
@@ -422,6 +457,8 @@ class Controller:
         trial.exploit = trial.copy_from = None
         self._forget_start(trial, out)
         trial.config = exploit.config
+        if exploit.resources is not None:
+            trial.resources = exploit.resources
         trial.start_from, trial.start_pinned = kept, True
         self._requeue(trial, follow=False)
 
@@ -514,15 +551,20 @@ class Controller:
             self._end(trial, Change.STOP, why, out)
 
     def _settle(self, out: list[ev.Command]) -> None:
-        """End what the scheduler gives up, and see whether the run is over."""
+        """Carry out what the scheduler says of paused trials, and see whether the run is over."""
         if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
             self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
+        if self.stopping is None:
+            self._revise(out)
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
                 self._withdraw(trial)
                 out.append(ev.Record(ev.Decided(index, "stop", why)))
                 self._end(trial, Change.STOP, why, out)
+            elif _is_being_paused(trial):
+                out.append(ev.Record(ev.Decided(index, "stop", why)))
+                trial.verdict = Stop(why)
         if self.finished is not None or self.running:
             return
         if self.interrupted:

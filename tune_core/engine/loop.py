@@ -15,18 +15,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
 from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.worker import trial_folder
+from tune_core.executors.folders import trial_folder
 from tune_core.resources import resources_to_json
 from tune_core.trial import Status, result_of
 
 GRACE_S = 5.0
 """How long a trial whose lease was revoked may take to its next report before it is killed."""
+HALT_GRACE_S = 60.0
+"""How long a trial that was told to stop or pause may take to let go: objectives save and evaluate then."""
 POLL_S = 0.1
 _PATIENCE = 200  # asks in a row that a searcher may answer with "not now" while nothing runs
 
@@ -63,6 +67,7 @@ class Plan:
     time_budget_s: float | None = None
     used_s: float = 0.0  # of the time budget, by earlier drivers
     grace_s: float = GRACE_S
+    halt_grace_s: float = HALT_GRACE_S
     handle_signals: bool = True
 
 
@@ -90,14 +95,14 @@ class Loop:
         self.error = ""  # what ended the run, if something went wrong
         self._commands: list[ev.Command] = []
         self._happened: list[tuple[ev.Event, Status]] = []
-        self._revoked: dict[int, tuple[float, str]] = {}
+        self._leaving: dict[int, tuple[float, str, str]] = {}  # until when, how and why trials are to let go
         self._refusals = 0
         self._started = 0.0
         self._watches = bool(observers)
         self._act: dict[type, Callable[[Any], None]] = {
             ev.Launch: self._launch,
             ev.Extend: lambda c: self.executor.extend(c.trial, c.lease),
-            ev.Halt: lambda c: self.executor.halt(c.trial, c.how, c.why),
+            ev.Halt: self._halt,
             ev.Revoke: self._revoke,
             ev.DropCheckpoint: self._drop_checkpoint,
             ev.Finish: self._finish,
@@ -145,7 +150,7 @@ class Loop:
         for command in controller.apply(event):
             kind = type(command)
             if kind is ev.Record:
-                self.journal.append(ev.encode(command.event))  # type: ignore[attr-defined]
+                self.journal.append(ev.encode(self._plain(command.event)))  # type: ignore[attr-defined]
             elif kind is ev.TellComplete:
                 self._tell_complete(command)  # type: ignore[arg-type]
             else:
@@ -155,6 +160,12 @@ class Loop:
             self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
         if self._watches and kind in _WATCHED:
             self._happened.append((event, controller.trials[event.trial].status))
+
+    def _plain(self, decided: ev.Decided) -> ev.Decided:
+        """A decision with its configuration in the journal's form."""
+        if decided.config is None:
+            return decided
+        return msgspec.structs.replace(decided, config=self.plan.encode_config(decided.config))
 
     def _tell_complete(self, command: ev.TellComplete) -> None:
         trial = self.controller.trials[command.trial]
@@ -265,11 +276,19 @@ class Loop:
 
     def _launch(self, command: ev.Launch) -> None:
         trial = self.controller.trials[command.trial]
+        self._leaving.pop(command.trial, None)
         if trial.worker is not None:
+            if command.resources is None:
+                command = msgspec.structs.replace(command, resources=self.plan.default_resources)
             self.executor.launch(trial.worker, command)
 
+    def _halt(self, command: ev.Halt) -> None:
+        self._leaving[command.trial] = (self.executor.clock() + self.plan.halt_grace_s, command.how, command.why)
+        self.executor.halt(command.trial, command.how, command.why)
+
     def _revoke(self, command: ev.Revoke) -> None:
-        self._revoked[command.trial] = (self.executor.clock() + self.plan.grace_s, command.why)
+        how = "revoked" if self.controller.interrupted else "stopped"
+        self._leaving[command.trial] = (self.executor.clock() + self.plan.grace_s, how, command.why)
         self.executor.revoke(command.trial, command.why)
 
     def _drop_checkpoint(self, command: ev.DropCheckpoint) -> None:
@@ -288,18 +307,18 @@ class Loop:
         controller = self.controller
         if self.interrupts and not controller.interrupted:
             self.feed(ev.Interrupted("interrupted by the user", self.executor.clock()))
-        if self.plan.time_budget_s is None and not self._revoked:
+        if self.plan.time_budget_s is None and not self._leaving:
             return
         now = self.executor.clock()
         budget = self.plan.time_budget_s
         if budget is not None and controller.stopping is None and now - self._started + self.plan.used_s >= budget:
             self.feed(ev.StopRequested(-1, f"the time budget of {budget:g} s is used up"))
-        for trial, (deadline, why) in list(self._revoked.items()):
+        for trial, (deadline, how, why) in list(self._leaving.items()):
             if trial not in controller.running:
-                del self._revoked[trial]
+                del self._leaving[trial]
             elif now >= deadline:
-                del self._revoked[trial]
-                self.executor.kill(trial, "revoked" if controller.interrupted else "stopped", why)
+                del self._leaving[trial]
+                self.executor.kill(trial, how, why)
 
     def _patience(self) -> float:
         """How long to wait for the next event."""

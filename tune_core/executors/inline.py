@@ -10,6 +10,7 @@ from typing import Any
 from tune_core.engine import events as ev
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker import Worker
+from tune_core.session import StopTrial
 
 
 class InlineExecutor:
@@ -24,6 +25,9 @@ class InlineExecutor:
         self._job: ev.Launch | None = None
         self._reserved = False
         self._inbox: deque[tuple[Any, ...]] = deque()
+        self._worker: Worker | None = None
+        self._last: list[ev.Batch] = []
+        self._raised: Exception | None = None  # by the loop, inside the objective's report
 
     def pack(self, prepared: Any) -> Any:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -31,6 +35,7 @@ class InlineExecutor:
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
+        self._job, self._reserved = None, False
         self._pump = pump
         self._worker = Worker(self, run, run.payload)
 
@@ -75,12 +80,15 @@ class InlineExecutor:
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """Run the trial that was launched, to its end."""
-        if self._job is None:
+        if self._job is None or self._worker is None:
             time.sleep(min(timeout_s, 0.005))
             return []
         self._inbox.clear()
-        self._last: list[ev.Batch] = []
+        self._last = []
+        self._raised = None
         self._worker.run(self._job)
+        if self._raised is not None:
+            raise self._raised
         last, self._last = self._last, []
         return last
 
@@ -97,7 +105,8 @@ class InlineExecutor:
 
     def close(self, grace_s: float = 0.0) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        self._worker._discard_kept()
+        if self._worker is not None:
+            self._worker._discard_kept()
 
     # --- the worker's link --------------------------------------------------------------------------------------------
 
@@ -108,8 +117,14 @@ class InlineExecutor:
             self._job = None
             self._reserved = False
             self._last.append(batch)
-        else:
-            self._pump([batch])
+            return
+        if self._raised is None:
+            try:
+                self._pump([batch])
+            except Exception as error:  # not the objective's: it only leaves, and poll() raises it
+                self._raised = error
+        if self._raised is not None:
+            raise StopTrial
 
     def receive(self) -> tuple[Any, ...] | None:
         """The next message; the pump has put it there before :meth:`send` returned."""

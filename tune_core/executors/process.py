@@ -15,7 +15,8 @@ from typing import Any
 
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import Output, Worker
+from tune_core.executors.output import Output
+from tune_core.executors.worker import Worker
 
 TICK_S = 0.1
 _LENGTH = struct.Struct("<I")
@@ -73,7 +74,11 @@ class SocketLink:
 def main(link_fd: int, lifeline_fd: int, output_path: str) -> None:
     """Serve the driver at the other end of ``link_fd``; end when ``lifeline_fd`` closes, whatever is running."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
-    link = SocketLink(socket.socket(fileno=link_fd))
+    for descriptor in (link_fd, lifeline_fd):  # no process that a trial starts may hold them open
+        os.set_inheritable(descriptor, False)
+    connection = socket.socket(fileno=link_fd)
+    os.register_at_fork(after_in_child=connection.close)
+    link = SocketLink(connection)
     output = Output(output_path)
     worker_box: list[Worker] = []
     threading.Thread(target=_tick, args=(lifeline_fd, output, worker_box), name="tune-core-tick", daemon=True).start()
@@ -112,8 +117,10 @@ def _refuse(link: SocketLink, spec: RunSpec, error: BaseException) -> None:
 
 def _tick(lifeline_fd: int, output: Output, worker_box: list[Worker]) -> None:
     """Send what lies about, move the output on, and end the whole process group when the driver is gone."""
+    driver = os.getppid()
     while True:
-        if select.select([lifeline_fd], [], [], TICK_S)[0]:
+        gone = select.select([lifeline_fd], [], [], TICK_S)[0]
+        if gone or os.getppid() != driver:  # a process that the driver forked may keep the lifeline open
             with contextlib.suppress(OSError):
                 os.killpg(os.getpgid(0), signal.SIGKILL)
             os._exit(1)

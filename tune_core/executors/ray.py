@@ -21,10 +21,11 @@ from tune_core.engine import events as ev
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors import payload, ray_files
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray_cluster import Cluster, shape_of
 from tune_core.executors.ray_host import Host, how_it_died
 from tune_core.executors.ray_pool import Pool
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES
 from tune_core.trainable import Prepared
 
@@ -256,9 +257,9 @@ class RayExecutor:
                 self._local_events.append(ev.Ended(job.trial, "returned", now, behind, "", job.attempt))
                 continue
             tail = ""
-            if self._task is not None and how not in ("stopped", "revoked"):
+            if self._task is not None and how not in ("stopped", "paused", "revoked"):
                 tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
-            error = "" if how in ("stopped", "revoked") else ev.with_output(why, tail)
+            error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
             self._local_events.append(ev.Ended(trial, how, now, why, error, job.attempt))
         self._remove(host)
 

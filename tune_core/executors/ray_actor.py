@@ -23,7 +23,9 @@ from typing import Any
 from tune_core.engine import events as ev
 from tune_core.executors import ray_files
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import FolderStore, Output, Worker
+from tune_core.executors.folders import FolderStore
+from tune_core.executors.output import Output
+from tune_core.executors.worker import Worker
 
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from tune_core.executors.worker import trial_folder
+from tune_core.executors.folders import trial_folder
 
 _SENT_KEPT = 4
 Packed = list[tuple[str, int, Any]]

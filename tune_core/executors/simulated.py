@@ -255,7 +255,7 @@ class SimulatedExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         run = self.attempts.get(trial)
         if run is not None and not run.over:
-            self._end(run, how, why, "" if how in ("stopped", "revoked") else why)
+            self._end(run, how, why, "" if how in ("stopped", "paused", "revoked") else why)
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """Move the clock to the next thing that the driver must act on, and return what happened up to then."""

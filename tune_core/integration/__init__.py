@@ -167,11 +167,21 @@ def report_metrics(
         return report(metrics, _written(folder, write, metadata), raise_on_stop=False)
 
 
-def save_checkpoint(write: Callable[[str], object], metadata: Mapping[str, Any] | None = None) -> None:
-    """Keep a checkpoint with the last result; nothing if that has one already. See :func:`report_metrics`."""
+def save_checkpoint(
+    write: Callable[[str], object], metadata: Mapping[str, Any] | None = None, *, again: bool = False
+) -> None:
+    """Keep a checkpoint with the last result.
+
+    Parameters
+    ----------
+    write, metadata
+        See :func:`report_metrics`.
+    again
+        Keep it even if the last result has a checkpoint already.
+    """
     if in_session():
         with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
-            _save(_written(folder, write, metadata))
+            _save(_written(folder, write, metadata), again)
 
 
 def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, Any] | None) -> Checkpoint:

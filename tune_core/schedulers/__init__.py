@@ -6,10 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tune_core.engine.events import Lease
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
+    from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
+    from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.registry import create_scheduler, resolve
+    from tune_core.trial import Status, TrialView
 
 _MODULES = {
     "ASHAScheduler": "asha",
@@ -18,9 +22,16 @@ _MODULES = {
     "Decision": "base",
     "Exploit": "base",
     "FIFOScheduler": "fifo",
+    "HyperBandForBOHB": "hyperband",
+    "HyperBandScheduler": "hyperband",
+    "Lease": "base",
     "Pause": "base",
+    "PopulationBasedTraining": "pbt",
     "Scheduler": "base",
+    "Status": "base",
     "Stop": "base",
+    "SuccessiveHalvingScheduler": "hyperband",
+    "TrialView": "base",
     "Waiting": "base",
     "create_scheduler": "registry",
     "resolve": "registry",
@@ -33,9 +44,16 @@ __all__ = [
     "Decision",
     "Exploit",
     "FIFOScheduler",
+    "HyperBandForBOHB",
+    "HyperBandScheduler",
+    "Lease",
     "Pause",
+    "PopulationBasedTraining",
     "Scheduler",
+    "Status",
     "Stop",
+    "SuccessiveHalvingScheduler",
+    "TrialView",
     "Waiting",
     "create_scheduler",
     "resolve",

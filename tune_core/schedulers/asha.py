@@ -202,8 +202,10 @@ class AsyncHyperBandScheduler(Scheduler):
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places[trial.index]
-        place.requeued = True
         self._active.add(trial.index)
+        if place.waits:
+            place.requeued = True
+            self._brackets[place.bracket][place.target - 1].reopen(trial.index, place.loss)
 
     def choose(self, waiting: Waiting) -> int | None:
         """The best promotable trial of the highest rung that has one (Algorithm 2, ``get_job``)."""

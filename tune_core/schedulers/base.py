@@ -37,12 +37,16 @@ class Pause:
 
 @dataclass(frozen=True)
 class Exploit:
-    """Go on as a copy of trial ``source``: load its checkpoint ``checkpoint`` and run ``config``."""
+    """Go on as a copy of trial ``source``: load its checkpoint ``checkpoint`` and run ``config``.
+
+    The source may be the trial itself, to go on with another configuration or with other ``resources``.
+    """
 
     source: int
     config: dict[str, Any]
     reason: str
     checkpoint: str | None = None  # None: the source's latest at the time of the decision
+    resources: dict[str, float] | None = None  # None: as before
 
 
 Decision = Continue | Stop | Pause | Exploit
@@ -83,6 +87,8 @@ class Scheduler:
     restarts_without_checkpoint: bool = False
     """Whether a trial paused without a checkpoint may start anew; otherwise that is an error."""
     needs_metric: bool = True
+    observes: bool = False
+    """Whether :meth:`observe` is called with the results in between."""
 
     def __init__(
         self, metric: str | None = None, mode: str | None = None, time_attr: str = "training_iteration"
@@ -112,6 +118,9 @@ class Scheduler:
         """``trial`` has reached the end of its lease with ``result``, and waits for the answer."""
         return Continue()
 
+    def observe(self, trial: TrialView, result: Mapping[str, Any]) -> None:
+        """``trial`` reported ``result`` under its lease; called only if :attr:`observes` is set."""
+
     def on_end(self, trial: TrialView, status: Status) -> None:
         """``trial`` ended (TERMINATED or ERROR), for whatever reason."""
 
@@ -129,6 +138,14 @@ class Scheduler:
     def discard(self) -> Iterable[tuple[int, str]]:
         """Paused trials that will never resume, with reasons. Called after each event; each trial is named once."""
         return ()
+
+    def revise(self) -> Iterable[tuple[int, Exploit]]:
+        """Paused trials that are to become copies of others now; each is named once. Called after each event."""
+        return ()
+
+    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The search space with what the scheduler must have in it; called before :meth:`setup`."""
+        return space
 
     def on_stall(self, exhausted: bool) -> None:
         """Nothing runs and nothing is pending: let paused trials go on or be discarded, or they are ended.

@@ -14,6 +14,10 @@ _CLASSES = {
     "async_hyperband": ("asha", "AsyncHyperBandScheduler"),
     "asynchyperband": ("asha", "AsyncHyperBandScheduler"),
     "fifo": ("fifo", "FIFOScheduler"),
+    "hb_bohb": ("hyperband", "HyperBandForBOHB"),
+    "hyperband": ("hyperband", "HyperBandScheduler"),
+    "pbt": ("pbt", "PopulationBasedTraining"),
+    "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
 
 NAMES = tuple(sorted(_CLASSES))

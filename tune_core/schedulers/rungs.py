@@ -128,6 +128,11 @@ class Rung:
         """The best trial that was not promoted, if its loss is a number."""
         return self._open[0][1] if self._open and self._open[0][0] != math.inf else None
 
+    def reopen(self, trial: int, loss: float) -> None:
+        """A trial that had ended waits for its promotion again."""
+        if (loss, trial) not in self._open:
+            insort(self._open, (loss, trial))
+
     def leave(self, trial: int, loss: float) -> None:
         """A trial was promoted, or ended: it is not promoted again, and still counts."""
         at = bisect_left(self._open, (loss, trial))

@@ -121,6 +121,11 @@ class Encoding:
         self._root.read(config, out, asked)
         return out
 
+    def encode_part(self, point: Mapping[str, Any], asked: str = "point") -> Values:
+        """The values of a part of a configuration, without those that it leaves out."""
+        drawn = [self.encode(self.complete(point, Random(seed), asked), asked) for seed in range(4)]
+        return {k: v for k, v in drawn[0].items() if all(other.get(k) == v for other in drawn)}
+
     def complete(self, point: Mapping[str, Any], rng: Random, asked: str = "point") -> dict[str, Any]:
         """A configuration from a part of one; the rest is drawn."""
         return compile_space(pin(self.space, point, asked)).build(rng, [])

@@ -10,20 +10,44 @@ from typing import Any
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 HOMES = {
+    "AutoSearch": "tune_core.search.auto",
+    "AxSearch": "tune_core.search.ax",
     "BasicVariantGenerator": "tune_core.search.basic_variant",
+    "BayesOptSearch": "tune_core.search.bayesopt",
+    "BlendSearch": "tune_core.search.flaml",
+    "CFO": "tune_core.search.flaml",
+    "DragonflySearch": "tune_core.search.dragonfly",
+    "HEBOSearch": "tune_core.search.hebo",
     "HyperOptSearch": "tune_core.search.hyperopt",
+    "NevergradSearch": "tune_core.search.nevergrad",
     "OptunaSearch": "tune_core.search.optuna",
+    "SMACSearch": "tune_core.search.smac",
+    "SigOptSearch": "tune_core.search.sigopt",
+    "TuneBOHB": "tune_core.search.bohb",
+    "ZOOptSearch": "tune_core.search.zoopt",
 }
 """Class and module of each search algorithm."""
 
 NAMES = {
+    "auto": "AutoSearch",
+    "ax": "AxSearch",
+    "bayesopt": "BayesOptSearch",
+    "blendsearch": "BlendSearch",
+    "bohb": "TuneBOHB",
+    "cfo": "CFO",
+    "dragonfly": "DragonflySearch",
+    "hebo": "HEBOSearch",
     "hyperopt": "HyperOptSearch",
+    "nevergrad": "NevergradSearch",
     "optuna": "OptunaSearch",
     "random": "BasicVariantGenerator",
+    "sigopt": "SigOptSearch",
+    "smac": "SMACSearch",
+    "zoopt": "ZOOptSearch",
 }
 """What users call them."""
 
-_ALIASES = {"grid": "random", "variant_generator": "random", "tpe": "optuna"}
+_ALIASES = {"grid": "random", "variant_generator": "random", "flaml": "blendsearch", "bo": "bayesopt", "tpe": "optuna"}
 
 
 def searcher_class(name: str) -> Any:
@@ -86,6 +110,10 @@ def resolve(search_alg: Any, space: Any, num_samples: int) -> Any:
 
         return BasicVariantGenerator()
     if isinstance(search_alg, str):
+        if search_alg.lower() == "auto":
+            from tune_core.search.auto import choose
+
+            return choose(space, num_samples)
         try:
             return create_searcher(search_alg)
         except MissingDependencyError:

@@ -31,7 +31,8 @@ from tune_core.checkpoint import Checkpoint
 from tune_core.engine import events as ev
 from tune_core.errors import SerializationError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.worker import OUTPUT_FILE, trial_folder
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE
 from tune_core.trainable import Trainable, prepare, with_parameters
 
 DEADLINE_S = 60.0

@@ -8,8 +8,8 @@ In a test module::
         def make(self, **arguments):
             return MySearch(**arguments)
 
-pytest then runs each check as a test. ``run_checks`` does the same without pytest, and says for each check whether it passed,
-or why the searcher does not support it.
+pytest then runs each check as a test. ``run_checks`` does the same without pytest, and says for each check whether it
+passed, or why the searcher does not support it.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Check:
     name, title
         Its identifier, and what the feature table calls it.
     function
-        Raises AssertionError if the searcher falls short; is given a maker of searchers and the number of asks to spend.
+        Raises AssertionError if the searcher falls short; is given a maker of searchers and how many asks to spend.
     """
 
     def __init__(self, name: str, title: str, function: Callable[[Make, int], None]) -> None:
@@ -383,8 +383,10 @@ def check_limiter(make: Make, asks: int) -> None:
 @_check("copied and pickled unused")
 def check_pickle(make: Make, asks: int) -> None:
     """The configuration of a run is kept for a restore, the searcher with it."""
-    for fresh in (copy.deepcopy(make()), pickle.loads(pickle.dumps(make()))):
-        assert isinstance(Drive(fresh).ask(), Mapping)
+    for arguments in ({}, {"space": SMALL, "metric": "loss", "mode": "min"}):
+        for fresh in (copy.deepcopy(make(**arguments)), pickle.loads(pickle.dumps(make(**arguments)))):
+            assert isinstance(Drive(fresh, space={} if arguments else None).ask(), Mapping)
+    assert isinstance(make(space=SMALL, metric="loss", mode="min").suggest("00000"), Mapping)  # without a run
 
 
 @_check("grids refused or crossed")
@@ -409,7 +411,10 @@ def _modules(value: Any) -> set[str]:
 
 def _interleaved(asks: int) -> list[tuple[str, int]]:
     """Asks and tells as three workers would make them: each ends in an order of its own."""
-    rng, steps, pending, number = random.Random(7), [], [], 0
+    rng = random.Random(7)
+    steps: list[tuple[str, int]] = []
+    pending: list[int] = []
+    number = 0
     while number < asks:
         if len(pending) < 3 and (not pending or rng.random() < 0.6):
             steps.append(("ask", number))

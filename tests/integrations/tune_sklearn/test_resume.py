@@ -1,0 +1,166 @@
+"""A search that was killed goes on with ``fit(X, y, resume=True)`` and ends with the results it would have had."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import psutil
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import KFold
+from sklearn.svm import SVC
+
+from integrations.tune_sklearn.helpers import comparable
+from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV
+
+KILLED_AT = [1, 2, 3, 5, 7, 8, 11, 13, 14, 15]
+
+
+def _count_and_maybe_die():
+    """Count a fit in a file; at a certain one this process kills itself."""
+    counter = os.environ.get("FIT_COUNTER")
+    if counter:
+        with open(counter, "ab") as file:
+            file.write(b".")
+        if os.path.getsize(counter) == int(os.environ["FIT_DEADLINE"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Deadly(SVC):
+    """Counts its fits, one of which kills the process."""
+
+    def fit(self, X, y, sample_weight=None):
+        _count_and_maybe_die()
+        return super().fit(X, y, sample_weight)
+
+
+class DeadlyForest(RandomForestClassifier):
+    """The same for a forest that grows."""
+
+    def fit(self, X, y, sample_weight=None):
+        _count_and_maybe_die()
+        return super().fit(X, y, sample_weight)
+
+
+def _in_a_child(action):
+    """Run ``action`` in a fork of this process; the signal that ended it."""
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover
+        try:
+            action()
+        finally:
+            os._exit(0)
+    return os.WTERMSIG(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("early_stopping", [None, True], ids=["in full", "racing over folds"])
+def test_search_killed_at_ten_moments_ends_with_the_same_results(iris, tmp_path, monkeypatch, early_stopping):
+    def search(name):
+        return TuneSearchCV(
+            Deadly(),
+            {"C": list(np.logspace(-3, 3, 7)), "gamma": ["scale", 1.0]},
+            n_trials=6,
+            cv=3,
+            random_state=0,
+            early_stopping=early_stopping,
+            resource="folds" if early_stopping else "auto",
+            local_dir=tmp_path,
+            name=name,
+        )
+
+    monkeypatch.setenv("FIT_COUNTER", str(tmp_path / "whole.count"))
+    monkeypatch.setenv("FIT_DEADLINE", "0")
+    expected = search("whole").fit(*iris)
+    needed = os.path.getsize(tmp_path / "whole.count")
+    for moment in KILLED_AT[: 10 if early_stopping is None else 6]:
+        name = f"killed_{moment}"
+        monkeypatch.setenv("FIT_COUNTER", str(tmp_path / f"{name}.count"))
+        monkeypatch.setenv("FIT_DEADLINE", str(moment))
+        assert _in_a_child(lambda name=name: search(name).fit(*iris)) == signal.SIGKILL
+        resumed = search(name).fit(*iris, resume=True)
+        assert comparable(resumed.cv_results_) == comparable(expected.cv_results_)
+        assert resumed.best_params_ == expected.best_params_
+        lost = 1 if early_stopping is None else 3  # what the killed trial had not yet saved
+        assert os.path.getsize(tmp_path / f"{name}.count") <= needed + lost
+
+
+def test_growing_forests_killed_and_resumed_end_alike(binary, tmp_path, monkeypatch):
+    def search(name):
+        grid = {"max_depth": [1, 2, 3, 5], "max_features": [2, 4]}
+        forest = DeadlyForest(n_estimators=27, random_state=0)
+        return TuneGridSearchCV(forest, grid, cv=2, early_stopping=True, local_dir=tmp_path, name=name)
+
+    expected = search("whole").fit(*binary)
+    for moment in (1, 9, 17, 20):
+        name = f"killed_{moment}"
+        monkeypatch.setenv("FIT_COUNTER", str(tmp_path / f"{name}.count"))
+        monkeypatch.setenv("FIT_DEADLINE", str(moment))
+        assert _in_a_child(lambda name=name: search(name).fit(*binary)) == signal.SIGKILL
+        resumed = search(name).fit(*binary, resume=True)
+        assert comparable(resumed.cv_results_) == comparable(expected.cv_results_)
+
+
+@pytest.mark.slow
+def test_driver_killed_with_workers_running_is_resumed_and_leaves_no_process(tmp_path):
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from sklearn.datasets import load_iris
+        from sklearn.svm import SVC
+        from tune_sklearn import TuneGridSearchCV
+
+        class Slow(SVC):
+            def fit(self, X, y, sample_weight=None):
+                time.sleep(0.05)
+                return super().fit(X, y, sample_weight)
+
+        search = TuneGridSearchCV(
+            Slow(), {"C": [0.001, 0.1, 1, 10, 100]}, cv=4, n_jobs=2, local_dir=sys.argv[1], name="mine"
+        )
+        search.fit(*load_iris(return_X_y=True), resume=True)
+        print(search.cv_results_["mean_test_score"].tolist())
+        """
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    journal = tmp_path / "mine" / "journal.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not (journal.exists() and journal.read_bytes().count(b'"e":"report"') >= 4):
+            assert process.poll() is None
+            time.sleep(0.01)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert workers and not psutil.wait_procs(workers, timeout=30)[1]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    fresh = subprocess.run([*command[:-1], str(tmp_path / "fresh")], capture_output=True, text=True, check=True)
+    assert done.stdout == fresh.stdout != ""
+
+
+def test_finished_search_resumed_gives_the_same_again(iris, tmp_path):
+    search = TuneGridSearchCV(SVC(), {"C": [1, 2, 3]}, cv=2, local_dir=tmp_path, name="mine")
+    first = comparable(search.fit(*iris).cv_results_)
+    assert comparable(search.fit(*iris, resume=True).cv_results_) == first
+
+
+def test_name_that_is_taken_is_refused_and_another_search_too(iris, tmp_path):
+    search = TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2, local_dir=tmp_path, name="mine").fit(*iris)
+    with pytest.raises(StorageError, match="resume=True"):
+        search.fit(*iris)
+    search.set_params(param_grid={"C": [1, 3]})
+    with pytest.raises(RestoreError, match="candidates differ"):
+        search.fit(*iris, resume=True)
+    search.set_params(param_grid={"C": [1, 2]}, cv=KFold(2))
+    with pytest.raises(RestoreError, match="folds differ"):
+        search.fit(*iris, resume=True)
+
+
+def test_resuming_a_search_without_a_name_says_what_is_missing(iris):
+    search = TuneGridSearchCV(SVC(), {"C": [1]}, cv=2).fit(*iris)
+    with pytest.raises(InvalidArgumentError, match="name="):
+        search.set_params(local_dir="somewhere").fit(*iris, resume=True)

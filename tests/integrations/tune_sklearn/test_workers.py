@@ -1,0 +1,179 @@
+"""Fits in worker processes: what comes home from them, what is shared with them, and that none is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import sklearn
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.svm import SVC
+
+from integrations.tune_sklearn.helpers import Fragile, assert_same_results
+from tune_core.search import Searcher
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV
+
+
+class WhereAmI(ClassifierMixin, BaseEstimator):
+    """Scores by what its process looks like."""
+
+    def __init__(self, what="pid"):
+        self.what = what
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+    def score(self, X, y=None, sample_weight=None):
+        if self.what == "threads":
+            from threadpoolctl import threadpool_info
+
+            return max([info["num_threads"] for info in threadpool_info()], default=1)
+        if self.what == "assume_finite":
+            return float(sklearn.get_config()["assume_finite"])
+        return float(os.getpid())
+
+
+def test_no_process_and_no_open_file_is_left_after_fit(iris):
+    gc.collect()
+    me = psutil.Process()
+    children, files, descriptors = set(me.children(recursive=True)), me.open_files(), me.num_fds()
+    TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2, n_jobs=2).fit(*iris)
+    gc.collect()
+    assert set(me.children(recursive=True)) <= children
+    assert len(me.open_files()) <= len(files) and me.num_fds() <= descriptors + 1
+
+
+def test_n_jobs_none_fits_in_this_process_and_two_in_others(iris):
+    here = TuneGridSearchCV(WhereAmI(), {"what": ["pid"]}, cv=2).fit(*iris)
+    assert here.best_score_ == os.getpid()
+    elsewhere = TuneGridSearchCV(WhereAmI(), {"what": ["pid"]}, cv=4, n_jobs=2).fit(*iris)
+    pids = {elsewhere.cv_results_[f"split{k}_test_score"][0] for k in range(4)}
+    assert os.getpid() not in pids and len(pids) == 2  # folds of one candidate ran beside each other
+
+
+def test_workers_have_the_callers_configuration_and_few_threads(iris):
+    with sklearn.config_context(assume_finite=True):
+        grid = {"what": ["assume_finite", "threads"]}
+        search = TuneGridSearchCV(WhereAmI(), grid, cv=2, n_jobs=2).fit(*iris)
+    assert search.cv_results_["mean_test_score"][0] == 1.0
+    assert search.cv_results_["mean_test_score"][1] <= max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def test_errors_come_home_with_their_type_and_the_workers_traceback(iris):
+    search = TuneGridSearchCV(Fragile(), {"fails": [True]}, cv=2, n_jobs=2, error_score="raise")
+    with pytest.raises(ArithmeticError, match="cannot be fitted") as caught:
+        search.fit(*iris)
+    assert "in fit" in str(caught.value.__cause__)
+
+
+def test_warnings_of_fits_are_repeated_here_once(iris):
+    class Warns(DummyClassifier):
+        def fit(self, X, y, sample_weight=None):
+            warnings.warn("fitted with a doubt", RuntimeWarning, stacklevel=1)
+            return super().fit(X, y, sample_weight)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        TuneGridSearchCV(Warns(), {"strategy": ["prior", "uniform"]}, cv=2, n_jobs=2, refit=False).fit(*iris)
+    assert [str(w.message) for w in caught if w.category is RuntimeWarning] == ["fitted with a doubt"]
+
+
+def test_verbose_lines_of_workers_are_printed_here(iris, capsys):
+    TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2, verbose=2, n_jobs=2).fit(*iris)
+    assert capsys.readouterr().out.count("END") == 4
+
+
+def test_frames_and_sparse_matrices_arrive_as_they_are(iris):
+    X, y = iris
+    big = pd.DataFrame(np.tile(X, (60, 1)), columns=list("abcd"))
+    target = np.tile(y, 60)
+    for data in (big, sparse.csr_matrix(big.to_numpy())):
+        ours = TuneGridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, n_jobs=2).fit(data, target)
+        theirs = GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2).fit(data, target)
+        assert_same_results(ours.cv_results_, theirs.cv_results_)
+
+
+def test_locally_defined_estimators_and_scorers_reach_the_workers(iris):
+    class Local(SVC):
+        pass
+
+    search = TuneGridSearchCV(Local(), {"C": [1, 2]}, cv=2, n_jobs=2, scoring=lambda e, X, y: e.C).fit(*iris)
+    assert search.best_params_ == {"C": 2}
+
+
+def test_joblibs_configuration_is_honoured_or_said_to_be_impossible(iris):
+    search = TuneGridSearchCV(WhereAmI(), {"what": ["pid"]}, cv=2)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        assert search.fit(*iris).best_score_ != os.getpid()
+    with joblib.parallel_config(backend="threading", n_jobs=2), pytest.warns(UserWarning, match="threading backend"):
+        assert search.fit(*iris).best_score_ == os.getpid()
+
+
+def test_search_inside_a_trial_of_another_run_stays_in_its_worker(iris):
+    inner = TuneGridSearchCV(WhereAmI(), {"what": ["pid"]}, cv=2, n_jobs=2)
+    outer = TuneGridSearchCV(inner, {"refit": [True]}, cv=2, n_jobs=2).fit(*iris)
+    assert outer.best_score_ != os.getpid()
+
+
+def test_searcher_proposes_candidates_to_workers(iris):
+    class Proposes(Searcher):
+        def __init__(self):
+            super().__init__()
+            self.told = []
+
+        def suggest(self, trial_id):
+            return {"C": 2.0 ** len(self.told), "kernel": "linear"}
+
+        def on_trial_complete(self, trial_id, result=None, error=False):
+            self.told.append(result["average_test_score"])
+
+    searcher = Proposes()
+    space = {"C": (0.5, 64.0), "kernel": ["linear", "rbf"]}
+    search = TuneSearchCV(SVC(), space, n_trials=4, cv=2, search_optimization=searcher).fit(*iris)
+    assert [p["C"] for p in search.cv_results_["params"]] == [1.0, 2.0, 4.0, 8.0]
+    assert searcher.told == search.cv_results_["mean_test_score"].tolist()
+
+
+class Thrifty(ClassifierMixin, BaseEstimator):
+    """Fits nothing; scores by how much memory of its own the process has (in MB)."""
+
+    def __init__(self, number=0):
+        self.number = number
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+    def score(self, X, y=None):
+        memory = psutil.Process().memory_full_info()
+        return memory.uss / 2**20
+
+
+def test_large_data_is_mapped_by_workers_and_not_copied():
+    rows = 40_000
+    X = np.zeros((rows, 500))  # 160 MB
+    y = np.arange(rows) % 2
+    fold = np.full(rows, -1)
+    fold[:100], fold[100:200] = 0, 1
+    few = PredefinedSplit(fold)
+    splits = [(train[:200], test) for train, test in few.split()]
+    search = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, cv=splits, n_jobs=2, refit=False).fit(X, y)
+    small = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, cv=splits, n_jobs=2, refit=False).fit(X[:300], y[:300])
+    grown = search.cv_results_["mean_test_score"].max() - small.cv_results_["mean_test_score"].min()
+    assert grown < 50

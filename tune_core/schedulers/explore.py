@@ -1,0 +1,181 @@
+"""Exploring around a configuration: hyperparameters are drawn again or moved a little, never out of their domains."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tune_core import space
+from tune_core.errors import InvalidArgumentError
+
+Mutations = Mapping[str, Any]
+
+
+def check_mutations(asked: str, mutations: Any) -> None:
+    """Raise unless ``mutations`` says for each name how it may change.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no mapping, or one of its values is neither a domain, a list, a function nor a mapping of these.
+    """
+    if not isinstance(mutations, Mapping):
+        raise InvalidArgumentError(
+            asked,
+            f"is {mutations!r}",
+            "it maps hyperparameters to how they may change",
+            'Use e.g. {"lr": tune.loguniform(1e-4, 1e-1), "batch": [32, 64]}.',
+        )
+    for name, how in mutations.items():
+        if isinstance(how, Mapping):
+            check_mutations(f"{asked}[{name!r}]", how)
+        elif not (isinstance(how, (space.Domain, Sequence)) and not isinstance(how, str)) and not callable(how):
+            raise InvalidArgumentError(
+                f"{asked}[{name!r}]",
+                f"is {how!r}",
+                "it is neither a domain, a list of values nor a function that draws one",
+                "Use e.g. tune.uniform(0, 1), [1, 2, 4] or lambda: random.uniform(0, 1).",
+            )
+        elif isinstance(how, Sequence) and not how:
+            raise InvalidArgumentError(
+                f"{asked}[{name!r}]", "is an empty list", "there is nothing to choose from", "List its values."
+            )
+
+
+def complete(param_space: Mapping[str, Any], mutations: Mutations) -> dict[str, Any]:
+    """The search space with the hyperparameters that only ``mutations`` has."""
+    completed = dict(param_space)
+    for name, how in mutations.items():
+        if isinstance(how, Mapping):
+            inner = completed.get(name, {})
+            if isinstance(inner, Mapping):
+                completed[name] = complete(inner, how)
+        elif name not in completed:
+            completed[name] = as_domain(how)
+    return completed
+
+
+def as_domain(how: Any) -> Any:
+    """A mutation as a domain to draw from."""
+    if isinstance(how, space.Domain):
+        return how
+    return space.choice(how) if isinstance(how, Sequence) else space.sample_from(lambda: how())
+
+
+def explore(
+    config: Mapping[str, Any],
+    mutations: Mutations,
+    param_space: Mapping[str, Any],
+    rng: random.Random,
+    resample_probability: float,
+    factors: Sequence[float],
+    path: str = "",
+) -> tuple[dict[str, Any], list[str]]:
+    """A configuration near ``config``.
+
+    Parameters
+    ----------
+    config
+        Where to start from; it is not changed.
+    mutations
+        How each hyperparameter may change.
+    param_space
+        The search space: domains that bound what a function in ``mutations`` draws.
+    rng
+        Source of chance.
+    resample_probability
+        How likely a value is drawn anew instead of moved.
+    factors
+        What to multiply numbers by when they are moved.
+
+    Returns
+    -------
+    tuple
+        The new configuration, and what was done, in words.
+    """
+    made = copy.deepcopy(dict(config))
+    words: list[str] = []
+    for name, how in mutations.items():
+        if name not in made:
+            continue
+        old, where = made[name], f"{path}{name}"
+        inner = param_space.get(name)
+        if isinstance(how, Mapping):
+            if isinstance(old, Mapping):
+                below = inner if isinstance(inner, Mapping) else {}
+                made[name], more = explore(old, how, below, rng, resample_probability, factors, f"{where}/")
+                words += more
+            continue
+        bounds = how if isinstance(how, space.Domain) else inner if isinstance(inner, space.Domain) else None
+        if rng.random() < resample_probability:
+            made[name] = into(bounds, draw(how, rng))
+        else:
+            made[name] = move(old, how, bounds, rng, factors)
+        words.append(f"{where} {show(old)} → {show(made[name])}")
+    return made, words
+
+
+def draw(how: Any, rng: random.Random) -> Any:
+    """A value drawn anew."""
+    if isinstance(how, space.Domain):
+        return how.sample(random_state=rng)
+    if isinstance(how, Sequence):
+        return rng.choice(how)
+    with _seeded(rng):
+        return how()
+
+
+def move(old: Any, how: Any, bounds: Any, rng: random.Random, factors: Sequence[float]) -> Any:
+    """A value near ``old``: a neighbour of a choice, a multiple of a number; always within the domain."""
+    values = how.categories if isinstance(how, space.Categorical) else how if isinstance(how, Sequence) else None
+    if values is not None:
+        at = next((i for i, value in enumerate(values) if value == old), None)
+        if at is None:
+            return rng.choice(values)
+        return values[min(max(at + rng.choice((-1, 1)), 0), len(values) - 1)]
+    factor = rng.choice(factors)
+    if isinstance(old, bool) or not isinstance(old, (int, float)):
+        return draw(how, rng)
+    new = into(bounds, old * factor)
+    if isinstance(old, int):
+        new = round(new)
+    if new == old and old != 0:  # a step too small for its grid: take the next one on it
+        step = (getattr(bounds, "q", None) or (1 if isinstance(old, int) else 0)) * (1 if old > 0 else -1)
+        new = into(bounds, old + step if factor > 1 else old - step)
+    return type(old)(new)
+
+
+def into(bounds: Any, value: Any) -> Any:
+    """The value of the domain that is nearest."""
+    snap: Callable[[Any], Any] | None = getattr(bounds, "snap", None)
+    if snap is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return value
+    return snap(value)
+
+
+def show(value: Any) -> str:
+    """A value for a reason."""
+    return f"{value:.4g}" if isinstance(value, float) else repr(value)
+
+
+@contextmanager
+def _seeded(rng: random.Random) -> Iterator[None]:
+    """Let a function that draws by the global generators draw the same each time."""
+    seed = rng.getrandbits(32)
+    before = random.getstate()
+    numpy: Any = sys.modules.get("numpy")
+    numpy_before = numpy.random.get_state() if numpy is not None else None
+    random.seed(seed)
+    if numpy is not None:
+        numpy.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        if numpy is not None:
+            numpy.random.set_state(numpy_before)

@@ -1,0 +1,351 @@
+"""Population based training: the worst trials go on as copies of the best, with slightly different hyperparameters."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tune_core.engine.events import Lease
+from tune_core.errors import InvalidArgumentError
+from tune_core.objective import lookup
+from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Waiting
+from tune_core.schedulers.checks import fraction, share
+from tune_core.schedulers.explore import check_mutations, complete, explore
+from tune_core.schedulers.rungs import as_number, show
+from tune_core.trial import Status, TrialView
+
+
+class Member:
+    """One trial of the population."""
+
+    __slots__ = ("arrived", "changes", "last", "loss", "trial")
+
+    def __init__(self, trial: TrialView) -> None:
+        self.trial = trial
+        self.loss: float | None = None  # at its last perturbation; None before the first
+        self.last: Any = 0  # time of its last perturbation
+        self.changes = 0  # exploits so far
+        self.arrived = False  # at the present time of a synchronous population
+
+
+class Population(Scheduler):
+    """Base of PBT and PB2: who copies whom, and when. A subclass says with which hyperparameters (:meth:`explored`)."""
+
+    saves_at_lease_end = True
+
+    def __init__(
+        self,
+        time_attr: str,
+        metric: str | None,
+        mode: str | None,
+        perturbation_interval: float,
+        burn_in_period: float,
+        quantile_fraction: float,
+        synch: bool,
+        seed: int | None,
+    ) -> None:
+        super().__init__(metric, mode, time_attr)
+        name = type(self).__name__
+        self.perturbation_interval = as_number(fraction(f"{name}(perturbation_interval)", perturbation_interval))
+        self.burn_in_period = burn_in_period
+        self.quantile_fraction = share(f"{name}(quantile_fraction)", quantile_fraction, 0.5)
+        self.synch = synch
+        self.seed = seed
+        self._members: dict[int, Member] = {}
+        self._waiting: dict[int, None] = {}  # pending or paused, those that have waited longest first
+        self._released: dict[int, None] = {}  # synchronous: may go on
+        self._revised: list[tuple[int, Exploit]] = []
+        self._is_whole = False  # nobody else will join for now
+        self._next = max(self.perturbation_interval, burn_in_period)  # synchronous: when all meet
+        self.space: Mapping[str, Any] = {}
+
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        super().setup(metric, mode, seed, space)
+        self.seed = seed if self.seed is None else self.seed
+        self.space = space or {}
+
+    def explored(self, member: Member, source: Member, rng: random.Random) -> tuple[dict[str, Any], list[str]]:
+        """The configuration with which ``member`` goes on as a copy of ``source``, and what changed, in words."""
+        raise NotImplementedError
+
+    # --- trials -------------------------------------------------------------------------------------------------------
+
+    def on_add(self, trial: TrialView) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._members[trial.index] = Member(trial)
+        self._waiting[trial.index] = None
+        self._is_whole = False
+
+    def lease(self, trial: TrialView) -> Lease:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._waiting.pop(trial.index, None)
+        self._released.pop(trial.index, None)
+        return Lease(self._until(self._members[trial.index]))
+
+    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        member = self._members[trial.index]
+        time = lookup(result, self.time_attr)
+        until = self._until(member)
+        if time < until:
+            return Continue(until)
+        assert self.objective is not None
+        member.loss = self.objective.loss(result)
+        self.learn(member, time)
+        member.last = time
+        return self._meet(member) if self.synch else self._perturb(member)
+
+    def learn(self, member: Member, time: Any) -> None:
+        """``member`` has its score at ``time``; ``member.last`` is still when it had the one before."""
+
+    def on_end(self, trial: TrialView, status: Status) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._members.pop(trial.index, None)
+        self._waiting.pop(trial.index, None)
+        self._released.pop(trial.index, None)
+        self._meet_if_all_are_there()
+
+    def on_requeue(self, trial: TrialView) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._waiting[trial.index] = None
+        member = self._members.setdefault(trial.index, Member(trial))
+        member.arrived = False
+
+    def choose(self, waiting: Waiting) -> int | None:
+        """New members first; then whoever has waited longest, copies and others alike."""
+        if not self._is_whole:
+            return None
+        pending = {trial.index for trial in waiting.pending}
+        for index in self._waiting:
+            if index in pending or (waiting.is_paused(index) and (not self.synch or index in self._released)):
+                return index
+        return None
+
+    def revise(self) -> Iterable[tuple[int, Exploit]]:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        if not self._revised:
+            return ()
+        revised, self._revised = self._revised, []
+        return revised
+
+    def on_stall(self, exhausted: bool) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._is_whole = True
+        self._meet_if_all_are_there()
+
+    # --- decisions ----------------------------------------------------------------------------------------------------
+
+    def _until(self, member: Member) -> Any:
+        return self._next if self.synch else max(member.last + self.perturbation_interval, self.burn_in_period)
+
+    def quantiles(self) -> tuple[list[Member], list[Member]]:
+        """The worst and the best members, as many each; both empty where there is nobody to tell apart."""
+        ranked = sorted(
+            (m for m in self._members.values() if m.loss is not None), key=lambda m: (m.loss, m.trial.index)
+        )
+        number = math.ceil(len(ranked) * self.quantile_fraction)
+        if number > len(ranked) / 2:
+            number = len(ranked) // 2
+        best = [m for m in ranked[:number] if m.loss != math.inf]
+        return (ranked[len(ranked) - number :], best) if best else ([], [])
+
+    def _perturb(self, member: Member) -> Decision:
+        if not self._is_whole:
+            self._waiting[member.trial.index] = None
+            return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
+        worst, best = self.quantiles()
+        if any(member is one for one in worst):
+            return self._exploit(member, best, worst)
+        if self._waiting:
+            self._waiting[member.trial.index] = None
+            return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
+        return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
+
+    def _exploit(self, member: Member, best: list[Member], worst: list[Member]) -> Exploit:
+        rng = random.Random(f"{self.seed}:{member.trial.index}:{member.changes}:{member.last}")
+        source = rng.choice(best)
+        config, words = self.explored(member, source, rng)
+        member.changes += 1
+        reason = (
+            f"{self._rank(member)}, among the worst {len(worst)}: copies trial {source.trial.trial_id} "
+            f"({self._show(source)}); {', '.join(words) or 'same hyperparameters'}"
+        )
+        member.last = source.last
+        self._waiting[member.trial.index] = None
+        return Exploit(source.trial.index, config, reason)
+
+    # --- a synchronous population -------------------------------------------------------------------------------------
+
+    def _meet(self, member: Member) -> Decision:
+        member.arrived = True
+        if not self._all_are_there():
+            self._waiting[member.trial.index] = None
+            missing = sum(not m.arrived for m in self._members.values())
+            return Pause(f"at {self.time_attr} {member.last}: waits for {missing} others of the population")
+        index = member.trial.index
+        self._meet_all()
+        self._released.pop(index, None)
+        for position, (revised, exploit) in enumerate(self._revised):
+            if revised == index:
+                del self._revised[position]
+                return exploit
+        self._waiting.pop(index, None)
+        return Continue(self._next, f"{self._rank(member)}: goes on as it is")
+
+    def _all_are_there(self) -> bool:
+        return self._is_whole and bool(self._members) and all(m.arrived for m in self._members.values())
+
+    def _meet_if_all_are_there(self) -> None:
+        if self.synch and self._all_are_there():
+            self._meet_all()
+
+    def _meet_all(self) -> None:
+        """All have their scores: decide for all of them."""
+        worst, best = self.quantiles()
+        copies = {m.trial.index: self._exploit(m, best, worst) for m in worst}
+        latest = max(m.last for m in self._members.values())
+        self._next = max(self._next + self.perturbation_interval, latest)
+        for index, member in self._members.items():
+            member.arrived = False
+            if index in copies:
+                self._revised.append((index, copies[index]))
+            else:
+                self._released[index] = None
+
+    # --- words --------------------------------------------------------------------------------------------------------
+
+    def _rank(self, member: Member) -> str:
+        losses = [m.loss for m in self._members.values() if m.loss is not None]
+        better = sum(loss < member.loss for loss in losses)  # type: ignore[operator]
+        return f"{self._show(member)} is number {better + 1} of {len(losses)}"
+
+    def _show(self, member: Member) -> str:
+        assert self.objective is not None
+        if member.loss is None or member.loss == math.inf:
+            return f"{self.objective.metric} that is no finite number"
+        return show(self.objective, member.loss)
+
+
+class PopulationBasedTraining(Population):
+    """Train a population; every so often the worst copy the best, and explore around their hyperparameters.
+
+    Parameters
+    ----------
+    time_attr
+        The result field that measures progress.
+    metric, mode
+        What to compare trials by; None takes ``TuneConfig``'s.
+    perturbation_interval
+        How far apart in ``time_attr`` a trial's perturbations are. A trial saves a checkpoint at each.
+    burn_in_period
+        Nobody is perturbed sooner.
+    hyperparam_mutations
+        For each hyperparameter a domain, a list of values, or a function that draws one; nested dicts too. What
+        ``param_space`` lacks is drawn from here at the start.
+    quantile_fraction
+        Which share of the population copies, and which is copied; at most a half. 0 copies nothing.
+    resample_probability
+        How likely a hyperparameter is drawn anew; otherwise a number is multiplied by one of ``perturbation_factors``,
+        and a choice moves to a neighbour.
+    perturbation_factors
+        As said.
+    custom_explore_fn
+        Takes the new configuration, and returns what is to be run.
+    log_config, require_attrs
+        Accepted for Ray Tune's sake: every change is in the journal with its reason, and results without ``time_attr``
+        are always an error.
+    synch
+        Whether all trials wait for one another at each perturbation.
+    seed
+        Of all chance; None takes the run's.
+
+    Notes
+    -----
+    Values never leave their domains: numbers are cut at the bounds, quantised ones stay on their grid, integers stay
+    integers. If there are more trials than workers, trials take turns, so that the population grows up together.
+
+    References
+    ----------
+    Jaderberg, Dalibard, Osindero, Czarnecki, Donahue, Razavi, Vinyals, Green, Dunning, Simonyan, Fernando,
+    Kavukcuoglu: Population Based Training of Neural Networks. arXiv:1711.09846, 2017.
+    """
+
+    def __init__(
+        self,
+        time_attr: str = "time_total_s",
+        metric: str | None = None,
+        mode: str | None = None,
+        perturbation_interval: float = 60.0,
+        burn_in_period: float = 0.0,
+        hyperparam_mutations: Mapping[str, Any] | None = None,
+        quantile_fraction: float = 0.25,
+        resample_probability: float = 0.25,
+        perturbation_factors: Sequence[float] = (1.2, 0.8),
+        custom_explore_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        log_config: bool = True,
+        require_attrs: bool = True,
+        synch: bool = False,
+        *,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(time_attr, metric, mode, perturbation_interval, burn_in_period, quantile_fraction, synch, seed)
+        mutations = hyperparam_mutations or {}
+        check_mutations("PopulationBasedTraining(hyperparam_mutations)", mutations)
+        if not mutations and custom_explore_fn is None:
+            raise InvalidArgumentError(
+                "PopulationBasedTraining(hyperparam_mutations)",
+                "is empty, and there is no custom_explore_fn",
+                "copies would train with the very same hyperparameters",
+                'Use e.g. hyperparam_mutations={"lr": tune.loguniform(1e-4, 1e-1)}.',
+            )
+        if not perturbation_factors or not all(isinstance(f, (int, float)) and f > 0 for f in perturbation_factors):
+            raise InvalidArgumentError(
+                "PopulationBasedTraining(perturbation_factors)",
+                f"is {perturbation_factors!r}",
+                "hyperparameters are multiplied by one of them",
+                "Use positive numbers around 1, e.g. (1.2, 0.8).",
+            )
+        self.hyperparam_mutations = mutations
+        self.resample_probability = share("PopulationBasedTraining(resample_probability)", resample_probability)
+        self.perturbation_factors = tuple(perturbation_factors)
+        self.custom_explore_fn = custom_explore_fn
+
+    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return complete(space, self.hyperparam_mutations)
+
+    def explored(self, member: Member, source: Member, rng: random.Random) -> tuple[dict[str, Any], list[str]]:
+        """See :class:`Population`."""
+        config, words = explore(
+            source.trial.config,
+            self.hyperparam_mutations,
+            self.space,
+            rng,
+            self.resample_probability,
+            self.perturbation_factors,
+        )
+        if self.custom_explore_fn is not None:
+            config = self.custom_explore_fn(config)
+            if not isinstance(config, dict):
+                raise InvalidArgumentError(
+                    "PopulationBasedTraining(custom_explore_fn)",
+                    f"returned {config!r}",
+                    "it is to return the configuration",
+                    "Return the dict that it was given, changed or not.",
+                )
+            words.append("then custom_explore_fn")
+        return config, words
+
+    def describe(self) -> str:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return (
+            f"PBT{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
+            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(self.hyperparam_mutations) or 'custom'}"
+        )
+
+    def debug_string(self) -> str:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return f"{self.describe()}; {sum(m.changes for m in self._members.values())} copies made by those alive"

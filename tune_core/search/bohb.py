@@ -1,0 +1,115 @@
+"""BOHB's model (hpbandster) as a searcher, for use beside a HyperBand scheduler."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from tune_core.search.checks import check_count
+from tune_core.search.configspace import Configurations
+from tune_core.search.model import ModelSearcher
+from tune_core.search.params import Values
+
+
+class TuneBOHB(ModelSearcher):
+    """Searches with BOHB's kernel density estimators, one for each budget that trials have reached.
+
+    Parameters
+    ----------
+    space
+        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+    bohb_config
+        Arguments of hpbandster's ``BOHB``: ``min_points_in_model``, ``top_n_percent``, ``num_samples``,
+        ``random_fraction``, ``bandwidth_factor``, ``min_bandwidth``.
+    metric, mode, points_to_evaluate, evaluated_rewards, seed
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    max_concurrent
+        How many suggestions may be unfinished; 0 for no limit.
+
+    References
+    ----------
+    Falkner, Klein and Hutter, 2018, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale".
+    """
+
+    library, extra = "hpbandster", "bohb"
+    native_conditions = True
+    global_numpy = True
+
+    def __init__(
+        self,
+        space: Any = None,
+        bohb_config: Mapping[str, Any] | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        seed: int | None = None,
+        max_concurrent: int = 0,
+        evaluated_rewards: Sequence[Any] | None = None,
+    ) -> None:
+        self._options = dict(bohb_config or {})
+        self._max_concurrent = check_count("TuneBOHB(max_concurrent)", max_concurrent, 0)
+        self._steps: dict[str, int] = {}  # budget of each unfinished trial so far
+        self._largest = 0
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    def _setup(self) -> None:
+        from hpbandster.optimizers.config_generators.bohb import BOHB
+
+        assert self.encoding is not None
+        self._configurations = Configurations(self.encoding, self.seed)
+        quiet = logging.getLogger("tune_core.search.bohb")
+        quiet.setLevel(logging.ERROR)
+        with _unwarned():
+            self._bohb = BOHB(self._configurations.space, logger=quiet, **self._options)
+
+    def _ask(self, trial_id: str) -> Values | None:
+        if self._max_concurrent and len(self._live) >= self._max_concurrent:
+            return None
+        with _unwarned():
+            found, _ = self._bohb.get_config(None)  # the model of the largest budget that has one
+        return self._configurations.values(found)
+
+    def _new_result(self, values: Values, loss: float | None, budget: int) -> None:
+        self._largest = max(self._largest, budget)
+        job = SimpleNamespace(
+            id=len(self._steps),
+            exception=None if loss is not None else "failed",
+            result=None if loss is None else {"loss": loss},
+            kwargs={"budget": float(budget), "config": self._configurations.as_dict(values)},
+        )
+        with _unwarned():
+            self._bohb.new_result(job)
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Learn from each budget that a trial reaches; the last is told when it ends."""
+        self._steps[trial_id] = int(result.get("training_iteration", 1))
+
+    def _budget(self, trial_id: str) -> int:
+        return self._steps.pop(trial_id, self._largest or 1)
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._new_result(values, loss, self._budget(trial_id))
+
+    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        self._new_result(values, loss, step)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        self._new_result(values, None, self._budget(trial_id))
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        self._new_result(values, loss, self._largest or 1)
+
+    def _prune_before(self, values: Values, loss: Any, step: int) -> None:
+        self._new_result(values, loss, step)
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """The library calls ConfigSpace by names that are about to go, and divides by zero now and then."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

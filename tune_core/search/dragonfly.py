@@ -1,0 +1,142 @@
+"""Dragonfly's Bayesian optimisation as a searcher."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class DragonflySearch(ModelSearcher):
+    """Searches with Dragonfly's Gaussian processes. Needs NumPy 1.
+
+    A suggestion takes seconds, so suggestions are not repeated after a crash but told.
+
+    Parameters
+    ----------
+    optimizer
+        ``"bandit"`` (Gaussian process), ``"random"`` or ``"genetic"``; None: ``"bandit"``.
+    domain
+        ``"euclidean"`` or ``"cartesian"``, as in Ray Tune; the space decides.
+    space
+        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+    metric, mode, points_to_evaluate, evaluated_rewards
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    random_state_seed
+        None takes the run's seed.
+
+    References
+    ----------
+    Kandasamy et al., 2020, "Tuning Hyperparameters without Grad Students".
+    """
+
+    library, extra = "dragonfly", "dragonfly"
+    global_numpy = True
+    replays = False
+
+    def __init__(
+        self,
+        optimizer: str | None = None,
+        domain: str | None = None,
+        space: Any = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        random_state_seed: int | None = None,
+    ) -> None:
+        if optimizer not in (None, *_OPTIMIZERS):
+            raise InvalidArgumentError(
+                "DragonflySearch(optimizer)", f"is {optimizer!r}", f"it is one of {list(_OPTIMIZERS)}", 'Use "bandit".'
+            )
+        if domain not in (None, "euclidean", "cartesian"):
+            raise InvalidArgumentError(
+                "DragonflySearch(domain)", f"is {domain!r}", "it is euclidean or cartesian", "Leave it out."
+            )
+        with _old_numpy():
+            self._kind = optimizer or "bandit"
+            super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    def _setup(self) -> None:
+        assert self.encoding is not None
+        with _old_numpy(), _silent():
+            from dragonfly import load_config
+            from dragonfly.exd.experiment_caller import CPFunctionCaller
+            from dragonfly.opt import cp_ga_optimiser, gp_bandit, random_optimiser
+
+            classes = {
+                "bandit": gp_bandit.CPGPBandit,
+                "random": random_optimiser.CPRandomOptimiser,
+                "genetic": cp_ga_optimiser.CPGAOptimiser,
+            }
+            config = load_config({"domain": [_parameter(p, i) for i, p in enumerate(self.encoding.params)]})
+            caller = CPFunctionCaller(None, config.domain, domain_orderings=config.domain_orderings)
+            self._optimiser = classes[self._kind](caller, ask_tell_mode=True)
+            self._optimiser.initialise()
+
+    def _ask(self, trial_id: str) -> Values:
+        assert self.encoding is not None
+        with _silent():
+            point = self._optimiser.ask()
+        return {p.name: _value(p, plain(v)) for p, v in zip(self.encoding.params, point, strict=True)}
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._tell_before(values, loss)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        assert self.encoding is not None
+        full = draw_inactive(self.encoding, values, self.seed, self._asked)
+        point = [_own_value(p, full[p.name]) for p in self.encoding.params]
+        with _silent():
+            self._optimiser.tell([(point, -loss)])
+
+
+_OPTIMIZERS = ("bandit", "random", "genetic")
+
+
+def _parameter(param: Param, index: int) -> dict[str, Any]:
+    name = f"p{index:03d}"
+    if param.kind == "cat":
+        return {"name": name, "type": "discrete", "items": [str(i) for i in range(param.size or 1)]}
+    if param.kind == "int" and not param.log:
+        return {"name": name, "type": "int", "min": int(param.low), "max": int(param.high)}
+    low, high = param.scaled_bounds
+    return {"name": name, "type": "float", "min": low, "max": high}
+
+
+def _value(param: Param, found: Any) -> Any:
+    if param.kind == "cat":
+        return int(found)
+    return param.snap(found) if param.kind == "int" and not param.log else param.from_scaled(float(found))
+
+
+def _own_value(param: Param, value: Any) -> Any:
+    if param.kind == "cat":
+        return str(value)
+    return value if param.kind == "int" and not param.log else param.to_scaled(value)
+
+
+@contextlib.contextmanager
+def _old_numpy() -> Iterator[None]:
+    """Names that NumPy has dropped and Dragonfly still uses."""
+    import numpy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, kind in (("int", int), ("float", float), ("bool", bool), ("object", object)):
+            if not hasattr(numpy, name):
+                setattr(numpy, name, kind)
+        yield
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,142 @@
+"""FLAML's BlendSearch and CFO as searchers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class BlendSearch(ModelSearcher):
+    """Searches with FLAML's blend of a local, cost-frugal search and a global one.
+
+    Parameters
+    ----------
+    metric, mode, space, points_to_evaluate, evaluated_rewards, seed
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    low_cost_partial_config
+        Values of the parameters that make a trial cheap, where the search is to begin.
+    options
+        Other arguments of ``flaml.BlendSearch``, such as ``time_budget_s`` and ``cost_attr``.
+
+    References
+    ----------
+    Wang, Wu, Huang and Saied, 2021, "Economic Hyperparameter Optimization with Blended Search Strategy".
+    """
+
+    library = extra = "flaml"
+    _class = "BlendSearch"
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        space: Any = None,
+        low_cost_partial_config: Mapping[str, Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
+        self._low_cost = dict(low_cost_partial_config or {})
+        self._options = options
+        self._configs: dict[str, Any] = {}
+        self._before = 0
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    def _setup(self) -> None:
+        import flaml
+        from flaml import tune
+
+        assert self.encoding is not None
+        params = self.encoding.params
+
+        def domain(param: Param) -> Any:
+            if param.kind == "float":
+                return (tune.loguniform if param.log else tune.uniform)(param.low, param.high)
+            if param.kind == "int":
+                return (tune.lograndint if param.log else tune.randint)(int(param.low), int(param.high) + 1)
+            return tune.choice([str(i) for i in range(param.size or 1)])
+
+        self._keys = {param.name: f"p{i:03d}" for i, param in enumerate(params)}
+        cheap = self.encoding.encode_part(self._low_cost) if self._low_cost else {}
+        with _silent():
+            self._flaml = getattr(flaml, self._class)(
+                metric=_LOSS,
+                mode="min",
+                space={self._keys[p.name]: domain(p) for p in params},
+                low_cost_partial_config=self._own(cheap) or None,
+                seed=self.seed & 0x7FFFFFFF,
+                **self._options,
+            )
+
+    def _own(self, values: Values) -> dict[str, Any]:
+        assert self.encoding is not None
+        by_name = self.encoding.by_name
+        return {self._keys[k]: str(v) if by_name[k].kind == "cat" else v for k, v in values.items()}
+
+    def _ask(self, trial_id: str) -> Values | None:
+        assert self.encoding is not None
+        with _silent():
+            for _ in range(50):  # None means that it changed its state, and wants to be asked again
+                config = self._flaml.suggest(trial_id)
+                if config is not None:
+                    self._configs[trial_id] = config
+                    return {p.name: p.snap(plain(config[self._keys[p.name]])) for p in self.encoding.params}
+        return None
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._complete(trial_id, {_LOSS: loss, "config": self._configs.pop(trial_id), "time_total_s": 1.0})
+
+    def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool = False) -> None:
+        with _silent():
+            self._flaml.on_trial_complete(trial_id, result, error)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        del self._configs[trial_id]
+        self._complete(trial_id, None, True)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        """As FLAML itself takes evaluated points in: as starting points whose suggestion is answered at once."""
+        assert self.encoding is not None
+        self._before += 1
+        own = self._own(draw_inactive(self.encoding, values, self.seed, self._asked))
+        with _silent():
+            self._flaml._points_to_evaluate.insert(0, own)
+            self._flaml._evaluated_rewards.insert(0, loss)
+            self._flaml.suggest(f"before-{self._before}")
+
+
+class CFO(BlendSearch):
+    """Searches with FLAML's cost-frugal local search alone.
+
+    Parameters
+    ----------
+    metric, mode, space, points_to_evaluate, evaluated_rewards, seed, low_cost_partial_config, options
+        See :class:`BlendSearch`.
+
+    References
+    ----------
+    Wu, Wang and Huang, 2021, "Frugal Optimization for Cost-related Hyperparameters".
+    """
+
+    _class = "CFO"
+
+
+_LOSS = "loss"
+
+
+class _silent:  # noqa: N801
+    """Keeps FLAML's and Optuna's loggers quiet meanwhile."""
+
+    def __enter__(self) -> None:
+        self._levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in ("flaml", "optuna")]
+        for logger, _ in self._levels:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *error: object) -> None:
+        for logger, level in self._levels:
+            logger.setLevel(level)

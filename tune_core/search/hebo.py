@@ -1,0 +1,110 @@
+"""HEBO's Bayesian optimisation as a searcher."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.search.checks import check_count
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class HEBOSearch(ModelSearcher):
+    """Searches with HEBO: heteroscedastic evolutionary Bayesian optimisation.
+
+    A suggestion takes seconds, so suggestions are not repeated after a crash but told.
+
+    Parameters
+    ----------
+    space
+        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+    metric, mode, points_to_evaluate, evaluated_rewards
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    random_state_seed
+        None takes the run's seed.
+    max_concurrent
+        How many suggestions may be unfinished; 0 for no limit. HEBO does not know of those that are.
+    options
+        Other arguments of ``hebo.optimizers.hebo.HEBO``, such as ``rand_sample`` and ``model_name``.
+
+    References
+    ----------
+    Cowen-Rivers et al., 2022, "HEBO: Pushing the Limits of Sample-Efficient Hyperparameter Optimisation".
+    """
+
+    library = extra = "hebo"
+    global_numpy = True
+    replays = False
+
+    def __init__(
+        self,
+        space: Any = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        random_state_seed: int | None = None,
+        max_concurrent: int = 8,
+        **options: Any,
+    ) -> None:
+        self._max_concurrent = check_count("HEBOSearch(max_concurrent)", max_concurrent, 0)
+        self._options = options
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    def _setup(self) -> None:
+        import torch
+        from hebo.design_space.design_space import DesignSpace
+        from hebo.optimizers.hebo import HEBO
+
+        assert self.encoding is not None
+        torch.manual_seed(self.seed & 0x7FFFFFFF)
+        own = DesignSpace().parse([_parameter(p, self._key(p)) for p in self.encoding.params])
+        self._hebo = HEBO(own, **{"scramble_seed": self.seed & 0x7FFFFFFF, **self._options})
+
+    def _key(self, param: Param) -> str:
+        assert self.encoding is not None
+        return f"p{self.encoding.params.index(param):03d}"
+
+    def _ask(self, trial_id: str) -> Values | None:
+        assert self.encoding is not None
+        if self._max_concurrent and len(self._live) + len(self._foreign) >= self._max_concurrent:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = self._hebo.suggest(n_suggestions=1).iloc[0].to_dict()
+        return {p.name: _value(p, plain(found[self._key(p)])) for p in self.encoding.params}
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._tell_before(values, loss)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        import numpy
+        import pandas
+
+        assert self.encoding is not None
+        full = draw_inactive(self.encoding, values, self.seed, self._asked)
+        row = {self._key(p): _own_value(p, full[p.name]) for p in self.encoding.params}
+        self._hebo.observe(pandas.DataFrame([row]), numpy.array([[loss]]))
+
+
+def _parameter(param: Param, name: str) -> dict[str, Any]:
+    if param.kind == "cat":
+        return {"name": name, "type": "cat", "categories": [str(i) for i in range(param.size or 1)]}
+    if param.kind == "int" and not param.log:
+        return {"name": name, "type": "int", "lb": int(param.low), "ub": int(param.high)}
+    low, high = param.scaled_bounds
+    return {"name": name, "type": "num", "lb": low, "ub": high}
+
+
+def _value(param: Param, found: Any) -> Any:
+    if param.kind == "cat":
+        return int(found)
+    return param.snap(found) if param.kind == "int" and not param.log else param.from_scaled(float(found))
+
+
+def _own_value(param: Param, value: Any) -> Any:
+    if param.kind == "cat":
+        return str(value)
+    return value if param.kind == "int" and not param.log else param.to_scaled(value)

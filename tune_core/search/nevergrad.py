@@ -1,0 +1,113 @@
+"""Nevergrad's optimizers as a searcher."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class NevergradSearch(ModelSearcher):
+    """Searches with an optimizer of Nevergrad.
+
+    Parameters
+    ----------
+    optimizer
+        Its name (``"OnePlusOne"``, ``"NGOpt"``, ``"CMA"``, …), or a class or configured family of
+        ``nevergrad.optimizers``; None: ``"OnePlusOne"``, the best of the cheap ones on small budgets.
+    optimizer_kwargs
+        Its arguments. ``budget`` is the run's ``num_samples`` unless given.
+    space
+        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+    metric, mode, points_to_evaluate, evaluated_rewards, seed
+        See :class:`~tune_core.search.model.ModelSearcher`. Some of NGOpt's choices take no seed.
+    """
+
+    library = extra = "nevergrad"
+    global_numpy = True  # the initial states of some of its optimizers
+
+    def __init__(
+        self,
+        optimizer: Any = None,
+        optimizer_kwargs: Mapping[str, Any] | None = None,
+        space: Any = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self._optimizer = "OnePlusOne" if optimizer is None else optimizer
+        self._options = dict(optimizer_kwargs or {})
+        self._candidates: dict[str, Any] = {}
+        self._worst = 0.0
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    def _setup(self) -> None:
+        import nevergrad as ng
+        import numpy
+
+        assert self.encoding is not None
+        own = ng.p.Dict(**{f"p{i:03d}": _parameter(ng, p) for i, p in enumerate(self.encoding.params)})
+        own.random_state = numpy.random.RandomState(self.seed & 0xFFFFFFFF)
+        make = self._optimizer
+        if isinstance(make, str):
+            if make not in ng.optimizers.registry:
+                raise InvalidArgumentError(
+                    "NevergradSearch(optimizer)",
+                    f"is {make!r}",
+                    "Nevergrad has no optimizer of that name",
+                    "Use one of nevergrad.optimizers.registry, e.g. 'OnePlusOne'.",
+                )
+            make = ng.optimizers.registry[make]
+        planned = self._spec.get("num_samples") or 100
+        options = {"budget": planned if planned > 0 else 10_000, "num_workers": 1, **self._options}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._ng = make(parametrization=own, **options)
+
+    def _ask(self, trial_id: str) -> Values:
+        assert self.encoding is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            candidate = self._candidates[trial_id] = self._ng.ask()
+        found = candidate.value
+        return {p.name: _value(p, plain(found[f"p{i:03d}"])) for i, p in enumerate(self.encoding.params)}
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._worst = max(self._worst, loss)
+        self._pass_on(self._candidates.pop(trial_id), loss)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        self._pass_on(self._candidates.pop(trial_id), self._worst + abs(self._worst) + 1.0)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        assert self.encoding is not None
+        self._worst = max(self._worst, loss)
+        full = draw_inactive(self.encoding, values, self.seed, self._asked)
+        own = {f"p{i:03d}": _own_value(p, full[p.name]) for i, p in enumerate(self.encoding.params)}
+        self._pass_on(self._ng.parametrization.spawn_child(new_value=own), loss)
+
+    def _pass_on(self, candidate: Any, loss: float) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._ng.tell(candidate, loss)
+
+
+def _parameter(ng: Any, param: Param) -> Any:
+    if param.kind == "cat":
+        return ng.p.Choice([str(i) for i in range(param.size or 1)])
+    low, high = param.scaled_bounds
+    return ng.p.Scalar(lower=low, upper=high)
+
+
+def _value(param: Param, found: Any) -> Any:
+    return int(found) if param.kind == "cat" else param.from_scaled(float(found))
+
+
+def _own_value(param: Param, value: Any) -> Any:
+    return str(value) if param.kind == "cat" else param.to_scaled(value)

@@ -1,0 +1,157 @@
+"""The SigOpt client as a searcher, for servers that speak its interface. SigOpt's own service has been shut down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.checks import check_count
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class SigOptSearch(ModelSearcher):
+    """Searches with a server that speaks SigOpt's HTTP interface.
+
+    Parameters
+    ----------
+    space
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or SigOpt's own list of parameters.
+    name
+        Of the experiment.
+    max_concurrent
+        How many suggestions may be unfinished.
+    connection
+        A ``sigopt.Connection``; None makes one with the token in ``$SIGOPT_KEY`` or ``$SIGOPT_API_TOKEN``.
+    experiment_id
+        An experiment to go on with.
+    observation_budget, project
+        Of a new experiment.
+    metric, mode, points_to_evaluate, evaluated_rewards
+        See :class:`~tune_core.search.model.ModelSearcher`; lists for several metrics are not supported.
+    api_url
+        The server's address; None leaves it to the client.
+    """
+
+    library = extra = "sigopt"
+    replays = False  # the server remembers
+
+    def __init__(
+        self,
+        space: Any = None,
+        name: str = "Default Tune Experiment",
+        max_concurrent: int = 1,
+        connection: Any = None,
+        experiment_id: str | None = None,
+        observation_budget: int | None = None,
+        project: str | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        api_url: str | None = None,
+    ) -> None:
+        self._name, self._project, self._api_url = name, project, api_url
+        self._max_concurrent = check_count("SigOptSearch(max_concurrent)", max_concurrent)
+        self._connection, self._experiment_id, self._budget = connection, experiment_id, observation_budget
+        self._suggestions: dict[str, str] = {}
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)
+
+    def _is_native(self, space: Any) -> bool:
+        return isinstance(space, Sequence)
+
+    def _setup(self) -> None:
+        self._experiments = self._connect().experiments
+        if self._experiment_id is None:
+            if self.encoding is not None:
+                parameters = [_parameter(p, f"p{i:03d}") for i, p in enumerate(self.encoding.params)]
+            else:
+                parameters = list(self._space_given)
+            more = {"observation_budget": self._budget} if self._budget else {}
+            experiment = self._experiments().create(
+                name=self._name,
+                parameters=parameters,
+                parallel_bandwidth=self._max_concurrent,
+                metrics=[{"name": str(self._metric), "objective": "minimize" if self._mode == "min" else "maximize"}],
+                **({"project": self._project} if self._project else {}),
+                **more,
+            )
+            self._experiment_id = str(experiment.id)
+
+    def _connect(self) -> Any:
+        if self._connection is not None:
+            return self._connection
+        import sigopt
+
+        token = os.environ.get("SIGOPT_KEY") or os.environ.get("SIGOPT_API_TOKEN")
+        if not token:
+            raise InvalidArgumentError(
+                "SigOptSearch",
+                "found no token",
+                "the client sends one with each request",
+                "Set SIGOPT_KEY (any text if your server ignores it), or pass connection=sigopt.Connection(...).",
+            )
+        connection = sigopt.Connection(client_token=token)
+        if self._api_url is not None:
+            connection.set_api_url(self._api_url)
+        return connection
+
+    def _ask(self, trial_id: str) -> Values | None:
+        if len(self._live) + len(self._foreign) >= self._max_concurrent:
+            return None
+        suggestion = self._experiments(self._experiment_id).suggestions().create()
+        self._suggestions[trial_id] = suggestion.id
+        found = plain(dict(suggestion.assignments))
+        if self.encoding is None:
+            return found  # type: ignore[no-any-return]
+        return {p.name: _value(p, found[f"p{i:03d}"]) for i, p in enumerate(self.encoding.params)}
+
+    def _decode(self, values: Values) -> dict[str, Any]:
+        return super()._decode(values) if self.encoding is not None else dict(values)
+
+    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+        return super()._encode(config, asked) if self.encoding is not None else dict(config)
+
+    def _observe(self, **what: Any) -> None:
+        self._experiments(self._experiment_id).observations().create(**what)
+
+    def _values(self, loss: float) -> list[dict[str, Any]]:
+        return [{"name": str(self._metric), "value": self.objective.as_value(loss)}]
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._observe(suggestion=self._suggestions.pop(trial_id), values=self._values(loss))
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        self._observe(suggestion=self._suggestions.pop(trial_id), failed=True)
+
+    def _assignments(self, values: Values) -> dict[str, Any]:
+        if self.encoding is None:
+            return dict(values)
+        full = draw_inactive(self.encoding, values, self.seed, self._asked)
+        return {f"p{i:03d}": _own_value(p, full[p.name]) for i, p in enumerate(self.encoding.params)}
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        self._observe(assignments=self._assignments(values), values=self._values(loss))
+
+    def _fail_before(self, values: Values) -> None:
+        self._observe(assignments=self._assignments(values), failed=True)
+
+
+def _parameter(param: Param, name: str) -> dict[str, Any]:
+    if param.kind == "cat":
+        return {"name": name, "type": "categorical", "categorical_values": [f"c{i}" for i in range(param.size or 1)]}
+    bounds = {"min": param.low, "max": param.high}
+    if param.kind == "int":
+        return {"name": name, "type": "int", "bounds": bounds}
+    transformation = {"transformation": "log"} if param.log else {}
+    return {"name": name, "type": "double", "bounds": bounds, **transformation}
+
+
+def _value(param: Param, found: Any) -> Any:
+    return int(str(found)[1:]) if param.kind == "cat" else param.snap(found)
+
+
+def _own_value(param: Param, value: Any) -> Any:
+    return f"c{value}" if param.kind == "cat" else value

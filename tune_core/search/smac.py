@@ -1,0 +1,112 @@
+"""SMAC's random forests and Gaussian processes as a searcher."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.configspace import Configurations
+from tune_core.search.model import ModelSearcher
+from tune_core.search.params import Values
+
+
+class SMACSearch(ModelSearcher):
+    """Searches with a facade of SMAC3.
+
+    Parameters
+    ----------
+    space, metric, mode, points_to_evaluate, evaluated_rewards, seed
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    facade
+        ``"hpo"`` (random forest, any space) or ``"blackbox"`` (Gaussian process, small continuous spaces).
+    n_trials
+        How many trials SMAC plans its initial design with; None: the run's ``num_samples``.
+
+    References
+    ----------
+    Lindauer et al., 2022, "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization".
+    """
+
+    library = extra = "smac"
+    native_conditions = True
+    replays = False
+
+    def __init__(
+        self,
+        space: Any = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        seed: int | None = None,
+        facade: str = "hpo",
+        n_trials: int | None = None,
+    ) -> None:
+        if facade not in _FACADES:
+            raise InvalidArgumentError(
+                "SMACSearch(facade)", f"is {facade!r}", f"there are {', '.join(_FACADES)}", 'Use "hpo".'
+            )
+        self._facade, self._n_trials = facade, n_trials
+        self._infos: dict[str, Any] = {}
+        self._worst = 0.0
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    def _setup(self) -> None:
+        import smac
+
+        assert self.encoding is not None
+        self._configurations = Configurations(self.encoding, self.seed)
+        folder = tempfile.mkdtemp(prefix="tune_core_smac_")  # it writes whatever happens
+        self._cleaner = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        planned = self._n_trials or self._spec.get("num_samples") or 100
+        scenario = smac.Scenario(
+            self._configurations.space,
+            deterministic=True,
+            n_trials=planned if planned > 0 else 10_000,
+            output_directory=folder,
+            seed=self.seed & 0x7FFFFFFF,
+        )
+        cls = getattr(smac, _FACADES[self._facade])
+        levels = logging.root.manager.disable
+        self._smac = cls(scenario, _never_called, overwrite=True, logging_level=logging.ERROR)
+        logging.disable(levels)
+
+    def _ask(self, trial_id: str) -> Values | str:
+        try:
+            info = self._smac.ask()
+        except StopIteration:
+            return self.FINISHED
+        self._infos[trial_id] = info
+        return self._configurations.values(info.config)
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        from smac.runhistory import TrialValue
+
+        self._worst = max(self._worst, loss)
+        self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=loss), save=False)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        from smac.runhistory import StatusType, TrialValue
+
+        cost = self._worst + abs(self._worst) + 1.0  # an infinite one would spoil its model
+        self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=cost, status=StatusType.CRASHED), save=False)
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        from smac.runhistory import TrialInfo, TrialValue
+
+        self._worst = max(self._worst, loss)
+        info = TrialInfo(self._configurations.configuration(values), seed=0)
+        self._smac.tell(info, TrialValue(cost=loss), save=False)
+
+
+_FACADES = {"hpo": "HyperparameterOptimizationFacade", "blackbox": "BlackBoxFacade"}
+
+
+def _never_called(config: Any, seed: int = 0) -> float:
+    """What SMAC takes as its target; it is only asked and told."""
+    raise NotImplementedError

@@ -1,0 +1,131 @@
+"""ZOOpt's asynchronous sequential RACOS as a searcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.search.checks import check_count
+from tune_core.search.model import ModelSearcher, draw_inactive
+from tune_core.search.params import Param, Values, plain
+
+
+class ZOOptSearch(ModelSearcher):
+    """Searches with ZOOpt's classification-based derivative-free optimisation.
+
+    Parameters
+    ----------
+    algo
+        ``"asracos"``, the one that ZOOpt can be asked and told.
+    budget
+        How many trials it may plan with; None: the run's ``num_samples``.
+    dim_dict
+        The search space: one of :mod:`tune_core.space`; None takes the Tuner's ``param_space``.
+    metric, mode, points_to_evaluate, evaluated_rewards
+        See :class:`~tune_core.search.model.ModelSearcher`.
+    parallel_num
+        How many suggestions may be unfinished; None for no limit.
+    random_state_seed
+        None takes the run's seed.
+
+    References
+    ----------
+    Hu, Liu, Yu and Qian, 2017, "Sequential Classification-Based Optimization for Direct Policy Search".
+    """
+
+    library = extra = "zoopt"
+    global_numpy = True
+
+    def __init__(
+        self,
+        algo: str = "asracos",
+        budget: int | None = None,
+        dim_dict: Any = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        parallel_num: int | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        random_state_seed: int | None = None,
+        space: Any = None,
+    ) -> None:
+        if not isinstance(algo, str) or algo.lower() not in ("asracos", "sracos"):
+            raise InvalidArgumentError("ZOOptSearch(algo)", f"is {algo!r}", "there is one", 'Use "asracos".')
+        self._budget = None if budget is None else check_count("ZOOptSearch(budget)", budget)
+        self._parallel = None if parallel_num is None else check_count("ZOOptSearch(parallel_num)", parallel_num)
+        self._solutions: dict[str, Any] = {}
+        self._worst = 0.0
+        given = dim_dict if dim_dict is not None else space
+        super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    def _setup(self) -> None:
+        from zoopt import Dimension2, Parameter, ValueType
+        from zoopt.algos.opt_algorithms.racos.sracos import SRacosTune
+
+        assert self.encoding is not None
+
+        def dimension(param: Param) -> Any:
+            if param.kind == "cat":
+                return (ValueType.GRID, list(range(param.size or 1)))
+            if param.kind == "int" and not param.log:
+                return (ValueType.DISCRETE, [int(param.low), int(param.high)], True)
+            return (ValueType.CONTINUOUS, list(param.scaled_bounds), 1e-10)
+
+        planned = self._spec.get("num_samples", 100)
+        budget = self._budget or (planned if planned and planned > 0 else 100)
+        self._algorithm = SRacosTune(
+            dimension=Dimension2([dimension(p) for p in self.encoding.params]),
+            parameter=Parameter(budget=budget, seed=self.seed),
+            parallel_num=self._parallel or 1 << 30,
+        )
+
+    def _ask(self, trial_id: str) -> Values | str | None:
+        assert self.encoding is not None
+        algorithm = self._algorithm
+        for _ in range(4):
+            solution = algorithm.suggest()
+            if solution is None:
+                if algorithm.live_num > 0:
+                    return None
+                algorithm.semaphore = 1  # nothing runs that could open it
+            elif not isinstance(solution, str):  # "FINISHED" only says that a few draws were not new
+                self._solutions[trial_id] = solution
+                point = solution.get_x()
+                return {p.name: _value(p, v) for p, v in zip(self.encoding.params, point, strict=True)}
+        return self.FINISHED if solution is not None and not algorithm.live_num else None
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        self._worst = max(self._worst, loss)
+        self._complete(self._solutions.pop(trial_id), loss)
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        self._complete(self._solutions.pop(trial_id), self._worst + abs(self._worst) + 1.0)
+
+    def _complete(self, solution: Any, loss: float) -> None:
+        self._algorithm.complete(solution, loss)
+        if self._algorithm.complete_num >= self._algorithm._parameter.get_train_size():
+            self._algorithm.semaphore = 1
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        assert self.encoding is not None
+        algorithm, full = self._algorithm, draw_inactive(self.encoding, values, self.seed, self._asked)
+        point = [
+            p.to_scaled(full[p.name]) if p.kind == "float" or (p.kind == "int" and p.log) else full[p.name]
+            for p in self.encoding.params
+        ]
+        solution = algorithm.get_objective().construct_solution(point)
+        if algorithm.init_num < algorithm._parameter.get_train_size():
+            if algorithm.init_num == 0:
+                algorithm.tune_init_attribute()  # sets its sizes
+            algorithm.init_num += 1  # it stands for one of the first random points
+        algorithm.live_num += 1
+        self._worst = max(self._worst, loss)
+        self._complete(solution, loss)
+
+
+def _value(param: Param, number: Any) -> Any:
+    number = plain(number)
+    if param.kind == "float" or (param.kind == "int" and param.log):
+        return param.from_scaled(number)
+    return param.snap(number)
