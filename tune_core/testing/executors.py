@@ -251,6 +251,13 @@ class ExecutorSuite:
             end = driver.run(0)
             assert (end.how, end.why) == ("revoked", "the budget is used up")
 
+    def test_revoked_trial_ends_though_it_saves_a_checkpoint_with_each_report(self, tmp_path: Path) -> None:
+        with self.drive(tmp_path, saves) as driver:
+            driver.on_report = lambda event: (
+                driver.executor.revoke(event.trial, "enough") if event.iteration == 1 else None
+            )
+            assert driver.run(0, {"n": 1_000_000}).how == "revoked"
+
     def test_answer_to_an_attempt_that_is_over_does_not_reach_the_next(self, tmp_path: Path) -> None:
         with self.drive(tmp_path, counts) as driver:
             driver.run(0, {"n": 3})
