@@ -100,6 +100,7 @@ class Run:
         event = ev.Reported(
             trial, iteration, at, float(iteration), dict(plain), checkpoint, waiting, nonfinite, attempt=attempt
         )
+        event.attempt = self.trials[trial].attempt
         self.lines.append(ev.encode(event))
         for command in self.controller.apply(ev.restore_nonfinite(event)):
             if type(command) is ev.Record:

@@ -108,3 +108,10 @@ def test_trial_that_crashes_while_the_run_is_interrupted_can_be_resumed(tmp_path
 
     assert [trial.status for trial in run.trials] == [PENDING, PENDING]
     assert run.controller.finished == "Ctrl-C"
+
+
+def test_trial_handed_back_before_it_began_waits_again_and_counts_no_loss(tmp_path: Path) -> None:
+    run = waiting(tmp_path)
+    run.end(1, "returned")
+
+    assert (run.trials[1].status, run.trials[1].losses, run.trials[1].failures) == (PENDING, 0, 0)

@@ -23,7 +23,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup, refuse_if_begun
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -55,8 +55,9 @@ class Fit:
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")
@@ -180,6 +181,7 @@ class Fit:
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
+            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(self._rules(), self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
@@ -187,6 +189,7 @@ class Fit:
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
                 used_s = replay(log.header, log.events, *args).used_s
+                sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
             self._drive(writer, suggestions, log, unkept, used_s)
@@ -265,7 +268,7 @@ class Fit:
     def _rules(self) -> Rules:
         failure = self.run.failure_config
         limit = self.tune.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
                 rules,
@@ -301,7 +304,14 @@ class Fit:
             "max_failures": rules.max_failures,
             "max_worker_losses": rules.max_losses,
             "fail_fast": rules.fail_fast,
+            "stop": self.stop,
+            "capacity": self._capacity(),
         }
+
+    def _capacity(self) -> dict[str, float]:
+        """What the executor has to share out, as far as it knows."""
+        capacity = getattr(self.executor, "capacity", None)
+        return dict(capacity()) if capacity is not None else {}
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config

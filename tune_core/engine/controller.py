@@ -15,7 +15,7 @@ which is how a killed run is restored.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,18 +38,12 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
 
 
 def _is_being_paused(trial: Trial) -> bool:
     """Whether its worker was told to put it aside, and has not answered yet."""
     return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
-
-
-def _had_done_its_work(trial: Trial, how: str) -> bool:
-    """Whether a worker failed with nothing left to do but to let go of the trial."""
-    if trial.verdict is None:
-        return False
-    return how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None)
 
 
 class _Waiting:
@@ -238,12 +232,11 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif self.stopping is None and _had_done_its_work(trial, how):
+        elif how in ("lost", "returned"):
             trial.losses += how == "lost"
-            self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
-        elif how == "lost":
-            trial.losses += 1
-            if trial.losses <= self.rules.max_losses:
+            if self.stopping is not None and not self.interrupted:
+                self._end(trial, Change.STOP, self.stopping, out)
+            elif trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -266,7 +259,9 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+        if event.how == "paused" and self.stopping is not None and not self.interrupted:
+            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
+        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -341,8 +336,18 @@ class Controller:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Pause):
             self._put_aside(trial)
+        elif (end := self._end_reached(trial)) is not None:
+            self._end(trial, Change.COMPLETE if end[0] == "completed" else Change.STOP, end[1], out)
         else:
             self._requeue(trial)
+
+    def _end_reached(self, trial: Trial) -> tuple[str, str] | None:
+        """How a trial was about to end with a result that would not come again: it has a checkpoint."""
+        last: ev.Reported | None = trial.last
+        start: Kept | None = trial.start_from
+        if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
+            return None
+        return ev.end_reached(last, self.rules.stop)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why
@@ -415,19 +420,11 @@ class Controller:
 
     def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
         self.retention.pin(kept)
-        trial.exploit, trial.copy_from = decision, kept
-        out.append(
-            ev.Record(
-                ev.Decided(
-                    trial.index,
-                    "exploit",
-                    decision.reason,
-                    source=decision.source,
-                    config=decision.config,
-                    resources=decision.resources,
-                )
-            )
-        )
+        trial.exploit = replace(decision, checkpoint=kept.name)
+        trial.copy_from = kept
+        why, source, config = decision.reason, decision.source, decision.config
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources)
+        out.append(ev.Record(decided))
 
     def _revise(self, out: list[ev.Command]) -> None:
         """Let paused trials become copies of others, where the scheduler says so now."""
@@ -447,8 +444,8 @@ class Controller:
         if exploit.checkpoint is None and source.start_from is not None:
             latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
             return latest
-        checkpoints: list[Kept] = source.checkpoints or []
-        for kept in reversed(checkpoints):
+        kept: Kept
+        for kept in reversed(source.checkpoints or ()):
             if exploit.checkpoint in (None, kept.name):
                 found: Kept = kept
                 return found
@@ -555,10 +552,10 @@ class Controller:
 
     def _settle(self, out: list[ev.Command]) -> None:
         """Carry out what the scheduler says of paused trials, and see whether the run is over."""
+        if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         if self.stopping is None:
             self._revise(out)
-        elif not self.interrupted and (self.pending or self.paused):
-            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:

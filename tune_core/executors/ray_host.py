@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -52,8 +54,10 @@ class Host:
             )
             request = request.head
         made = {**options, **actor_options(request), **strategy, "max_restarts": 0, "max_concurrency": MAX_OPEN + 4}
+        path = [folder or os.getcwd() for folder in sys.path]
         hides_gpus = not request.get("gpu")
-        self._actor = ray.remote(TrialHost).options(**made).remote(self.name, spec, [payload], token, hides_gpus)
+        actor = ray.remote(TrialHost).options(**made)
+        self._actor = actor.remote(self.name, spec, [payload], token, path, hides_gpus)
         self.send(inbox)
 
     def welcome(self, facts: dict[str, Any]) -> None:
