@@ -91,10 +91,10 @@ def test_cut_off_at_twenty_moments_the_searcher_goes_on_as_if_nothing_had_happen
         try:
             if done < count and events[cut][0] == "ask":
                 assert ask(suggestions) == configs[done], f"cut off after {cut} events"
-            else:
+                assert suggestions.asked == done + 1
+            elif name != "zoopt":  # which may want the pending results first
                 assert ask(suggestions) not in configs[:done]
             assert suggestions.repeat_mismatches == 0
-            assert suggestions.asked == done + 1
         finally:
             suggestions.close()
 
