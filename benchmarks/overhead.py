@@ -278,6 +278,9 @@ def main() -> None:
             print(f"{part}, {PEERS[peer]}: {error}", file=sys.stderr)
             failures += 1
             continue
+        except KeyboardInterrupt:  # what has been measured is shown
+            failures += 1
+            break
         print(f"{time.monotonic() - began:6.0f} s  {part}, {PEERS[peer]}, round {number + 1}", file=sys.stderr)
         for line in LINES:
             if line.part == part and line.key in figures:
