@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,12 @@ WORKERS = 2
 MAX_T = 4096  # ASHA's rungs are 1, 4, 16, ... 4096
 
 Figures = dict[str, float]
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those that it has waited for: blind to what else the machine does."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 # --- objectives -------------------------------------------------------------------------------------------------------
@@ -40,7 +47,7 @@ def reporting(tune: Any, steps: int) -> Any:
 # --- tune-core --------------------------------------------------------------------------------------------------------
 
 
-def fit_ours(folder: str, objective: Any, samples: int, name: str = "run", **settings: Any) -> tuple[Any, float]:
+def fit_ours(folder: str, objective: Any, samples: int, reporter: Any = None, **settings: Any) -> tuple[Any, float]:
     import tune_core as tune
 
     tuner = tune.Tuner(
@@ -48,7 +55,11 @@ def fit_ours(folder: str, objective: Any, samples: int, name: str = "run", **set
         param_space={"x": tune.uniform(0, 1)},
         tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=samples, seed=0, **settings),
         run_config=tune.RunConfig(
-            name=name, storage_path=folder, verbose=0, executor=tune.LocalExecutor(num_cpus=WORKERS)
+            name="run",
+            storage_path=folder,
+            verbose=0,
+            progress_reporter=reporter,
+            executor=tune.LocalExecutor(num_cpus=WORKERS),
         ),
     )
     began = time.perf_counter()
@@ -57,8 +68,9 @@ def fit_ours(folder: str, objective: Any, samples: int, name: str = "run", **set
 
 
 def ours_trials(size: int, folder: str) -> Figures:
+    began = processor_s()
     _, took = fit_ours(folder, trivial, size)
-    return {"per_s": size / took}
+    return {"per_s": size / took, "cpu_us": (processor_s() - began) / size * 1e6}
 
 
 def ours_reports(size: int, folder: str, scheduler: Any = None) -> Figures:
@@ -81,23 +93,57 @@ def ours_restore(size: int, folder: str) -> Figures:
     from tune_core.schedulers import ASHAScheduler
 
     fit_ours(folder, reporting(tune, 10), size, scheduler=ASHAScheduler(max_t=10, reduction_factor=2))
-    began = 0.0
-    first: list[float] = []
+    began = processor = 0.0
+    first: list[tuple[float, float]] = []
 
     class FirstLaunch(tune.Callback):
         def on_trial_start(self, **about: Any) -> None:
-            first.append(time.perf_counter() - began)
+            first.append((time.perf_counter() - began, time.process_time() - processor))
 
     config = tune.RunConfig(
         verbose=0, callbacks=[FirstLaunch()], executor=tune.LocalExecutor(num_cpus=WORKERS), storage_path=folder
     )
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     tune.Tuner.restore(f"{folder}/run", reporting(tune, 10), run_config=config, num_samples=size + 1).fit()
-    return {"s": first[0]}
+    return {"s": first[0][0], "cpu_s": first[0][1]}
+
+
+class Meter:
+    """Takes the place of the live view, and notes the driver's processor time and memory at some numbers of trials."""
+
+    def __init__(self, marks: list[int]) -> None:
+        self.marks = marks[::-1]
+        self.seen: dict[int, tuple[int, float]] = {}  # by mark: trials, seconds of processor time
+        self.mb: list[float] = []
+
+    def start(self) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def update(self, controller: Any, now: float, waits_for: str | None) -> None:
+        if self.marks and len(controller.trials) >= self.marks[-1]:
+            self.seen[self.marks.pop()] = (len(controller.trials), time.process_time())
+            if not self.marks:
+                self.mb.append(resident_mb())
+
+    def finish(self, controller: Any, why: str, error: str) -> None:
+        self.mb.append(resident_mb())
+
+    def us_between(self, first: int, last: int) -> float:
+        """Microseconds of the driver for a trial between two marks."""
+        (n0, s0), (n1, s1) = self.seen[first], self.seen[last]
+        return (s1 - s0) / (n1 - n0) * 1e6
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def ours_growth(size: int, folder: str) -> Figures:
-    """Cost of a trial early and late in one run, and the driver's memory at its end and a million reports later."""
+    """The driver's time for a trial early and late in one run, its memory, and that after a million reports more."""
     import tune_core as tune
 
     extra, steps = 100, 10_000
@@ -105,21 +151,19 @@ def ours_growth(size: int, folder: str) -> Figures:
     def objective(config: dict[str, Any]) -> Any:
         if int(tune.get_trial_id()) < size:
             return {"loss": config["x"] ** 2}
-        pages = int(Path(f"/proc/{os.getppid()}/statm").read_text().split()[1])  # of the driver
         for _ in range(steps):
-            tune.report({"loss": 1.0, "driver_mb": pages * os.sysconf("SC_PAGE_SIZE") / 2**20})
+            tune.report({"loss": 1.0})
         return None
 
-    results, _ = fit_ours(folder, objective, size + extra + 1)
-    with open(f"{folder}/run/journal.jsonl") as journal:
-        ends = [json.loads(line)["at"] for line in journal if line.startswith('{"e":"end"')]
-    figures = {"mb": results[size].metrics["driver_mb"], "mb_later": results[size + extra].metrics["driver_mb"]}
-    for count in (1_000, 10_000, 100_000):
-        if count <= size:
-            window = count // 5  # the trials just before the count
-            figures[f"us_at_{count}"] = (ends[count - 1] - ends[count - 1 - window]) / window * 1e6
-    figures["per_s"] = size / (ends[size - 1] - ends[0])
-    return figures
+    windows = {
+        count: (count // 2, count + count // 2 if count < 100_000 else count)
+        for count in (1_000, 10_000, 100_000)
+        if count <= size
+    }
+    meter = Meter(sorted({mark for window in windows.values() for mark in window} | {size}))
+    fit_ours(folder, objective, size + extra, reporter=meter)
+    figures = {f"us_at_{count}": meter.us_between(*window) for count, window in windows.items()}
+    return {**figures, "mb": meter.mb[0], "mb_later": meter.mb[1]}
 
 
 # --- Ray Tune ---------------------------------------------------------------------------------------------------------
@@ -219,7 +263,8 @@ def run_optuna(folder: str, trials: int, steps: int = 0, asha: bool = False) -> 
 
 
 def optuna_trials(size: int, folder: str) -> Figures:
-    return {"per_s": size / run_optuna(folder, size)}
+    took = run_optuna(folder, size)
+    return {"per_s": size / took}
 
 
 def optuna_reports(size: int, folder: str, asha: bool = False) -> Figures:
@@ -241,9 +286,9 @@ def optuna_restore(size: int, folder: str) -> Figures:
         params={"x": 0.5}, distributions=space, value=0.25, intermediate_values=dict.fromkeys(range(10), 0.25)
     )
     optuna_study(folder).add_trials([past] * size)
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     optuna_study(folder).ask(space)
-    return {"s": time.perf_counter() - began}
+    return {"s": time.perf_counter() - began, "cpu_s": time.process_time() - processor}
 
 
 CASES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -42,8 +43,8 @@ autodoc_class_signature = "mixed"
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-# Integrations are documented without their frameworks being installed.
-autodoc_mock_imports = [
+# Integrations are documented without their frameworks being installed; those that are there are used.
+FRAMEWORKS = [
     "catboost",
     "keras",
     "lightgbm",
@@ -59,10 +60,12 @@ autodoc_mock_imports = [
     "transformers",
     "xgboost",
 ]
+autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
 
 # Pages made from the code and the constraints files, read by the pages that include them.
 GENERATED = HERE / "_generated"
 GENERATED.mkdir(exist_ok=True)
 (GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
+(GENERATED / "examples.md").write_text(reference.examples(), encoding="utf-8")
 (GENERATED / "reference.md").write_text(reference.pages(), encoding="utf-8")

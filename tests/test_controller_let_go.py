@@ -84,8 +84,7 @@ def test_checkpoint_is_free_again_when_the_trial_that_was_to_copy_it_ends(tmp_pa
     kept = run.trials[0].checkpoints[0]
     assert run.controller.retention.is_pinned(kept)
 
-    run.apply(ev.StopRequested(1, "enough"))
-    run.end(1, "stopped")
+    run.end(1, "crashed", error="gone")
 
     assert not run.controller.retention.is_pinned(kept)
 
@@ -109,3 +108,10 @@ def test_trial_that_crashes_while_the_run_is_interrupted_can_be_resumed(tmp_path
 
     assert [trial.status for trial in run.trials] == [PENDING, PENDING]
     assert run.controller.finished == "Ctrl-C"
+
+
+def test_trial_handed_back_before_it_began_waits_again_and_counts_no_loss(tmp_path: Path) -> None:
+    run = waiting(tmp_path)
+    run.end(1, "returned")
+
+    assert (run.trials[1].status, run.trials[1].losses, run.trials[1].failures) == (PENDING, 0, 0)

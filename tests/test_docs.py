@@ -27,6 +27,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.real
+@pytest.mark.timeout(600)  # pages of frameworks train models
 @pytest.mark.skipif(not hasattr(tune_core, "Tuner"), reason="the tuner is not there")
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_python_on_a_page_runs(page: Path, tmp_path: Path) -> None:
@@ -54,3 +55,16 @@ def test_examples_in_docstrings_hold(module: str) -> None:
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     failed, _ = doctest.testmod(importlib.import_module(module), optionflags=flags)
     assert failed == 0
+
+
+def test_table_of_trial_states_is_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    import reference
+
+    from tune_core.trial import TRANSITIONS
+
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in reference.states().splitlines()[2:]]
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        (str(before), change.value, str(after)) for (before, change), after in TRANSITIONS.items()
+    ]
+    assert all(row[3] for row in rows)

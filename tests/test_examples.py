@@ -51,6 +51,25 @@ PRINTS: dict[str, list[str]] = {
         r"restored: 30 trials, (\d+) minutes of coffee, best loss (\S+)\nunbroken: 30 trials, \1 .*best loss \2\n",
         r"Trial by trial the same: True",
     ],
+    "xgboost_breast_cancer.py": [
+        r"Best of 30 trials: logloss 0\.\d+, error \d",
+        r"Boosting rounds: \d+ of 2430, [5-9]\d% saved",
+        r"Its model has \d+ rounds",
+    ],
+    "lightgbm_breast_cancer.py": [r"AUC 0\.99\d+", r"Boosting rounds: \d+ of 1620, [5-9]\d% saved"],
+    "catboost_breast_cancer.py": [r"Iterations: \d+ of 1620, [5-9]\d% saved", r"Its model has \d+ trees"],
+    "lightning_digits.py": [r"accuracy 0\.9\d+", r"Epochs: \d+ of 144, [3-9]\d% saved", r"Linear\(in_features=64"],
+    "keras_digits.py": [r"Best accuracy 0\.9\d+", r"Epochs: \d+ of 144, [3-9]\d% saved", r"has \d+ weights"],
+    "pytorch_digits.py": [r"The best after 5 iterations: 0\.9\d+"],
+    "pytorch_pbt.py": [
+        r"learning rate \S+ from epoch 1, then \S+ from epoch \d+",
+        r"Best loss 0\.3\d+ after 24 epochs",
+    ],
+    "ray_serve_digits.py": [
+        r"Best accuracy 0\.9\d+ with \{",
+        r'a picture of a 0: 200 \{"digit": ?0\}',
+        r'a picture of a 7: 200 \{"digit": ?7\}',
+    ],
     "own_searcher.py": [r"Random search: +height 0\.335576", r"Evolution strategy: +height 0\.0\d+ at"],
 }
 

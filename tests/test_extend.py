@@ -8,12 +8,26 @@ from typing import Any
 import pytest
 
 import tune_core as tune
+from tune_core.errors import TuneError
 
 pytestmark = pytest.mark.real
 
 
 def square(config: dict[str, Any]) -> dict[str, float]:
     return {"loss": config["x"] ** 2}
+
+
+class StopsAfter(tune.Callback):
+    """Ends the driver with an error at a trial."""
+
+    strict = True
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def on_trial_result(self, trial: Any, **info: Any) -> None:
+        if trial.index == self.index:
+            raise RuntimeError("enough")
 
 
 def tuner(folder: Path, name: str, samples: int) -> tune.Tuner:
@@ -42,3 +56,25 @@ def test_extended_run_can_be_extended_again(tmp_path: Path) -> None:
     for samples in (3, 5):
         results = tune.Tuner.restore(tmp_path / "run", square, num_samples=samples, run_config=config).fit()
         assert len(results) == samples
+
+
+def test_extension_that_was_cut_off_is_still_asked_for_by_a_plain_restore(tmp_path: Path) -> None:
+    tuner(tmp_path, "run", 2).fit()
+    config = tune.RunConfig(verbose=0, executor="inline", callbacks=[StopsAfter(4)])
+    with pytest.raises(TuneError, match="StopsAfter"):
+        tune.Tuner.restore(tmp_path / "run", square, num_samples=7, run_config=config).fit()
+
+    results = tune.Tuner.restore(
+        tmp_path / "run", square, run_config=tune.RunConfig(verbose=0, executor="inline")
+    ).fit()
+
+    assert len(results) == 7
+
+
+def test_experiment_cannot_be_made_shorter_than_its_last_extension(tmp_path: Path) -> None:
+    tuner(tmp_path, "run", 2).fit()
+    config = tune.RunConfig(verbose=0, executor="inline")
+    tune.Tuner.restore(tmp_path / "run", square, num_samples=5, run_config=config).fit()
+
+    with pytest.raises(TuneError, match="is 3, below the 5 that were asked for before"):
+        tune.Tuner.restore(tmp_path / "run", square, num_samples=3)

@@ -32,7 +32,19 @@ FORBIDDEN: list[tuple[list[str], list[str]]] = [
     (["logger"], [*FACE, "engine.controller", "engine.loop"]),
 ]
 
-PUBLIC = ["schedulers", "search", "executors", "stopper", "logger", "errors", "plots", "testing", "integration"]
+PUBLIC = [
+    "schedulers",
+    "search",
+    "executors",
+    "stopper",
+    "logger",
+    "errors",
+    "plots",
+    "space",
+    "storage",
+    "testing",
+    "integration",
+]
 """Documented subpackages; an integration may import these beside ``tune_core`` itself."""
 
 

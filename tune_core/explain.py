@@ -16,6 +16,7 @@ _HOW = {
     "stopped": "stopped",
     "paused": "let go of its worker",
     "revoked": "stopped at its next report, as asked",
+    "returned": "handed back before it began",
     "errored": "failed",
     "crashed": "failed: its worker process died",
     "lost": "its worker or node was lost",

@@ -24,7 +24,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup, refuse_if_begun
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -56,8 +56,9 @@ class Fit:
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.searcher = resolve_searcher(tune.search_alg, space=param_space, num_samples=tune.num_samples)
         self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")
@@ -184,6 +185,7 @@ class Fit:
             rules = self._rules()
             if log is not None:  # what happened then, happened by the rules of then
                 rules = rules.changed(log.header.settings)
+            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(rules, self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
@@ -191,6 +193,7 @@ class Fit:
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
                 replayed = replay(log.header, log.events, *args)
+                sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
             self._drive(writer, suggestions, log, unkept, replayed)
@@ -276,7 +279,7 @@ class Fit:
     def _rules(self) -> Rules:
         failure = self.run.failure_config
         limit = self.tune.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
                 rules,
@@ -302,8 +305,13 @@ class Fit:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
-            settings=self._rules().settings(),
+            settings={**self._rules().settings(), "capacity": self._capacity()},
         )
+
+    def _capacity(self) -> dict[str, float]:
+        """What the executor has to share out, as far as it knows."""
+        capacity = getattr(self.executor, "capacity", None)
+        return dict(capacity()) if capacity is not None else {}
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config

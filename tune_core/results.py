@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tune_core import selection
+from tune_core import pareto, selection
 from tune_core.callback import flatten
 from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
@@ -298,6 +298,14 @@ class ResultGrid(Sequence[Result]):
             self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
         return metric, value, self._result(trial)
+
+    def pareto_front(self, metric: Sequence[str], mode: str | Sequence[str] = "min") -> list[Result]:
+        """The trials that no other one beats in one of the metrics without being worse in another."""
+        return [self[i] for i in pareto.front(pareto.losses_of([r.metrics for r in self], metric, mode))]
+
+    def hypervolume(self, metric: Sequence[str], mode: str | Sequence[str], reference: Sequence[float]) -> float:
+        """How much of what is better than ``reference`` the trials dominate: see :mod:`tune_core.pareto`."""
+        return pareto.hypervolume_of([r.metrics for r in self], metric, mode, reference)
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.

@@ -60,6 +60,9 @@ def run(
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
+    Parameters that are not told of here are those of :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig`
+    and :class:`CheckpointConfig` with the same names.
+
     Parameters
     ----------
     run_or_experiment
@@ -75,9 +78,6 @@ def run(
         too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those alone.
     raise_on_failed_trial
         Raise :class:`tune_core.errors.TrialError` if trials failed.
-
-    All other parameters are those of :class:`TuneConfig`, :class:`RunConfig`, :class:`FailureConfig` and
-    :class:`CheckpointConfig` with the same names.
 
     Raises
     ------

@@ -118,9 +118,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
                 _copy_snapshot(folder)
 
         if self.model.is_fitted():
-            tc.save_checkpoint(
-                write, {_ITERATION: self._iteration}, again=True
-            )  # the last result's may hold a snapshot only
+            # again: the last result's checkpoint may hold a snapshot only
+            tc.save_checkpoint(write, {_ITERATION: self._iteration}, again=True)
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:

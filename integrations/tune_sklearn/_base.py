@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from tune_sklearn import _early_stopping, _run
 from tune_sklearn import _results as tables
@@ -22,6 +22,7 @@ from tune_sklearn import _sklearn_private as private
 from tune_sklearn._evaluate import Work
 from tune_sklearn._growing import classes_for, grow_to
 from tune_sklearn._listed import Listed
+from tune_sklearn._plot import plot_search
 from tune_sklearn._spaces import readable
 
 
@@ -91,6 +92,7 @@ class TuneBaseSearchCV(BaseSearchCV):
             The fitted search.
         """
         resume = bool(params.pop("resume", False))
+        self.__dict__.pop("early_stopping_", None)
         _refuse_old_arguments(self, params)
         scorers, refit_metric = private.scorers_of(self)
         X, y = private.indexable(X, y)
@@ -146,8 +148,25 @@ class TuneBaseSearchCV(BaseSearchCV):
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
 
-    def _may_stop_early(self) -> bool:
-        return bool(self.early_stopping) or self.stopper is not None or self.time_budget_s is not None
+    def plot(self, parameter: str | None = None, metric: str | None = None, ax: Any = None) -> Any:
+        """Draw each candidate's score over one of its parameters, stopped ones marked.
+
+        Parameters
+        ----------
+        parameter
+            Which parameter; None: the first that has numbers as its values.
+        metric
+            Which score, of several; None: the one to refit by.
+        ax
+            Axes of matplotlib's to draw on; None makes a figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on.
+        """
+        check_is_fitted(self, "cv_results_")
+        return plot_search(self, parameter, metric, ax)
 
     def _seed(self) -> int:
         """A seed for the run; drawn from a ``RandomState`` given as ``random_state``."""
@@ -207,7 +226,8 @@ class _Evaluation:
         self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         for key, value in (more_results or {}).items():
             self._more[key].extend(value)
-        self.results = tables.build(search, self.outcomes, n_splits, self._more)
+        may_stop = self.ladder is not None or search.stopper is not None or search.time_budget_s is not None
+        self.results = tables.build(search, self.outcomes, n_splits, self._more, may_stop)
         good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
         self.example = next(good, {"test_scores": None})["test_scores"]
         return self.results
@@ -242,10 +262,12 @@ class _Evaluation:
 
     def _stop_early(self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None) -> Any:
         search = self.search
-        names = set(proposals.space) if proposals is not None else {n for c in work.candidates or () for n in c}
-        number = None if proposals is not None else len(work.candidates or ())
-        rng = np.random.RandomState(search._seed())
-        work.ladder, scheduler = _early_stopping.plan(search, self.estimator, self.y, folds, names, number, rng)
+        listed: dict[str, Any] = {name: None for c in work.candidates or () for name in c}
+        space = listed if proposals is None else proposals.space
+        number = len(work.candidates or ()) if proposals is None else None
+        work.ladder, scheduler = _early_stopping.plan(
+            search, self.estimator, self.y, folds, space, number, search._seed()
+        )
         self.ladder = work.ladder
         if work.ladder is not None:
             work.classes = classes_for(self.estimator, self.y)

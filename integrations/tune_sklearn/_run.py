@@ -20,6 +20,7 @@ import joblib
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
 from tune_sklearn._evaluate import FitRaised, Work, evaluate
+from tune_sklearn._progress import bar_for
 from tune_sklearn._spaces import readable
 
 _IDENTITY = "search.json"
@@ -212,7 +213,9 @@ def run(
                 failure_config=tune.FailureConfig(max_failures=0 if search.error_score == "raise" else _CRASH_RETRIES),
                 stop=search.stopper,
                 callbacks=[driver, *_loggers(search)],
-                verbose=0 if search.verbose == 0 or storage is None else 1 if search.verbose > 0 else 0,
+                progress_reporter=bar_for(
+                    search.verbose, num_samples, work.candidates is None or work.ladder is not None
+                ),
                 executor=executor,
             ),
         }

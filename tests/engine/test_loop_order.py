@@ -18,7 +18,7 @@ from tune_core.trial import TERMINATED
 from .helpers import Scripted
 
 
-def test_decision_on_a_result_comes_before_the_crash_in_the_same_batch() -> None:
+def test_decision_on_a_result_comes_before_the_loss_of_its_worker_in_the_same_batch() -> None:
     controller = Controller(Rules("loss", "min"), Scripted({(0, 1): Stop("too slow")}))
     journal = SimulatedJournal()
     plan = Plan(RunSpec(name="run", folder="", payload=None))
@@ -29,7 +29,7 @@ def test_decision_on_a_result_comes_before_the_crash_in_the_same_batch() -> None
     loop.feed(ev.Launched(0, "w", 1.0, 1))
 
     result = ev.Reported(0, 1, 2.0, 1.0, {"loss": 1.0}, waiting=ev.WAITS_FOR_SCHEDULER)
-    loop.take([ev.batch(result, ev.Ended(0, "crashed", 3.0, error="gone"))])
+    loop.take([ev.batch(result, ev.Ended(0, "lost", 3.0, error="gone"))])
     journal.write()
 
     events = ev.decode_lines(bytes(journal.data))

@@ -34,13 +34,6 @@ def _is_being_paused(trial: Trial) -> bool:
     return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
 
 
-def _had_done_its_work(trial: Trial, how: str) -> bool:
-    """Whether a worker failed with nothing left to do but to let go of the trial."""
-    if trial.verdict is None:
-        return False
-    return how in ("lost", "crashed") or (how == "errored" and trial.exploit is not None)
-
-
 class _Waiting:
     """The waiting trials, as a scheduler sees them."""
 
@@ -232,12 +225,11 @@ class Controller:
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, out)
-        elif self.stopping is None and _had_done_its_work(trial, how):
+        elif how in ("lost", "returned"):
             trial.losses += how == "lost"
-            self._settle_orphan(trial, out)  # its work was done: what the worker still had to do was to let go
-        elif how == "lost":
-            trial.losses += 1
-            if trial.losses <= self.rules.max_losses:
+            if self.stopping is not None and not self.interrupted:
+                self._end(trial, Change.STOP, self.stopping, out)
+            elif trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -260,7 +252,9 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+        if event.how == "paused" and self.stopping is not None and not self.interrupted:
+            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
+        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -355,8 +349,18 @@ class Controller:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Pause):
             self._put_aside(trial)
+        elif (end := self._end_reached(trial)) is not None:
+            self._end(trial, Change.COMPLETE if end[0] == "completed" else Change.STOP, end[1], out)
         else:
             self._requeue(trial)
+
+    def _end_reached(self, trial: Trial) -> tuple[str, str] | None:
+        """How a trial was about to end with a result that would not come again: it has a checkpoint."""
+        last: ev.Reported | None = trial.last
+        start: Kept | None = trial.start_from
+        if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
+            return None
+        return ev.end_reached(last, self.rules.stop)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why
@@ -433,19 +437,9 @@ class Controller:
     def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
         self.retention.pin(kept)
         trial.exploit, trial.copy_from = replace(decision, checkpoint=kept.name), kept
-        out.append(
-            ev.Record(
-                ev.Decided(
-                    trial.index,
-                    "exploit",
-                    decision.reason,
-                    source=decision.source,
-                    config=decision.config,
-                    resources=decision.resources,
-                    checkpoint=kept.name,
-                )
-            )
-        )
+        why, source, config = decision.reason, decision.source, decision.config
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources, kept.name)
+        out.append(ev.Record(decided))
 
     def _revise(self, out: list[ev.Command]) -> None:
         """Let paused trials become copies of others, where the scheduler says so now."""
@@ -569,10 +563,10 @@ class Controller:
 
     def _settle(self, out: list[ev.Command]) -> None:
         """Carry out what the scheduler says of paused trials, and see whether the run is over."""
+        if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
+            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         if self.stopping is None:
             self._revise(out)
-        elif not self.interrupted and (self.pending or self.paused):
-            self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:

@@ -125,6 +125,33 @@ def read(folder: str) -> Log:
     JournalError
         If there is none, its first line is not whole, or a newer tune-core wrote it.
     """
+    return parse(*_load(folder))
+
+
+def outline(folder: str) -> tuple[ev.Header, list[ev.Restored]]:
+    """The header of a folder's journal and the restores in it: what :func:`read` gives, without reading the rest.
+
+    Raises
+    ------
+    JournalError
+        As for :func:`read`.
+    """
+    data, path = _load(folder)
+    end = data.find(b"\n") + 1
+    header = parse(data[:end], path).header
+    restores: list[ev.Restored] = []
+    while (at := data.find(_RESTORE, end - 1) + 1) > 0:
+        end = data.find(b"\n", at) + 1
+        if not end or not ev.is_whole(data[at : end - 1]):
+            break
+        restores += ev.decode_lines(data[at:end])
+    return header, restores
+
+
+_RESTORE = b'\n{"e":"restore"'
+
+
+def _load(folder: str) -> tuple[bytes, str]:
     path = os.path.join(folder, JOURNAL_FILE)
     try:
         with open(path, "rb") as file:
@@ -140,7 +167,7 @@ def read(folder: str) -> Log:
         raise JournalError(
             path, "cannot be read", str(error.strerror or error), "Check the file's permissions."
         ) from error
-    return parse(data, path)
+    return data, path
 
 
 def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:

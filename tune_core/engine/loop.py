@@ -23,7 +23,7 @@ from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.worker import trial_folder
+from tune_core.executors.folders import trial_folder
 from tune_core.resources import resources_to_json
 from tune_core.trial import Status, result_of
 
@@ -219,9 +219,9 @@ class Loop:
     def _suggest(self) -> bool:
         """Get one more trial; whether :meth:`fill` should look again."""
         controller = self.controller
-        if not controller.wants_suggestion():
+        if controller.exhausted:
             return False
-        if not self.executor.room(self.plan.default_resources):
+        if not controller.wants_suggestion() or not self.executor.room(self.plan.default_resources):
             self.suggestions.prepare(len(controller.running))
             return False
         config = self.suggestions.next()

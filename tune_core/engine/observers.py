@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from tune_core.engine import events as ev
 from tune_core.errors import UserCodeError
-from tune_core.executors.worker import trial_folder
+from tune_core.executors.folders import trial_folder
 from tune_core.trial import ERROR, Status, Trial, result_of
 
 

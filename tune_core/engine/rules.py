@@ -21,6 +21,7 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
 
     def settings(self) -> dict[str, Any]:
         """What a header or a restore journals, so that a reader can tell a retry from an end."""
@@ -28,6 +29,7 @@ class Rules:
             "max_failures": self.max_failures,
             "max_worker_losses": self.max_losses,
             "fail_fast": self.fail_fast,
+            "stop": dict(self.stop),
             "num_to_keep": self.checkpoints.num_to_keep,
             "checkpoint_score_attribute": self.checkpoints.checkpoint_score_attribute,
             "checkpoint_score_order": self.checkpoints.checkpoint_score_order,
@@ -42,6 +44,7 @@ class Rules:
             max_failures=known["max_failures"],
             max_losses=known["max_worker_losses"],
             fail_fast=bool(known["fail_fast"]),
+            stop=known["stop"],
             checkpoints=CheckpointConfig(
                 known["num_to_keep"], known["checkpoint_score_attribute"], known["checkpoint_score_order"]
             ),

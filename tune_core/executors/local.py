@@ -25,10 +25,11 @@ from tune_core.engine import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.process import pack
 from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
-from tune_core.resources import PlacementGroupFactory
+from tune_core.resources import PlacementGroupFactory, check_resources
 from tune_core.trainable import Prepared
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -105,7 +106,16 @@ class LocalExecutor:
                 raise InvalidArgumentError(
                     f"LocalExecutor({label})", f"is {value!r}", "it is an amount", "Use a number from 0, or None."
                 )
-        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(num_gpus), resources or {})
+        if num_gpus is not None and num_gpus != int(num_gpus):
+            raise InvalidArgumentError(
+                "LocalExecutor(num_gpus)",
+                f"is {num_gpus!r}",
+                "a machine has whole devices",
+                "Use a whole number; trials ask for fractions: tune.with_resources(objective, {'gpu': 0.5}).",
+            )
+        custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
+        gpus = None if num_gpus is None else int(num_gpus)
+        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(gpus), custom)
         self._machine = self._make_machine()
         self._idle: list[_Process] = []
         self._busy: dict[int, _Process] = {}
@@ -117,6 +127,10 @@ class LocalExecutor:
         self._lifeline_read, self._lifeline_write = -1, -1
         self._wake_read, self._wake_write = -1, -1
 
+    def capacity(self) -> dict[str, float]:
+        """What there is to share out among trials."""
+        return self._machine.capacity()
+
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def pack(self, prepared: Prepared) -> int:
@@ -127,6 +141,7 @@ class LocalExecutor:
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
         self._run = run
+        self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
@@ -192,9 +207,8 @@ class LocalExecutor:
         if self._machine.gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
         threads = str(max(1, int(request.get("cpu", 1))))
-        for variable in _THREAD_VARIABLES:
-            if variable not in os.environ:
-                environment.setdefault(variable, threads)
+        for variable in self._thread_variables:
+            environment.setdefault(variable, threads)
         return environment
 
     def _process_for(self, environment: Mapping[str, str]) -> _Process:
@@ -225,7 +239,7 @@ class LocalExecutor:
         process.job = job
         self._busy[job.trial] = process
         process.output_at = os.path.getsize(process.output)
-        process.log_at = _size(self._log_of(job.trial))
+        process.log_at = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
         limit = self._run.trial_timeout_s
         process.deadline = None if limit is None else time.monotonic() + limit
         process.send(("launch", job))

@@ -8,11 +8,14 @@ aligned to 64 bytes, so that a worker's array is a view of the mapped file and c
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import os
 import pickle
 import struct
 import tempfile
+import types
+from collections import ChainMap
 from typing import Any
 
 from tune_core.errors import SerializationError
@@ -41,7 +44,7 @@ def dump(thing: Any, name: str) -> int:
         return False
 
     try:
-        body = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_in_band)
+        body = _pickle(cloudpickle, thing, keep_in_band)
     except Exception as error:
         raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
@@ -49,10 +52,27 @@ def dump(thing: Any, name: str) -> int:
     with os.fdopen(handle, "wb", closefd=False) as file:
         sizes = [len(body), *(v.nbytes for v in views)]
         file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
-        for part in (body, *views):
+        parts: list[bytes | memoryview] = [body, *views]
+        for part in parts:
             file.write(b"\0" * (-file.tell() % _ALIGN))
             file.write(part)
     return handle
+
+
+def _pickle(cloudpickle: Any, thing: Any, buffer_callback: Any) -> bytes:
+    """Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks."""
+    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+    def keep_filename(code: types.CodeType) -> tuple[Any, ...]:
+        rebuild, arguments = reduce_code(code)
+        return rebuild, tuple(code.co_filename if a == "<dynamic-code>" else a for a in arguments)
+
+    class Pickler(cloudpickle.Pickler):
+        dispatch_table = ChainMap({types.CodeType: keep_filename}, cloudpickle.Pickler.dispatch_table)
+
+    file = io.BytesIO()
+    Pickler(file, protocol=5, buffer_callback=buffer_callback).dump(thing)
+    return file.getvalue()
 
 
 def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:

@@ -15,7 +15,8 @@ from typing import Any
 
 from tune_core.executors import payload
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import Output, Worker
+from tune_core.executors.output import Output
+from tune_core.executors.worker import Worker
 
 TICK_S = 0.1
 _LENGTH = struct.Struct("<I")

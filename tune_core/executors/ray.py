@@ -21,17 +21,17 @@ from tune_core.engine import events as ev
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors import payload, ray_files
 from tune_core.executors.base import RunSpec
+from tune_core.executors.folders import trial_folder
+from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray_cluster import Cluster, shape_of
 from tune_core.executors.ray_host import Host, how_it_died
 from tune_core.executors.ray_pool import Pool
-from tune_core.executors.worker import OUTPUT_FILE, last_lines, trial_folder
 from tune_core.resources import DEFAULT_RESOURCES
 from tune_core.trainable import Prepared
 
 _LONG_S = 0.25
 _LOOK_S = 0.1
 _FAILED_STARTS = 5
-_SENT_KEPT = 4
 
 
 class RayExecutor:
@@ -119,7 +119,7 @@ class RayExecutor:
         self._by_trial: dict[int, Host] = {}
         self._unsent: dict[Host, None] = {}
         self._local_events: deque[ev.Event] = deque()
-        self._checkpoints: dict[tuple[int, str], Any] = {}
+        self._checkpoints = ray_files.Sender(cluster.ray.put, run.folder)
         self._failed_starts = 0
         self._looked_at = 0.0
         self._token = None
@@ -127,8 +127,8 @@ class RayExecutor:
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
-        self._pool = Pool(cluster, self._start_host)
-        cluster.refresh([], force=True)
+        self._pool = Pool(cluster, self._start_host, run.reuse)
+        cluster.refresh([])
 
     def _start_host(self, host: Host) -> None:
         options, ray = self._actor_options, self._join().ray
@@ -150,7 +150,7 @@ class RayExecutor:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._task.folder, self._token))
             self._spec = self._task = None
-            self._checkpoints.clear()
+            del self._checkpoints
         self._payload = None
         self._cluster = None
         cluster.leave()
@@ -210,7 +210,7 @@ class RayExecutor:
             self._pool.make_roomy(host)
         checkpoint = None
         if job.checkpoint is not None and not host.reachable:
-            checkpoint = self._send_checkpoint(*job.checkpoint)
+            checkpoint = self._checkpoints.send(*job.checkpoint)
         self._say(host, "launch", job, checkpoint)
 
     def _begin(self, host: Host) -> None:
@@ -219,19 +219,6 @@ class RayExecutor:
         host.asked_back = False
         limit = self._task.trial_timeout_s if self._task is not None else None
         host.deadline = None if limit is None else host.began + limit
-
-    def _send_checkpoint(self, trial: int, name: str) -> Any:
-        """A reference to a checkpoint in the object store; one that several trials start from is put there once."""
-        assert self._task is not None and self._cluster is not None
-        key = (trial, name)
-        reference = self._checkpoints.pop(key, None)
-        if reference is None:
-            folder = os.path.join(trial_folder(self._task.folder, trial), name)
-            reference = self._cluster.ray.put(ray_files.pack(folder))
-        self._checkpoints[key] = reference
-        while len(self._checkpoints) > _SENT_KEPT:
-            del self._checkpoints[next(iter(self._checkpoints))]
-        return reference
 
     def _say(self, host: Host, *message: Any) -> None:
         host.say(*message)
@@ -266,13 +253,14 @@ class RayExecutor:
         now = time.time()
         for job in host.jobs:
             if job.trial != trial:
-                self._local_events.append(ev.Ended(job.trial, "lost", now, f"waited behind trial {trial:05d}: {why}"))
+                behind = f"was in hand behind trial {trial:05d}, whose worker is gone"
+                self._local_events.append(ev.Ended(job.trial, "returned", now, behind, "", job.attempt))
                 continue
             tail = ""
             if self._task is not None and how not in ("stopped", "paused", "revoked"):
                 tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
             error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
-            self._local_events.append(ev.Ended(trial, how, now, why, error))
+            self._local_events.append(ev.Ended(trial, how, now, why, error, job.attempt))
         self._remove(host)
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -349,9 +337,7 @@ class RayExecutor:
         host.load -= 1
         if first:
             self._pool.note_duration(time.monotonic() - host.began)
-        if self._task is not None and not self._task.reuse and event.how != "lost":
-            why = "handed back: workers are not reused"
-            self._local_events.extend(ev.Ended(job.trial, "lost", time.time(), why) for job in host.jobs)
+        if self._task is not None and not self._task.reuse and event.how != "returned":
             self._remove(host)
         elif host.load == 0:
             self._pool.make_idle(host)

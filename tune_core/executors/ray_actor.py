@@ -23,7 +23,9 @@ from typing import Any
 from tune_core.engine import events as ev
 from tune_core.executors import ray_files
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import FolderStore, Output, Worker
+from tune_core.executors.folders import FolderStore
+from tune_core.executors.output import Output
+from tune_core.executors.worker import Worker
 
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
@@ -111,8 +113,11 @@ class SentOutput(Output):
 class TrialHost:
     """The actor. Takes trials from the driver, one or two in hand, and runs them one after another."""
 
-    def __init__(self, name: str, spec: RunSpec, payload: Any, token: str | None, hides_gpus: bool) -> None:
+    def __init__(
+        self, name: str, spec: RunSpec, payload: Any, token: str | None, path: list[str], hides_gpus: bool
+    ) -> None:
         os.environ.update(spec.env)
+        sys.path.extend(folder for folder in path if folder not in sys.path and os.path.exists(folder))
         if hides_gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -177,8 +182,8 @@ class TrialHost:
             self._jobs.put(None)
         elif kind in ("withdraw", "revoke") and message[1:3] in self._queued:
             self._queued.discard(message[1:3])
-            how = "lost" if kind == "withdraw" else "revoked"
-            self._outbox.put(ev.encode(ev.Ended(message[1], how, time.time(), message[3])))
+            how = "returned" if kind == "withdraw" else "revoked"
+            self._outbox.put(ev.encode(ev.Ended(message[1], how, time.time(), message[3], "", message[2])))
         elif kind != "withdraw":
             self._link.control.put(message)
 
@@ -194,7 +199,7 @@ class TrialHost:
                 self._queued.discard((job.trial, job.attempt))
             if isinstance(worker, str):
                 why = "the objective cannot be loaded"
-                self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker)))
+                self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker, job.attempt)))
                 continue
             if isinstance(worker.store, ObjectStoreCheckpoints):
                 worker.store.sent = checkpoint
@@ -212,10 +217,10 @@ class TrialHost:
         try:
             prepared = ray.get(self._payload[0])
         except BaseException as error:
-            cause = getattr(error, "cause", None) or error
+            said = [line.strip() for line in str(error).splitlines() if len(line.strip()) > 1] or [repr(error)]
             return (
                 f"The objective {self._spec.trainable_name} could not be loaded on the node {socket.gethostname()}: "
-                f"{type(cause).__name__}: {cause}.\n"
+                f"{said[-1]}.\n"
                 "Make sure that the modules which it needs are on every node, or send them along: "
                 'RayExecutor(runtime_env={"working_dir": "."}).'
             )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -52,8 +54,10 @@ class Host:
             )
             request = request.head
         made = {**options, **actor_options(request), **strategy, "max_restarts": 0, "max_concurrency": MAX_OPEN + 4}
+        path = [folder or os.getcwd() for folder in sys.path]
         hides_gpus = not request.get("gpu")
-        self._actor = ray.remote(TrialHost).options(**made).remote(self.name, spec, [payload], token, hides_gpus)
+        actor = ray.remote(TrialHost).options(**made)
+        self._actor = actor.remote(self.name, spec, [payload], token, path, hides_gpus)
         self.send(inbox)
 
     def welcome(self, facts: dict[str, Any]) -> None:
@@ -115,7 +119,7 @@ def how_it_died(error: BaseException) -> Death:
     import ray.exceptions as rx
 
     text = str(error)
-    if isinstance(error, rx.OutOfMemoryError) or "memory pressure" in text or "OutOfMemory" in text:
+    if isinstance(error, rx.OutOfMemoryError) or "OUT_OF_MEMORY" in text or "memory pressure" in text:
         return Death("crashed", "Ray ended the worker since its node ran out of memory")
     if isinstance(error, rx.RuntimeEnvSetupError):
         return Death("lost", text, True, "the runtime_env cannot be set up", "Correct RayExecutor(runtime_env=...).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -26,17 +27,20 @@ class Pool:
         Where they are.
     start
         Asks Ray for the actor behind a new :class:`Host`.
+    reuse
+        Whether an actor runs more than one trial.
     """
 
-    def __init__(self, cluster: Cluster, start: Callable[[Host], None]) -> None:
+    def __init__(self, cluster: Cluster, start: Callable[[Host], None], reuse: bool = True) -> None:
         self.hosts: dict[str, Host] = {}
         self._cluster = cluster
         self._start = start
+        self._reuse = reuse
         self._idle: dict[Any, list[Host]] = {}
         self._with_room: dict[Any, deque[Host]] = {}  # busy with short trials
         self._full: set[Any] = set()  # shapes that found no place since something last changed
         self._started = 0
-        self._trial_s = 0.0  # moving average
+        self._trial_s = math.inf  # moving average; not known yet
 
     def __contains__(self, host: Host) -> bool:
         return self.hosts.get(host.name) is host
@@ -66,7 +70,7 @@ class Pool:
 
     def _roomy(self, shape: Any) -> Host | None:
         """An actor that is busy with short trials, and may have a further one in hand."""
-        if self._trial_s > SHORT_S:
+        if self._trial_s > SHORT_S or not self._reuse:
             return None
         most = 4 if self._trial_s < _VERY_SHORT_S else 2
         hosts = self._with_room.get(shape)
@@ -135,15 +139,16 @@ class Pool:
             idle.remove(host)
         self._full.clear()
         self._cluster.give_back(host.holding)
-        host.end(self._cluster.ray)
+        if not self._cluster.is_headless:
+            host.end(self._cluster.ray)
 
     def note_duration(self, took_s: float) -> None:
         """A trial ended after so long; what is kept is an average."""
-        self._trial_s = took_s if not self._trial_s else 0.9 * self._trial_s + 0.1 * took_s
+        self._trial_s = took_s if self._trial_s == math.inf else 0.9 * self._trial_s + 0.1 * took_s
 
     def note_long(self, so_far_s: float) -> None:
         """A trial is taking longer than was thought."""
-        self._trial_s = max(self._trial_s, so_far_s)
+        self._trial_s = max(so_far_s, self._trial_s if self._trial_s < math.inf else 0.0)
 
     # --- from time to time --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Exploring around a configuration: each hyperparameter is drawn again or moved a little, and never leaves its domain."""
+"""Exploring around a configuration: hyperparameters are drawn again or moved a little, never out of their domains."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Member:
 
 
 class Population(Scheduler):
-    """Base of PBT and PB2: who copies whom, and when. A subclass says by :meth:`explored` with which hyperparameters."""
+    """Base of PBT and PB2: who copies whom, and when. A subclass says with which hyperparameters (:meth:`explored`)."""
 
     saves_at_lease_end = True
 
@@ -54,7 +54,7 @@ class Population(Scheduler):
         self.synch = synch
         self.seed = seed
         self._members: dict[int, Member] = {}
-        self._waiting: set[int] = set()  # pending or paused
+        self._waiting: dict[int, None] = {}  # pending or paused, those that have waited longest first
         self._released: dict[int, None] = {}  # synchronous: may go on
         self._revised: list[tuple[int, Exploit]] = []
         self._is_whole = False  # nobody else will join for now
@@ -76,12 +76,12 @@ class Population(Scheduler):
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._members[trial.index] = Member(trial)
-        self._waiting.add(trial.index)
+        self._waiting[trial.index] = None
         self._is_whole = False
 
     def lease(self, trial: TrialView) -> Lease:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._waiting.discard(trial.index)
+        self._waiting.pop(trial.index, None)
         self._released.pop(trial.index, None)
         return Lease(self._until(self._members[trial.index]))
 
@@ -104,24 +104,25 @@ class Population(Scheduler):
     def on_end(self, trial: TrialView, status: Status) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._members.pop(trial.index, None)
-        self._waiting.discard(trial.index)
+        self._waiting.pop(trial.index, None)
         self._released.pop(trial.index, None)
         self._meet_if_all_are_there()
 
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._waiting.add(trial.index)
+        self._waiting[trial.index] = None
         member = self._members.setdefault(trial.index, Member(trial))
         member.arrived = False
 
     def choose(self, waiting: Waiting) -> int | None:
-        """New members first; then whoever has trained least."""
-        if not self._is_whole or any(True for _ in waiting.pending):
+        """New members first; then whoever has waited longest, copies and others alike."""
+        if not self._is_whole:
             return None
-        if self.synch:
-            return next((index for index in self._released if waiting.is_paused(index)), None)
-        paused = [(t.iteration, t.index) for t in waiting.paused]
-        return min(paused)[1] if paused else None
+        pending = {trial.index for trial in waiting.pending}
+        for index in self._waiting:
+            if index in pending or (waiting.is_paused(index) and (not self.synch or index in self._released)):
+                return index
+        return None
 
     def revise(self) -> Iterable[tuple[int, Exploit]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -152,11 +153,14 @@ class Population(Scheduler):
         return (ranked[len(ranked) - number :], best) if best else ([], [])
 
     def _perturb(self, member: Member) -> Decision:
+        if not self._is_whole:
+            self._waiting[member.trial.index] = None
+            return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
         worst, best = self.quantiles()
         if any(member is one for one in worst):
             return self._exploit(member, best, worst)
-        if self._waiting or not self._is_whole:
-            self._waiting.add(member.trial.index)
+        if self._waiting:
+            self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
         return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
 
@@ -170,7 +174,7 @@ class Population(Scheduler):
             f"({self._show(source)}); {', '.join(words) or 'same hyperparameters'}"
         )
         member.last = source.last
-        self._waiting.add(member.trial.index)
+        self._waiting[member.trial.index] = None
         return Exploit(source.trial.index, config, reason)
 
     # --- a synchronous population -------------------------------------------------------------------------------------
@@ -178,7 +182,7 @@ class Population(Scheduler):
     def _meet(self, member: Member) -> Decision:
         member.arrived = True
         if not self._all_are_there():
-            self._waiting.add(member.trial.index)
+            self._waiting[member.trial.index] = None
             missing = sum(not m.arrived for m in self._members.values())
             return Pause(f"at {self.time_attr} {member.last}: waits for {missing} others of the population")
         index = member.trial.index
@@ -188,7 +192,7 @@ class Population(Scheduler):
             if revised == index:
                 del self._revised[position]
                 return exploit
-        self._waiting.discard(index)
+        self._waiting.pop(index, None)
         return Continue(self._next, f"{self._rank(member)}: goes on as it is")
 
     def _all_are_there(self) -> bool:
@@ -260,8 +264,8 @@ class PopulationBasedTraining(Population):
 
     Notes
     -----
-    Values never leave their domains: numbers are cut at the bounds, quantised ones stay on their grid, integers integers.
-    If there are more trials than workers, trials take turns, so that the population grows up together.
+    Values never leave their domains: numbers are cut at the bounds, quantised ones stay on their grid, integers stay
+    integers. If there are more trials than workers, trials take turns, so that the population grows up together.
 
     References
     ----------

@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Any
 from tune_core.search.registry import HOMES, create_searcher, resolve
 
 if TYPE_CHECKING:
+    from tune_core.search.auto import AutoSearch
     from tune_core.search.base import Searcher
     from tune_core.search.basic_variant import BasicVariantGenerator
     from tune_core.search.limiter import ConcurrencyLimiter
+    from tune_core.search.repeater import Repeater
 
 _MODULES = {
     **HOMES,
     "ConcurrencyLimiter": "tune_core.search.limiter",
+    "Repeater": "tune_core.search.repeater",
     "Searcher": "tune_core.search.base",
 }
 
 __all__ = [
+    "AutoSearch",
     "BasicVariantGenerator",
     "ConcurrencyLimiter",
+    "Repeater",
     "Searcher",
     "create_searcher",
     "resolve",

@@ -84,8 +84,8 @@ class ModelSearcher(Searcher):
         if space is not None and self._takes(space):
             if isinstance(mode, str) and mode:
                 check_mode(mode, f"{name}(mode)")
-            if metric is not None and mode is not None:
-                self._ready_up(metric, mode, space)
+            if not self._is_native(space):
+                Encoding(space, name)  # to say at once what is wrong with it
 
     # --- for subclasses -----------------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class ModelSearcher(Searcher):
                 'Give both: TuneConfig(metric="loss", mode="min", ...).',
             )
         metric = DEFAULT_METRIC if metric is None else metric
-        if self.encoding is not None or self._is_set_up:
+        if self._is_set_up:
             return not varies(dict(config)) and (metric, mode) == (self._metric, self._mode)
         space = self._space_given
         if space is not None and varies(dict(config)):
@@ -210,7 +210,11 @@ class ModelSearcher(Searcher):
                 self.add_evaluated_point(config, reward)
 
     def _need_ready(self) -> None:
-        if not self._is_set_up:
+        if self._is_set_up:
+            return
+        if self._space_given is not None and self._metric is not None and self._mode is not None:
+            self._ready_up(self._metric, self._mode, self._space_given)
+        else:
             raise SearchSpaceError(
                 type(self).__name__,
                 "has no search space, metric or mode",

@@ -10,6 +10,7 @@ from typing import Any
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 HOMES = {
+    "AutoSearch": "tune_core.search.auto",
     "AxSearch": "tune_core.search.ax",
     "BasicVariantGenerator": "tune_core.search.basic_variant",
     "BayesOptSearch": "tune_core.search.bayesopt",
@@ -28,6 +29,7 @@ HOMES = {
 """Class and module of each search algorithm."""
 
 NAMES = {
+    "auto": "AutoSearch",
     "ax": "AxSearch",
     "bayesopt": "BayesOptSearch",
     "blendsearch": "BlendSearch",
@@ -108,6 +110,10 @@ def resolve(search_alg: Any, space: Any, num_samples: int) -> Any:
 
         return BasicVariantGenerator()
     if isinstance(search_alg, str):
+        if search_alg.lower() == "auto":
+            from tune_core.search.auto import choose
+
+            return choose(space, num_samples)
         try:
             return create_searcher(search_alg)
         except MissingDependencyError:

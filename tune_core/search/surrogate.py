@@ -33,7 +33,6 @@ class Surrogate:
     def __init__(self, is_category: Any) -> None:
         import numpy as np
 
-        self.np = np
         self.is_category = np.asarray(is_category, dtype=bool)
         d = len(self.is_category)
         self.prior_mean = -2.0 * (math.sqrt(2.0) + 0.5 * math.log(d))  # of the log weights: 1 / lengthscale²
@@ -47,7 +46,8 @@ class Surrogate:
 
     def distances(self, a: Any, b: Any) -> Any:
         """Squared distances by parameter: an array of shape (parameters, len(a), len(b))."""
-        np = self.np
+        import numpy as np
+
         difference = a.T[:, :, None] - b.T[:, None, :]
         squared = difference * difference
         squared[self.is_category] = difference[self.is_category] != 0.0
@@ -55,7 +55,8 @@ class Surrogate:
 
     def _kernel(self, squared: Any, weights: Any) -> tuple[Any, Any]:
         """Kernel, and its derivative by the squared distance."""
-        np = self.np
+        import numpy as np
+
         r2 = np.tensordot(weights, squared, axes=1)
         r = np.sqrt(5.0 * r2)
         decay = np.exp(-r)
@@ -65,7 +66,8 @@ class Surrogate:
 
     def fit(self, points: Any, targets: Any, steps: int) -> None:
         """Move the weights towards the posterior mode, and make ready to predict."""
-        np = self.np
+        import numpy as np
+
         self.points, self.targets = points, targets
         squared = self.distances(points, points)
         n = len(points)
@@ -87,7 +89,8 @@ class Surrogate:
 
     def condition(self, points: Any, targets: Any, squared: Any = None) -> None:
         """Make ready to predict from these points, with the weights as they are."""
-        np = self.np
+        import numpy as np
+
         self.points, self.targets = points, targets
         squared = self.distances(points, points) if squared is None else squared
         kernel, _ = self._kernel(squared, np.exp(self.theta[:-1]))
@@ -98,7 +101,8 @@ class Surrogate:
 
     def _posterior(self, squared: Any, targets: Any, n: int) -> tuple[float, Any]:
         """Log posterior of the weights and noise, and its gradient (eqs. 2.30 and 5.9)."""
-        np = self.np
+        import numpy as np
+
         weights, noise = np.exp(self.theta[:-1]), math.exp(self.theta[-1])
         kernel, slope = self._kernel(squared, weights)
         kernel[np.diag_indices(n)] += noise + 1e-8
@@ -125,34 +129,45 @@ class Surrogate:
 
     def predict(self, points: Any) -> tuple[Any, Any]:
         """Mean and standard deviation at points (eqs. 2.25 and 2.26)."""
-        np = self.np
+        import numpy as np
+
         cross, _ = self._kernel(self.distances(points, self.points), np.exp(self.theta[:-1]))
         mean = self.mean + cross @ self.alpha
         variance = 1.0 - np.einsum("ij,ij->i", cross @ self.inverse, cross)
         return mean, np.sqrt(np.maximum(variance, 1e-12))
 
     def improvement(self, points: Any, best: float) -> Any:
-        """Log of the expected improvement on ``best``."""
-        np = self.np
+        """Log of the expected improvement on ``best``.
+
+        What the kernel leaves to noise is to a large part roughness of the objective, which a new point can gain from
+        as well as lose: it counts as uncertainty, and keeps the search from polishing one smooth valley.
+        """
+        import numpy as np
+
         mean, sd = self.predict(points)
+        sd = np.sqrt(sd * sd + math.exp(self.theta[-1]))
         z = (best - mean) / sd
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-        gain = density + z * normal_cdf(z, np)
+        gain = density + z * normal_cdf(z)
         tail = -0.5 * z * z - 2.0 * np.log(np.maximum(-z, 1.0)) - 0.919  # where the two cancel
         return np.log(sd) + np.where(z > -5.0, np.log(np.maximum(gain, 1e-300)), tail)
 
 
-def normal_cdf(z: Any, np: Any) -> Any:
+def normal_cdf(z: Any) -> Any:
     """Distribution function of the standard normal, to 1e-7 (Abramowitz and Stegun, 26.2.17)."""
+    import numpy as np
+
     t = 1.0 / (1.0 + 0.2316419 * np.abs(z))
     tail = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
     tail = tail * t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
     return np.where(z > 0, 1.0 - tail, tail)
 
 
-def normal_scores(losses: Any, np: Any) -> Any:
+def normal_scores(losses: Any) -> Any:
     """Losses by their ranks as normal quantiles; equal losses get equal ones."""
     from statistics import NormalDist
+
+    import numpy as np
 
     order = np.argsort(losses, kind="stable")
     n = len(losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -116,7 +116,9 @@ def check_end(controller: Controller) -> None:
         _require(trial.status is TERMINATED or bool(trial.error), f"trial {trial.index} failed without an error")
 
 
-def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> None:
+def check_journal(
+    data: bytes, controller: Controller, scheduler: Scheduler, space: Mapping[str, Any] | None = None
+) -> None:
     """Each decision has a reason; a restore comes to the same state by the journal, and so does whoever reads it.
 
     Parameters
@@ -127,6 +129,8 @@ def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> 
         The state in which the run ended.
     scheduler
         A scheduler as it was given to the run, not used since.
+    space
+        The search space.
     """
     log = parse(data)
     for event in log.events:
@@ -134,7 +138,8 @@ def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> 
             _require(bool(event.why), f"a decision without a reason: {event}")
     fresh = copy.deepcopy(scheduler)
     header = log.header
-    fresh.setup(header.metric, header.mode, header.seed, controller.space if hasattr(controller, "space") else {})
+    fresh.setup(header.metric, header.mode, header.seed, fresh.complete_space(space or {}))
+    fresh.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
     again = Controller(controller.rules, fresh)
     replay(header, log.events, again)
     _compare(controller, again, "restored")

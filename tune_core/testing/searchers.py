@@ -383,8 +383,10 @@ def check_limiter(make: Make, asks: int) -> None:
 @_check("copied and pickled unused")
 def check_pickle(make: Make, asks: int) -> None:
     """The configuration of a run is kept for a restore, the searcher with it."""
-    for fresh in (copy.deepcopy(make()), pickle.loads(pickle.dumps(make()))):
-        assert isinstance(Drive(fresh).ask(), Mapping)
+    for arguments in ({}, {"space": SMALL, "metric": "loss", "mode": "min"}):
+        for fresh in (copy.deepcopy(make(**arguments)), pickle.loads(pickle.dumps(make(**arguments)))):
+            assert isinstance(Drive(fresh, space={} if arguments else None).ask(), Mapping)
+    assert isinstance(make(space=SMALL, metric="loss", mode="min").suggest("00000"), Mapping)  # without a run
 
 
 @_check("grids refused or crossed")

@@ -1,4 +1,4 @@
-"""The callback of Hugging Face's Trainer: what it reports, how it stops, saves and resumes; silence outside of a trial."""
+"""The callback of Hugging Face's Trainer: what it reports, how it stops, saves and resumes; silence elsewhere."""
 
 from __future__ import annotations
 

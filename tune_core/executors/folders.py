@@ -1,0 +1,36 @@
+"""Where trials keep what they write: their folders in the experiment's, and their checkpoints."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+
+def trial_folder(experiment: str, trial: int) -> str:
+    """A trial's folder in its experiment's."""
+    return f"{experiment}/trial_{trial:05d}"
+
+
+class CheckpointStore(Protocol):
+    """Where a worker's checkpoints go and come from."""
+
+    def save(self, source: str, trial: int, name: str) -> None:
+        """Persist the folder ``source`` as a checkpoint of a trial, all at once."""
+
+    def fetch(self, trial: int, name: str) -> str:
+        """A local folder with the checkpoint's content."""
+
+
+class FolderStore:
+    """Checkpoints in the experiment's folder, which this process can reach."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def save(self, source: str, trial: int, name: str) -> None:
+        from tune_core.storage.local import persist
+
+        persist(source, os.path.join(trial_folder(self._folder, trial), name))
+
+    def fetch(self, trial: int, name: str) -> str:
+        return os.path.join(trial_folder(self._folder, trial), name)

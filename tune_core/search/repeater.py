@@ -1,0 +1,183 @@
+"""Tries each suggestion several times and tells the searcher the mean, for objectives that are noisy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.objective import Objective
+from tune_core.search.base import Searcher
+
+TRIAL_INDEX = "__trial_index__"
+"""Key of a configuration under which its repetition, from 0, stands."""
+
+
+@dataclass
+class Group:
+    """The repetitions of one suggestion.
+
+    Parameters
+    ----------
+    config
+        The suggestion.
+    trials
+        Ids of its trials, in order.
+    values
+        The metric of those that have ended well.
+    failed
+        How many have failed.
+    """
+
+    config: dict[str, Any]
+    trials: list[str] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    failed: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the metric; None if nothing has ended well."""
+        return sum(self.values.values()) / len(self.values) if self.values else None
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of the metric (of the sample); None below two values."""
+        mean, n = self.mean, len(self.values)
+        if mean is None or n < 2:
+            return None
+        return math.sqrt(sum((v - mean) ** 2 for v in self.values.values()) / (n - 1))
+
+
+class Repeater(Searcher):
+    """Runs each suggestion of a searcher ``repeat`` times and tells it the mean.
+
+    Parameters
+    ----------
+    searcher
+        Whose suggestions to repeat.
+    repeat
+        How often. ``num_samples`` counts trials, so it should be a multiple of this.
+    set_index
+        Whether the configuration says which repetition it is, as ``config["__trial_index__"]`` from 0: a seed for the
+        objective.
+
+    Notes
+    -----
+    Failed repetitions are left out of the mean; a suggestion all of whose repetitions failed has failed.
+    """
+
+    def __init__(self, searcher: Searcher, repeat: int = 1, set_index: bool = True) -> None:
+        if not isinstance(searcher, Searcher):
+            raise InvalidArgumentError(
+                "Repeater(searcher)",
+                f"is {searcher!r}",
+                "only a Searcher can be repeated",
+                "Use Repeater(OptunaSearch(), 3).",
+            )
+        if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+            raise InvalidArgumentError(
+                "Repeater(repeat)", f"is {repeat!r}", "it counts trials", "Use an int of 1 or more."
+            )
+        super().__init__()
+        self.searcher = searcher
+        self.repeat = repeat
+        self.set_index = set_index
+        self.replays = searcher.replays
+        self.groups: dict[str, Group] = {}
+        """By the id of the first trial of each: what was suggested, and its statistics so far."""
+        self._group_of: dict[str, str] = {}
+        self._open: str | None = None  # the group that still lacks trials
+
+    @property
+    def metric(self) -> Any:
+        """The searcher's metric."""
+        return self.searcher.metric
+
+    @property
+    def mode(self) -> Any:
+        """The searcher's mode."""
+        return self.searcher.mode
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Forward to the searcher."""
+        return self.searcher.set_search_properties(metric, mode, config, **spec)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The open suggestion once more, or a new one."""
+        if self._open is None:
+            suggestion = self.searcher.suggest(trial_id)
+            if not isinstance(suggestion, Mapping):
+                return suggestion
+            self._begin(trial_id, suggestion)
+        return self._join(trial_id)
+
+    def _begin(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        self.groups[trial_id] = Group(dict(config))
+        self._open = trial_id
+
+    def _join(self, trial_id: str) -> dict[str, Any]:
+        assert self._open is not None
+        name, group = self._open, self.groups[self._open]
+        index = len(group.trials)
+        group.trials.append(trial_id)
+        self._group_of[trial_id] = name
+        if len(group.trials) == self.repeat:
+            self._open = None
+        return {**group.config, TRIAL_INDEX: index} if self.set_index else dict(group.config)
+
+    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Count the trial to its group, and forward the first of each."""
+        bare = {key: value for key, value in config.items() if key != TRIAL_INDEX}
+        if trial_id in self._group_of:  # suggested just now, and something else
+            name = self._group_of[trial_id]
+            if name == trial_id:
+                self.groups[name].config = bare
+                self.searcher.adopt(trial_id, bare)
+            return
+        if self._open is None:
+            self._begin(trial_id, bare)
+            self.searcher.adopt(trial_id, bare)
+        self._join(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the searcher the mean once all repetitions have ended."""
+        name = self._group_of.pop(trial_id, None)
+        if name is None:
+            return
+        group = self.groups[name]
+        value = None if error or result is None else self._value(result)
+        if value is None:
+            group.failed += 1
+        else:
+            group.values[trial_id] = value
+        if len(group.values) + group.failed < self.repeat:
+            return
+        if group.mean is None:
+            self.searcher.on_trial_complete(name, None, True)
+        else:
+            last = dict(result or {})
+            self.searcher.on_trial_complete(name, {**last, str(self.metric): group.mean}, False)
+
+    def _value(self, result: Mapping[str, Any]) -> float | None:
+        objective = Objective(str(self.metric), str(self.mode))
+        loss = objective.loss(result)
+        return objective.as_value(loss) if math.isfinite(loss) else None
+
+    def add_evaluated_point(
+        self,
+        parameters: Mapping[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        """Forward to the searcher."""
+        self.searcher.add_evaluated_point(parameters, value, error, pruned, intermediate_values)
+
+    def describe(self) -> str:
+        """The searcher and the number of repetitions."""
+        return f"Repeater({self.searcher.describe()}, repeat={self.repeat})"
