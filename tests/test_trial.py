@@ -27,7 +27,7 @@ def test_every_change_of_every_status_is_in_the_table_or_a_named_error(status: S
 
 
 def test_every_status_can_be_reached_and_only_a_restore_leaves_the_last_ones() -> None:
-    assert {after for after in TRANSITIONS.values()} == set(Status)
+    assert set(TRANSITIONS.values()) == set(Status)
     for status in (Status.TERMINATED, Status.ERROR):
         assert {change for s, change in TRANSITIONS if s is status} == {Change.REQUEUE}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,10 @@ class TuneConfig:
                 _check_count("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
         if isinstance(self.time_budget_s, datetime.timedelta):
             self.time_budget_s = self.time_budget_s.total_seconds()
+        if not isinstance(self.reuse_actors, bool):
+            raise InvalidArgumentError(
+                "TuneConfig(reuse_actors)", f"is {self.reuse_actors!r}", "it says yes or no", "Use True or False."
+            )
         for name in ("time_budget_s", "trial_timeout_s"):
             if getattr(self, name) is not None:
                 _check_seconds(f"TuneConfig({name})", getattr(self, name))
@@ -167,7 +172,22 @@ class RunConfig:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name is not None and (not isinstance(self.name, str) or not self.name or "/" in self.name):
+        if self.storage_path is not None:
+            if not isinstance(self.storage_path, (str, os.PathLike)) or not os.fspath(self.storage_path):
+                raise InvalidArgumentError(
+                    "RunConfig(storage_path)",
+                    f"is {self.storage_path!r}",
+                    "it is the path of a folder",
+                    'Use e.g. storage_path="~/experiments".',
+                )
+            self.storage_path = os.fspath(self.storage_path)
+        if not isinstance(self.env, Mapping):
+            raise InvalidArgumentError(
+                "RunConfig(env)", f"is {self.env!r}", "it is a dict of names and values", 'Use e.g. env={"DEBUG": "1"}.'
+            )
+        if self.name is not None and (
+            not isinstance(self.name, str) or self.name in ("", ".", "..") or "/" in self.name or "\0" in self.name
+        ):
             raise InvalidArgumentError(
                 "RunConfig(name)", f"is {self.name!r}", "it names a folder", 'Use e.g. name="my_experiment".'
             )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import re
+import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from tune_core.engine.journal import JOURNAL_FILE, unwritable
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
+from tune_core.executors.folders import trial_folder
 from tune_core.storage import default_storage_path, local_path
+from tune_core.trial import RUNNING, Trial
 
 SETUP_FILE = "tuner.pkl"
 """The search space and configuration as given, for :meth:`Tuner.restore` alone; reading results never opens it."""
@@ -91,6 +96,32 @@ def keep_setup(folder: str, setup: dict[str, Any]) -> str | None:
         return f"{type(error).__name__}: {error}"
     write_bytes_atomic(os.path.join(folder, SETUP_FILE), data)
     return None
+
+
+_CHECKPOINT = re.compile(r"checkpoint_\d{6,}(_\d+)?(_end)?")
+_RECENT = 256
+"""A killed driver may not have carried out what the last of so many events commanded."""
+
+
+def sweep_trials(folder: str, events: Sequence[Any], trials: Sequence[Trial]) -> None:
+    """Remove what a killed run left in its trials' folders: checkpoints half-written, never told of, or to be deleted.
+
+    Only the folders of trials that ran then, or were heard of shortly before, are looked at.
+    """
+    from tune_core.storage.local import sweep
+
+    recent = {getattr(event, "trial", -1) for event in events[-_RECENT:]}
+    for trial in trials:
+        if trial.status is not RUNNING and trial.index not in recent:
+            continue
+        own = trial_folder(folder, trial.index)
+        if not os.path.isdir(own):
+            continue
+        sweep(own)
+        kept = {checkpoint.name for checkpoint in trial.checkpoints or ()}
+        for name in os.listdir(own):
+            if _CHECKPOINT.fullmatch(name) and name not in kept:
+                shutil.rmtree(os.path.join(own, name), ignore_errors=True)
 
 
 def load_setup(folder: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
 from tune_core.executors.base import RunSpec
-from tune_core.experiment import folder_for, keep_setup, refuse_if_begun
+from tune_core.experiment import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.resources import PlacementGroupFactory, request_of
 from tune_core.resources import resolve as resolve_resources
 from tune_core.schedulers import resolve as resolve_scheduler
@@ -181,6 +181,7 @@ class Fit:
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
+            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(self._rules(), self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
@@ -188,6 +189,7 @@ class Fit:
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
                 used_s = replay(log.header, log.events, *args).used_s
+                sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
             self._drive(writer, suggestions, log, unkept, used_s)
@@ -266,7 +268,7 @@ class Fit:
     def _rules(self) -> Rules:
         failure = self.run.failure_config
         limit = self.tune.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
                 rules,
@@ -302,7 +304,14 @@ class Fit:
             "max_failures": rules.max_failures,
             "max_worker_losses": rules.max_losses,
             "fail_fast": rules.fail_fast,
+            "stop": self.stop,
+            "capacity": self._capacity(),
         }
+
+    def _capacity(self) -> dict[str, float]:
+        """What the executor has to share out, as far as it knows."""
+        capacity = getattr(self.executor, "capacity", None)
+        return dict(capacity()) if capacity is not None else {}
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config

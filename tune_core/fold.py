@@ -36,6 +36,7 @@ class Fold:
         self._losses = header.settings.get("max_worker_losses", MAX_LOSSES)
         self._retries: float = math.inf if retries < 0 else retries
         self._fail_fast = bool(header.settings.get("fail_fast"))
+        self._stop_at = header.settings.get("stop", {})
         self._stopping: str | None = None  # why the run ends early: no trial is started or tried again
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Suggested: self._suggested,
@@ -122,6 +123,9 @@ class Fold:
             trial.exploit = (event.config, self._latest(event.source)) if event.do == "exploit" else None
         elif trial.status in (PENDING, PAUSED) and event.do == "stop":
             self._end(trial, event.why)
+        elif trial.status is PAUSED and event.do == "exploit":
+            trial.exploit = (event.config, self._latest(event.source))
+            self._become_copy(trial)
 
     def _ended(self, event: ev.Ended) -> None:
         trial = self._trials[event.trial]
@@ -133,7 +137,7 @@ class Fold:
         if how in ("completed", "stopped", "paused", "revoked"):
             self._let_go(trial, event, ending)
         elif how in ("lost", "returned"):
-            trial.losses += 1
+            trial.losses += how == "lost"
             if ending:
                 self._end(trial, self._stopping or "")
             elif trial.losses <= self._losses:
@@ -247,8 +251,16 @@ class Fold:
             self._become_copy(trial)
         elif trial.verdict == "pause":
             self._put_aside(trial)
+        elif (end := self._end_reached(trial)) is not None:
+            self._end(trial, end[1])
         else:
             self._requeue(trial)
+
+    def _end_reached(self, trial: TrialRecord) -> tuple[str, str] | None:
+        last, start = trial.last, trial.start
+        if last is None or start is None or trial.start_copied or start.iteration != last.iteration:
+            return None
+        return ev.end_reached(last, self._stop_at)
 
     def _put_aside(self, trial: TrialRecord) -> None:
         trial.status = PAUSED

@@ -179,6 +179,13 @@ def _check_signature(function: Callable[..., Any], bound: tuple[str, ...] = ()) 
         signature.bind({}, **dict.fromkeys(bound))
     except TypeError as error:
         name = name_of(function)
+        if bound:
+            raise InvalidArgumentError(
+                f"with_parameters({name}, {', '.join(bound)})",
+                f"but the objective is {name}{signature}",
+                str(error),
+                f"Write def {name}(config, {', '.join(bound)}).",
+            ) from None
         raise InvalidArgumentError(
             f"The objective {name}{signature}",
             "cannot be called with the configuration as its one argument",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.engine import journal
+from tune_core.engine.events import Header
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.experiment import load_setup
 from tune_core.fitting import Fit
@@ -159,14 +160,7 @@ class Tuner:
                 "Pass param_space=, tune_config= and run_config= as in the first run.",
             )
         before = next((r.num_samples for r in reversed(restores) if r.num_samples), setup["tune_config"].num_samples)
-        lowered = num_samples is not None and num_samples != -1 and num_samples < before
-        if isinstance(num_samples, bool) or lowered:
-            raise RestoreError(
-                "Tuner.restore(num_samples)",
-                f"is {num_samples!r}, below the {before} that were asked for before",
-                "an experiment can only be extended",
-                f"Use a number from {before}.",
-            )
+        _check_restore(header, before, num_samples, setup["tune_config"], resume_errored and restart_errored)
         samples = before if num_samples is None else num_samples
         tuner = cls(
             trainable,
@@ -184,6 +178,36 @@ class Tuner:
             "num_samples": num_samples,
         }
         return tuner
+
+
+def _check_restore(header: Header, before: int, num_samples: Any, config: TuneConfig, both: bool) -> None:
+    if num_samples is not None and (
+        isinstance(num_samples, bool)
+        or not isinstance(num_samples, int)
+        or (num_samples != -1 and (num_samples < before or before == -1))
+    ):
+        raise RestoreError(
+            "Tuner.restore(num_samples)",
+            f"is {num_samples!r}, and {before} were asked for before",
+            "an experiment can only be extended",
+            f"Use a whole number from {before}." if before != -1 else "Leave it out: the run has no end already.",
+        )
+    if both:
+        raise RestoreError(
+            "Tuner.restore(resume_errored, restart_errored)",
+            "are both set",
+            "a failed trial either goes on from its last checkpoint or starts over",
+            "Give one of them: resume_errored=True or restart_errored=True.",
+        )
+    for what in ("metric", "mode"):
+        asked, first = getattr(config, what), getattr(header, what)
+        if asked is not None and first is not None and asked != first:
+            raise RestoreError(
+                f"Tuner.restore(tune_config): {what}",
+                f"is {asked!r}, and the run's was {first!r}",
+                "its decisions so far were made by that, and would not fit those to come",
+                f"Use {what}={first!r}, or start a new run.",
+            )
 
 
 def _check_space(param_space: Any) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def test_choosing_what_does_not_wait_names_the_scheduler(chosen):
     if chosen is True:  # an int like any other: the pending trial 1
         assert run.controller.candidate() is run.trial(1)
         return
-    with pytest.raises(UserCodeError, match="Scripted.choose returned"):
+    with pytest.raises(UserCodeError, match=r"Scripted\.choose returned"):
         run.controller.candidate()
 
 

@@ -65,7 +65,7 @@ def run(
     metric: str | None = None,
     mode: str = "min",
     name: str = "run",
-    resources: dict[str, float] | None = None,
+    resources: Any = None,
 ) -> Any:
     """Run one trial, in this process unless said otherwise; its result. What a function returns is dropped."""
     trainable: Any = _returns_nothing(objective) if inspect.isfunction(objective) else objective

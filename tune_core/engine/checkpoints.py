@@ -47,6 +47,14 @@ class CheckpointConfig:
 
     def __post_init__(self) -> None:
         check_mode(self.checkpoint_score_order, "CheckpointConfig(checkpoint_score_order)")
+        score = self.checkpoint_score_attribute
+        if score is not None and (not isinstance(score, str) or not score):
+            raise InvalidArgumentError(
+                "CheckpointConfig(checkpoint_score_attribute)",
+                f"is {score!r}",
+                "it is the name of a metric",
+                'Use e.g. checkpoint_score_attribute="loss", or None to keep the latest.',
+            )
         for name, value, least in (
             ("num_to_keep", self.num_to_keep, 1),
             ("checkpoint_frequency", self.checkpoint_frequency, 0),

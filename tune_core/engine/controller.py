@@ -15,7 +15,7 @@ which is how a killed run is restored.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ class Rules:
     max_losses: int = 100
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
 
 
 def _is_being_paused(trial: Trial) -> bool:
@@ -233,7 +234,9 @@ class Controller:
             self._let_go(trial, event, out)
         elif how in ("lost", "returned"):
             trial.losses += how == "lost"
-            if trial.losses <= self.rules.max_losses:
+            if self.stopping is not None and not self.interrupted:
+                self._end(trial, Change.STOP, self.stopping, out)
+            elif trial.losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
                 self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
@@ -256,7 +259,9 @@ class Controller:
 
     def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
-        if trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
+        if event.how == "paused" and self.stopping is not None and not self.interrupted:
+            self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
+        elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
             self._become_copy(trial, out)
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
@@ -331,8 +336,18 @@ class Controller:
             self._become_copy(trial, out)
         elif isinstance(trial.verdict, Pause):
             self._put_aside(trial)
+        elif (end := self._end_reached(trial)) is not None:
+            self._end(trial, Change.COMPLETE if end[0] == "completed" else Change.STOP, end[1], out)
         else:
             self._requeue(trial)
+
+    def _end_reached(self, trial: Trial) -> tuple[str, str] | None:
+        """How a trial was about to end with a result that would not come again: it has a checkpoint."""
+        last: ev.Reported | None = trial.last
+        start: Kept | None = trial.start_from
+        if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
+            return None
+        return ev.end_reached(last, self.rules.stop)
 
     def _on_finished(self, event: ev.Finished, out: list[ev.Command]) -> None:
         self.finished = event.why

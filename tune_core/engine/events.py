@@ -8,10 +8,14 @@ JSON has no NaN and no infinity: such metric values travel as the strings ``"nan
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from tune_core.objective import lookup
 
 SCHEMA = 1
 """Version of the journal's format; a journal with a higher one is refused."""
@@ -224,6 +228,20 @@ def restore_nonfinite(event: Reported) -> Reported:
             node = node[parent]
         node[key] = float(node[key])
     return event
+
+
+def end_reached(event: Reported, stop: Mapping[str, float]) -> tuple[str, str] | None:
+    """How and why a trial ends with this result, whatever its scheduler thinks; None if it goes on."""
+    for name, threshold in stop.items():
+        if name == "training_iteration":
+            value: Any = event.iteration
+        elif name == "time_total_s":
+            value = event.seconds
+        else:
+            value = lookup(event.metrics, name)
+        if isinstance(value, (int, float)) and math.isfinite(value) and value >= threshold:
+            return "stopped", f"stop condition: {name} = {value} has reached {threshold}"
+    return ("completed", "the result said done") if event.metrics.get("done") is True else None
 
 
 class Batch(msgspec.Struct, gc=False):

@@ -218,9 +218,9 @@ class Loop:
     def _suggest(self) -> bool:
         """Get one more trial; whether :meth:`fill` should look again."""
         controller = self.controller
-        if not controller.wants_suggestion():
+        if controller.exhausted:
             return False
-        if not self.executor.room(self.plan.default_resources):
+        if not controller.wants_suggestion() or not self.executor.room(self.plan.default_resources):
             self.suggestions.prepare(len(controller.running))
             return False
         config = self.suggestions.next()

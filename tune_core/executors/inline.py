@@ -10,6 +10,7 @@ from typing import Any
 from tune_core.engine import events as ev
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker import Worker
+from tune_core.session import StopTrial
 
 
 class InlineExecutor:
@@ -26,6 +27,7 @@ class InlineExecutor:
         self._inbox: deque[tuple[Any, ...]] = deque()
         self._worker: Worker | None = None
         self._last: list[ev.Batch] = []
+        self._raised: Exception | None = None  # by the loop, inside the objective's report
 
     def pack(self, prepared: Any) -> Any:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -83,7 +85,10 @@ class InlineExecutor:
             return []
         self._inbox.clear()
         self._last = []
+        self._raised = None
         self._worker.run(self._job)
+        if self._raised is not None:
+            raise self._raised
         last, self._last = self._last, []
         return last
 
@@ -112,8 +117,14 @@ class InlineExecutor:
             self._job = None
             self._reserved = False
             self._last.append(batch)
-        else:
-            self._pump([batch])
+            return
+        if self._raised is None:
+            try:
+                self._pump([batch])
+            except Exception as error:  # not the objective's: it only leaves, and poll() raises it
+                self._raised = error
+        if self._raised is not None:
+            raise StopTrial
 
     def receive(self) -> tuple[Any, ...] | None:
         """The next message; the pump has put it there before :meth:`send` returned."""

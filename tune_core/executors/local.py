@@ -29,7 +29,7 @@ from tune_core.executors.folders import trial_folder
 from tune_core.executors.output import OUTPUT_FILE, last_lines
 from tune_core.executors.process import pack
 from tune_core.executors.slots import Grant, Machine, available_cpus, discover_gpus
-from tune_core.resources import PlacementGroupFactory
+from tune_core.resources import PlacementGroupFactory, check_resources
 from tune_core.trainable import Prepared
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -106,7 +106,16 @@ class LocalExecutor:
                 raise InvalidArgumentError(
                     f"LocalExecutor({label})", f"is {value!r}", "it is an amount", "Use a number from 0, or None."
                 )
-        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(num_gpus), resources or {})
+        if num_gpus is not None and num_gpus != int(num_gpus):
+            raise InvalidArgumentError(
+                "LocalExecutor(num_gpus)",
+                f"is {num_gpus!r}",
+                "a machine has whole devices",
+                "Use a whole number; trials ask for fractions: tune.with_resources(objective, {'gpu': 0.5}).",
+            )
+        custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
+        gpus = None if num_gpus is None else int(num_gpus)
+        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(gpus), custom)
         self._machine = self._make_machine()
         self._idle: list[_Process] = []
         self._busy: dict[int, _Process] = {}
@@ -117,6 +126,10 @@ class LocalExecutor:
         self._payload = -1
         self._lifeline_read, self._lifeline_write = -1, -1
         self._wake_read, self._wake_write = -1, -1
+
+    def capacity(self) -> dict[str, float]:
+        """What there is to share out among trials."""
+        return self._machine.capacity()
 
     # --- life ---------------------------------------------------------------------------------------------------------
 

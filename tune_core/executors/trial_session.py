@@ -13,7 +13,6 @@ from tune_core.executors.folders import trial_folder
 from tune_core.objective import lookup
 from tune_core.sanitize import plain_metrics
 from tune_core.session import StopTrial
-from tune_core.trainable import DONE
 
 if TYPE_CHECKING:
     from tune_core.executors.worker import Worker
@@ -32,7 +31,6 @@ class TrialSession:
         self._until = job.lease.until
         self._steps = job.lease.steps
         self._time_attr = self._spec.time_attr
-        self._stop = tuple(self._spec.stop.items())
         self._lock = threading.RLock()
         self._waited = 0.0
         self._base = job.seconds
@@ -93,7 +91,7 @@ class TrialSession:
                 self._await_verdict()
             else:
                 self._worker.send_later(ev.encode(event))
-                self._worker.flush_if_due(self)
+                self._worker.flush_if_due(self, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
 
     def save(self, checkpoint: Any, again: bool = False) -> None:
@@ -154,22 +152,10 @@ class TrialSession:
         return bool(value >= self._until)
 
     def _meets_stop(self, event: ev.Reported) -> bool:
-        for name, threshold in self._stop:
-            if name == "training_iteration":
-                value: Any = event.iteration
-            elif name == "time_total_s":
-                value = event.seconds
-            else:
-                value = lookup(event.metrics, name)
-                if isinstance(value, str):
-                    continue  # not finite
-            if value is not None and value >= threshold:
-                self.end("stopped", f"stop condition: {name} = {value} has reached {threshold}")
-                return True
-        if event.metrics.get(DONE) is True:
-            self.end("completed", "the result said done")
-            return True
-        return False
+        end = ev.end_reached(event, self._spec.stop)
+        if end is not None:
+            self.end(*end)
+        return end is not None
 
     def _await_verdict(self) -> None:
         self._worker.flush()
