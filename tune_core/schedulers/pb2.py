@@ -10,7 +10,7 @@ from typing import Any
 from tune_core import space
 from tune_core.errors import InvalidArgumentError
 from tune_core.imports import require
-from tune_core.schedulers.explore import complete, show
+from tune_core.schedulers.explore import complete, seeded, show
 from tune_core.schedulers.pbt import Member, Population
 
 CANDIDATES = 256
@@ -114,7 +114,8 @@ class PB2(Population):
             words.append(f"{name} {show(source.trial.config.get(name))} → {show(config[name])}")
         self._taken.append((*at, [self._scale(name, config[name]) for name in names]))
         if self.custom_explore_fn is not None:
-            config = self.custom_explore_fn(config)
+            with seeded(rng):
+                config = self.custom_explore_fn(config)
             words.append("then custom_explore_fn")
         return config, words
 
