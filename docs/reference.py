@@ -19,7 +19,10 @@ SECTIONS: list[tuple[str, list[str]]] = [
     ("Loggers and callbacks", ["tune_core.logger"]),
     ("Plots", ["tune_core.plots"]),
     ("Errors", ["tune_core.errors"]),
-    ("Extension points", ["tune_core.schedulers.base", "tune_core.search.base", "tune_core.executors.base"]),
+    (
+        "Extension points",
+        ["tune_core.schedulers.base", "tune_core.search.base", "tune_core.executors.base", "tune_core.integration"],
+    ),
     (
         "Integrations",
         [

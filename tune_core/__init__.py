@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tune_core.errors import TuneError
     from tune_core.executors.inline import InlineExecutor
     from tune_core.executors.local import LocalExecutor
+    from tune_core.executors.ray import RayExecutor
+    from tune_core.gpu import wait_for_gpu
     from tune_core.progress import CLIReporter, JupyterNotebookReporter
     from tune_core.resources import PlacementGroupFactory
     from tune_core.results import Result, ResultGrid
@@ -74,6 +76,7 @@ _HOMES = {
     "JupyterNotebookReporter": "progress",
     "LocalExecutor": "executors.local",
     "PlacementGroupFactory": "resources",
+    "RayExecutor": "executors.ray",
     "Result": "results",
     "ResultGrid": "results",
     "RunConfig": "config",
@@ -86,6 +89,7 @@ _HOMES = {
     "create_searcher": "search",
     "run": "run",
     "simulate": "simulation",
+    "wait_for_gpu": "gpu",
     "with_parameters": "trainable",
     "with_resources": "trainable",
 }
@@ -102,6 +106,7 @@ __all__ = [
     "JupyterNotebookReporter",
     "LocalExecutor",
     "PlacementGroupFactory",
+    "RayExecutor",
     "Result",
     "ResultGrid",
     "RunConfig",
@@ -135,6 +140,7 @@ __all__ = [
     "sample_from",
     "simulate",
     "uniform",
+    "wait_for_gpu",
     "with_parameters",
     "with_resources",
 ]

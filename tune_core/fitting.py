@@ -181,6 +181,7 @@ class Fit:
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
+            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(self._rules(), self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
@@ -304,7 +305,13 @@ class Fit:
             "max_worker_losses": rules.max_losses,
             "fail_fast": rules.fail_fast,
             "stop": self.stop,
+            "capacity": self._capacity(),
         }
+
+    def _capacity(self) -> dict[str, float]:
+        """What the executor has to share out, as far as it knows."""
+        capacity = getattr(self.executor, "capacity", None)
+        return dict(capacity()) if capacity is not None else {}
 
     def _spec(self) -> RunSpec:
         checkpoints = self.run.checkpoint_config

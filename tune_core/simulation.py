@@ -226,6 +226,7 @@ class _Simulated:
         searcher = resolve_searcher(given_searcher, space=self.space, num_samples=self.num_samples)
         searcher.set_search_properties(self.metric, self.mode, self.space, seed=self.seed, num_samples=self.num_samples)
         scheduler.setup(self.metric, self.mode, self.seed, self.space)
+        scheduler.equip(self._capacity(), self._request())
         controller = Controller(self.rules, scheduler)
         direct = searcher.stateless
         limit = None if direct or self.num_samples == -1 else self.num_samples
@@ -302,7 +303,14 @@ class _Simulated:
             searcher=type(searcher).__name__,
             space=describe(self.space),
             time_attr=scheduler.time_attr,
+            settings={"capacity": self._capacity(), "resources": self._request()},
         )
+
+    def _capacity(self) -> dict[str, float]:
+        return dict(self.machine or {"cpu": self.workers})
+
+    def _request(self) -> dict[str, float]:
+        return dict(self.resources or {"cpu": 1})
 
 
 class _SimulatedLoop(Loop):

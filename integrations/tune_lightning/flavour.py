@@ -19,7 +19,7 @@ def _choose() -> Any:
     A Trainer takes callbacks of the other flavour too.
     """
     for name in NAMES:
-        if name in sys.modules:
+        if sys.modules.get(name) is not None:
             return sys.modules[name]
     name = NAMES[0] if importlib.util.find_spec(NAMES[0]) or not importlib.util.find_spec("lightning") else NAMES[1]
     return tc.require("tune_lightning", name, "lightning")

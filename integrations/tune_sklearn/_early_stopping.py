@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from sklearn.base import is_classifier
 from tune_core.errors import InvalidArgumentError
 from tune_sklearn._growing import Growth, LastStep, PartialFit, Rebuild, growth_of
 from tune_sklearn._racing import SuccessiveHalving
+from tune_sklearn._schedulers import scheduler_for, wanted
 
 RESOURCES = ("auto", "iterations", "samples", "folds")
 _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
@@ -67,23 +67,26 @@ def plan(
     estimator: Any,
     y: Any,
     folds: list[tuple[Any, Any]],
-    names: Collection[str],
+    space: Mapping[str, Any],
     n_candidates: int | None,
-    rng: np.random.RandomState,
+    seed: int,
 ) -> tuple[Ladder | None, Any]:
     """The ladder and the scheduler that a search asks for; (None, None) without early stopping.
+
+    ``space`` has the names that are searched as its keys; ``n_candidates`` is None where they are not known beforehand.
 
     Raises
     ------
     InvalidArgumentError
         If the resource that was asked for cannot be had with this estimator or this search space.
     """
-    if not search.early_stopping and search.early_stopping is not True:
+    asked = wanted(search)
+    if asked is False:
         return None, None
-    own = search.early_stopping is True
-    ladder = _ladder(search, estimator, y, folds, names, rng, geometric=own and search.max_iters <= 1)
-    if not own:
-        return ladder, _scheduler(search.early_stopping, len(ladder.steps))
+    rng = np.random.RandomState(seed % 2**32)
+    ladder = _ladder(search, estimator, y, folds, space, rng, geometric=asked is True and search.max_iters <= 1)
+    if asked is not True:
+        return ladder, scheduler_for(asked, len(ladder.steps), space, seed)
     rungs = _rungs(len(ladder.steps), search)
     # only there is a candidate put aside, to go on from its checkpoint
     ladder = replace(ladder, checkpoints=rungs if n_candidates is not None else ())
@@ -99,22 +102,6 @@ def _rungs(steps: int, search: Any) -> tuple[int, ...]:
         marks.append(at)
         at *= max(2, math.ceil(search.factor))
     return tuple(marks)
-
-
-def _scheduler(early_stopping: Any, steps: int) -> Any:
-    """A scheduler as it was given, or by its class's name or short name, for that many steps."""
-    from tune_core import schedulers
-
-    if not isinstance(early_stopping, str):
-        return early_stopping
-    named = getattr(schedulers, early_stopping, None) if early_stopping[:1].isupper() else None
-    if inspect.isclass(named):
-        takes_end = "max_t" in inspect.signature(named).parameters
-        return named(max_t=steps) if takes_end else named()
-    try:
-        return schedulers.create_scheduler(early_stopping, max_t=steps)
-    except TypeError:  # a rule without an end of its own, such as the median rule
-        return schedulers.create_scheduler(early_stopping)
 
 
 # --- the ladder -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import tempfile
 import traceback
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import sklearn
 from sklearn.base import clone
@@ -140,6 +140,9 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
     ladder, number = work.ladder, work.number_of(config)
     params = work.params_of(config)
     step, fits, models = _load(ladder)
+    for model in models.values():
+        if any(model.get_params().get(name, model) != value for name, value in params.items()):
+            model.set_params(**clone(dict(params), safe=False))  # taken over from another candidate
     for position in range(step, len(ladder.steps)):
         amount = ladder.steps[position]
         if ladder.resource == "folds":
@@ -160,8 +163,8 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
             tune.report(metrics)
             continue
         with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
-            _save(folder, position + 1, fits, models if ladder.growth is not None else None)
-            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+            saved = _save(folder, position + 1, fits, models if ladder.growth is not None else None)
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)
 
 
 def _grow_fold(
@@ -189,12 +192,18 @@ def _grow_fold(
     return after
 
 
-def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Mapping[int, Any] | None) -> None:
+def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Mapping[int, Any] | None) -> bool:
+    """Write what is needed to go on; False if a model cannot be pickled: the candidate then starts over."""
+    if models is not None:
+        try:
+            body = cloudpickle.dumps(dict(models), protocol=5)
+        except Exception:
+            return False
+        with open(os.path.join(folder, MODELS_FILE), "wb") as file:
+            file.write(body)
     with open(os.path.join(folder, STATE_FILE), "w") as file:
         json.dump({"step": step, "fits": fits}, file)
-    if models is not None:
-        with open(os.path.join(folder, MODELS_FILE), "wb") as file:
-            pickle.dump(dict(models), file, protocol=5)
+    return True
 
 
 def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
@@ -207,7 +216,7 @@ def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any
         models: dict[int, Any] = {}
         if ladder.growth is not None:
             with open(os.path.join(folder, MODELS_FILE), "rb") as file:
-                models = pickle.load(file)
+                models = cloudpickle.load(file)
     return state["step"], {int(k): v for k, v in state["fits"].items()}, models
 
 

@@ -93,6 +93,8 @@ class SuccessiveHalving(Scheduler):
             self._out = deque((i, why) for i, why in self._out if i != index)
             if self._go.pop(index, self) is None:
                 return Continue(until=self._next_mark(done))
+        if rung.winners is not None and index in rung.winners:  # it came here before, and had to start over
+            return Continue(until=self._next_mark(done))
         if rung.winners is not None or rung.rank(index) >= rung.quota(self.factor):
             return Stop(self._reason(index, number))
         return Pause(f"waits for the other candidates at step {done} ({self.unit})")

@@ -77,7 +77,9 @@ def _take_crash(outcome: Outcome, error: BaseException, error_score: Any, folds:
     outcome.complete = True
 
 
-def build(search: Any, outcomes: list[Outcome], n_splits: int, more: Mapping[str, Any] | None) -> dict[str, Any]:
+def build(
+    search: Any, outcomes: list[Outcome], n_splits: int, more: Mapping[str, Any] | None, may_stop: bool
+) -> dict[str, Any]:
     """``cv_results_``; warns of failed fits, and raises if all failed, as scikit-learn does."""
     done = [o.fits[k] for o in outcomes for k in range(n_splits) if k in o.fits]
     if not done:
@@ -98,7 +100,7 @@ def build(search: Any, outcomes: list[Outcome], n_splits: int, more: Mapping[str
         _rank(results, outcomes, search.mode)
     results["training_iteration"] = np.array([o.training_iteration for o in outcomes], dtype=np.int64)
     results["time_total_s"] = np.array([o.time_total_s for o in outcomes], dtype=np.float64)
-    if search._may_stop_early():
+    if may_stop:
         if any(o.n_resources for o in outcomes):
             results["n_resources"] = np.array([o.n_resources for o in outcomes], dtype=np.int64)
         results["stop_reason"] = np.array([o.reason for o in outcomes], dtype=object)

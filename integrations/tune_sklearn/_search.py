@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.search import BasicVariantGenerator
 from tune_sklearn import _sklearn_private as private
 from tune_sklearn._base import Proposals, TuneBaseSearchCV
+from tune_sklearn._schedulers import is_population
 from tune_sklearn._spaces import domains_of, gridded, sampled
 
 _COMMON = """
@@ -188,6 +190,8 @@ class TuneSearchCV(TuneBaseSearchCV):
                     "random search takes no arguments",
                     "Leave search_kwargs out, or name the search algorithm they are for.",
                 )
+            if is_population(self):
+                return Proposals(BasicVariantGenerator(), domains_of(self.param_distributions), number)
             return sampled(self.param_distributions, number, self.random_state)
         return Proposals(self._searcher(), domains_of(self.param_distributions), number)
 
@@ -289,4 +293,11 @@ class TuneGridSearchCV(TuneBaseSearchCV):
         self.min_resources = min_resources
 
     def _candidates(self) -> list[dict[str, Any]] | Proposals:
+        if is_population(self):
+            raise InvalidArgumentError(
+                "TuneGridSearchCV(early_stopping)",
+                "is PopulationBasedTraining",
+                "it changes parameters on the way, which a grid has not",
+                "Use TuneSearchCV with distributions.",
+            )
         return gridded(self.param_grid)

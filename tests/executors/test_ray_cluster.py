@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tempfile
 import time
@@ -79,9 +80,8 @@ def test_sweep_runs_on_all_nodes_and_says_where_each_trial_ran(nodes: Nodes) -> 
 
     assert results.num_errors == 0
     assert {result.metrics["node"] for result in results} == {node.node_id for node in nodes.alive}
-    launched = {e.trial: e.worker for e in events_of(results) if type(e) is ev.Launched}
-    for result in results:
-        assert result.metrics["node"][:6] in launched[int(result.metrics["trial_id"])]
+    for result in [*results, *tune.ResultGrid.from_path(results.experiment_path)]:
+        assert f"-{result.metrics['node'][:6]}/worker" in result.worker
 
 
 def test_checkpoints_and_output_land_in_the_drivers_folder_though_no_disk_is_shared(nodes: Nodes) -> None:
@@ -96,7 +96,7 @@ def test_checkpoints_and_output_land_in_the_drivers_folder_though_no_disk_is_sha
 
 
 class KillsANode(tune.Callback):
-    """Ends the node of the trial that makes report number ``at``, once."""
+    """Ends the node of a trial that is well under way, once, from report number ``at``."""
 
     def __init__(self, nodes: Nodes, at: int) -> None:
         self.nodes = nodes
@@ -105,12 +105,12 @@ class KillsANode(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.left -= 1
-        if self.left <= 0 and self.killed is None and result["step"] >= 2:
+        if self.left <= 0 and self.killed is None and 2 <= result["step"] <= STEPS - 4:
             self.killed = str(result["node"])
             self.nodes.kill(self.killed)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", range(int(os.environ.get("TUNE_CORE_SEEDS", "2"))))
 def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(nodes: Nodes, seed: int) -> None:
     killer = KillsANode(nodes, random.Random(seed).randint(4, 24))
     try:

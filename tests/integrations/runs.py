@@ -65,7 +65,7 @@ def run(
     metric: str | None = None,
     mode: str = "min",
     name: str = "run",
-    resources: dict[str, float] | None = None,
+    resources: Any = None,
 ) -> Any:
     """Run one trial, in this process unless said otherwise; its result. What a function returns is dropped."""
     trainable: Any = _returns_nothing(objective) if inspect.isfunction(objective) else objective
@@ -97,7 +97,7 @@ def _returns_nothing(objective: Objective) -> Objective:
 
 def history(result: Any, name: str) -> list[Any]:
     """All values of a metric that the trial has reported, in the order of its iterations."""
-    return [row[name] for row in result.metrics_dataframe.to_dict("records")]
+    return [row[name] for row in result._history()]  # metrics_dataframe would need pandas
 
 
 class Broken(RuntimeError):

@@ -15,11 +15,18 @@ from typing import Any
 
 import tune_core as tune
 from tune_core.schedulers import (
+    PB2,
     ASHAScheduler,
+    AutoScheduler,
     FIFOScheduler,
     HyperBandScheduler,
+    MedianStoppingRule,
+    PASHAScheduler,
     PopulationBasedTraining,
+    ResourceChangingScheduler,
     SuccessiveHalvingScheduler,
+    TrialScheduler,
+    resolve,
 )
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
@@ -54,7 +61,37 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
         quantile_fraction=draw.choice([0.25, 0.5]),
         synch=draw.random() < 0.5,
     ),
+    "pb2": lambda draw, max_t: PB2(
+        time_attr="training_iteration",
+        perturbation_interval=draw.choice([3, 6]),
+        hyperparam_bounds={"rate": [0.1, 1.0]},
+        synch=draw.random() < 0.5,
+    ),
+    "median": lambda draw, max_t: MedianStoppingRule(
+        time_attr=draw.choice(["training_iteration", "time_total_s"]),
+        grace_period=draw.choice([0, 2, 5]),
+        min_samples_required=draw.choice([1, 3]),
+        min_time_slice=draw.choice([0, 0, 2]),
+        hard_stop=draw.random() < 0.6,
+    ),
+    "pasha": lambda draw, max_t: PASHAScheduler(max_t=max_t, reduction_factor=draw.choice([2, 3])),
+    "auto": lambda draw, max_t: AutoScheduler(),
+    "resources": lambda draw, max_t: ResourceChangingScheduler(
+        ASHAScheduler(max_t=max_t, reduction_factor=2, rule=draw.choice(["stopping", "promotion"]))
+    ),
+    "legacy": lambda draw, max_t: resolve(Moody(draw.choice([0.0, 0.2]))),
 }
+
+
+class Moody(TrialScheduler):
+    """Written for Ray Tune: stops and pauses as the results' digits say."""
+
+    def __init__(self, pausing: float) -> None:
+        self.pausing = pausing
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        chance = random.Random(f"{result['loss']}:{result['training_iteration']}").random()
+        return self.STOP if chance < 0.1 else self.PAUSE if chance < 0.1 + self.pausing else self.CONTINUE
 
 
 def objective(seed: int, length: int) -> Callable[[dict[str, Any], int], tuple[float, dict[str, Any]] | None]:
@@ -130,7 +167,7 @@ def check(seed: int, name: str | None = None, workers: int | None = None) -> Sim
     """Run a seed with every invariant on, twice; raises if something does not hold."""
     result, scheduler = run(seed, name, workers)
     check_end(result.controller)
-    check_journal(result.journal, result.controller, scheduler)
+    check_journal(result.journal, result.controller, scheduler, SPACE)
     again, _ = run(seed, name, workers)
     if again.journal != result.journal:
         raise AssertionError("the same seed gave another journal")

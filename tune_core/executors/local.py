@@ -127,6 +127,10 @@ class LocalExecutor:
         self._lifeline_read, self._lifeline_write = -1, -1
         self._wake_read, self._wake_write = -1, -1
 
+    def capacity(self) -> dict[str, float]:
+        """What there is to share out among trials."""
+        return self._machine.capacity()
+
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def pack(self, prepared: Prepared) -> int:

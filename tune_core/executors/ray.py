@@ -32,7 +32,6 @@ from tune_core.trainable import Prepared
 _LONG_S = 0.25
 _LOOK_S = 0.1
 _FAILED_STARTS = 5
-_SENT_KEPT = 4
 
 
 class RayExecutor:
@@ -120,7 +119,7 @@ class RayExecutor:
         self._by_trial: dict[int, Host] = {}
         self._unsent: dict[Host, None] = {}
         self._local_events: deque[ev.Event] = deque()
-        self._checkpoints: dict[tuple[int, str], Any] = {}
+        self._checkpoints = ray_files.Sender(cluster.ray.put, run.folder)
         self._failed_starts = 0
         self._looked_at = 0.0
         self._token = None
@@ -129,11 +128,19 @@ class RayExecutor:
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
         self._pool = Pool(cluster, self._start_host, run.reuse)
-        cluster.refresh([], force=True)
+        cluster.refresh([])
 
     def _start_host(self, host: Host) -> None:
         options, ray = self._actor_options, self._join().ray
-        host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
+        try:
+            host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
+        except Exception as error:
+            raise ExecutorError(
+                f"A Ray actor for trials of {host.resources}",
+                f"could not be asked for: {type(error).__name__}: {error}",
+                "Ray does not accept its options",
+                "Correct RayExecutor(runtime_env=..., actor_options=...), or what trials ask for.",
+            ) from error
 
     def _join(self) -> Cluster:
         if self._cluster is None:
@@ -151,7 +158,7 @@ class RayExecutor:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._task.folder, self._token))
             self._spec = self._task = None
-            self._checkpoints.clear()
+            del self._checkpoints
         self._payload = None
         self._cluster = None
         cluster.leave()
@@ -211,7 +218,7 @@ class RayExecutor:
             self._pool.make_roomy(host)
         checkpoint = None
         if job.checkpoint is not None and not host.reachable:
-            checkpoint = self._send_checkpoint(*job.checkpoint)
+            checkpoint = self._checkpoints.send(*job.checkpoint)
         self._say(host, "launch", job, checkpoint)
 
     def _begin(self, host: Host) -> None:
@@ -220,19 +227,6 @@ class RayExecutor:
         host.asked_back = False
         limit = self._task.trial_timeout_s if self._task is not None else None
         host.deadline = None if limit is None else host.began + limit
-
-    def _send_checkpoint(self, trial: int, name: str) -> Any:
-        """A reference to a checkpoint in the object store; one that several trials start from is put there once."""
-        assert self._task is not None and self._cluster is not None
-        key = (trial, name)
-        reference = self._checkpoints.pop(key, None)
-        if reference is None:
-            folder = os.path.join(trial_folder(self._task.folder, trial), name)
-            reference = self._cluster.ray.put(ray_files.pack(folder))
-        self._checkpoints[key] = reference
-        while len(self._checkpoints) > _SENT_KEPT:
-            del self._checkpoints[next(iter(self._checkpoints))]
-        return reference
 
     def _say(self, host: Host, *message: Any) -> None:
         host.say(*message)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -54,8 +55,9 @@ class Cluster:
         self._nodes: dict[str, Machine] = {}
         self._shapes: dict[str, dict[str, float]] = {}
         self._suspects: dict[str, float] = {}
-        self._refreshed_at = float("-inf")
+        self._watch = _Watch(self.ray)
         self._head_at = 0.0
+        self.is_headless = False
         self._silent_since: float | None = None
         self._gcs = ""
         with contextlib.suppress(Exception):  # a client of a remote cluster knows none
@@ -72,6 +74,7 @@ class Cluster:
         before = os.environ.get("RAY_USAGE_STATS_ENABLED")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
+            _knock(address)
             self.ray.init(**settings)
         except Exception as error:
             raise ExecutorError(
@@ -87,23 +90,21 @@ class Cluster:
 
     def leave(self) -> None:
         """Shut down what was started or joined here."""
-        if self.joined_here:
+        self._watch.stop()
+        if self.joined_here and not self.is_headless:
             self.ray.shutdown()
+        elif self.joined_here:  # may never return
+            leaving = threading.Thread(target=self.ray.shutdown, daemon=True)
+            leaving.start()
+            leaving.join(_GONE_AFTER_S)
 
     # --- nodes --------------------------------------------------------------------------------------------------------
 
-    def refresh(self, holdings: Iterable[Holding], force: bool = False) -> bool:
-        """Look at the nodes again, at most once a second; whether they have changed."""
+    def refresh(self, holdings: Iterable[Holding]) -> bool:
+        """Take in what has become of the nodes; whether they have changed."""
         now = time.monotonic()
-        if not force and now - self._refreshed_at < _REFRESH_S:
-            return False
-        self._refreshed_at = now
         self._suspects = {node: until for node, until in self._suspects.items() if until > now}
-        shapes = {
-            node["NodeID"]: {name: amount for name, amount in node["Resources"].items() if "_group_" not in name}
-            for node in self.ray.nodes()
-            if node["Alive"] and node["NodeID"] not in self._suspects
-        }
+        shapes = {node: shape for node, shape in self._watch.shapes.items() if node not in self._suspects}
         if shapes == self._shapes:
             return False
         self._shapes = shapes
@@ -116,7 +117,6 @@ class Cluster:
     def suspect(self, node: str) -> None:
         """An actor on this node is out of reach; Ray itself may need many seconds to see that the node is."""
         self._suspects[node] = time.monotonic() + _SUSPICION_S
-        self._refreshed_at = float("-inf")
 
     def take(self, request: Request) -> Holding | None:
         """Note that an actor of ours will hold this; None if, for all we hold, it does not fit."""
@@ -163,8 +163,7 @@ class Cluster:
                     return f"asks for {amount:g} {name}, and Ray gives more than 1 only in whole numbers"
         if self.autoscaling:
             return None
-        self.refresh([])
-        empty = [_machine(resources) for resources in self._shapes.values()]
+        empty = [_machine(resources) for resources in self._watch.shapes.values()]
         strategy = request.strategy if isinstance(request, PlacementGroupFactory) else "PACK"
         if _fits(bundles, empty, strategy):
             return None
@@ -174,7 +173,7 @@ class Cluster:
     def describe(self) -> str:
         """The nodes, for people."""
         counts: dict[str, int] = {}
-        for resources in self._shapes.values():
+        for resources in self._watch.shapes.values():
             text = _machine(resources).describe()
             counts[text] = counts.get(text, 0) + 1
         return "; ".join(f"{n} node{'s' if n > 1 else ''} of {text}" for text, n in counts.items()) or "no node"
@@ -187,15 +186,15 @@ class Cluster:
         ExecutorError
             When it has been silent for ten seconds; Ray itself would end this process after a minute.
         """
-        host, _, port = self._gcs.rpartition(":")
-        if not port.isdigit() or now - self._head_at < _HEAD_S:
+        if now - self._head_at < _HEAD_S:
             return
         self._head_at = now
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+            _knock(self._gcs)
         except OSError as error:
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= _GONE_AFTER_S:
+                self.is_headless = True
                 raise ExecutorError(
                     f"The head of the Ray cluster at {self._gcs}",
                     f"has not answered for {_GONE_AFTER_S:g} s ({error})",
@@ -204,6 +203,41 @@ class Cluster:
                 ) from error
         else:
             self._silent_since = None
+
+
+def _knock(address: str | None) -> None:
+    """Raise an OSError if nobody listens at host:port; Ray would try for a minute and then end the process."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+
+
+class _Watch:
+    """Looks at the nodes once a second, in a thread: the call does not return when the head is gone."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._stopped = threading.Event()
+        self.shapes = self._look()
+        self._thread = threading.Thread(target=self._run, name="tune-core-nodes", daemon=True)
+        self._thread.start()
+
+    def _look(self) -> dict[str, dict[str, float]]:
+        return {
+            node["NodeID"]: {name: amount for name, amount in node["Resources"].items() if "_group_" not in name}
+            for node in self._ray.nodes()
+            if node["Alive"]
+        }
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_REFRESH_S):
+            with contextlib.suppress(Exception):
+                self.shapes = self._look()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        self._thread.join(2.0)
 
 
 def actor_options(request: Mapping[str, float]) -> dict[str, Any]:

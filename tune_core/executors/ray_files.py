@@ -7,6 +7,9 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from tune_core.executors.folders import trial_folder
+
+_SENT_KEPT = 4
 Packed = list[tuple[str, int, Any]]
 """A folder's content: relative path, permission bits, and the bytes; None for a folder."""
 
@@ -34,6 +37,34 @@ def pack(folder: str) -> Packed:
     except OSError as error:
         raise unreadable(folder, error) from error
     return packed
+
+
+class Sender:
+    """Puts checkpoints of an experiment into the object store; one that several trials start from only once.
+
+    Parameters
+    ----------
+    put
+        Puts a value there and returns the reference to it.
+    folder
+        The experiment's folder.
+    """
+
+    def __init__(self, put: Callable[[Any], Any], folder: str) -> None:
+        self._put = put
+        self._folder = folder
+        self._sent: dict[tuple[int, str], Any] = {}
+
+    def send(self, trial: int, name: str) -> Any:
+        """A reference to a checkpoint's content."""
+        key = (trial, name)
+        reference = self._sent.pop(key, None)
+        if reference is None:
+            reference = self._put(pack(os.path.join(trial_folder(self._folder, trial), name)))
+        self._sent[key] = reference
+        while len(self._sent) > _SENT_KEPT:
+            del self._sent[next(iter(self._sent))]
+        return reference
 
 
 def unpack(packed: Packed, folder: str) -> None:

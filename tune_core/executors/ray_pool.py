@@ -139,7 +139,8 @@ class Pool:
             idle.remove(host)
         self._full.clear()
         self._cluster.give_back(host.holding)
-        host.end(self._cluster.ray)
+        if not self._cluster.is_headless:
+            host.end(self._cluster.ray)
 
     def note_duration(self, took_s: float) -> None:
         """A trial ended after so long; what is kept is an average."""

@@ -27,6 +27,10 @@ class Machine:
         self._free = dict(self._total)
         self._gpu_free = [GRAIN] * len(self.gpus)
 
+    def capacity(self) -> dict[str, float]:
+        """What there is, as a dict."""
+        return {**{name: amount / GRAIN for name, amount in self._total.items()}, "gpu": len(self.gpus)}
+
     def describe(self) -> str:
         """What there is, for people."""
         parts = [f"{amount / GRAIN:g} {name}" for name, amount in self._total.items()]

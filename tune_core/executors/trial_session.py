@@ -91,7 +91,7 @@ class TrialSession:
                 self._await_verdict()
             else:
                 self._worker.send_later(ev.encode(event))
-                self._worker.flush_if_due(self)
+                self._worker.flush_if_due(self, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
 
     def save(self, checkpoint: Any, again: bool = False) -> None:

@@ -79,9 +79,9 @@ class Worker:
                 self._bytes = 0
                 self.link.send(lines)
 
-    def flush_if_due(self, session: TrialSession) -> None:
-        """Send the batch if it is large or old, and look for a revocation."""
-        if self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
+    def flush_if_due(self, session: TrialSession, at_once: bool = False) -> None:
+        """Send the batch if it is large or old, or that is asked, and look for a revocation."""
+        if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
             self.flush()
             while self.link.has_message():
                 message = self.link.receive()

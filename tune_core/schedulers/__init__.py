@@ -8,14 +8,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tune_core.engine.events import Lease
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
+    from tune_core.schedulers.auto import AutoScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
     from tune_core.schedulers.fifo import FIFOScheduler
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
+    from tune_core.schedulers.legacy import TrialScheduler
+    from tune_core.schedulers.median import MedianStoppingRule
+    from tune_core.schedulers.pasha import PASHAScheduler
+    from tune_core.schedulers.pb2 import PB2
     from tune_core.schedulers.pbt import PopulationBasedTraining
+    from tune_core.schedulers.pbt_replay import PopulationBasedTrainingReplay
     from tune_core.schedulers.registry import create_scheduler, resolve
+    from tune_core.schedulers.resource_changing import (
+        DistributeResources,
+        DistributeResourcesToTopJob,
+        ResourceChangingScheduler,
+    )
     from tune_core.trial import Status, TrialView
 
 _MODULES = {
+    "TrialScheduler": "legacy",
+    "AutoScheduler": "auto",
+    "PASHAScheduler": "pasha",
+    "DistributeResourcesToTopJob": "resource_changing",
+    "DistributeResources": "resource_changing",
+    "ResourceChangingScheduler": "resource_changing",
+    "PopulationBasedTrainingReplay": "pbt_replay",
+    "PB2": "pb2",
+    "MedianStoppingRule": "median",
     "ASHAScheduler": "asha",
     "AsyncHyperBandScheduler": "asha",
     "Continue": "base",
@@ -38,21 +58,30 @@ _MODULES = {
 }
 
 __all__ = [
+    "PB2",
     "ASHAScheduler",
     "AsyncHyperBandScheduler",
+    "AutoScheduler",
     "Continue",
     "Decision",
+    "DistributeResources",
+    "DistributeResourcesToTopJob",
     "Exploit",
     "FIFOScheduler",
     "HyperBandForBOHB",
     "HyperBandScheduler",
     "Lease",
+    "MedianStoppingRule",
+    "PASHAScheduler",
     "Pause",
     "PopulationBasedTraining",
+    "PopulationBasedTrainingReplay",
+    "ResourceChangingScheduler",
     "Scheduler",
     "Status",
     "Stop",
     "SuccessiveHalvingScheduler",
+    "TrialScheduler",
     "TrialView",
     "Waiting",
     "create_scheduler",

@@ -147,6 +147,9 @@ class Scheduler:
         """The search space with what the scheduler must have in it; called before :meth:`setup`."""
         return space
 
+    def equip(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+        """Called before the run with what there is to share out among trials, and what a trial asks for by default."""
+
     def on_stall(self, exhausted: bool) -> None:
         """Nothing runs and nothing is pending: let paused trials go on or be discarded, or they are ended.
 

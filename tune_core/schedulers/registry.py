@@ -16,7 +16,14 @@ _CLASSES = {
     "fifo": ("fifo", "FIFOScheduler"),
     "hb_bohb": ("hyperband", "HyperBandForBOHB"),
     "hyperband": ("hyperband", "HyperBandScheduler"),
+    "median_stopping_rule": ("median", "MedianStoppingRule"),
+    "medianstopping": ("median", "MedianStoppingRule"),
+    "pb2": ("pb2", "PB2"),
+    "pbt_replay": ("pbt_replay", "PopulationBasedTrainingReplay"),
     "pbt": ("pbt", "PopulationBasedTraining"),
+    "pasha": ("pasha", "PASHAScheduler"),
+    "auto": ("auto", "AutoScheduler"),
+    "resource_changing": ("resource_changing", "ResourceChangingScheduler"),
     "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
 
@@ -90,6 +97,10 @@ def resolve(scheduler: Any) -> Scheduler:
         return create_scheduler("fifo")
     if isinstance(scheduler, str):
         return create_scheduler(scheduler)
+    if not isinstance(scheduler, type) and hasattr(scheduler, "on_trial_result"):
+        from tune_core.schedulers.legacy import LegacyScheduler
+
+        return LegacyScheduler(scheduler)
     if isinstance(scheduler, Scheduler):
         return scheduler
     raise InvalidArgumentError(

@@ -137,10 +137,15 @@ class Surrogate:
         return mean, np.sqrt(np.maximum(variance, 1e-12))
 
     def improvement(self, points: Any, best: float) -> Any:
-        """Log of the expected improvement on ``best``."""
+        """Log of the expected improvement on ``best``.
+
+        What the kernel leaves to noise is to a large part roughness of the objective, which a new point can gain from
+        as well as lose: it counts as uncertainty, and keeps the search from polishing one smooth valley.
+        """
         import numpy as np
 
         mean, sd = self.predict(points)
+        sd = np.sqrt(sd * sd + math.exp(self.theta[-1]))
         z = (best - mean) / sd
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         gain = density + z * normal_cdf(z)

@@ -251,6 +251,13 @@ class ExecutorSuite:
             end = driver.run(0)
             assert (end.how, end.why) == ("revoked", "the budget is used up")
 
+    def test_revoked_trial_ends_though_it_saves_a_checkpoint_with_each_report(self, tmp_path: Path) -> None:
+        with self.drive(tmp_path, saves) as driver:
+            driver.on_report = lambda event: (
+                driver.executor.revoke(event.trial, "enough") if event.iteration == 1 else None
+            )
+            assert driver.run(0, {"n": 1_000_000}).how == "revoked"
+
     def test_answer_to_an_attempt_that_is_over_does_not_reach_the_next(self, tmp_path: Path) -> None:
         with self.drive(tmp_path, counts) as driver:
             driver.run(0, {"n": 3})
@@ -347,6 +354,14 @@ class ExecutorSuite:
             driver.on_report = look
             driver.run(0, {"n": 5})
             assert len({report.checkpoint for report in driver.reports(0)}) == 5
+
+    def test_checkpoint_is_known_though_the_trial_dies_right_after_its_report(self, tmp_path: Path) -> None:
+        if not self.isolated:
+            pytest.skip("runs trials in this process")
+        with self.drive(tmp_path, saves) as driver:
+            end = driver.run(0, {"n": 3, "dies": True})
+            assert end.how == "crashed"
+            assert [report.metrics["step"] for report in driver.reports(0)] == [0, 1, 2]
 
     def test_trial_goes_on_from_a_checkpoint_also_from_another_trials(self, tmp_path: Path) -> None:
         with self.drive(tmp_path, saves) as driver:
@@ -539,6 +554,8 @@ def saves(config: dict[str, Any]) -> None:
             Path(folder, "deep", "step").write_text(str(step))
             Path(folder, "empty").touch()
             session.report({"step": step}, checkpoint=Checkpoint.from_directory(folder))
+    if config.get("dies"):
+        os._exit(1)
 
 
 def overwrites(config: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from tune_core.engine import events as ev
@@ -112,7 +113,9 @@ def check_end(controller: Controller) -> None:
         _require(trial.status is TERMINATED or bool(trial.error), f"trial {trial.index} failed without an error")
 
 
-def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> None:
+def check_journal(
+    data: bytes, controller: Controller, scheduler: Scheduler, space: Mapping[str, Any] | None = None
+) -> None:
     """Each decision has a reason, and a fresh controller comes to the same state by reading the journal.
 
     Parameters
@@ -123,6 +126,8 @@ def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> 
         The state in which the run ended.
     scheduler
         A scheduler as it was given to the run, not used since.
+    space
+        The search space.
     """
     log = parse(data)
     for event in log.events:
@@ -130,7 +135,8 @@ def check_journal(data: bytes, controller: Controller, scheduler: Scheduler) -> 
             _require(bool(event.why), f"a decision without a reason: {event}")
     fresh = copy.deepcopy(scheduler)
     header = log.header
-    fresh.setup(header.metric, header.mode, header.seed, controller.space if hasattr(controller, "space") else {})
+    fresh.setup(header.metric, header.mode, header.seed, fresh.complete_space(space or {}))
+    fresh.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
     again = Controller(controller.rules, fresh)
     replay(header, log.events, again)
     mine, theirs = state(controller), state(again)

@@ -108,7 +108,7 @@ def test_growing_forests_killed_and_resumed_end_alike(binary, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_driver_killed_with_workers_running_is_resumed_and_leaves_no_process(tmp_path):
+def test_driver_killed_with_workers_running_is_resumed_and_leaves_no_process(iris, tmp_path):
     script = textwrap.dedent(
         """
         import sys, time
@@ -138,8 +138,8 @@ def test_driver_killed_with_workers_running_is_resumed_and_leaves_no_process(tmp
         process.kill()
     assert workers and not psutil.wait_procs(workers, timeout=30)[1]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    fresh = subprocess.run([*command[:-1], str(tmp_path / "fresh")], capture_output=True, text=True, check=True)
-    assert done.stdout == fresh.stdout != ""
+    expected = TuneGridSearchCV(SVC(), {"C": [0.001, 0.1, 1, 10, 100]}, cv=4).fit(*iris)
+    assert done.stdout.strip() == str(expected.cv_results_["mean_test_score"].tolist())
 
 
 def test_finished_search_resumed_gives_the_same_again(iris, tmp_path):
@@ -164,3 +164,32 @@ def test_resuming_a_search_without_a_name_says_what_is_missing(iris):
     search = TuneGridSearchCV(SVC(), {"C": [1]}, cv=2).fit(*iris)
     with pytest.raises(InvalidArgumentError, match="name="):
         search.set_params(local_dir="somewhere").fit(*iris, resume=True)
+
+
+def test_interrupted_search_raises_and_is_resumed(iris, tmp_path, monkeypatch):
+    class Interrupting(SVC):
+        def fit(self, X, y, sample_weight=None):
+            if os.environ.get("INTERRUPT") and self.C == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().fit(X, y, sample_weight)
+
+    search = TuneGridSearchCV(Interrupting(), {"C": [1, 2, 3]}, cv=2, local_dir=tmp_path, name="mine")
+    monkeypatch.setenv("INTERRUPT", "yes")
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*iris)
+    monkeypatch.delenv("INTERRUPT")
+    search.fit(*iris, resume=True)
+    assert search.cv_results_["param_C"].tolist() == [1, 2, 3]
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+
+
+def test_search_in_several_rounds_is_kept_and_resumed_round_by_round(iris, tmp_path):
+    class Rounds(TuneGridSearchCV):
+        def _run_search(self, evaluate_candidates):
+            evaluate_candidates([{"C": 1}, {"C": 2}])
+            evaluate_candidates([{"C": 3}])
+
+    search = Rounds(SVC(), {}, cv=2, local_dir=tmp_path, name="mine")
+    first = comparable(search.fit(*iris).cv_results_)
+    assert sorted(os.listdir(tmp_path)) == ["mine", "mine_round_2"]
+    assert comparable(search.fit(*iris, resume=True).cv_results_) == first

@@ -1,4 +1,4 @@
-"""The same candidates as scikit-learn's searches and the same scores to the last bit, in this process and in workers."""
+"""The same candidates as scikit-learn's searches, the same scores to the last bit; in this process and in workers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,81 @@
+"""Schedulers of the core as ``early_stopping``: by name or instance; what population based training and BOHB need."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+from tune_core.errors import InvalidArgumentError
+
+POPULATION = ("populationbasedtraining", "pbt")
+BOHB = ("hyperbandforbohb", "hb_bohb")
+
+
+def wanted(search: Any) -> Any:
+    """What a search's ``early_stopping`` comes to: False, True, a name or a scheduler. BOHB brings its own."""
+    asked = search.early_stopping
+    by_bohb = _is_bohb_search(getattr(search, "search_optimization", "random"))
+    if by_bohb:
+        if asked is False:
+            raise InvalidArgumentError(
+                "TuneSearchCV(early_stopping)",
+                "is False with search_optimization='bohb'",
+                "BOHB is hyperband and a search together",
+                "Leave early_stopping out, or search by 'optuna'.",
+            )
+        if asked not in (None, True) and _name(asked) not in BOHB:
+            warnings.warn(
+                f"early_stopping={asked!r} is ignored: BOHB stops candidates by HyperBandForBOHB.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return asked if _name(asked) in BOHB else "HyperBandForBOHB"
+    if _name(asked) in BOHB:
+        raise InvalidArgumentError(
+            f"{type(search).__name__}(early_stopping)",
+            "is HyperBandForBOHB without search_optimization='bohb'",
+            "it works hand in hand with the searcher of that name",
+            "Set search_optimization='bohb', or use early_stopping='HyperBandScheduler'.",
+        )
+    return asked or False
+
+
+def is_population(search: Any) -> bool:
+    """Whether candidates copy each other and change their parameters on the way."""
+    return _name(search.early_stopping) in POPULATION
+
+
+def _is_bohb_search(search_optimization: Any) -> bool:
+    if isinstance(search_optimization, str):
+        return search_optimization.lower() == "bohb"
+    return type(search_optimization).__name__ == "TuneBOHB"
+
+
+def _name(scheduler: Any) -> str:
+    if isinstance(scheduler, str):
+        return scheduler.lower()
+    return type(scheduler).__name__.lower()
+
+
+def scheduler_for(asked: Any, steps: int, space: Any, seed: int) -> Any:
+    """The scheduler that was asked for, for candidates of that many steps."""
+    from tune_core import schedulers
+
+    if not isinstance(asked, str):
+        return asked
+    if asked.lower() in POPULATION:
+        return schedulers.create_scheduler(
+            "pbt",
+            time_attr="training_iteration",
+            perturbation_interval=max(1, steps // 4),
+            hyperparam_mutations=dict(space),
+            seed=seed,
+        )
+    named: Any = getattr(schedulers, asked, None) if asked[:1].isupper() else None
+    if named is not None:
+        return named(max_t=steps) if "max_t" in inspect.signature(named).parameters else named()
+    try:
+        return schedulers.create_scheduler(asked, max_t=steps)
+    except TypeError:  # a rule without an end of its own, such as the median rule
+        return schedulers.create_scheduler(asked)

@@ -1,0 +1,109 @@
+"""Successive halving as decisions alone: who goes on depends on scores, not on the order in which they come."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_core.schedulers import Continue, Pause, Stop
+from tune_sklearn._racing import SuccessiveHalving
+
+
+def play(scores, order, n_steps, factor, fails=()):
+    """Run all candidates through the scheduler; how many steps each was let run, in what was a legal order."""
+    race = SuccessiveHalving(len(scores), n_steps, factor)
+    race.setup("score", "max", 0, None)
+    trials = [SimpleNamespace(index=i, iteration=0) for i in range(len(scores))]
+    for trial in trials:
+        race.on_add(trial)
+    ready, paused, ended = list(order), set(), set()
+    waiting = SimpleNamespace(is_paused=lambda i: i in paused)
+
+    def discard():
+        for index, reason in race.discard():
+            assert index in paused and "not among the best" in reason
+            paused.discard(index)
+            ended.add(index)
+            race.on_end(trials[index], "TERMINATED")
+
+    while True:
+        chosen = race.choose(waiting)
+        if chosen is not None:
+            paused.discard(chosen)
+        elif ready:
+            chosen = ready.pop(0)
+        else:
+            break
+        trial = trials[chosen]
+        lease = race.lease(trial)
+        while True:
+            if chosen in fails and trial.iteration == fails[chosen]:
+                decision = None
+            else:
+                trial.iteration += 1
+                if trial.iteration == n_steps:
+                    decision = None
+                elif trial.iteration < lease.until:
+                    continue
+                else:
+                    result = {"training_iteration": trial.iteration, "score": scores[chosen]}
+                    decision = race.on_result(trial, result)
+            if isinstance(decision, Continue):
+                lease = SimpleNamespace(until=decision.until)
+                continue
+            break
+        if isinstance(decision, Pause):
+            paused.add(chosen)
+        else:
+            assert decision is None or isinstance(decision, Stop)
+            ended.add(chosen)
+            race.on_end(trial, "TERMINATED")
+        discard()
+    assert not paused and len(ended) == len(scores)
+    return [t.iteration for t in trials]
+
+
+def test_one_in_factor_goes_on_at_each_step():
+    steps = play([float(i) for i in range(9)], range(9), 3, 3)
+    assert sorted(steps) == [1] * 6 + [2] * 2 + [3]
+    assert steps[8] == 3 and steps[7] == steps[6] == 2
+
+
+@given(st.data())
+def test_who_goes_on_does_not_depend_on_the_order(data):
+    count = data.draw(st.integers(1, 12))
+    scores = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, float("nan")]), min_size=count, max_size=count))
+    order = data.draw(st.permutations(range(count)))
+    n_steps, factor = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([1.5, 2, 3]))
+    assert play(scores, order, n_steps, factor) == play(scores, range(count), n_steps, factor)
+
+
+@given(st.data())
+def test_failing_candidates_never_leave_the_others_waiting(data):
+    count = data.draw(st.integers(1, 8))
+    fails = data.draw(st.dictionaries(st.integers(0, count - 1), st.integers(0, 2)))
+    steps = play([float(i) for i in range(count)], data.draw(st.permutations(range(count))), 3, 2, fails)
+    assert all(steps[i] <= fails[i] for i in fails)
+
+
+def test_without_a_known_number_each_is_compared_with_those_before_it():
+    race = SuccessiveHalving(None, 2, 2)
+    race.setup("score", "max", 0, None)
+    decisions = []
+    for index, score in enumerate([0.5, 0.4, 0.6, 0.1]):
+        trial = SimpleNamespace(index=index, iteration=0)
+        race.on_add(trial)
+        decisions.append(type(race.on_result(trial, {"training_iteration": 1, "score": score})))
+    assert decisions == [Continue, Stop, Continue, Stop]
+
+
+def test_describes_itself_in_one_line():
+    assert (
+        SuccessiveHalving(9, 3, 3, "folds").describe()
+        == "SuccessiveHalving(factor=3, folds, compared after results [1, 2])"
+    )
+    with pytest.raises(TypeError):
+        SuccessiveHalving()

@@ -1,0 +1,80 @@
+"""What a search shows: the progress bar and where it appears, the plot, the trials."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.svm import SVC
+
+from tune_core.errors import InvalidArgumentError
+from tune_sklearn import TuneGridSearchCV
+from tune_sklearn._progress import Bar, Nothing, bar_for
+
+GRID = {"C": [0.01, 0.1, 1.0, 10.0], "kernel": ["linear", "rbf"]}
+
+
+def test_bar_is_off_under_pytest_and_when_not_verbose(monkeypatch):
+    assert isinstance(bar_for(1, 5), Nothing) and not isinstance(bar_for(1, 5), Bar)
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert isinstance(bar_for(1, 5), Bar)
+    assert not isinstance(bar_for(0, 5), Bar)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert not isinstance(bar_for(1, 5), Bar)
+
+
+def test_bar_is_drawn_on_a_terminal_and_taken_away():
+    import os
+    import pty
+
+    script = (
+        "from tune_sklearn import TuneGridSearchCV\nfrom sklearn.svm import SVC\n"
+        "from sklearn.datasets import load_iris\n"
+        "TuneGridSearchCV(SVC(), {'C': [0.1, 1, 10]}, cv=2, verbose=1).fit(*load_iris(return_X_y=True)); print('done')"
+    )
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} | {"TERM": "xterm-256color"}
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=subprocess.STDOUT, env=environment)
+    os.close(theirs)
+    text = b""
+    while chunk := _read(ours):
+        text += chunk
+    assert process.wait() == 0, text
+    os.close(ours)
+    assert b"/6" in text and b"done" in text and b"totalling 6 fits" in text
+
+
+def _read(descriptor):
+    import os
+
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""
+
+
+def test_plot_shows_each_candidate_and_marks_those_that_were_stopped(iris):
+    pytest.importorskip("matplotlib").use("Agg")
+    search = TuneGridSearchCV(SVC(), GRID, cv=3)
+    with pytest.raises(NotFittedError):
+        search.plot()
+    axes = search.fit(*iris).plot()
+    assert axes.get_xlabel() == "C" and axes.get_xscale() == "log" and axes.get_ylabel() == "mean test score"
+    stopped = search.set_params(early_stopping=True).fit(*iris).plot("kernel", ax=None)
+    assert [t.get_text() for t in stopped.get_legend().get_texts()] == ["evaluated in full", "stopped early"]
+    assert [t.get_text() for t in stopped.get_xticklabels()] == ["linear", "rbf"]
+    with pytest.raises(InvalidArgumentError, match="parameter"):
+        search.plot("no such")
+
+
+def test_trials_are_there_as_a_result_grid(iris):
+    search = TuneGridSearchCV(SVC(), GRID, cv=3, early_stopping=True, resource="folds").fit(*iris)
+    assert len(search.results_) == 8
+    first = search.results_[0]
+    assert first.config["params"] == {"C": 0.01, "kernel": "linear"}
+    best = search.results_.get_best_result()
+    assert np.isclose(best.metrics["average_test_score"], search.cv_results_["mean_test_score"].max())

@@ -1,0 +1,70 @@
+"""``scheduler="auto"``: stop early what falls behind, without knowing how long trials are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from tune_core.engine.events import Lease
+from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
+from tune_core.schedulers.rungs import Rung, show, show_share
+from tune_core.trial import TrialView
+
+
+class AutoScheduler(Scheduler):
+    """ASHA's stopping rule with η = 3, the first rung at 3 results and no last one: nothing has to be set.
+
+    Trials that report less than three times, and runs without a metric, go on as if there were no scheduler. Where the
+    length of trials is known, ``ASHAScheduler(max_t=...)`` saves more.
+
+    Parameters
+    ----------
+    metric, mode
+        What to compare trials by; None takes ``TuneConfig``'s.
+    """
+
+    needs_metric = False
+    grace_period = 3
+    reduction_factor = 3
+
+    def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
+        super().__init__(metric, mode)
+        self._rungs: list[Rung] = []
+        self._reached: dict[int, int] = {}  # rungs that a trial has been counted on
+
+    def lease(self, trial: TrialView) -> Lease:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        if self.objective is None:
+            return Lease()
+        return Lease(self._rung(self._reached.get(trial.index, 0)).milestone)
+
+    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        position = self._reached.get(trial.index, 0)
+        rung = self._rung(position)
+        if self.objective is None or result["training_iteration"] < rung.milestone:
+            return Continue(rung.milestone)
+        self._reached[trial.index] = position + 1
+        loss = self.objective.loss(result)
+        better = rung.record(trial.index, loss)
+        places = max(1, rung.quota)
+        at = f"after {rung.milestone} results: {show(self.objective, loss)}"
+        share = f"the best {show_share(rung.factor)} of {len(rung)}"
+        if loss == math.inf:
+            return Stop(f"after {rung.milestone} results: {self.objective.metric} is missing or no finite number")
+        if better >= places:
+            cutoff = self.objective.as_value(rung.cutoff(places))
+            return Stop(f"{at} is outside {share} (cutoff {cutoff:.6g})")
+        return Continue(self._rung(position + 1).milestone, f"{at} is within {share}")
+
+    def describe(self) -> str:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return "auto: ASHA's stopping rule after 3, 9, 27, … results"
+
+    def _rung(self, position: int) -> Rung:
+        while len(self._rungs) <= position:
+            at = self.grace_period * self.reduction_factor ** len(self._rungs)
+            self._rungs.append(Rung(at, Fraction(self.reduction_factor)))
+        return self._rungs[position]

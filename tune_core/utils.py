@@ -1,0 +1,7 @@
+"""Helpers for objectives, under the name that they have in Ray Tune."""
+
+from __future__ import annotations
+
+from tune_core.gpu import wait_for_gpu
+
+__all__ = ["wait_for_gpu"]
