@@ -188,9 +188,7 @@ def _check_restore(header: Header, before: int, num_samples: Any, config: TuneCo
     ):
         raise RestoreError(
             "Tuner.restore(num_samples)",
-            f"is {num_samples!r}, below the {before} that were asked for before"
-            if isinstance(num_samples, int) and before != -1
-            else f"is {num_samples!r}, and {before} were asked for before",
+            f"is {num_samples!r}, and {before} were asked for before",
             "an experiment can only be extended",
             f"Use a whole number from {before}." if before != -1 else "Leave it out: the run has no end already.",
         )
