@@ -1,4 +1,4 @@
-"""PBT on the toy problem of its paper: grid search against a population of two: `python benchmarks/pbt_toy.py [FIGURE]`.
+"""PBT on its paper's toy problem, against grid search: `python benchmarks/pbt_toy.py [FIGURE]`.
 
 Jaderberg et al. 2017, figure 2: Q(θ) = 1.2 - (θ0² + θ1²) is to be maximised, and only the gradient of a surrogate
 Q̂(θ|h) = 1.2 - (h0·θ0² + h1·θ1²) is known. Grid search trains with h = (1, 0) and (0, 1), each of which leaves one
@@ -26,9 +26,7 @@ def train(config: dict[str, Any], step: int, state: Any) -> Any:
     """One step of gradient ascent on the surrogate; what is reported is the true objective."""
     if step > STEPS:
         return None
-    theta = tuple(
-        t - RATE * 2 * h * t for t, h in zip(state or START, (config["h0"], config["h1"]), strict=True)
-    )
+    theta = tuple(t - RATE * 2 * h * t for t, h in zip(state or START, (config["h0"], config["h1"]), strict=True))
     return 1.0, {"Q": 1.2 - theta[0] ** 2 - theta[1] ** 2, "theta": list(theta)}, theta
 
 
@@ -111,7 +109,9 @@ def main() -> None:
     print(f"{'method':<14}{'Q reached':>11}{'worst':>8}{'best':>8}{'paper':>8}   of 1.2; {STEPS} steps, 2 workers")
     print(f"{'grid search':<14}{by_grid.best_value:>11.3f}{'':>8}{'':>8}{PAPER['grid search']:>8.3f}")
     median = values[len(values) // 2]
-    print(f"{'PBT':<14}{median:>11.3f}{values[0]:>8.3f}{values[-1]:>8.3f}{PAPER['PBT']:>8.3f}   median of {SEEDS} seeds")
+    print(
+        f"{'PBT':<14}{median:>11.3f}{values[0]:>8.3f}{values[-1]:>8.3f}{PAPER['PBT']:>8.3f}   median of {SEEDS} seeds"
+    )
     if len(sys.argv) > 1:
         typical = min(runs, key=lambda run: abs((run.best_value or 0.0) - median))
         draw({"grid search": by_grid, "PBT": typical}, sys.argv[1])

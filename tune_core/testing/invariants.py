@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_core.engine import events as ev
-from tune_core.engine.controller import Controller
-from tune_core.engine.journal import parse
+from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.journal import Log, parse
 from tune_core.engine.replay import replay
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.rungs import Rung
@@ -142,6 +142,28 @@ def check_journal(
     mine, theirs = state(controller), state(again)
     for key, value in mine.items():
         _require(value == theirs[key], f"read back from the journal, {key} differs:\n{value}\n{theirs[key]}")
+
+
+def decisions_again(
+    log: Log, scheduler: Scheduler, rules: Rules, space: Mapping[str, Any] | None = None
+) -> list[ev.Decided]:
+    """The decisions that ``scheduler``, unused, makes when it is given a run's events again.
+
+    Parameters
+    ----------
+    log
+        The run's journal, as read.
+    scheduler, rules, space
+        As in the run.
+    """
+    header = log.header
+    scheduler.setup(header.metric, header.mode, header.seed, scheduler.complete_space(space or {}))
+    scheduler.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
+    controller = Controller(rules, scheduler)
+    made: list[ev.Decided] = []
+    for event in log.events:
+        made += [command.event for command in controller.apply(event) if type(command) is ev.Record]
+    return made
 
 
 def state(controller: Controller) -> dict[str, Any]:
