@@ -66,7 +66,8 @@ def main() -> None:
     )
     print(f"{'run':<38}{'ideal, s':>10}{'took, s':>10}{'ratio':>8}{'goal':>7}")
     print(
-        f"{f'real: {trials} x {TRIAL_S} s on {SLOTS} workers':<38}{ideal:>10.2f}{took:>10.2f}{took / ideal:>8.3f}{1.05:>7}"
+        f"{f'real: {trials} x {TRIAL_S} s on {SLOTS} workers':<38}{ideal:>10.2f}{took:>10.2f}"
+        f"{took / ideal:>8.3f}{1.05:>7}"
     )
     simulated = published.time_s / 625
     print(f"{'simulated: 10,000 x 1 s on 16 slots':<38}{625:>10}{published.time_s:>10.1f}{simulated:>8.3f}{1.01:>7}")
