@@ -10,8 +10,9 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.controller import Controller
-from tune_core.engine.journal import JOURNAL_FILE, parse
+from tune_core.engine.journal import JOURNAL_FILE, Log, parse
 from tune_core.engine.replay import replay
+from tune_core.engine.rules import Rules
 from tune_core.records import read_experiment
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.rungs import Rung
@@ -153,6 +154,28 @@ def _compare(controller: Controller, other: Controller, how: str, but: Collectio
     mine, theirs = state(controller), state(other)
     for key, value in mine.items():
         _require(key in but or value == theirs[key], f"{how} from the journal, {key} differs:\n{value}\n{theirs[key]}")
+
+
+def decisions_again(
+    log: Log, scheduler: Scheduler, rules: Rules, space: Mapping[str, Any] | None = None
+) -> list[ev.Decided]:
+    """The decisions that ``scheduler``, unused, makes when it is given a run's events again.
+
+    Parameters
+    ----------
+    log
+        The run's journal, as read.
+    scheduler, rules, space
+        As in the run.
+    """
+    header = log.header
+    scheduler.setup(header.metric, header.mode, header.seed, scheduler.complete_space(space or {}))
+    scheduler.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
+    controller = Controller(rules, scheduler)
+    made: list[ev.Decided] = []
+    for event in log.events:
+        made += [command.event for command in controller.apply(event) if type(command) is ev.Record]
+    return made
 
 
 def state(controller: Controller) -> dict[str, Any]:
