@@ -34,6 +34,8 @@ def one_ray() -> Iterator[None]:
 
 
 class TestRay(ExecutorSuite):
+    prompt = False
+
     def make(self, **options: Any) -> RayExecutor:
         return RayExecutor()
 
