@@ -35,6 +35,8 @@ def one_ray() -> Iterator[None]:
 
 
 class TestRay(ExecutorSuite):
+    prompt = False
+
     def make(self, **options: Any) -> RayExecutor:
         return RayExecutor()
 
