@@ -144,7 +144,7 @@ def test_stopped_candidates_carry_their_last_score_and_rank_behind_those_in_full
         results["split0_test_score"][stopped & (results["n_resources"] == 1)],
     )
     assert results["rank_test_score"][~stopped].max() < results["rank_test_score"][stopped].min()
-    assert "was not among the best 3 of 9" in results["stop_reason"][0]
+    assert "was not among the best 2 of 9" in results["stop_reason"][0]
     assert results["rank_test_score"].dtype == np.int32
 
 
