@@ -191,3 +191,18 @@ def test_impossible_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         HyperBandScheduler(**arguments)
     assert next(iter(arguments)) in str(raised.value)
+
+
+def test_lost_trials_leave_their_places_to_others_unless_the_letter_of_the_algorithm_is_wanted() -> None:
+    third = sorted(t.config["x"] for t in run(SuccessiveHalvingScheduler(max_t=9), num_samples=9, seed=1).trials)[2]
+
+    def fails(config: dict[str, Any], step: int) -> Any:
+        if step == 2 and config["x"] == third:
+            raise RuntimeError("no")
+        return 1.0, {"loss": config["x"]}
+
+    kept = run(SuccessiveHalvingScheduler(max_t=9), fails, num_samples=9, seed=1)
+    lost = run(SuccessiveHalvingScheduler(max_t=9, refill=False), fails, num_samples=9, seed=1)
+    assert any(t.status == "ERROR" for t in kept.trials)
+    assert lengths(kept)[9] == 1
+    assert lengths(lost)[9] == 0

@@ -277,7 +277,7 @@ class Loop:
     def _launch(self, command: ev.Launch) -> None:
         trial = self.controller.trials[command.trial]
         self._leaving.pop(command.trial, None)
-        if trial.worker is not None:
+        if trial.worker is not None and trial.status is Status.RUNNING:
             if command.resources is None:
                 command = msgspec.structs.replace(command, resources=self.plan.default_resources)
             self.executor.launch(trial.worker, command)

@@ -126,7 +126,7 @@ def draw(how: Any, rng: random.Random) -> Any:
         return how.sample(random_state=rng)
     if isinstance(how, Sequence):
         return rng.choice(how)
-    with _seeded(rng):
+    with seeded(rng):
         return how()
 
 
@@ -164,7 +164,7 @@ def show(value: Any) -> str:
 
 
 @contextmanager
-def _seeded(rng: random.Random) -> Iterator[None]:
+def seeded(rng: random.Random) -> Iterator[None]:
     """Let a function that draws by the global generators draw the same each time."""
     seed = rng.getrandbits(32)
     before = random.getstate()

@@ -71,10 +71,8 @@ class HyperBandScheduler(SynchronousScheduler):
         reduction_factor: float = 3,
         stop_last_trials: bool = True,
     ) -> None:
-        super().__init__(time_attr, metric, mode, stop_last_trials)
-        name = type(self).__name__
-        fraction(f"{name}(max_t)", max_t)
-        fraction(f"{name}(reduction_factor)", reduction_factor, above=1)
+        super().__init__(time_attr, metric, mode, stop_last_trials, reduction_factor)
+        fraction(f"{type(self).__name__}(max_t)", max_t)
         self.max_t = max_t
         self.reduction_factor = reduction_factor
         self._plans = hyperband_plan(max_t, reduction_factor, self._whole)
@@ -119,6 +117,9 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
         r: where the first rung is.
     num_trials
         n, for each bracket; None: η^k for k halvings, so that one trial reaches ``max_t``.
+    refill
+        Whether as many go on from each rung as were planned, though trials failed there. False takes the best 1/η of
+        those that are left: where one of four is lost, none goes on.
 
     References
     ----------
@@ -135,10 +136,12 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
         reduction_factor: float = 3,
         num_trials: int | None = None,
         stop_last_trials: bool = True,
+        refill: bool = True,
     ) -> None:
-        super().__init__(time_attr, metric, mode, stop_last_trials)
+        super().__init__(time_attr, metric, mode, stop_last_trials, reduction_factor)
         name = type(self).__name__
-        factor = fraction(f"{name}(reduction_factor)", reduction_factor, above=1)
+        factor = self._factor
+        self.refill = refill
         start, end = fraction(f"{name}(grace_period)", grace_period), fraction(f"{name}(max_t)", max_t)
         levels = 0
         while start * factor ** (levels + 1) <= end:

@@ -10,7 +10,7 @@ from typing import Any
 from tune_core import space
 from tune_core.errors import InvalidArgumentError
 from tune_core.imports import require
-from tune_core.schedulers.explore import complete, show
+from tune_core.schedulers.explore import complete, seeded, show
 from tune_core.schedulers.pbt import Member, Population
 
 CANDIDATES = 256
@@ -39,8 +39,9 @@ class PB2(Population):
     Notes
     -----
     Needs numpy. The process models the change of the metric over an interval, given the hyperparameters, the metric at
-    the interval's start and the time; kernels of points far apart in time are damped by (1 - ω)^(|i - j|/2). A copy
-    takes the maximum of the upper confidence bound, where points that other copies have just taken count as observed.
+    the interval's start and the time; kernels of points far apart in time are damped by ``(1 - ω)^(|i - j|/2)``. A
+    copy takes the maximum of the upper confidence bound, where points that other copies have just taken count as
+    observed.
 
     References
     ----------
@@ -113,7 +114,8 @@ class PB2(Population):
             words.append(f"{name} {show(source.trial.config.get(name))} → {show(config[name])}")
         self._taken.append((*at, [self._scale(name, config[name]) for name in names]))
         if self.custom_explore_fn is not None:
-            config = self.custom_explore_fn(config)
+            with seeded(rng):
+                config = self.custom_explore_fn(config)
             words.append("then custom_explore_fn")
         return config, words
 

@@ -12,7 +12,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.objective import lookup
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Waiting
 from tune_core.schedulers.checks import fraction, share
-from tune_core.schedulers.explore import check_mutations, complete, explore
+from tune_core.schedulers.explore import check_mutations, complete, explore, seeded
 from tune_core.schedulers.rungs import as_number, show
 from tune_core.trial import Status, TrialView
 
@@ -328,7 +328,8 @@ class PopulationBasedTraining(Population):
             self.perturbation_factors,
         )
         if self.custom_explore_fn is not None:
-            config = self.custom_explore_fn(config)
+            with seeded(rng):
+                config = self.custom_explore_fn(config)
             if not isinstance(config, dict):
                 raise InvalidArgumentError(
                     "PopulationBasedTraining(custom_explore_fn)",

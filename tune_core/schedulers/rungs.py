@@ -79,11 +79,12 @@ class Rung:
         η: the best 1/η go on.
     """
 
-    __slots__ = ("_all", "_open", "factor", "milestone")
+    __slots__ = ("_above", "_all", "_below", "_open", "factor", "milestone")
 
     def __init__(self, milestone: Any, factor: Fraction) -> None:
         self.milestone = milestone
         self.factor = factor
+        self._above, self._below = factor.numerator, factor.denominator
         self._all: list[tuple[float, int]] = []  # (loss, trial), best first
         self._open: list[tuple[float, int]] = []  # those that were not promoted yet and have not ended
 
@@ -98,7 +99,7 @@ class Rung:
     @property
     def quota(self) -> int:
         """How many of those that reached it are the best 1/η."""
-        return best_share(len(self._all), self.factor)
+        return len(self._all) * self._below // self._above
 
     def record(self, trial: int, loss: float) -> int:
         """Take a trial in; how many of those before are strictly better."""
@@ -118,9 +119,14 @@ class Rung:
 
     def promotable(self) -> Iterator[int]:
         """Trials among the best 1/η that were not promoted yet, best first (Li et al. 2020, Algorithm 2, line 15)."""
-        quota = self.quota
+        if not self._open:
+            return
+        quota = len(self._all) * self._below // self._above
+        if quota == 0:
+            return
+        last = self._all[quota - 1]
         for entry in self._open:
-            if entry[0] == math.inf or bisect_left(self._all, entry) >= quota:
+            if entry > last or entry[0] == math.inf:
                 return
             yield entry[1]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from tune_core.engine.events import Lease
 from tune_core.objective import lookup
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
-from tune_core.schedulers.rungs import ITERATION, show
+from tune_core.schedulers.checks import fraction
+from tune_core.schedulers.rungs import ITERATION, as_number, show
 from tune_core.trial import Status, TrialView
 
 Plan = list[tuple[int, Any]]
@@ -23,10 +25,11 @@ class _Bracket:
     more trials and nobody runs, the best go on to the next rung.
     """
 
-    __slots__ = ("closed", "losses", "name", "plan", "quotas", "rung", "size")
+    __slots__ = ("above", "below", "closed", "losses", "name", "plan", "quotas", "rung", "size")
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: Plan, factor: Fraction) -> None:
         self.name = name
+        self.above, self.below = factor.numerator, factor.denominator
         self.plan = plan
         self.quotas = [number for number, _ in plan]
         self.rung = 0
@@ -75,9 +78,12 @@ class SynchronousScheduler(Scheduler):
         metric: str | None = None,
         mode: str | None = None,
         stop_last_trials: bool = True,
+        reduction_factor: float = 3,
     ) -> None:
         super().__init__(metric, mode, time_attr)
         self.stop_last_trials = stop_last_trials
+        self.refill = True
+        self._factor = fraction(f"{type(self).__name__}(reduction_factor)", reduction_factor, above=1)
         self._whole = time_attr == ITERATION
         self._brackets: dict[int, _Bracket] = {}  # by trial
         self._filling: _Bracket | None = None
@@ -97,7 +103,7 @@ class SynchronousScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         bracket = self._filling
         if bracket is None:
-            bracket = self._filling = _Bracket(*self.plans(self._opened))
+            bracket = self._filling = _Bracket(*self.plans(self._opened), self._factor)
             self._opened += 1
             self._open.append(bracket)
         self._brackets[trial.index] = bracket
@@ -198,8 +204,13 @@ class SynchronousScheduler(Scheduler):
         if bracket.is_last:
             self._finish(bracket, at)
             return
-        places = bracket.quotas[bracket.rung + 1]
+        places = bracket.quotas[bracket.rung + 1] if self.refill else len(ranked) * bracket.below // bracket.above
         bracket.rung += 1
+        if not places:
+            self._dropped.update({index: f"{at}: none of {len(ranked)} is the best 1/η" for _, index in ranked})
+            bracket.losses.clear()
+            self._forget(bracket)
+            return
         cutoff = ranked[min(places, len(ranked)) - 1][0]
         assert self.objective is not None
         value = self.objective.as_value(cutoff)
@@ -247,9 +258,6 @@ class SynchronousScheduler(Scheduler):
 
 def halvings(number: int, start: Any, factor: Any, levels: int, end: Any, whole: bool) -> Plan:
     """A bracket: ⌊n·η^-i⌋ trials run to r·η^i, for i = 0 … ``levels``; the last to ``end``."""
-    from tune_core.schedulers.checks import fraction
-    from tune_core.schedulers.rungs import as_number
-
     eta, at, left = fraction("reduction_factor", factor, above=1), fraction("start", start), fraction("n", number)
     plan: Plan = []
     for level in range(levels + 1):
