@@ -174,7 +174,8 @@ def decisions_again(
     controller = Controller(rules, scheduler)
     made: list[ev.Decided] = []
     for event in log.events:
-        made += [command.event for command in controller.apply(event) if type(command) is ev.Record]
+        records = [command.event for command in controller.apply(event) if type(command) is ev.Record]
+        made += [record for record in records if isinstance(record, ev.Decided)]
     return made
 
 
