@@ -108,8 +108,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         inside, whole = utilisation(0.2, 1.0, arguments.slow_trials, 2, folder)
     print(
-        f"\nA searcher that takes 0.2 s, 2 workers, {arguments.slow_trials} trials of 1 s: workers are busy {inside:.1%} "
-        f"of the time from the first launch to the last end, and {whole:.1%} of the whole run."
+        f"\nA searcher that takes 0.2 s, 2 workers, {arguments.slow_trials} trials of 1 s: workers are busy "
+        f"{inside:.1%} of the time from the first launch to the last end, and {whole:.1%} of the whole run."
     )
 
 

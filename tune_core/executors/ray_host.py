@@ -123,7 +123,7 @@ def how_it_died(error: BaseException) -> Death:
         return Death("crashed", "Ray ended the worker since its node ran out of memory")
     if isinstance(error, rx.RuntimeEnvSetupError):
         return Death("lost", text, True, "the runtime_env cannot be set up", "Correct RayExecutor(runtime_env=...).")
-    if "tune_core" in text and ("No module named" in text or "ModuleNotFoundError" in text):
+    if "No module named 'tune_core" in text:
         return Death(
             "lost",
             "No module named 'tune_core' on the node",
