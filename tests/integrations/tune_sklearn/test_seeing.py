@@ -98,4 +98,4 @@ def test_time_budget_too_short_for_one_candidate_leaves_what_was_scored_and_says
     search.fit(*iris)
     assert search.predict(iris[0]).shape == (150,)
     assert np.isnan(search.cv_results_["split1_test_score"][0])
-    assert "ended before it was evaluated in full" in search.cv_results_["stop_reason"][0]
+    assert "time budget" in search.cv_results_["stop_reason"][0]
