@@ -1,4 +1,4 @@
-"""PBT on the toy problem of its paper, grid search against a population of two: `pbt_toy.py [FIGURE]`.
+"""PBT on its paper's toy problem, against grid search: `python benchmarks/pbt_toy.py [FIGURE]`.
 
 Jaderberg et al. 2017, figure 2: Q(θ) = 1.2 - (θ0² + θ1²) is to be maximised, and only the gradient of a surrogate
 Q̂(θ|h) = 1.2 - (h0·θ0² + h1·θ1²) is known. Grid search trains with h = (1, 0) and (0, 1), each of which leaves one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.schedulers import ranked
 from tune_core.schedulers.rungs import Rung, best_share, milestones
 
 
@@ -88,3 +90,20 @@ def test_promotable_are_the_best_of_all_less_those_promoted(losses: list[int], f
 def test_impossible_rungs_are_refused_by_name(arguments: tuple[float, float, float], named: str) -> None:
     with pytest.raises(InvalidArgumentError, match=named):
         milestones(*arguments)
+
+
+def test_ranked_list_is_a_sorted_list_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranked, "BLOCK", 5)
+    draw, made, expected = random.Random(1), ranked.Ranked(), []
+    for trial in range(2000):
+        entry = (float(draw.randrange(300)), trial)
+        made.add(entry)
+        expected.append(entry)
+        if trial % 97 == 0:
+            expected.sort()
+            assert list(made) == expected
+            assert len(made) == trial + 1
+            probe = (float(draw.randrange(-5, 310)), draw.randrange(2000))
+            assert made.before(probe) == sum(other < probe for other in expected)
+            position = draw.randrange(trial + 1)
+            assert made[position] == expected[position]

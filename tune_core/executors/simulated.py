@@ -20,6 +20,7 @@ from tune_core.executors.model import Model, Store
 from tune_core.executors.slots import Grant, Machine
 from tune_core.objective import lookup
 from tune_core.sanitize import plain_metrics
+from tune_core.trainable import DONE
 
 STEP, SEND, RESUME, CRASH, NODE, REPAIR, WAKE = range(7)
 IDLE_POLLS = 1000
@@ -339,6 +340,9 @@ class SimulatedExecutor:
         plain, nonfinite = plain_metrics(metrics)
         event = ev.Reported(job.trial, run.iteration, self._now, run.seconds, plain, None, 0, nonfinite, job.attempt)
         stop = self._meets_stop(event)
+        how = "stopped"
+        if stop is None and plain.get(DONE) is True:
+            how, stop = "completed", "the result said done"
         due = stop is None and self._lease_ends(run, event)
         spec = self._spec
         if (due and spec.saves_at_lease_end) or (self._every and run.iteration % self._every == 0):
@@ -346,7 +350,7 @@ class SimulatedExecutor:
             self.store.save(job.trial, name, run.state)
         if stop is not None:
             self._send(run, event)
-            self._end(run, "stopped", stop, "")
+            self._end(run, how, stop, "")
         elif due or spec.needs_every_result:
             event.waiting = ev.WAITS_FOR_SCHEDULER if due else ev.WAITS_FOR_DRIVER
             run.waiting = True

@@ -10,6 +10,7 @@ from typing import Any
 
 from tune_core.objective import Objective
 from tune_core.schedulers.checks import fraction
+from tune_core.schedulers.ranked import Ranked
 
 ITERATION = "training_iteration"
 
@@ -85,7 +86,7 @@ class Rung:
         self.milestone = milestone
         self.factor = factor
         self._above, self._below = factor.numerator, factor.denominator
-        self._all: list[tuple[float, int]] = []  # (loss, trial), best first
+        self._all = Ranked()
         self._open: list[tuple[float, int]] = []  # those that were not promoted yet and have not ended
 
     def __len__(self) -> int:
@@ -103,8 +104,8 @@ class Rung:
 
     def record(self, trial: int, loss: float) -> int:
         """Take a trial in; how many of those before are strictly better."""
-        insort(self._all, (loss, trial))
-        return bisect_left(self._all, (loss, -1))
+        self._all.add((loss, trial))
+        return self._all.before((loss, -1))
 
     def cutoff(self, places: int) -> float:
         """The loss of the last of the best ``places``."""
