@@ -79,23 +79,29 @@ def at_least(limit: float) -> Callable[[float, dict[str, float]], bool]:
     return lambda ours, medians: ours >= limit
 
 
+def no_goal(ours: float, medians: dict[str, float]) -> bool:
+    return True
+
+
 def quick_enough(ours: float, medians: dict[str, float]) -> bool:
     return ours < 1 and ("ray" not in medians or medians["ray"] >= 20 * ours)
 
 
 LINES = [
     Line("import", "import, over a bare interpreter", "s", "s", at_most(0.15), "≤ 0.15"),
-    Line("import", "  with `Tuner` (Optuna: `create_study`)", "s", "s_tuner", at_most(0.15), "≤ 0.15"),
+    Line("import", "  with `Tuner` (Optuna: `create_study`)", "s", "s_tuner", no_goal, ""),
     Line("quickstart", "quickstart of 4 trials, whole process", "s", "s", quick_enough, "< 1, 20× Ray Tune"),
     Line("trials", "trivial trials a second", "/s", "per_s", at_least(3000), "≥ 3,000", True),
+    Line("trials", "  processor time of a trial, all processes", "µs", "cpu_us", no_goal, ""),
     Line("reports", "reports a second, FIFO", "/s", "per_s", at_least(50_000), "≥ 50,000", True),
     Line("asha", "reports a second, ASHA", "/s", "per_s", at_least(50_000), "≥ 50,000", True),
     Line("restore", "restore of 10,000 trials × 10 reports", "s", "s", at_most(2), "< 2"),
+    Line("restore", "  processor time of it", "s", "cpu_s", no_goal, ""),
     Line("growth", "driver at 100,000 trials", "MB", "mb", at_most(400), "≤ 400"),
     Line("growth", "  and after a million more reports", "MB more", "mb_more", at_most(20), "≤ 20"),
-    Line("growth", "driver's time for a trial at 1,000", "µs", "us_at_1000", at_most(float("inf")), ""),
-    Line("growth", "driver's time for a trial at 10,000", "µs", "us_at_10000", at_most(float("inf")), ""),
-    Line("growth", "driver's time for a trial at 100,000", "µs", "us_at_100000", at_most(float("inf")), ""),
+    Line("growth", "driver's time for a trial at 1,000", "µs", "us_at_1000", no_goal, ""),
+    Line("growth", "driver's time for a trial at 10,000", "µs", "us_at_10000", no_goal, ""),
+    Line("growth", "driver's time for a trial at 100,000", "µs", "us_at_100000", no_goal, ""),
     Line("growth", "  as a multiple of that at 1,000", "×", "growth", at_most(1.2), "≤ 1.2"),
 ]
 PARTS = list(dict.fromkeys(line.part for line in LINES))
@@ -122,7 +128,6 @@ WHOLE_PROCESS = {
     ("ours", "quickstart"),
     ("ray", "quickstart"),
 }
-ONCE = {"growth"}  # long enough to be steady
 
 
 def timed(command: list[str], peer: str = "ours") -> float:
@@ -176,7 +181,7 @@ def measure(peer: str, part: str, scale: float) -> dict[str, float]:
 def plan(parts: list[str], peers: list[str], rounds: int) -> Iterator[tuple[str, str, int]]:
     """What to measure, in an order that spreads a disturbance over all: (part, peer, round)."""
     for part in parts:
-        for number in range(1 if part in ONCE else rounds):
+        for number in range(rounds):
             for peer in peers if number % 2 == 0 else peers[::-1]:
                 if (peer, part) in SIZES or (peer, part) in WHOLE_PROCESS:
                     yield part, peer, number
@@ -273,6 +278,9 @@ def main() -> None:
             print(f"{part}, {PEERS[peer]}: {error}", file=sys.stderr)
             failures += 1
             continue
+        except KeyboardInterrupt:  # what has been measured is shown
+            failures += 1
+            break
         print(f"{time.monotonic() - began:6.0f} s  {part}, {PEERS[peer]}, round {number + 1}", file=sys.stderr)
         for line in LINES:
             if line.part == part and line.key in figures:

@@ -1,4 +1,4 @@
-"""LightGBM on the breast cancer data, cross-validated: each round's mean over the folds is reported, and ASHA decides."""
+"""LightGBM on the breast cancer data, cross-validated: each round's mean is reported, and ASHA decides."""
 
 import lightgbm
 from sklearn.datasets import load_breast_cancer

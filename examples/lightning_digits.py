@@ -1,4 +1,4 @@
-"""Handwritten digits with PyTorch Lightning: one callback for the Trainer, and ASHA ends poor trials after few epochs."""
+"""Handwritten digits with PyTorch Lightning: one callback for the Trainer, and ASHA ends poor trials early."""
 
 import logging
 import warnings

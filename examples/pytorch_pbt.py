@@ -1,4 +1,4 @@
-"""Population based training with plain PyTorch: the learning rate changes in the middle of training, the state goes on."""
+"""Population based training with plain PyTorch: the learning rate changes in mid training, the state goes on."""
 
 import os
 import tempfile

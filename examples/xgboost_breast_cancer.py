@@ -1,4 +1,4 @@
-"""XGBoost on the breast cancer data: one more argument of `xgboost.train`, and ASHA ends poor trials after a few rounds."""
+"""XGBoost on the breast cancer data: one more argument of `xgboost.train`, and ASHA ends poor trials."""
 
 import xgboost
 from sklearn.datasets import load_breast_cancer

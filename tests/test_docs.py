@@ -27,6 +27,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.real
+@pytest.mark.timeout(600)  # pages of frameworks train models
 @pytest.mark.skipif(not hasattr(tune_core, "Tuner"), reason="the tuner is not there")
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_python_on_a_page_runs(page: Path, tmp_path: Path) -> None:

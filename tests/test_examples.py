@@ -65,6 +65,11 @@ PRINTS: dict[str, list[str]] = {
         r"learning rate \S+ from epoch 1, then \S+ from epoch \d+",
         r"Best loss 0\.3\d+ after 24 epochs",
     ],
+    "ray_serve_digits.py": [
+        r"Best accuracy 0\.9\d+ with \{",
+        r'a picture of a 0: 200 \{"digit": ?0\}',
+        r'a picture of a 7: 200 \{"digit": ?7\}',
+    ],
     "own_searcher.py": [r"Random search: +height 0\.335576", r"Evolution strategy: +height 0\.0\d+ at"],
 }
 

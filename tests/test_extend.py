@@ -76,5 +76,5 @@ def test_experiment_cannot_be_made_shorter_than_its_last_extension(tmp_path: Pat
     config = tune.RunConfig(verbose=0, executor="inline")
     tune.Tuner.restore(tmp_path / "run", square, num_samples=5, run_config=config).fit()
 
-    with pytest.raises(TuneError, match="is 3, below the 5 that were asked for before"):
+    with pytest.raises(TuneError, match="is 3, and 5 were asked for before"):
         tune.Tuner.restore(tmp_path / "run", square, num_samples=3)

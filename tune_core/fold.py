@@ -200,7 +200,7 @@ class Fold:
     def _end(self, trial: TrialRecord, why: str) -> None:
         trial.status = TERMINATED
         trial.reason = why
-        trial.worker = trial.exploit = None
+        trial.exploit = None
         if trial.start_copied:
             trial.start, trial.start_copied = None, False  # another's checkpoint is not held on to
 

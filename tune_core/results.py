@@ -74,6 +74,11 @@ class Result:
         return self._trial.reason
 
     @property
+    def worker(self) -> str | None:
+        """Where it runs or, once it has ended, ran last: a local worker, or on a cluster the node and the worker."""
+        return self._trial.worker
+
+    @property
     def config(self) -> dict[str, Any]:
         """The configuration; read from a folder, objects that JSON cannot hold appear as their text."""
         return self._trial.config

@@ -146,6 +146,15 @@ def report(
     session = _current or _session()
     if session is None:
         return True
+    if checkpoint is not None and not hasattr(checkpoint, "as_directory"):
+        from tune_core.errors import InvalidArgumentError
+
+        raise InvalidArgumentError(
+            "tune.report(checkpoint)",
+            f"is {checkpoint!r} of type {type(checkpoint).__name__}",
+            "it must be a Checkpoint",
+            "Save what is needed to go on in a folder, and use tune.Checkpoint.from_directory(folder).",
+        )
     go_on = session.report(metrics, checkpoint)
     if not go_on and raise_on_stop:
         raise StopTrial

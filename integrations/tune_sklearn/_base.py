@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import numbers
 import time
 from abc import abstractmethod
@@ -13,7 +14,6 @@ import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from tune_sklearn import _early_stopping, _run
@@ -83,7 +83,7 @@ class TuneBaseSearchCV(BaseSearchCV):
             Target; None where there is none.
         **params
             As in scikit-learn: ``groups`` for the splitter, ``sample_weight`` and others for the estimator's ``fit``
-            and for scorers, or by metadata routing. Two more are for the search itself: ``resume=True`` goes on with
+            and for scorers, or by metadata routing. One more is for the search itself: ``resume=True`` goes on with
             the search of this ``name`` where it was cut off.
 
         Returns
@@ -168,12 +168,14 @@ class TuneBaseSearchCV(BaseSearchCV):
         check_is_fitted(self, "cv_results_")
         return plot_search(self, parameter, metric, ax)
 
-    def _seed(self) -> int:
-        """A seed for the run; drawn from a ``RandomState`` given as ``random_state``."""
+    def _seed(self, draws: bool) -> int | None:
+        """A seed for the run. From a ``RandomState`` it is drawn if ``draws``, else that stays as it was; None: any."""
         random_state = getattr(self, "random_state", None)
+        if random_state is None:
+            return None
         if isinstance(random_state, numbers.Integral):
             return int(random_state)
-        return int(check_random_state(random_state).randint(2**31 - 1)) if random_state is not None else 0
+        return int((random_state if draws else copy.deepcopy(random_state)).randint(2**31 - 1))
 
 
 class _Evaluation:
@@ -195,6 +197,7 @@ class _Evaluation:
         self.example: Any = None  # test scores of some fit that went well
         self.ladder: Any = None
         self.grid: Any = None
+        self._rounds = 0
         self._more: dict[str, list[Any]] = defaultdict(list)
 
     def __call__(
@@ -216,12 +219,15 @@ class _Evaluation:
         if number == 0:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         work = self._work(candidates, folds, number)
-        scheduler = self._stop_early(work, folds, proposals)
+        seed = search._seed(draws=proposals is not None)
+        scheduler = self._stop_early(work, folds, proposals, seed)
         work.contexts = self._contexts(callback_ctx, number * n_splits)
         work.caller = search if work.contexts is not None else None
         searcher, space = self._searcher(candidates, proposals, work)
         n_trials = searcher.total if isinstance(searcher, Listed) else number
-        self.grid = _run.run(search, work, searcher, n_trials, scheduler, space, search._seed(), self.resume)
+        self._rounds += 1
+        plan = _run.Plan(searcher, n_trials, scheduler, space, seed, self.resume, self._rounds)
+        self.grid = _run.run(search, work, plan)
         steps = work.ladder.steps if work.ladder is not None else ()
         self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         for key, value in (more_results or {}).items():
@@ -260,14 +266,14 @@ class _Evaluation:
             n_candidates=number,
         )
 
-    def _stop_early(self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None) -> Any:
+    def _stop_early(
+        self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None, seed: int | None
+    ) -> Any:
         search = self.search
         listed: dict[str, Any] = {name: None for c in work.candidates or () for name in c}
         space = listed if proposals is None else proposals.space
         number = len(work.candidates or ()) if proposals is None else None
-        work.ladder, scheduler = _early_stopping.plan(
-            search, self.estimator, self.y, folds, space, number, search._seed()
-        )
+        work.ladder, scheduler = _early_stopping.plan(search, self.estimator, self.y, folds, space, number, seed or 0)
         self.ladder = work.ladder
         if work.ladder is not None:
             work.classes = classes_for(self.estimator, self.y)
@@ -277,7 +283,7 @@ class _Evaluation:
         return scheduler
 
     def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
-        if self.ladder is not None and self.ladder.growth is not None:
+        if self.ladder is not None and self.ladder.resource != "folds":
             return None  # fits of one fold are many, and scikit-learn's callbacks know of one
         return private.fit_contexts(self.search, self.estimator, parent, n_fits)
 
@@ -309,7 +315,7 @@ def _parameters(method: Any) -> Any:
 def _refuse_old_arguments(search: Any, params: dict[str, Any]) -> None:
     if search.sk_n_jobs not in (None, 1):
         raise ValueError(f"sk_n_jobs={search.sk_n_jobs!r} is not supported; set n_jobs of the search or the estimator.")
-    if params.get("tune_params") is None:
+    if not params.get("tune_params"):
         params.pop("tune_params", None)
         return
     raise ValueError(

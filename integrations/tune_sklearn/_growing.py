@@ -300,6 +300,8 @@ def grow_to(
     """``estimator`` trained through ``steps``, the way each fold's was."""
     original = clone(estimator)
     model = growth.begin(estimator)
+    if isinstance(growth, Rebuild):
+        steps = steps[-1:]
     for amount in steps:
         with growth.fitting(model, amount, classes):
             if y is None:

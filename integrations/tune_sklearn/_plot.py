@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tune_core.errors import InvalidArgumentError
-from tune_core.imports import require
+from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 
 def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any) -> Any:
@@ -25,7 +24,7 @@ def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any)
                 "the search has none of that name",
                 f"It has {', '.join(map(str, known))}.",
             )
-    axes = ax if ax is not None else require("plot()", "matplotlib.pyplot", "plots").subplots()[1]
+    axes = ax if ax is not None else _new_axes()
     if parameter is None:
         parameter = next((p for p in parameters if _numbers(results[f"param_{p}"]) is not None), None)
     values = None if parameter is None else _numbers(results[f"param_{parameter}"])
@@ -50,6 +49,14 @@ def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any)
     if stopped.any():
         axes.legend()
     return axes
+
+
+def _new_axes() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise MissingDependencyError("plot()", "matplotlib", "plots") from error
+    return pyplot.subplots()[1]
 
 
 def _numbers(column: Any) -> Any:

@@ -29,7 +29,9 @@ def _in_notebook() -> bool:
 
 
 class Nothing:
-    """A view that shows nothing."""
+    """A view that shows nothing, and knows whether the user interrupted the run."""
+
+    interrupted = False
 
     def start(self) -> None:
         """The run begins."""
@@ -42,6 +44,7 @@ class Nothing:
 
     def finish(self, controller: Any, why: str, error: str) -> None:
         """The run is over."""
+        self.interrupted = bool(controller.interrupted)
 
 
 class Bar(Nothing):
@@ -87,6 +90,7 @@ class Bar(Nothing):
 
     def finish(self, controller: Any, why: str, error: str) -> None:
         """Take the bar away."""
+        super().finish(controller, why, error)
         with contextlib.suppress(Exception):
             if self._rich is not None:
                 self._rich.stop()

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
@@ -91,11 +92,12 @@ def _is_threading(search: Any) -> bool:
 
 
 @contextlib.contextmanager
-def place(search: Any) -> Iterator[tuple[str | None, str | None]]:
+def place(search: Any, round_: int) -> Iterator[tuple[str | None, str | None]]:
     """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards."""
     if search.name is not None or search.local_dir is not None or search.loggers:
         local_dir = None if search.local_dir is None else os.path.expanduser(os.fspath(search.local_dir))
-        yield local_dir, search.name
+        name = search.name if round_ == 1 or search.name is None else f"{search.name}_round_{round_}"
+        yield local_dir, name
         return
     folder = tempfile.mkdtemp(prefix="tune-sklearn-")
     try:
@@ -120,6 +122,8 @@ def identity(work: Work, space: Any) -> dict[str, Any]:
         folds.update(bytes(memoryview(_as_bytes(train))) + b"|" + bytes(memoryview(_as_bytes(test))))
     return {
         "estimator": type(work.estimator).__name__,
+        "data": str(getattr(work.X, "shape", None) or len(work.X)),
+        "score": work.metric,
         "candidates": hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest(),
         "folds": folds.hexdigest(),
         "steps": list(work.ladder.steps) if work.ladder is not None else [],
@@ -178,34 +182,39 @@ class Driver(tune.Callback):
                 warnings.warn(text, category, stacklevel=4)
 
 
-def run(
-    search: Any,
-    work: Work,
-    searcher: Any,
-    num_samples: int,
-    scheduler: Any,
-    space: dict[str, Any],
-    seed: int,
-    resume: bool,
-) -> Any:
+@dataclass(frozen=True)
+class Plan:
+    """What is run: who names the trials, how many there are, who stops them, on what space, from which seed."""
+
+    searcher: Any
+    num_samples: int
+    scheduler: Any
+    space: dict[str, Any]
+    seed: int | None
+    resume: bool
+    round: int = 1  # of a search that evaluates candidates several times
+
+
+def run(search: Any, work: Work, plan: Plan) -> Any:
     """Run all trials of a search and return their results, with everything that was to be raised raised."""
     n_fits = None if work.candidates is None else len(work.candidates) * (len(work.folds) if work.ladder is None else 1)
     executor, resources, work.in_process = executor_for(search, n_fits)
+    view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.ladder is not None)
     driver = Driver()
-    with place(search) as (storage, name):
+    with place(search, plan.round) as (storage, name):
         folder = _folder(storage, name)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
         parts: dict[str, Any] = {
-            "param_space": space,
+            "param_space": plan.space,
             "tune_config": tune.TuneConfig(
                 metric=work.metric,
                 mode=search.mode or "max",
-                search_alg=searcher,
-                scheduler=scheduler,
-                num_samples=num_samples,
+                search_alg=plan.searcher,
+                scheduler=plan.scheduler,
+                num_samples=plan.num_samples,
                 max_concurrent_trials=_most_at_once(search, executor),
                 time_budget_s=search.time_budget_s,
-                seed=seed,
+                seed=plan.seed,
             ),
             "run_config": tune.RunConfig(
                 name=name,
@@ -213,28 +222,25 @@ def run(
                 failure_config=tune.FailureConfig(max_failures=0 if search.error_score == "raise" else _CRASH_RETRIES),
                 stop=search.stopper,
                 callbacks=[driver, *_loggers(search)],
-                progress_reporter=bar_for(
-                    search.verbose, num_samples, work.candidates is None or work.ladder is not None
-                ),
+                progress_reporter=view,
                 executor=executor,
             ),
         }
-        tuner = _tuner(objective, parts, folder, work, space, resume)
+        tuner = _tuner(objective, parts, folder, identity(work, plan.space), plan.resume)
         try:
             results = tuner.fit()
         except TrialError:
             _raise_original(work, driver)
             raise
         _raise_original(work, driver)
-        if any(r.status in ("PENDING", "RUNNING", "PAUSED") for r in results):
-            raise KeyboardInterrupt
+        if view.interrupted:
+            go_on = "" if folder is None else "; fit(X, y, resume=True) goes on with it"
+            raise KeyboardInterrupt(f"the search was interrupted{go_on}")
     driver.warn()
     return results
 
 
-def _tuner(
-    objective: Any, parts: dict[str, Any], folder: str | None, work: Work, space: Any, resume: bool
-) -> tune.Tuner:
+def _tuner(objective: Any, parts: dict[str, Any], folder: str | None, mine: dict[str, Any], resume: bool) -> tune.Tuner:
     if folder is None:
         if resume:
             raise InvalidArgumentError(
@@ -244,7 +250,6 @@ def _tuner(
                 "Give the search name=... (and local_dir=...) from the start.",
             )
         return tune.Tuner(objective, **parts)
-    mine = identity(work, space)
     if tune.Tuner.can_restore(folder):
         if not resume:
             raise StorageError(

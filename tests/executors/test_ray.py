@@ -99,28 +99,19 @@ def test_mixed_shapes_never_hold_more_than_there_is(tmp_path: Path) -> None:
     def request(config: dict[str, Any]) -> dict[str, float]:
         return {"cpu": 0.1, "gpu": config["share"]}
 
-    results = sweep(
-        tmp_path,
-        tune.with_resources(trivial, request),
-        {"share": tune.choice([0.5, 1])},
-        num_samples=12,
-    )
+    space = {"share": tune.grid_search([0.5, 1])}
+    results = sweep(tmp_path, tune.with_resources(trivial, request), space, num_samples=3)
 
     assert results.num_errors == 0
-    held: dict[int, float] = {}
-    shares = {int(r.metrics["trial_id"]): r.config["share"] for r in results}
-    assert set(shares.values()) == {0.5, 1}
-    order = sorted((e for e in events_of(results) if type(e) in (ev.Launched, ev.Ended)), key=lambda e: e.at)
-    launched: set[int] = set()
-    for event in order:
+    shares = {int(result.metrics["trial_id"]): result.config["share"] for result in results}
+    held: dict[int, str] = {}
+    for event in sorted((e for e in events_of(results) if type(e) in (ev.Launched, ev.Ended)), key=lambda e: e.at):
         if type(event) is ev.Launched:
-            launched.add(event.trial)
-            held[event.trial] = shares[event.trial]
-            workers_in_use = {e.worker for e in order if type(e) is ev.Launched and e.trial in held}
-            by_worker = {e.worker: shares[e.trial] for e in order if type(e) is ev.Launched and e.trial in held}
-            assert sum(by_worker[worker] for worker in workers_in_use) <= 2
+            held[event.trial] = event.worker
+            in_use = {worker: shares[trial] for trial, worker in held.items()}  # a worker may have two in hand
+            assert sum(in_use.values()) <= 2
         else:
-            held.pop(event.trial, None)
+            del held[event.trial]
 
 
 def test_impossible_request_is_an_error_before_the_first_trial(tmp_path: Path) -> None:
@@ -199,7 +190,7 @@ SCHEDULERS: dict[str, Any] = {
     "ASHA by promotion": lambda: schedulers.ASHAScheduler(grace_period=1, max_t=9, rule="promotion"),
     "HyperBand": lambda: schedulers.HyperBandScheduler(max_t=9),
     "PBT": lambda: schedulers.PopulationBasedTraining(
-        perturbation_interval=3, hyperparam_mutations={"x": tune.uniform(0, 1)}
+        perturbation_interval=3, synch=True, hyperparam_mutations={"x": tune.uniform(0, 1)}
     ),
 }
 

@@ -80,9 +80,8 @@ def test_sweep_runs_on_all_nodes_and_says_where_each_trial_ran(nodes: Nodes) -> 
 
     assert results.num_errors == 0
     assert {result.metrics["node"] for result in results} == {node.node_id for node in nodes.alive}
-    launched = {e.trial: e.worker for e in events_of(results) if type(e) is ev.Launched}
-    for result in results:
-        assert result.metrics["node"][:6] in launched[int(result.metrics["trial_id"])]
+    for result in [*results, *tune.ResultGrid.from_path(results.experiment_path)]:
+        assert f"-{result.metrics['node'][:6]}/worker" in result.worker
 
 
 def test_checkpoints_and_output_land_in_the_drivers_folder_though_no_disk_is_shared(nodes: Nodes) -> None:

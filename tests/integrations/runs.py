@@ -97,7 +97,7 @@ def _returns_nothing(objective: Objective) -> Objective:
 
 def history(result: Any, name: str) -> list[Any]:
     """All values of a metric that the trial has reported, in the order of its iterations."""
-    return [row[name] for row in result.metrics_dataframe.to_dict("records")]
+    return [row[name] for row in result._history()]  # metrics_dataframe would need pandas
 
 
 class Broken(RuntimeError):

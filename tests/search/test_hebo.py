@@ -13,7 +13,7 @@ from tune_core.testing.searchers import SearcherSuite
 
 
 class TestContract(SearcherSuite):
-    asks = 10
+    asks = 4
 
     def make(self, **arguments: Any) -> Any:
         return HEBOSearch(**arguments)

@@ -523,7 +523,7 @@ class Controller:
         trial.reason = why
         if trial.copy_from is not None:
             self._unpin(trial.copy_from, out)
-        trial.verdict = trial.exploit = trial.copy_from = trial.worker = None
+        trial.verdict = trial.exploit = trial.copy_from = None
         if trial.start_pinned:
             self._forget_start(trial, out)
         self._ask("on_end", trial, trial.status)

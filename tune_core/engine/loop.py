@@ -218,9 +218,9 @@ class Loop:
     def _suggest(self) -> bool:
         """Get one more trial; whether :meth:`fill` should look again."""
         controller = self.controller
-        if not controller.wants_suggestion():
+        if controller.exhausted:
             return False
-        if not self.executor.room(self.plan.default_resources):
+        if not controller.wants_suggestion() or not self.executor.room(self.plan.default_resources):
             self.suggestions.prepare(len(controller.running))
             return False
         config = self.suggestions.next()
@@ -277,7 +277,7 @@ class Loop:
     def _launch(self, command: ev.Launch) -> None:
         trial = self.controller.trials[command.trial]
         self._leaving.pop(command.trial, None)
-        if trial.worker is not None:
+        if trial.worker is not None and trial.status is Status.RUNNING:
             if command.resources is None:
                 command = msgspec.structs.replace(command, resources=self.plan.default_resources)
             self.executor.launch(trial.worker, command)

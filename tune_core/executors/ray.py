@@ -132,7 +132,15 @@ class RayExecutor:
 
     def _start_host(self, host: Host) -> None:
         options, ray = self._actor_options, self._join().ray
-        host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
+        try:
+            host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
+        except Exception as error:
+            raise ExecutorError(
+                f"A Ray actor for trials of {host.resources}",
+                f"could not be asked for: {type(error).__name__}: {error}",
+                "Ray does not accept its options",
+                "Correct RayExecutor(runtime_env=..., actor_options=...), or what trials ask for.",
+            ) from error
 
     def _join(self) -> Cluster:
         if self._cluster is None:

@@ -74,6 +74,7 @@ class Cluster:
         before = os.environ.get("RAY_USAGE_STATS_ENABLED")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
+            _knock(address)
             self.ray.init(**settings)
         except Exception as error:
             raise ExecutorError(
@@ -185,12 +186,11 @@ class Cluster:
         ExecutorError
             When it has been silent for ten seconds; Ray itself would end this process after a minute.
         """
-        host, _, port = self._gcs.rpartition(":")
-        if not port.isdigit() or now - self._head_at < _HEAD_S:
+        if now - self._head_at < _HEAD_S:
             return
         self._head_at = now
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+            _knock(self._gcs)
         except OSError as error:
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= _GONE_AFTER_S:
@@ -203,6 +203,13 @@ class Cluster:
                 ) from error
         else:
             self._silent_since = None
+
+
+def _knock(address: str | None) -> None:
+    """Raise an OSError if nobody listens at host:port; Ray would try for a minute and then end the process."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
 
 
 class _Watch:

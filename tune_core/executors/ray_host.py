@@ -119,11 +119,11 @@ def how_it_died(error: BaseException) -> Death:
     import ray.exceptions as rx
 
     text = str(error)
-    if isinstance(error, rx.OutOfMemoryError) or "memory pressure" in text or "OutOfMemory" in text:
+    if isinstance(error, rx.OutOfMemoryError) or "OUT_OF_MEMORY" in text or "memory pressure" in text:
         return Death("crashed", "Ray ended the worker since its node ran out of memory")
     if isinstance(error, rx.RuntimeEnvSetupError):
         return Death("lost", text, True, "the runtime_env cannot be set up", "Correct RayExecutor(runtime_env=...).")
-    if "tune_core" in text and ("No module named" in text or "ModuleNotFoundError" in text):
+    if "No module named 'tune_core" in text:
         return Death(
             "lost",
             "No module named 'tune_core' on the node",

@@ -152,10 +152,10 @@ class Worker:
         if inspect.isgenerator(answer):
             with contextlib.closing(answer):
                 for item in answer:
-                    if not session.report(_as_metrics(item)):
+                    if not session.report(_as_metrics(item, self.spec)):
                         return
-        elif answer is not None:
-            session.report(_as_metrics(answer))
+        elif answer is not None and not isinstance(answer, bool):  # a bool is what tune.report() returned
+            session.report(_as_metrics(answer, self.spec))
 
     def _run_class(self, session: TrialSession) -> None:
         trainable = self._trainable_for(session)
@@ -249,9 +249,18 @@ def _as_result(answer: Any, trainable: Trainable) -> dict[str, Any]:
     )
 
 
-def _as_metrics(value: Any) -> Any:
+def _as_metrics(value: Any, spec: RunSpec) -> Any:
     """What a function returned or yielded, as metrics: a bare number gets the default metric's name."""
-    return value if isinstance(value, Mapping) else {DEFAULT_METRIC: value}
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "__float__"):
+        return {DEFAULT_METRIC: value}
+    raise InvalidArgumentError(
+        f"The objective {spec.trainable_name}",
+        f"returned or yielded {value!r} of type {type(value).__name__}",
+        "a result is a dict of metrics, or one number",
+        'Return e.g. {"loss": 0.5}; put other things into a checkpoint or into the trial\'s folder.',
+    )
 
 
 def _describe(error: BaseException) -> str:

@@ -39,8 +39,9 @@ class PB2(Population):
     Notes
     -----
     Needs numpy. The process models the change of the metric over an interval, given the hyperparameters, the metric at
-    the interval's start and the time; kernels of points far apart in time are damped by (1 - ω)^(|i - j|/2). A copy
-    takes the maximum of the upper confidence bound, where points that other copies have just taken count as observed.
+    the interval's start and the time; kernels of points far apart in time are damped by ``(1 - ω)^(|i - j|/2)``. A
+    copy takes the maximum of the upper confidence bound, where points that other copies have just taken count as
+    observed.
 
     References
     ----------

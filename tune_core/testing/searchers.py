@@ -465,12 +465,38 @@ class SearcherSuite:
             metafunc.parametrize("check", list(CHECKS))
 
     def test_conforms(self, check: str) -> None:
-        """One check; one that is not supported must say so, and is skipped."""
+        """One check; one that is not supported must say so, and is skipped.
+
+        With ``$TUNE_CORE_SEARCHER_REPORT`` set, a line with the outcome is added to that file: the feature table of the
+        documentation is made from it.
+        """
         if check in self.unsupported:
             import pytest
 
+            self._record(check, "no", self.unsupported[check])
             pytest.skip(self.unsupported[check])
-        CHECKS[check].function(self.make, self.asks)
+        try:
+            CHECKS[check].function(self.make, self.asks)
+        except Exception as error:
+            self._record(check, "failed", str(error))
+            raise
+        self._record(check, "yes", "")
+
+    def _record(self, check: str, outcome: str, reason: str) -> None:
+        path = os.environ.get("TUNE_CORE_SEARCHER_REPORT")
+        if path:
+            searcher = self.make()
+            line = {
+                "searcher": type(searcher).__name__,
+                "check": check,
+                "outcome": outcome,
+                "reason": reason,
+                "repeats": bool(searcher.replays),
+                "conditions": bool(getattr(searcher, "native_conditions", False)),
+                "objectives": bool(getattr(searcher, "multi_objective", False)),
+            }
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 def run_checks(make: Make, asks: int = 25, unsupported: Mapping[str, str] | None = None) -> dict[str, tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -403,9 +404,11 @@ def test_tags_are_the_inner_estimators():
 
 
 def test_html_shows_the_best_estimator_once_fitted(iris):
-    search = TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2)
-    assert "best_estimator_" not in search._repr_html_()
-    assert "best_estimator_" in search.fit(*iris)._repr_html_()
+    ours, theirs = TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2), GridSearchCV(SVC(), {"C": [1, 2]}, cv=2)
+    assert "best_estimator_" not in ours._repr_html_()
+    shown = "best_estimator_" in theirs.fit(*iris)._repr_html_()
+    assert shown or NEWEST < (1, 6)
+    assert ("best_estimator_" in ours.fit(*iris)._repr_html_()) is shown
 
 
 # --- nesting and copying ----------------------------------------------------------------------------------------------
@@ -504,3 +507,18 @@ def test_verbose_prints_what_scikit_learn_prints(iris, capsys):
     assert printed.count("END") == 4
     TuneGridSearchCV(SGDClassifier(), {"alpha": [1, 2]}, cv=2).fit(*iris)
     assert capsys.readouterr().out == ""
+
+
+def test_random_state_object_is_used_as_scikit_learn_uses_it(iris):
+    ours, theirs = np.random.RandomState(0), np.random.RandomState(0)
+    space = {"C": loguniform(1e-3, 1e3)}
+    for _ in range(2):
+        mine = TuneSearchCV(SVC(), space, n_iter=3, cv=2, random_state=ours, early_stopping=True).fit(*iris)
+        other = RandomizedSearchCV(SVC(), space, n_iter=3, cv=2, random_state=theirs).fit(*iris)
+        assert mine.cv_results_["params"] == other.cv_results_["params"]
+
+
+def test_fit_in_another_thread(iris):
+    with ThreadPoolExecutor(1) as pool:
+        search = pool.submit(TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2).fit, *iris).result()
+    assert search.best_score_ > 0.9

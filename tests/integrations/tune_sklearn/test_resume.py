@@ -164,3 +164,32 @@ def test_resuming_a_search_without_a_name_says_what_is_missing(iris):
     search = TuneGridSearchCV(SVC(), {"C": [1]}, cv=2).fit(*iris)
     with pytest.raises(InvalidArgumentError, match="name="):
         search.set_params(local_dir="somewhere").fit(*iris, resume=True)
+
+
+def test_interrupted_search_raises_and_is_resumed(iris, tmp_path, monkeypatch):
+    class Interrupting(SVC):
+        def fit(self, X, y, sample_weight=None):
+            if os.environ.get("INTERRUPT") and self.C == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().fit(X, y, sample_weight)
+
+    search = TuneGridSearchCV(Interrupting(), {"C": [1, 2, 3]}, cv=2, local_dir=tmp_path, name="mine")
+    monkeypatch.setenv("INTERRUPT", "yes")
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*iris)
+    monkeypatch.delenv("INTERRUPT")
+    search.fit(*iris, resume=True)
+    assert search.cv_results_["param_C"].tolist() == [1, 2, 3]
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+
+
+def test_search_in_several_rounds_is_kept_and_resumed_round_by_round(iris, tmp_path):
+    class Rounds(TuneGridSearchCV):
+        def _run_search(self, evaluate_candidates):
+            evaluate_candidates([{"C": 1}, {"C": 2}])
+            evaluate_candidates([{"C": 3}])
+
+    search = Rounds(SVC(), {}, cv=2, local_dir=tmp_path, name="mine")
+    first = comparable(search.fit(*iris).cv_results_)
+    assert sorted(os.listdir(tmp_path)) == ["mine", "mine_round_2"]
+    assert comparable(search.fit(*iris, resume=True).cv_results_) == first

@@ -1,0 +1,85 @@
+"""Searchers by name, and what a run does with what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tune_core as tune
+from tune_core.errors import InvalidArgumentError, MissingDependencyError, SearchSpaceError
+from tune_core.search import BasicVariantGenerator, create_searcher
+from tune_core.search.registry import NAMES, resolve, searcher_class
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_each_name_is_a_searcher_or_says_what_to_install(name: str) -> None:
+    assert issubclass(searcher_class(name), tune.search.Searcher)
+    try:
+        made = create_searcher(name, metric="loss", mode="min")
+    except MissingDependencyError as error:
+        assert "pip install" in str(error)
+    else:
+        assert type(made).__name__ == NAMES[name]
+
+
+def test_arguments_of_other_searchers_are_left_out_and_unknown_ones_refused() -> None:
+    assert create_searcher("random", random_state=3, sampler=None, gamma=0.5).random_state == 3
+    with pytest.raises(InvalidArgumentError, match="points_to_evaluate"):
+        create_searcher("random", points_to_evalute=[])
+
+
+@pytest.mark.parametrize("name", ["optunaa", "", 3, None])
+def test_unknown_name_is_an_error_that_lists_the_known_ones(name: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="'optuna'"):
+        create_searcher(name)
+
+
+def test_class_in_place_of_a_searcher_is_an_error() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"BasicVariantGenerator\(\)"):
+        resolve(BasicVariantGenerator, {}, 1)
+    with pytest.raises(InvalidArgumentError, match="neither"):
+        resolve(7, {}, 1)
+
+
+def test_auto_leaves_grids_and_tiny_runs_to_random_search(caplog: pytest.LogCaptureFixture) -> None:
+    space = {"x": tune.uniform(0, 1)}
+    with caplog.at_level("INFO", logger="tune_core"):
+        assert isinstance(resolve("auto", {"x": tune.grid_search([1, 2])}, 10), BasicVariantGenerator)
+        assert isinstance(resolve("auto", {"x": 1}, 10), BasicVariantGenerator)
+        assert isinstance(resolve("auto", space, 3), BasicVariantGenerator)
+        assert type(resolve("auto", space, 50)).__name__ == "AutoSearch"
+    assert "holds a grid" in caplog.text
+    assert "3 trials" in caplog.text
+    assert "Gaussian process" in caplog.text
+
+
+def test_searcher_needs_a_mode_and_something_to_search() -> None:
+    pytest.importorskip("numpy")
+    with pytest.raises(InvalidArgumentError, match="mode"):
+        create_searcher("auto").set_search_properties(None, None, {"x": tune.uniform(0, 1)})
+    with pytest.raises(SearchSpaceError, match="nothing to search"):
+        create_searcher("auto").set_search_properties("loss", "min", {"x": 1})
+
+
+def test_space_given_twice_is_refused_and_constants_are_added() -> None:
+    pytest.importorskip("numpy")
+    space = {"x": tune.uniform(0, 1)}
+    assert create_searcher("auto", space=space).set_search_properties("loss", "min", space) is False
+
+    searcher = create_searcher("auto", space=space)
+    assert searcher.set_search_properties("loss", "min", {"batch": 8}) is True
+    assert searcher.suggest("0")["batch"] == 8
+
+
+def test_finite_space_ends_when_all_of_it_was_tried() -> None:
+    pytest.importorskip("numpy")
+    searcher = create_searcher("auto")
+    searcher.set_search_properties("loss", "min", {"a": tune.choice([1, 2, 3]), "b": tune.choice(["y", "z"])})
+    seen = set()
+    for i in range(6):
+        config = searcher.suggest(f"{i}")
+        seen.add((config["a"], config["b"]))
+        searcher.on_trial_complete(f"{i}", {"loss": config["a"]})
+    assert len(seen) == 6
+    assert searcher.suggest("6") == "FINISHED"
