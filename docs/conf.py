@@ -11,6 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
 
 import matrix
 import reference
+import searchers
 
 from tune_core._version import __version__
 
@@ -66,6 +67,7 @@ autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(
 GENERATED = HERE / "_generated"
 GENERATED.mkdir(exist_ok=True)
 (GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
+(GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
 (GENERATED / "examples.md").write_text(reference.examples(), encoding="utf-8")
 (GENERATED / "reference.md").write_text(reference.pages(), encoding="utf-8")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tune_core.engine import events as ev
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
 from tune_core.engine.journal import Journal
+from tune_core.engine.rules import Rules
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
-from tune_core.trial import TrialView
+from tune_core.trial import Trial, TrialView
 
 START = 1_700_000_000.0
 
@@ -49,6 +50,7 @@ class Run:
         name: str = "run",
     ) -> None:
         self.folder = str(folder)
+        self.rules = rules = Rules(metric, mode, max_failures=max_failures)
         self.header = ev.Header(
             version="0.1.0",
             name=name,
@@ -57,9 +59,8 @@ class Run:
             trainable="objective",
             metric=metric,
             mode=mode,
-            settings={"max_failures": max_failures},
+            settings=rules.settings(),
         )
-        self.rules = Rules(metric, mode, max_failures=max_failures)
         self.scheduler = scheduler or Scheduler()
         self.scheduler.setup(metric, mode, 7, {})
         self.controller = Controller(self.rules, self.scheduler)
@@ -73,7 +74,10 @@ class Run:
     def apply(self, event: Any) -> None:
         """Journal and apply an event, and what the controller commands to be journaled."""
         self.lines.append(ev.encode(event))
-        for command in self.controller.apply(event):
+        self._carry_out(self.controller.apply(event))
+
+    def _carry_out(self, commands: list[ev.Command]) -> None:
+        for command in commands:
             if type(command) is ev.Record:
                 self.lines.append(ev.encode(command.event))
             elif type(command) is ev.Finish:
@@ -100,11 +104,8 @@ class Run:
         event = ev.Reported(
             trial, iteration, at, float(iteration), dict(plain), checkpoint, waiting, nonfinite, attempt=attempt
         )
-        event.attempt = self.trials[trial].attempt
         self.lines.append(ev.encode(event))
-        for command in self.controller.apply(ev.restore_nonfinite(event)):
-            if type(command) is ev.Record:
-                self.lines.append(ev.encode(command.event))
+        self._carry_out(self.controller.apply(ev.restore_nonfinite(event)))
 
     def end(self, trial: int, how: str = "completed", why: str = "", error: str = "") -> None:
         self.apply(ev.Ended(trial, how, self.tick(), why, error))
@@ -129,6 +130,28 @@ class Run:
             journal.append(line)
         journal.close()
         return self.folder
+
+
+def known_of(trial: Trial) -> dict[str, str]:
+    """The same of one trial."""
+    return {name: repr(getattr(trial, name)) for name in Trial.__slots__ if name != "verdict"}
+
+
+def known(controller: Controller) -> dict[str, Any]:
+    """What a reader of the journal must know of a run, as text that can be compared (NaN does not equal itself)."""
+    return {
+        "trials": [known_of(trial) for trial in controller.trials],
+        "pending": list(controller.pending),
+        "paused": list(controller.paused),
+        "running": list(controller.running),
+        "counts": {str(status): number for status, number in controller.counts.items() if number},
+        "best": controller.best and controller.best.index,
+        "pins": dict(controller.retention.pins),
+        "finished": controller.finished,
+        "interrupted": controller.interrupted,
+        "stopping": controller.stopping,
+        "exhausted": controller.exhausted,
+    }
 
 
 def random_run(folder: Path, seed: int, steps: int = 150) -> Run:

@@ -96,6 +96,19 @@ def test_show_lists_as_many_trials_as_asked(command: Command) -> None:
     assert "00002  ERROR" not in out
 
 
+def test_ls_says_that_an_experiment_is_empty_whose_run_ended_before_it_began(command: Command, storage: Path) -> None:
+    (storage / "stillborn").mkdir()
+    (storage / "stillborn" / "journal.jsonl").touch()
+
+    code, out, _ = command("ls")
+
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("stillborn"))
+    assert line.split()[:2] == ["stillborn", "empty"]
+    assert "its run ended before it began" in line
+    assert "good" in out
+
+
 def test_best_prints_value_and_config(command: Command) -> None:
     code, out, _ = command("best", "good")
     assert code == 0

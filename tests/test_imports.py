@@ -20,7 +20,7 @@ TESTING_ALSO = {"pytest", "hypothesis"}  # tune_core.testing is for test suites
 
 FOUNDATION = ["errors", "objective", "space", "engine.events", "trial", "_version"]
 PLUGINS = ["schedulers", "search", "executors", "storage", "stopper", "session"]
-FACE = ["tuner", "cli", "progress", "view", "results", "analysis", "records", "fold", "export", "plots", "demo"]
+FACE = ["tuner", "cli", "progress", "view", "results", "analysis", "records", "export", "plots", "demo"]
 RUNNING_PARTS = ["controller", "loop", "journal"]
 
 FORBIDDEN: list[tuple[list[str], list[str]]] = [

@@ -5,46 +5,159 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from journals import Run, random_run
+from journals import Run, known, known_of, random_run
 
+import tune_core as tune
 from tune_core.engine import events as ev
 from tune_core.engine.reader import Reader, is_running
+from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError
-from tune_core.fold import Fold, read_experiment
-from tune_core.records import history, readable
+from tune_core.records import Follower, decisions, history, read_experiment, readable
+from tune_core.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    PopulationBasedTraining,
+    SuccessiveHalvingScheduler,
+)
 from tune_core.schedulers.base import Pause, Scheduler
 from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_fold_agrees_with_the_controller_on_every_trial(tmp_path: Path, seed: int) -> None:
+def test_reading_back_gives_the_state_of_the_controller(tmp_path: Path, seed: int) -> None:
     run = random_run(tmp_path, seed)
 
     experiment = read_experiment(run.save())
 
-    assert len(experiment.trials) == len(run.trials)
-    for record, trial in zip(experiment.trials, run.trials):
-        assert record.status is trial.status, trial
-        assert record.config == trial.config
-        assert (record.iteration, record.attempt, record.failures, record.losses) == (
-            trial.iteration,
-            trial.attempt,
-            trial.failures,
-            trial.losses,
-        )
-        assert (record.last is None) == (trial.last is None)
-        if record.last is not None and trial.last is not None:
-            assert (record.last.iteration, record.last.at) == (trial.last.iteration, trial.last.at)
-            assert record.previous_s == trial.previous_s
-        assert record.best_loss == trial.best_loss
-        assert record.error == trial.error
-        assert [k.name for k in record.checkpoints or ()] == [k.name for k in trial.checkpoints or ()]
-    best = run.controller.best
-    assert (experiment.best and experiment.best.index) == (best and best.index)
-    assert experiment.finished == run.controller.finished
+    assert known(experiment.controller) == known(run.controller)
+
+
+def train(config: dict[str, Any]) -> None:
+    start = tune.get_checkpoint()
+    done = 0 if start is None else int((Path(start.path) / "step").read_text())
+    for step in range(done + 1, 10):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "step").write_text(str(step))
+            tune.report({"loss": config["x"] + 1 / step}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
+    "fifo": FIFOScheduler,
+    "asha": lambda: ASHAScheduler(max_t=9, reduction_factor=2),
+    "asha-promotion": lambda: ASHAScheduler(max_t=9, reduction_factor=2, rule="promotion"),
+    "hyperband": lambda: HyperBandScheduler(max_t=9),
+    "sha": lambda: SuccessiveHalvingScheduler(max_t=9, num_trials=4),
+    "pbt": lambda: population(synch=False),
+    "pbt-synchronous": lambda: population(synch=True),
+}
+
+
+def population(synch: bool) -> Scheduler:
+    return PopulationBasedTraining(
+        "training_iteration",
+        perturbation_interval=2,
+        hyperparam_mutations={"x": tune.uniform(0, 1)},
+        quantile_fraction=0.5,
+        synch=synch,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_reading_back_gives_what_a_real_run_ended_with(tmp_path: Path, name: str) -> None:
+    results = tune.Tuner(
+        train,
+        param_space={"x": tune.uniform(0, 1)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=6, scheduler=SCHEDULERS[name](), seed=3),
+        run_config=tune.RunConfig(
+            name=name, storage_path=str(tmp_path), verbose=0, checkpoint_config=tune.CheckpointConfig(num_to_keep=1)
+        ),
+    ).fit()
+
+    read = read_experiment(results.experiment_path)
+
+    assert read.finished == "all trials have ended"
+    assert name == "fifo" or any(decisions(read.folder, trial.index) for trial in read.trials)
+    assert [known_of(trial) for trial in read.trials] == [known_of(trial) for trial in results._trials]
+
+
+@pytest.mark.parametrize("name", ["asha", "pbt"])
+def test_decision_that_a_killed_driver_could_not_write_is_written_by_the_next(tmp_path: Path, name: str) -> None:
+    def config(scheduler: Scheduler) -> tune.TuneConfig:
+        return tune.TuneConfig(metric="loss", mode="min", num_samples=4, scheduler=scheduler, seed=3)
+
+    space = {"x": tune.uniform(0, 1)}
+    run_config = tune.RunConfig(name=name, storage_path=str(tmp_path), verbose=0)
+    tune.Tuner(train, param_space=space, tune_config=config(SCHEDULERS[name]()), run_config=run_config).fit()
+    journal = tmp_path / name / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    cut = max(at for at, line in enumerate(lines) if line.startswith(b'{"e":"decide"'))
+    journal.write_bytes(b"".join(lines[:cut]))
+
+    results = tune.Tuner.restore(
+        tmp_path / name, train, param_space=space, tune_config=config(SCHEDULERS[name]()), run_config=run_config
+    ).fit()
+
+    after = journal.read_bytes().splitlines(keepends=True)
+    assert after[cut] == lines[cut]
+    assert b'"e":"restore"' in after[cut + 1]
+    assert [known_of(t) for t in read_experiment(str(tmp_path / name)).trials] == list(map(known_of, results._trials))
+
+
+def test_reading_runs_no_scheduler_and_no_searcher(tmp_path: Path) -> None:
+    run = random_run(tmp_path, 1)
+    code = (
+        "import sys; from tune_core.records import read_experiment; read_experiment(sys.argv[1]); print(*sys.modules)"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", code, run.save()], check=True, capture_output=True, text=True)
+
+    loaded = {name for name in printed.stdout.split() if name.startswith(("tune_core.schedulers.", "tune_core.search"))}
+    assert loaded <= {"tune_core.schedulers.base"}
+
+
+def test_run_that_ends_since_its_scheduler_cannot_pause_reads_back_so(tmp_path: Path) -> None:
+    class Pauses(Scheduler):
+        def on_result(self, trial: object, result: object) -> Pause:
+            return Pause("half")
+
+    run = Run(tmp_path, scheduler=Pauses())
+    run.launch(run.suggest(x=1))
+    run.launch(run.suggest(x=2))
+    run.suggest(x=3)
+    run.report(0, waiting=ev.WAITS_FOR_SCHEDULER, loss=1.0)
+
+    read = read_experiment(run.save())
+    assert known(read.controller) == known(run.controller)
+    assert read.trials[2].status is TERMINATED
+    assert "saved no checkpoint" in decisions(run.folder, 0)[0].why
+
+
+def test_failures_before_a_restore_are_judged_by_the_rules_of_then(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for x in range(2):
+        run.launch(run.suggest(x=x))
+    run.end(0, "errored", error="ValueError: once")
+    run.apply(ev.Restored(run.tick(), settings=Rules("loss", "min", max_failures=1).settings()))
+    run.launch(1)
+    run.end(1, "errored", error="ValueError: once")
+
+    statuses = [trial.status for trial in read_experiment(run.save()).trials]
+    assert statuses == [trial.status for trial in run.trials] == [ERROR, PENDING]
+
+
+def test_event_that_does_not_follow_is_a_clear_error(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.lines.append(ev.encode(ev.Launched(5, "worker", run.tick())))
+
+    with pytest.raises(JournalError, match="does not follow from those before it"):
+        read_experiment(run.save())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -53,13 +166,13 @@ def test_following_a_growing_journal_gives_the_same_as_reading_it_at_once(tmp_pa
     data = b"".join(run.lines)
     path = tmp_path / "journal.jsonl"
     path.write_bytes(data[: len(run.lines[0])])
-    fold = Fold(str(tmp_path))
+    follower = Follower(str(tmp_path))
 
     for end in range(len(run.lines[0]), len(data) + 1, 997):  # mostly in the middle of a line
         path.write_bytes(data[:end])
-        fold.refresh()
+        follower.refresh()
     path.write_bytes(data)
-    followed = fold.refresh()
+    followed = follower.refresh()
 
     at_once = read_experiment(str(tmp_path))
     assert [(t.status, t.iteration, t.reason) for t in followed.trials] == [
@@ -92,9 +205,8 @@ def test_decisions_are_kept_with_iteration_and_time(tmp_path: Path) -> None:
     at = run.now
     run.end(trial, "paused")
 
-    record = read_experiment(run.save()).trials[0]
-    assert record.decisions == [("pause", "below the median", 1, at)]
-    assert record.status is PAUSED
+    assert decisions(run.save(), trial) == [("pause", "below the median", 1, at)]
+    assert read_experiment(run.folder).trials[0].status is PAUSED
 
 
 def test_failed_trial_waits_for_its_retry_while_retries_last(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ SPACE = {"x": tune.uniform(0, 1), "y": tune.choice(["a", ("b", 2)])}
 def folder():
     """A folder in memory where there is one: these tests write thousands of journals."""
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    path = Path(tempfile.mkdtemp(prefix="tune-core-test-", dir=base))
+    path = Path(tempfile.mkdtemp(prefix="restore-test-", dir=base))
     yield path
     shutil.rmtree(path)
 

@@ -424,6 +424,25 @@ def test_story_tells_decisions_with_reasons_in_order(tmp_path: Path) -> None:
     assert "loss=1" not in story
 
 
+def test_story_gives_no_time_where_the_journal_has_none(tmp_path: Path) -> None:
+    from test_controller_let_go import Says
+
+    from tune_core.schedulers.base import Pause
+
+    run = Run(tmp_path, scheduler=Says(Pause("half")))
+    run.launch(run.suggest(x=0))
+    run.report(0, checkpoint="checkpoint_000001", waiting=ev.WAITS_FOR_SCHEDULER, loss=1.0)
+    run.end(0, "paused")
+    run.exhaust()
+
+    story = ResultGrid.from_path(run.save()).explain(0).splitlines()
+
+    assert story[1] == "             suggested: x=0"
+    assert story[2].startswith("      1.0 s  launched")
+    assert "      2.0 s  pause: half" in story
+    assert "             stop: half; nothing is left that could promote it" in story
+
+
 def test_story_tells_a_failure_by_the_exception(read: ResultGrid) -> None:
     assert "failed: ValueError: three is refused" in read[2].explain()
 

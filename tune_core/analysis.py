@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tune_core import selection
 from tune_core.callback import flatten
 from tune_core.errors import InvalidArgumentError, MetricError
-from tune_core.fold import read_experiment
 from tune_core.imports import require
 from tune_core.objective import Objective, lookup
-from tune_core.records import history
+from tune_core.records import history, read_experiment
 from tune_core.results import Result, ResultGrid
 
 if TYPE_CHECKING:

@@ -180,7 +180,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
-    from tune_core.fold import read_experiment
+    from tune_core.records import read_experiment
     from tune_core.storage import default_storage_path
     from tune_core.text import date_text, plain_table
 
@@ -190,6 +190,9 @@ def _ls(arguments: argparse.Namespace) -> int:
     rows: list[list[object]] = []
     for path in experiments_in(folder):
         name = os.path.basename(path)
+        if not os.path.getsize(os.path.join(path, JOURNAL_FILE)):
+            rows.append([name, "empty", "", "its run ended before it began", date_text(_changed(path))])
+            continue
         try:
             experiment = read_experiment(path)
         except TuneError as error:
@@ -216,7 +219,7 @@ def _best_value(experiment: Experiment) -> str:
 
 def _show(arguments: argparse.Namespace) -> int:
     from tune_core import selection
-    from tune_core.fold import read_experiment
+    from tune_core.records import read_experiment
     from tune_core.tables import table_of
     from tune_core.text import plain_table
     from tune_core.view import experiment_summary

@@ -44,6 +44,7 @@ class _Story:
         self._last: ev.Reported | None = None
         self._unsaid = 0  # reports since the last line
         self._lines: list[str] = []
+        self._runs = False  # it is on a worker
         self._over = False  # the trial has ended, or not begun: what concerns the whole run is not its story
 
     def lines(self) -> Iterator[str]:
@@ -51,9 +52,11 @@ class _Story:
         self._say_reports()
         yield from self._lines
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, timed: bool = True) -> None:
+        """A line; without a time where the journal has none that is the event's own."""
         self._say_reports()
-        self._lines.append(f"{self._at - self._header.at:9.1f} s  {text}")
+        time = f"{self._at - self._header.at:9.1f} s" if timed else " " * 11
+        self._lines.append(f"{time}  {text}")
 
     def _say_reports(self) -> None:
         last, number = self._last, self._unsaid
@@ -76,10 +79,10 @@ class _Story:
             self._last = event
             self._unsaid += 1
         elif kind is ev.Suggested:
-            self._say(f"suggested: {config_text(readable(event.config)) or 'an empty configuration'}")
+            self._say(f"suggested: {config_text(readable(event.config)) or 'an empty configuration'}", timed=False)
         elif kind is ev.Launched:
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-            self._over = False
+            self._over, self._runs = False, True
             self._say(f"launched on {event.worker}{again}")
         elif kind is ev.Decided:
             self._decided(event)
@@ -110,9 +113,10 @@ class _Story:
             what += f" with {config_text(readable(event.config))}"
         if event.until is not None:
             what += f" until {event.until:g}"
-        self._say(f"{what}: {event.why}")
+        self._say(f"{what}: {event.why}", timed=self._runs)  # else it follows from another trial's event
 
     def _ended(self, event: ev.Ended) -> None:
+        self._runs = False
         self._over = event.how in ("completed", "stopped")
         text = _HOW.get(event.how, event.how)
         said = bool(self._lines) and bool(event.why) and event.why in self._lines[-1]

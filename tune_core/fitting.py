@@ -14,11 +14,12 @@ from tune_core._version import __version__
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.engine import events as ev
 from tune_core.engine import journal
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
 from tune_core.engine.journal import Journal, Lock
 from tune_core.engine.loop import Loop, Plan
 from tune_core.engine.observers import Observers
-from tune_core.engine.replay import replay
+from tune_core.engine.replay import Replayed, replay
+from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import resolve
@@ -181,18 +182,21 @@ class Fit:
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
+            rules = self._rules()
+            if log is not None:  # what happened then, happened by the rules of then
+                rules = rules.changed(log.header.settings)
             self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
-            self.controller = Controller(self._rules(), self.scheduler)
+            self.controller = Controller(rules, self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
-            used_s = 0.0
+            replayed = None
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper)
-                used_s = replay(log.header, log.events, *args).used_s
+                replayed = replay(log.header, log.events, *args)
                 sweep_trials(self.folder, log.events, self.controller.trials)
             writer = Journal(self.folder, log.size_bytes if log is not None else 0)
             stack.callback(writer.close)
-            self._drive(writer, suggestions, log, unkept, used_s)
+            self._drive(writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()
 
     def _claim_folder(self) -> str | None:
@@ -203,26 +207,33 @@ class Fit:
         return keep_setup(self.folder, self.kept) if self.kept is not None else None
 
     def _drive(
-        self, writer: Journal, suggestions: Suggestions, log: journal.Log | None, unkept: str | None, used_s: float
+        self,
+        writer: Journal,
+        suggestions: Suggestions,
+        log: journal.Log | None,
+        unkept: str | None,
+        replayed: Replayed | None,
     ) -> None:
         watcher = self._watcher()
         callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
         observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
-        self.loop = loop = Loop(
-            self.controller, self.executor, writer, suggestions, observers, watcher, self._plan(used_s)
-        )
+        plan = self._plan(replayed.used_s if replayed is not None else 0.0)
+        self.loop = loop = Loop(self.controller, self.executor, writer, suggestions, observers, watcher, plan)
         ended = ""
         try:
-            if log is None:
+            if log is None or replayed is None:
                 writer.append(ev.encode(self.header))
                 if unkept is not None:
                     loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {unkept}"))
             else:
+                for decision in replayed.unrecorded:
+                    loop.record(decision)
                 if log.torn_bytes:
                     torn = f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"
                     loop.feed(ev.Noted(torn))
                     watcher.note(f"Going on from the last whole event: {torn}.")
-                loop.feed(ev.Restored(time.time(), **(self.restored or {})))
+                settings = self._rules().settings()
+                loop.feed(ev.Restored(time.time(), **(self.restored or {}), settings=settings))
                 if (self.restored or {}).get("num_samples") is not None:
                     suggestions.finished = False
             writer.write()
@@ -294,19 +305,8 @@ class Fit:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
-            settings=self._settings(),
+            settings={**self._rules().settings(), "capacity": self._capacity()},
         )
-
-    def _settings(self) -> dict[str, Any]:
-        """What a reader of the journal needs to know to tell a retry from an end."""
-        rules = self._rules()
-        return {
-            "max_failures": rules.max_failures,
-            "max_worker_losses": rules.max_losses,
-            "fail_fast": rules.fail_fast,
-            "stop": self.stop,
-            "capacity": self._capacity(),
-        }
 
     def _capacity(self) -> dict[str, float]:
         """What the executor has to share out, as far as it knows."""

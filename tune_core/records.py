@@ -1,111 +1,33 @@
-"""An experiment as its readers know it: one record for each trial, filled from the journal by ``tune_core.fold``.
+"""An experiment read back from its journal alone: the real controller, shown what happened, decides nothing anew.
 
-A record keeps what the controller would keep (last and best result, checkpoints, error, decisions), never the reports
-in between; :func:`history` reads those when somebody asks.
+Kept is what the controller keeps of each trial (last and best result, checkpoints, error), never the reports in
+between; :func:`history` and :func:`decisions` read those when somebody asks.
 """
 
 from __future__ import annotations
 
-import math
+import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_core.engine import events as ev
-from tune_core.engine.checkpoints import Kept
+from tune_core.engine.controller import Controller
 from tune_core.engine.reader import Reader
-from tune_core.trial import PENDING, Status, result_of
+from tune_core.engine.recorded import RecordedScheduler
+from tune_core.engine.rules import Rules
+from tune_core.errors import JournalError
+from tune_core.trial import Trial, result_of
 
 
 class Decision(NamedTuple):
-    """A decision on a trial, with the iteration and the time of the result that it was made on."""
+    """A decision on a trial, with the iteration and the time of the trial's last result before it."""
 
     do: str
     why: str
     iteration: int
     at: float
-
-
-class TrialRecord:
-    """One trial as its experiment's journal tells it; attributes are those of :class:`tune_core.trial.Trial`."""
-
-    __slots__ = (
-        "_config",
-        "attempt",
-        "best",
-        "best_loss",
-        "checkpoints",
-        "decisions",
-        "ended_at",
-        "error",
-        "exploit",
-        "failures",
-        "index",
-        "iteration",
-        "last",
-        "losses",
-        "previous_s",
-        "reason",
-        "resources",
-        "start",
-        "start_copied",
-        "started_at",
-        "status",
-        "verdict",
-        "worker",
-    )
-
-    def __init__(self, index: int, config: dict[str, Any], resources: dict[str, float] | None = None) -> None:
-        self.index = index
-        self._config = config
-        self.resources = resources
-        self.status: Status = PENDING
-        self.attempt = self.failures = self.losses = self.iteration = 0
-        self.last: ev.Reported | None = None
-        self.best: ev.Reported | None = None
-        self.best_loss = math.inf
-        self.previous_s = 0.0  # training time at the result before the last
-        self.checkpoints: list[Kept] | None = None  # all that were made, oldest first, also those deleted since
-        self.decisions: Sequence[Decision] = ()
-        self.start: Kept | None = None  # the checkpoint that the next launch goes on from
-        self.start_copied = False  # that checkpoint was taken over from another trial
-        self.exploit: tuple[dict[str, Any] | None, Kept | None] | None = None  # the config and checkpoint to take over
-        self.verdict = ""
-        self.reason: str | None = None
-        self.error: str | None = None
-        self.worker: str | None = None
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
-
-    @property
-    def trial_id(self) -> str:
-        """The index as a string of at least five digits."""
-        return f"{self.index:05d}"
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The configuration as plain values; objects that JSON cannot hold appear as their text."""
-        return {key: readable(value) for key, value in self._config.items()}
-
-    def add_decision(self, decision: Decision) -> None:
-        """Note a decision that was made on the trial."""
-        if not isinstance(self.decisions, list):  # most trials of a large run have none
-            self.decisions = []
-        self.decisions.append(decision)
-
-    @property
-    def attempts(self) -> int:
-        """Launches so far."""
-        return self.attempt
-
-    @property
-    def last_result(self) -> dict[str, Any]:
-        """The last result with the automatic fields; empty before the first."""
-        return {} if self.last is None else result_of(self.last)
-
-    def __repr__(self) -> str:
-        return f"TrialRecord({self.trial_id}, {self.status}, iteration={self.iteration})"
 
 
 def readable(value: Any) -> Any:
@@ -126,21 +48,34 @@ def readable(value: Any) -> Any:
 
 @dataclass
 class Experiment:
-    """A whole experiment as its journal tells it.
-
-    ``best`` is the trial with the best result by the run's metric and mode; ``finished`` says why the run is over, and
-    is None while it goes on or after its driver was killed.
-    """
+    """A whole experiment as its journal tells it; configurations are :func:`readable`."""
 
     folder: str
     header: ev.Header
-    trials: list[TrialRecord] = field(default_factory=list)
-    best: TrialRecord | None = None
-    finished: str | None = None
-    interrupted: str | None = None
+    controller: Controller = field(repr=False)
     notes: list[str] = field(default_factory=list)
     reports: int = 0
     last_at: float = 0.0
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials in the order of suggestion."""
+        return self.controller.trials
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best result by the run's metric and mode."""
+        return self.controller.best
+
+    @property
+    def finished(self) -> str | None:
+        """Why the run is over; None while it goes on or after its driver was killed."""
+        return self.controller.finished
+
+    @property
+    def interrupted(self) -> str | None:
+        """Why the run was interrupted, or None."""
+        return self.controller.stopping if self.controller.interrupted else None
 
     @property
     def total_time_s(self) -> float:
@@ -148,9 +83,93 @@ class Experiment:
         return max(0.0, self.last_at - self.header.at)
 
     @property
-    def counts(self) -> Counter[Status]:
+    def counts(self) -> Counter[str]:
         """How many trials are in each status."""
-        return Counter(trial.status for trial in self.trials)
+        return +self.controller.counts
+
+
+class Follower:
+    """Keeps an :class:`Experiment` up to date with a journal that may still grow. Runs no code of the experiment.
+
+    Parameters
+    ----------
+    folder
+        The experiment's folder.
+
+    Raises
+    ------
+    JournalError
+        If the folder holds no experiment, or one that a newer tune-core wrote.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._reader = Reader(folder)
+        header = self._reader.header
+        controller = Controller(Rules.of(header), RecordedScheduler(header.metric, header.mode))
+        self.experiment = Experiment(folder, header, controller, last_at=header.at)
+
+    def refresh(self) -> Experiment:
+        """Take in what the journal has got since the last time."""
+        collecting = gc.isenabled()
+        gc.disable()  # hundreds of thousands of small live objects, no cycles: collecting would only cost time
+        try:
+            for batch in self._reader.read():
+                for event in batch:
+                    self._take(event)
+        except (IndexError, KeyError, ValueError) as error:
+            raise JournalError(
+                self._reader.path,
+                f"has an event that does not follow from those before it: {type(error).__name__}: {error}",
+                f"it was written by tune-core {self._reader.header.version}, or was changed by hand",
+                "Read it with that version, or upgrade: pip install -U tune-core",
+            ) from error
+        finally:
+            if collecting:
+                gc.enable()
+        return self.experiment
+
+    def _take(self, event: Any) -> None:
+        experiment = self.experiment
+        kind = type(event)
+        if kind is ev.Reported:
+            experiment.controller.apply(event)
+            if experiment.trials[event.trial].last is event:  # not one that came late
+                experiment.reports += 1
+                experiment.last_at = event.at
+            return
+        if kind is ev.Suggested or (kind is ev.Decided and event.config is not None):
+            event.config = {key: readable(value) for key, value in event.config.items()}
+        elif kind is ev.Noted:
+            experiment.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
+        experiment.controller.apply(event)
+        experiment.last_at = max(experiment.last_at, getattr(event, "at", 0.0))
+
+
+def read_experiment(folder: str) -> Experiment:
+    """An experiment as its journal tells it now.
+
+    Raises
+    ------
+    JournalError
+        If the folder holds no experiment, or one that a newer tune-core wrote.
+    """
+    return Follower(folder).refresh()
+
+
+def decisions(folder: str, trial: int) -> list[Decision]:
+    """The decisions on one trial, in order."""
+    reader = Reader(folder, trial)
+    found = []
+    iteration, at = 0, reader.header.at
+    for batch in reader.read():
+        for event in batch:
+            if getattr(event, "trial", None) != trial:
+                continue
+            if type(event) is ev.Reported:
+                iteration, at = event.iteration, event.at
+            elif type(event) is ev.Decided:
+                found.append(Decision(event.do, event.why, iteration, at))
+    return found
 
 
 def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:

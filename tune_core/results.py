@@ -10,18 +10,15 @@ from tune_core import pareto, selection
 from tune_core.callback import flatten
 from tune_core.engine.events import Header, error_line
 from tune_core.errors import InvalidArgumentError, TrialError
-from tune_core.fold import read_experiment
 from tune_core.imports import require
 from tune_core.objective import Objective, check_mode, lookup
-from tune_core.records import Experiment, TrialRecord, history
+from tune_core.records import Experiment, history, read_experiment
 from tune_core.text import config_text, counts_text, date_text, html_table, plain_table, value_text
 from tune_core.trial import ERROR, TERMINATED, Status, Trial, result_of
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
     from tune_core.engine.checkpoints import Kept
-
-AnyTrial = Trial | TrialRecord
 
 __all__ = ["Result", "ResultGrid"]
 
@@ -32,7 +29,7 @@ class Result:
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
 
-    def __init__(self, trial: AnyTrial, folder: str, header: Header) -> None:
+    def __init__(self, trial: Trial, folder: str, header: Header) -> None:
         self._trial = trial
         self._folder = folder
         self._header = header
@@ -198,7 +195,7 @@ class ResultGrid(Sequence[Result]):
     {'x': 1}
     """
 
-    def __init__(self, folder: str, header: Header, trials: Sequence[AnyTrial]) -> None:
+    def __init__(self, folder: str, header: Header, trials: Sequence[Trial]) -> None:
         self._folder = folder
         self._header = header
         self._trials = trials
@@ -235,7 +232,7 @@ class ResultGrid(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return map(self._result, self._trials)
 
-    def _result(self, trial: AnyTrial) -> Result:
+    def _result(self, trial: Trial) -> Result:
         return Result(trial, self._folder, self._header)
 
     @property
@@ -380,7 +377,7 @@ class ResultGrid(Sequence[Result]):
         return f"{table}{more}<p><code>{escape(self._folder)}</code></p>"
 
 
-def _fields(trial: AnyTrial, report: Any) -> dict[str, Any]:
+def _fields(trial: Trial, report: Any) -> dict[str, Any]:
     """A report with the fields that every result has."""
     config: Mapping[str, Any] = trial.config
     result: dict[str, Any] = result_of(report) if report is not None else {"trial_id": trial.trial_id}

@@ -12,10 +12,11 @@ from tune_core import space
 from tune_core._version import __version__
 from tune_core.engine import events as ev
 from tune_core.engine.checkpoints import CheckpointConfig
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, Plan
 from tune_core.engine.observers import Observers
 from tune_core.engine.replay import replay
+from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
@@ -241,11 +242,11 @@ class _Simulated:
             _machine(self.machine),
             **self.options,
         )
-        used_s = 0.0
+        used_s, unrecorded = 0.0, []
         log = self.journal.recover()
         if log is not None:
-            decode = self._decoder(searcher)
-            used_s = replay(log.header, log.events, controller, suggestions, decode).used_s
+            replayed = replay(log.header, log.events, controller, suggestions, self._decoder(searcher))
+            used_s, unrecorded = replayed.used_s, replayed.unrecorded
         if self.budget is not None:
             executor.deadline = now + max(0.0, self.budget - used_s)
         plan = Plan(
@@ -262,6 +263,8 @@ class _Simulated:
         loop.target = self.target
         self.journal.mortal(self._lifetime(), f"{self.seed}:tear:{self._deaths}")
         if log is not None:
+            for decision in unrecorded:
+                loop.record(decision)
             loop.feed(ev.Restored(now))
         else:
             self.journal.append(ev.encode(self._header(scheduler, searcher)))
@@ -303,7 +306,7 @@ class _Simulated:
             searcher=type(searcher).__name__,
             space=describe(self.space),
             time_attr=scheduler.time_attr,
-            settings={"capacity": self._capacity(), "resources": self._request()},
+            settings={**self.rules.settings(), "capacity": self._capacity(), "resources": self._request()},
         )
 
     def _capacity(self) -> dict[str, float]:

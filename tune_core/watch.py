@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_core import selection
-from tune_core.fold import Fold
-from tune_core.records import Experiment
+from tune_core.records import Experiment, Follower
 from tune_core.tables import table_of
 from tune_core.text import plain_table
 from tune_core.trial import PENDING, RUNNING
@@ -42,21 +41,21 @@ def snapshot_of(experiment: Experiment, state: str, rows: int, now: float) -> Sn
 
 def watch(folder: str, state_of: Callable[[Experiment], str], once: bool, interval_s: float) -> int:
     """Show an experiment until it is over; with ``once``, as it is now."""
-    fold = Fold(folder)
-    experiment = fold.refresh()
+    follower = Follower(folder)
+    experiment = follower.refresh()
     state = state_of(experiment)
     if once or not sys.stdout.isatty():
         print(_plain(snapshot_of(experiment, state, 20, time.time())), flush=True)
         before = ""
         while not once and state == "running":
             time.sleep(interval_s)
-            state = state_of(fold.refresh())
+            state = state_of(follower.refresh())
             line = snapshot_of(experiment, state, 0, time.time()).line()
             if experiment.reports and line != before:
                 before = line
                 print(line, flush=True)
         return 0
-    _draw(fold, state_of, state, interval_s)
+    _draw(follower, state_of, state, interval_s)
     return 0
 
 
@@ -71,18 +70,18 @@ def _plain(snapshot: Snapshot) -> str:
     return "\n".join(lines)
 
 
-def _draw(fold: Fold, state_of: Callable[[Experiment], str], state: str, interval_s: float) -> None:
+def _draw(follower: Follower, state_of: Callable[[Experiment], str], state: str, interval_s: float) -> None:
     from rich.console import Console
     from rich.live import Live
 
     console = Console()
 
     def view() -> Any:
-        snapshot = snapshot_of(fold.experiment, state, max(0, console.size.height - 10), time.time())
+        snapshot = snapshot_of(follower.experiment, state, max(0, console.size.height - 10), time.time())
         return terminal_view(snapshot, console.size.width)
 
     with Live(view(), console=console, auto_refresh=False) as live:
         while state == "running":
             time.sleep(interval_s)
-            state = state_of(fold.refresh())
+            state = state_of(follower.refresh())
             live.update(view(), refresh=True)

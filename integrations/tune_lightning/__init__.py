@@ -56,23 +56,26 @@ class TuneReportCallback(EarlyStopping):
         self.on = tuple(dict.fromkeys(_ALIASES.get(hook, hook) for hook in hooks))
         self._validated = False
         self._fresh_settings: list[list[dict[str, Any]]] = []
+        self._reported: list[Any] = []  # the hook and the step of the last report
+        self._restored: list[Any] = []  # the same, in the checkpoint that the training goes on from
 
     # --- what EarlyStopping would do otherwise ------------------------------------------------------------------------
 
     @property
     def state_key(self) -> str:
-        """Lightning asks under which name to keep our state: we have none."""
-        return type(self).__qualname__
+        """Lightning asks under which name to keep our state."""
+        return f"{type(self).__qualname__}{self.on}"
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Lightning's hook."""
 
     def state_dict(self) -> dict[str, Any]:
         """Lightning's hook."""
-        return {}
+        return {"reported": self._reported}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Lightning's hook."""
+        self._restored = list(state_dict.get("reported", ()))
 
     # --- several processes --------------------------------------------------------------------------------------------
 
@@ -138,6 +141,9 @@ class TuneReportCallback(EarlyStopping):
     def _at(self, hook: str, trainer: Any) -> None:
         if hook not in self.on or trainer.sanity_checking or trainer.state.fn != "fit" or not tc.in_session():
             return
+        self._reported = [hook, trainer.global_step]
+        if self._reported == self._restored:
+            return  # Lightning 2.4 calls some hooks again when it goes on
         stop = not self._report(trainer, self._results(trainer) if trainer.is_global_zero else {})
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True

@@ -247,7 +247,7 @@ def _sample_ladder(
 def _least_samples(labels: Any, total: int, search: Any) -> int:
     """Several of each class, and not so few that every model fails."""
     classes = 1 if labels is None else len(np.unique(np.asarray(labels)))
-    return max(_LEAST_SAMPLES, 8 * classes, int(total // search.factor**3))
+    return max(_LEAST_SAMPLES, 5 * classes, int(total // search.factor**3))
 
 
 def _order(train: Any, labels: Any, rng: np.random.RandomState) -> Any:

@@ -217,6 +217,8 @@ def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any
         if ladder.growth is not None:
             with open(os.path.join(folder, MODELS_FILE), "rb") as file:
                 models = cloudpickle.load(file)
+            for model in models.values():
+                ladder.growth.mark(model, ladder.steps[state["step"] - 1])
     return state["step"], {int(k): v for k, v in state["fits"].items()}, models
 
 

@@ -27,8 +27,12 @@ class Growth:
 
     def begin(self, estimator: Any) -> Any:
         """Make an unfitted estimator ready to be grown."""
-        estimator._tune_grown = 0
+        self.mark(estimator, 0)
         return estimator
+
+    def mark(self, estimator: Any, amount: int) -> None:
+        """Note how far it has been grown; also for one that was unpickled, since some classes forget such notes."""
+        estimator._tune_grown = amount
 
     def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
         """Train until ``amount`` is reached."""
@@ -51,7 +55,7 @@ class Growth:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # it was asked to stop half-way
                 self.train(estimator, X, y, fit_params, amount, classes)
-            estimator._tune_grown = amount
+            self.mark(estimator, amount)
             return estimator
 
         estimator.fit = fit
@@ -136,18 +140,26 @@ class Continuation(Growth):
         arguments = dict(fit_params)
         if reached:
             arguments[self.keyword] = self._model(estimator)
-        estimator.set_params(**{str(self.parameter): amount - reached})
-        _fit(estimator, X, y, arguments)
+        more = {str(self.parameter): amount - reached}
+        if self.library != "CatBoost":
+            _fit(estimator.set_params(**more), X, y, arguments)
+            return
+        # CatBoost lets no parameter of a fitted model change: a new model continues it and takes its place.
+        following = clone(estimator).set_params(**more)
+        _fit(following, X, y, arguments)
+        vars(estimator).update(vars(following))
 
     def _model(self, estimator: Any) -> Any:
         if self.library == "XGBoost":
             return estimator.get_booster()
-        return estimator.booster_ if self.library == "LightGBM" else estimator.copy()
+        return estimator.booster_ if self.library == "LightGBM" else estimator
 
     def finish(self, estimator: Any, original: Any) -> None:
         reached = estimator._tune_grown
         super().finish(estimator, original)
-        if self.library != "CatBoost":  # which lets no parameter of a fitted model change
+        if self.library == "CatBoost":
+            estimator._init_params[str(self.parameter)] = reached
+        else:
             estimator.set_params(**{str(self.parameter): reached})
 
 
@@ -186,12 +198,15 @@ class LastStep(Growth):
         self.inner.begin(estimator.steps[-1][1])
         return super().begin(estimator)
 
+    def mark(self, estimator: Any, amount: int) -> None:
+        super().mark(estimator, amount)
+        self.inner.mark(estimator.steps[-1][1], amount)
+
     def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
         by_step = _params_by_step(estimator, fit_params)
         last = estimator.steps[-1][1]
         data = self._transformed(estimator, X, y, by_step)
         self.inner.train(last, data, y, by_step[self.step], amount, classes)
-        last._tune_grown = amount
 
     def _transformed(self, pipeline: Pipeline, X: Any, y: Any, by_step: dict[str, dict[str, Any]]) -> Any:
         first_time = pipeline._tune_grown == 0

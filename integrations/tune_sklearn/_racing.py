@@ -170,8 +170,8 @@ class _Rung:
         return sum((loss, other) < mine for other, loss in self.losses.items())
 
     def quota(self, factor: float) -> int:
-        """How many go on."""
-        return max(1, math.ceil(self.expected / factor))
+        """How many go on: one in ``factor``, rounded, and at least one."""
+        return max(1, int(self.expected / factor + 0.5))
 
     def is_complete(self) -> bool:
         """Whether all that could come have come, and nobody has decided yet."""

@@ -144,7 +144,7 @@ class TuneSearchCV(TuneBaseSearchCV):
         pre_dispatch: Any = "2*n_jobs",
         executor: Any = None,
         resource: str = "auto",
-        factor: float = 3,
+        factor: float = 4,
         min_resources: Any = "auto",
     ) -> None:
         super().__init__(
@@ -261,7 +261,7 @@ class TuneGridSearchCV(TuneBaseSearchCV):
         pre_dispatch: Any = "2*n_jobs",
         executor: Any = None,
         resource: str = "auto",
-        factor: float = 3,
+        factor: float = 4,
         min_resources: Any = "auto",
     ) -> None:
         super().__init__(

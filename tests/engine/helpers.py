@@ -7,7 +7,8 @@ from typing import Any
 
 from tune_core.engine import events as ev
 from tune_core.engine.checkpoints import CheckpointConfig
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
+from tune_core.engine.rules import Rules
 from tune_core.schedulers.base import Continue, Scheduler
 from tune_core.trial import PAUSED, PENDING, RUNNING, Trial
 
@@ -152,7 +153,7 @@ def check(controller: Controller) -> None:
         for kept in [*references, t.start_from]:
             assert kept is None or kept in trials[kept.trial].checkpoints  # nobody refers to what was deleted
         assert (t.exploit is None) == (t.copy_from is None)
-    assert +controller.retention._pins == +pins
+    assert +controller.retention.pins == +pins
     losses = [t.best_loss for t in trials if t.best is not None]
     if losses:
         assert controller.best is not None and controller.best.best_loss == min(losses)
@@ -166,7 +167,7 @@ def snapshot(controller: Controller) -> dict[str, Any]:
         "paused": list(controller.paused),
         "running": sorted(controller.running),
         "best": controller.best and controller.best.index,
-        "pins": dict(controller.retention._pins),
+        "pins": dict(controller.retention.pins),
         "flags": (
             controller.exhausted,
             controller.stopping,
@@ -176,3 +177,15 @@ def snapshot(controller: Controller) -> dict[str, Any]:
             controller._stalled,
         ),
     }
+
+
+def outcome(controller: Controller) -> dict[str, Any]:
+    """What a controller knows of the run, without what only its own scheduler leads to."""
+    state = snapshot(controller)
+    state["flags"] = state["flags"][:-2]
+    return state
+
+
+def is_decision(event: Any) -> bool:
+    """Whether an event follows from the one before it."""
+    return isinstance(event, ev.Decided)

@@ -303,7 +303,7 @@ def exploiting(**rules) -> Run:
 def test_an_exploit_restarts_the_trial_as_a_copy():
     run = exploiting()
     record, halt = run.report(1, waiting=SCHEDULER)
-    assert record.event == ev.Decided(1, "exploit", "0 is better", source=0, config={"x": 42})
+    assert record.event == ev.Decided(1, "exploit", "0 is better", source=0, config={"x": 42}, checkpoint="a2")
     assert halt == ev.Halt(1, "paused", "0 is better")
     run.end(1, "paused")
     launch = run.launch()

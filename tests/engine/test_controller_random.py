@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_core.engine import events as ev
+from tune_core.engine.controller import Controller
+from tune_core.engine.recorded import RecordedScheduler
 from tune_core.engine.replay import replay
 from tune_core.schedulers import ASHAScheduler
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
 from tune_core.trial import Status
 
-from .helpers import Run, snapshot
+from .helpers import Run, check, is_decision, outcome, snapshot
 
+HEADER = ev.Header(version="1", name="n", seed=0, at=0.0)
 ENDS = ("completed", "errored", "crashed", "lost", "timeout")
 
 
@@ -130,8 +133,9 @@ class Course:
         """The driver dies, and another replays what was journaled."""
         events = copy.deepcopy(self.run.events)
         fresh = Run(self.make(), **self.rules)
-        replay(ev.Header(version="1", name="n", seed=0, at=0.0), events, fresh.controller)
+        replay(HEADER, events, fresh.controller)
         assert snapshot(fresh.controller) == snapshot(self.controller)
+        self.check_other_readers()
         fresh.events = events
         self.run = fresh
         self.leases.clear()
@@ -139,6 +143,35 @@ class Course:
         self.blocked.clear()
         draw = self.draw
         self.act(fresh.feed(ev.Restored(self.run.clock, draw.random() < 0.9, draw.random() < 0.5, draw.random() < 0.3)))
+
+    def check_other_readers(self) -> None:
+        """Who decides nothing, or would decide otherwise, comes to the same state all the same."""
+        expected = outcome(self.controller)
+        reader = Controller(self.controller.rules, RecordedScheduler())
+        for event in copy.deepcopy(self.run.events):
+            reader.apply(event)
+        check(reader)
+        assert outcome(reader) == expected
+        other = self.draw.choice([Erratic(self.draw.randrange(2**32)), ready(ASHAScheduler(max_t=9, rule="promotion"))])
+        changed = Run(other, **self.rules)
+        events = [*self.run.events, ev.Noted("no decision on the last event was lost")]
+        replay(HEADER, copy.deepcopy(events), changed.controller)
+        check(changed.controller)
+        assert outcome(changed.controller) == expected
+
+    def die_while_writing(self) -> None:
+        """The journal ends before all decisions on its last event: the next driver makes and writes them again."""
+        whole = [number for number, event in enumerate(self.run.events) if not is_decision(event)]
+        first = self.draw.choice(whole or [0])
+        end = self.draw.randint(first + 1, next((n for n in whole if n > first), len(self.run.events)))
+        events = copy.deepcopy(self.run.events[:end])
+        fresh = Run(self.make(), **self.rules)
+        unrecorded = replay(HEADER, copy.deepcopy(events), fresh.controller).unrecorded
+        check(fresh.controller)
+        reader = Controller(fresh.controller.rules, RecordedScheduler())
+        for event in [*events, *unrecorded]:
+            reader.apply(event)
+        assert outcome(reader) == outcome(fresh.controller)
 
     def step(self) -> None:
         controller, draw = self.controller, self.draw
@@ -222,6 +255,8 @@ def test_any_course_keeps_the_invariants_and_comes_to_an_end(seed, which, length
     for _ in range(length):
         course.step()
     course.restore()
+    if course.run.events:
+        course.die_while_writing()
     course.finish()
     course.restore()
     if course.controller.finished is None:

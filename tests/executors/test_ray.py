@@ -20,7 +20,8 @@ import tune_core as tune
 from tune_core import schedulers
 from tune_core.engine import events as ev
 from tune_core.engine import journal
-from tune_core.engine.controller import Controller, Rules
+from tune_core.engine.controller import Controller
+from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError, ResourceError
 from tune_core.executors import RayExecutor, ray_is_up
 from tune_core.testing.executors import ExecutorSuite, is_alive
@@ -34,6 +35,8 @@ def one_ray() -> Iterator[None]:
 
 
 class TestRay(ExecutorSuite):
+    prompt = False
+
     def make(self, **options: Any) -> RayExecutor:
         return RayExecutor()
 

@@ -154,6 +154,7 @@ def has_a_worker_of_its_own(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_bundles_that_no_cluster_of_this_size_can_hold_are_refused(nodes: Nodes) -> None:
+    wait_until_ray_has_seen(nodes)
     bundles = tune.PlacementGroupFactory([{"cpu": 1}] * 3, strategy="STRICT_SPREAD")
     with pytest.raises(ResourceError, match=r"STRICT_SPREAD.*2 nodes of 1 cpu"):
         sweep(nodes, tune.with_resources(trains, bundles))
@@ -185,3 +186,25 @@ def test_request_that_waits_for_an_autoscaler_says_so_and_is_met_by_a_new_node(n
     finally:
         if len(nodes.alive) > 2:
             nodes.kill(nodes.alive[-1].node_id)
+
+
+def wait_until_ray_has_seen(nodes: Nodes) -> None:
+    """Ray takes many seconds to see that a node is gone."""
+    there = {node.node_id for node in nodes.alive}
+    deadline = time.monotonic() + 100
+    while {n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")} != there:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_run_whose_only_fitting_node_is_gone_ends_with_an_error(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_core.executors.ray_pool._HOPE_S", 1.0)
+    nodes.add(num_cpus=1, resources={"license": 1})
+
+    with pytest.raises(ResourceError, match=r"1 license, and the cluster has (?s:.*)Tuner.restore"):
+        sweep(
+            nodes,
+            tune.with_resources(trains, {"cpu": 1, "license": 1}),
+            step_s=0.1,
+            callbacks=[KillsANode(nodes, at=3)],
+        )

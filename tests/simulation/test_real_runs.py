@@ -11,8 +11,8 @@ import pytest
 
 import tune_core as tune
 from tune_core.engine import events as ev
-from tune_core.engine.controller import Rules
 from tune_core.engine.journal import read
+from tune_core.engine.rules import Rules
 from tune_core.schedulers import (
     ASHAScheduler,
     HyperBandScheduler,

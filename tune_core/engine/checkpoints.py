@@ -79,9 +79,13 @@ class Retention:
     """Decides which checkpoints may be deleted, and remembers who refers to which."""
 
     def __init__(self, config: CheckpointConfig) -> None:
+        self.change(config)
+        self.pins: Counter[tuple[int, str]] = Counter()  # how many refer to a (trial, name)
+
+    def change(self, config: CheckpointConfig) -> None:
+        """Keep checkpoints by other rules from now on."""
         self._keep = config.num_to_keep
         self._objective = config.objective
-        self._pins: Counter[tuple[int, str]] = Counter()
 
     def loss(self, metrics: dict[str, object] | None) -> float:
         """How a checkpoint made with these metrics ranks: lower is kept longer."""
@@ -91,18 +95,18 @@ class Retention:
 
     def pin(self, kept: Kept) -> None:
         """Somebody other than its own trial refers to this checkpoint."""
-        self._pins[kept.trial, kept.name] += 1
+        self.pins[kept.trial, kept.name] += 1
 
     def unpin(self, kept: Kept) -> None:
         """That reference is gone."""
         key = (kept.trial, kept.name)
-        self._pins[key] -= 1
-        if self._pins[key] <= 0:
-            del self._pins[key]
+        self.pins[key] -= 1
+        if self.pins[key] <= 0:
+            del self.pins[key]
 
     def is_pinned(self, kept: Kept) -> bool:
         """Whether another trial refers to this checkpoint."""
-        return (kept.trial, kept.name) in self._pins
+        return (kept.trial, kept.name) in self.pins
 
     def surplus(self, kept: list[Kept]) -> list[Kept]:
         """Those of a trial's checkpoints (oldest first) that may go; they are taken out of the list."""

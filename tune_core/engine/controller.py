@@ -15,30 +15,18 @@ which is how a killed run is restored.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, ValuesView
+from dataclasses import replace
 from typing import Any
 
 from tune_core.engine import events as ev
-from tune_core.engine.checkpoints import CheckpointConfig, Kept, Retention
+from tune_core.engine.checkpoints import Kept, Retention
+from tune_core.engine.recorded import exploit_of, given_up
+from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
 from tune_core.objective import Objective
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
 from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The parts of a run's configuration that the controller needs."""
-
-    metric: str | None = None
-    mode: str | None = None
-    max_failures: int = 0
-    fail_fast: bool = False
-    max_losses: int = 100
-    max_concurrent: int | None = None
-    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
-    stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
 
 
 def _is_being_paused(trial: Trial) -> bool:
@@ -57,11 +45,16 @@ class _Waiting:
         return (self._controller.trials[i] for i in self._controller.pending)
 
     @property
-    def paused(self) -> Iterable[Trial]:
+    def paused(self) -> ValuesView[Trial]:
         return self._controller.paused.values()
 
     def is_paused(self, index: int) -> bool:
         return index in self._controller.paused
+
+    @property
+    def is_last_call(self) -> bool:
+        """Whether paused trials end now if none is chosen."""
+        return self._controller._stalled
 
 
 class Controller:
@@ -272,19 +265,36 @@ class Controller:
             self._settle_orphan(trial, out)
 
     def _on_decided(self, event: ev.Decided, out: list[ev.Command]) -> None:
-        """Replay only: the recorded decision stands, whatever a changed scheduler would say now."""
+        """A decision that was made before, and that the scheduler has not made again: it is carried out now."""
         trial = self.trials[event.trial]
-        if trial.status is not RUNNING:
-            return
         if event.do == "stop":
-            early = trial.verdict.early if isinstance(trial.verdict, Stop) else True
-            trial.verdict = Stop(event.why, early)
-        elif event.do == "pause":
-            trial.verdict = Pause(event.why)
-        elif event.do == "continue":
-            trial.verdict = None
-        elif event.do == "exploit" and trial.exploit is not None and event.config is not None:
-            trial.exploit = replace(trial.exploit, config=event.config, reason=event.why, resources=event.resources)
+            if trial.status in (PENDING, PAUSED):
+                self._withdraw(trial)
+                self._end(trial, Change.STOP, event.why, out)
+            elif trial.status is RUNNING:
+                trial.verdict = Stop(event.why)
+        elif event.do == "exploit" and event.source is not None and event.config is not None:
+            self._copy_as_decided(trial, event, out)
+        elif trial.status is RUNNING:
+            trial.verdict = Pause(event.why) if event.do == "pause" else None
+        self._settle(out)
+
+    def _copy_as_decided(self, trial: Trial, event: ev.Decided, out: list[ev.Command]) -> None:
+        exploit = exploit_of(event)
+        kept = self._find_checkpoint(exploit)
+        if kept is None:
+            return
+        if trial.status is PAUSED:
+            del self.paused[trial.index]
+            self._prepare_copy(trial, exploit, kept, out)
+            self._become_copy(trial, out)
+        elif trial.status is RUNNING:
+            before = trial.copy_from
+            self._prepare_copy(trial, exploit, kept, out)
+            if before is not None:
+                self._unpin(before, out)
+            if not isinstance(trial.verdict, Pause):
+                trial.verdict = Pause(event.why)
 
     def _on_stop_requested(self, event: ev.StopRequested, out: list[ev.Command]) -> None:
         if event.trial < 0:
@@ -311,6 +321,9 @@ class Controller:
         self.finished = self.stopping = None
         self.interrupted = False
         self.fatal = ""
+        if event.settings is not None:
+            self.rules = self.rules.changed(event.settings)
+            self.retention.change(self.rules.checkpoints)
         for trial in list(self.running.values()):
             del self.running[trial.index]
             self._settle_orphan(trial, out)
@@ -399,9 +412,12 @@ class Controller:
                 f"Report one at least as often as {name} decides: tune.report(metrics, checkpoint=...), "
                 "or give a class trainable save_checkpoint and load_checkpoint."
             )
+            why = f"{name} cannot pause trials that save no checkpoint"
             trial.verdict = Stop(self.fatal)
+            out.append(ev.Record(ev.Decided(trial.index, "stop", self.fatal)))
+            out.append(ev.Record(ev.StopRequested(-1, why)))
             out.append(ev.Halt(trial.index, "stopped", self.fatal))
-            self._begin_stop(f"{name} cannot pause trials that save no checkpoint", out)
+            self._begin_stop(why, out)
             return
         trial.verdict = decision
         out.append(ev.Record(ev.Decided(trial.index, "pause", decision.reason)))
@@ -420,10 +436,9 @@ class Controller:
 
     def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
         self.retention.pin(kept)
-        trial.exploit = replace(decision, checkpoint=kept.name)
-        trial.copy_from = kept
+        trial.exploit, trial.copy_from = replace(decision, checkpoint=kept.name), kept
         why, source, config = decision.reason, decision.source, decision.config
-        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources)
+        decided = ev.Decided(trial.index, "exploit", why, None, source, config, decision.resources, kept.name)
         out.append(ev.Record(decided))
 
     def _revise(self, out: list[ev.Command]) -> None:
@@ -441,15 +456,11 @@ class Controller:
     def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
         """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
         source = self.trials[exploit.source]
-        if exploit.checkpoint is None and source.start_from is not None:
-            latest: Kept = source.start_from  # a copy that has saved nothing yet stands where it started from
-            return latest
-        kept: Kept
-        for kept in reversed(source.checkpoints or ()):
-            if exploit.checkpoint in (None, kept.name):
-                found: Kept = kept
-                return found
-        return None
+        start: Kept | None = source.start_from
+        if start is not None and exploit.checkpoint in (None, start.name):
+            return start  # a copy that has saved nothing yet stands where it started from: at another's checkpoint
+        checkpoints: list[Kept] = source.checkpoints or []
+        return next((k for k in reversed(checkpoints) if exploit.checkpoint in (None, k.name)), None)
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
@@ -559,9 +570,7 @@ class Controller:
         for index, why in self._ask("discard"):
             trial = self.trials[index]
             if trial.status is PAUSED:
-                self._withdraw(trial)
-                out.append(ev.Record(ev.Decided(index, "stop", why)))
-                self._end(trial, Change.STOP, why, out)
+                self._drop(trial, why, out)
             elif _is_being_paused(trial):
                 out.append(ev.Record(ev.Decided(index, "stop", why)))
                 trial.verdict = Stop(why)
@@ -579,10 +588,15 @@ class Controller:
                 self._settle(out)
                 return
             for trial in list(self.paused.values()):
-                self._withdraw(trial)
-                self._end(trial, Change.STOP, f"{trial.reason}; nothing is left that could promote it", out)
+                self._drop(trial, given_up(trial), out)
         if not self.paused:
             self._finish(self.stopping or "all trials have ended", out)
+
+    def _drop(self, trial: Trial, why: str, out: list[ev.Command]) -> None:
+        """End a waiting trial by a decision."""
+        out.append(ev.Record(ev.Decided(trial.index, "stop", why)))
+        self._withdraw(trial)
+        self._end(trial, Change.STOP, why, out)
 
     def _finish(self, why: str, out: list[ev.Command]) -> None:
         self.finished = why
@@ -593,8 +607,9 @@ class Controller:
         try:
             return getattr(self.scheduler, method)(*args)
         except Exception as error:
+            scheduler = getattr(self.scheduler, "followed", self.scheduler)
             raise UserCodeError(
-                f"{type(self.scheduler).__name__}.{method}",
+                f"{type(scheduler).__name__}.{method}",
                 f"raised {type(error).__name__}: {error}",
                 "the scheduler is at fault, not the trial",
                 "All results so far are kept: mend the scheduler and restore the run with Tuner.restore.",

@@ -119,7 +119,11 @@ class Ended(Event, tag="end"):
 
 
 class Decided(Event, tag="decide"):
-    """A decision and its reason: kept for people and for replaying; ``config`` and ``source`` only for an exploit."""
+    """A decision and its reason: kept for people and for replaying.
+
+    ``source``, ``config``, ``resources`` and ``checkpoint`` are an exploit's; ``checkpoint`` is where ``source`` stood:
+    its own, or, if it is a copy that has saved nothing since, the one that it started from.
+    """
 
     trial: int
     do: str
@@ -128,6 +132,7 @@ class Decided(Event, tag="decide"):
     source: int | None = None
     config: dict[str, Any] | None = None
     resources: dict[str, float] | None = None
+    checkpoint: str | None = None
 
 
 class StopRequested(Event, tag="stop"):
@@ -145,13 +150,17 @@ class Interrupted(Event, tag="interrupt"):
 
 
 class Restored(Event, tag="restore"):
-    """A new driver took over. Trials that were running are requeued from their last checkpoints."""
+    """A new driver took over. Trials that were running are requeued from their last checkpoints.
+
+    ``settings``: the rules in force from here on, as in the header's; None: unchanged.
+    """
 
     at: float
     unfinished: bool = True
     errored: bool = False
     restart_errored: bool = False
     num_samples: int | None = None
+    settings: dict[str, Any] | None = None
 
 
 class Refused(Event, tag="refuse"):
@@ -329,9 +338,9 @@ class DropCheckpoint(Command, frozen=True, gc=False):
 
 
 class Record(Command, frozen=True, gc=False):
-    """Journal a decision."""
+    """Journal a decision, on one trial or to end the whole run."""
 
-    event: Decided
+    event: Decided | StopRequested
 
 
 class TellComplete(Command, frozen=True, gc=False):

@@ -130,14 +130,15 @@ class Loop:
     def take(self, batches: list[ev.Batch]) -> None:
         """Take in what the workers sent."""
         for batch in batches:
-            if self.plan.stopper is None:
+            if self.plan.stopper is None and not any(map(_may_decide, batch.events[:-1])):
                 self.journal.append(batch.lines)
                 for event in batch.events:
                     self._apply(event)
             else:
                 for line, event in zip(batch.lines.splitlines(keepends=True), batch.events, strict=True):
-                    self._ask_stopper(event)
-                    self.journal.append(line)
+                    if self.plan.stopper is not None:
+                        self._ask_stopper(event)
+                    self.journal.append(line)  # its decisions come right behind it
                     self._apply(event)
 
     def feed(self, event: Any) -> None:
@@ -150,7 +151,7 @@ class Loop:
         for command in controller.apply(event):
             kind = type(command)
             if kind is ev.Record:
-                self.journal.append(ev.encode(self._plain(command.event)))  # type: ignore[attr-defined]
+                self.record(command.event)  # type: ignore[attr-defined]
             elif kind is ev.TellComplete:
                 self._tell_complete(command)  # type: ignore[arg-type]
             else:
@@ -161,11 +162,11 @@ class Loop:
         if self._watches and kind in _WATCHED:
             self._happened.append((event, controller.trials[event.trial].status))
 
-    def _plain(self, decided: ev.Decided) -> ev.Decided:
-        """A decision with its configuration in the journal's form."""
-        if decided.config is None:
-            return decided
-        return msgspec.structs.replace(decided, config=self.plan.encode_config(decided.config))
+    def record(self, event: ev.Decided | ev.StopRequested) -> None:
+        """Journal a decision, with its configuration in the journal's form."""
+        if type(event) is ev.Decided and event.config is not None:
+            event = msgspec.structs.replace(event, config=self.plan.encode_config(event.config))
+        self.journal.append(ev.encode(event))
 
     def _tell_complete(self, command: ev.TellComplete) -> None:
         trial = self.controller.trials[command.trial]
@@ -354,6 +355,11 @@ class Loop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _may_decide(event: Any) -> bool:
+    """Whether decisions may follow from an event of a worker's."""
+    return type(event) is not ev.Reported or event.waiting != 0
 
 
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))

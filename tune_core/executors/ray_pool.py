@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tune_core.errors import ResourceError
 from tune_core.executors.ray_cluster import Cluster, Holding, shape_of
 from tune_core.executors.ray_host import Host
 
@@ -16,6 +17,8 @@ SHORT_S = 0.05
 _VERY_SHORT_S = 0.005
 _IDLE_S = 10.0
 _PATIENCE_S = 3.0
+_HOPE_S = 60.0
+"""How long a request that no node can meet (any more) is waited for where no autoscaler runs."""
 
 
 class Pool:
@@ -39,6 +42,8 @@ class Pool:
         self._idle: dict[Any, list[Host]] = {}
         self._with_room: dict[Any, deque[Host]] = {}  # busy with short trials
         self._full: set[Any] = set()  # shapes that found no place since something last changed
+        self._unmet: dict[Any, Any] = {}  # of these, those that have no actor at all, with what they ask for
+        self._hopeless_since: dict[Any, float] = {}
         self._started = 0
         self._trial_s = math.inf  # moving average; not known yet
 
@@ -100,6 +105,10 @@ class Pool:
             self._start(host)
             pending += 1
         self._full.add(shape)
+        if pending or of_shape:
+            self._unmet.pop(shape, None)
+        else:
+            self._unmet[shape] = resources
 
     def _retire_idle(self, other_than: Any) -> bool:
         """Give up an idle actor of another shape; whether there was one."""
@@ -158,13 +167,34 @@ class Pool:
             self._full.clear()
         for host in [h for hosts in self._idle.values() for h in hosts if now - h.idle_since > _IDLE_S]:
             self.remove(host)
+        self._despair(now)
+        self._full -= self._unmet.keys()  # who still wants them asks again
+        self._unmet.clear()
+
+    def _despair(self, now: float) -> None:
+        """Raise when what trials wait for is not there any more, and nobody will bring it."""
+        wanted = {**self._unmet, **{host.shape: host.resources for host in self.pending(now - _PATIENCE_S)}}
+        for shape in [shape for shape in self._hopeless_since if shape not in wanted]:
+            del self._hopeless_since[shape]
+        for shape, resources in wanted.items():
+            refusal = self._cluster.refuse(resources)
+            if refusal is None:
+                self._hopeless_since.pop(shape, None)
+            elif now - self._hopeless_since.setdefault(shape, now) > _HOPE_S:
+                raise ResourceError(
+                    "A trial",
+                    f"{refusal} (for {_HOPE_S:g} s now)",
+                    "the node that it could run on is gone, and no autoscaler will bring another",
+                    "All results so far are kept: add such a node and go on with Tuner.restore; if the cluster grows "
+                    "on demand, say so with RayExecutor(autoscaling=True).",
+                )
 
     def waits_for(self, now: float) -> str | None:
         """What actors that were asked for wait for."""
-        pending = self.pending(now - _PATIENCE_S)
-        if not pending:
+        wanted = [host.resources for host in self.pending(now - _PATIENCE_S)] or list(self._unmet.values())
+        if not wanted:
             return None
-        places = f"{len(pending)} places of {pending[0].resources}" if len(pending) > 1 else str(pending[0].resources)
+        places = f"{len(wanted)} places of {wanted[0]}" if len(wanted) > 1 else str(wanted[0])
         return f"room for {places} on the cluster, which has {self._cluster.describe()}"
 
     def pending(self, before: float) -> list[Host]:

@@ -245,7 +245,7 @@ class SynchronousScheduler(Scheduler):
 
     def _wait(self, bracket: _Bracket, index: int) -> Decision:
         if bracket.is_last and self.stop_last_trials:
-            return Stop(f"{self._at(bracket)}, the end of its bracket")
+            return Stop(f"{self._at(bracket)}, the end of its bracket", early=False)
         if bracket.is_last:
             return Continue(None, f"{self._at(bracket)}, the end of its bracket: runs on")
         running = sum(loss is None for loss in bracket.losses.values())

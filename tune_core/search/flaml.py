@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,9 @@ class BlendSearch(ModelSearcher):
         self._options = options
         self._configs: dict[str, Any] = {}
         self._before = 0
-        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # FLAML warns of parts of it that are not installed
+            super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     def _setup(self) -> None:
         import flaml

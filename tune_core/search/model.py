@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
@@ -15,6 +14,7 @@ from tune_core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.search.base import Searcher
 from tune_core.search.checks import check_points, check_rewards, check_seed
 from tune_core.search.encode import Encoding
+from tune_core.search.generator import OwnGenerator
 from tune_core.search.params import Values
 from tune_core.space_draw import rng_for, varies
 
@@ -80,7 +80,10 @@ class ModelSearcher(Searcher):
         self._log: list[list[Any]] = []  # asks and tells, for save()
         self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
         self._early: list[tuple[Any, ...]] = []  # add_evaluated_point before the space was known
-        self._numpy_state: Any = None
+        self._earlier: list[tuple[dict[str, Any], dict[str, Any]]] = []  # results of earlier experiments
+        self.learnt: list[Values] = []
+        """The points taken from earlier experiments by :meth:`warm_start`."""
+        self._generator: OwnGenerator | None = None
         if space is not None and self._takes(space):
             if isinstance(mode, str) and mode:
                 check_mode(mode, f"{name}(mode)")
@@ -191,6 +194,7 @@ class ModelSearcher(Searcher):
             self._setup()
         self._is_set_up = True
         self._queue_points()
+        self._learn_earlier()
         early, self._early = self._early, []
         for arguments in early:
             self.add_evaluated_point(*arguments)
@@ -316,6 +320,30 @@ class ModelSearcher(Searcher):
         loss = self.objective.as_loss(value)
         return loss if math.isfinite(loss) else None
 
+    def warm_start(self, experiment: Any) -> ModelSearcher:
+        """Learn from an earlier experiment before the run begins: its folder, or a ``ResultGrid``.
+
+        Its trials count as evaluated elsewhere. Those whose configuration is not in this search's space, or that have
+        no usable value of this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
+        """
+        from tune_core.results import ResultGrid
+
+        grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
+        self._earlier += [(dict(r.config), dict(r.metrics)) for r in grid if r.error is None]
+        return self
+
+    def _learn_earlier(self) -> None:
+        for config, metrics in self._earlier:
+            loss = self._loss(metrics)
+            try:
+                values = self._encode(config, "configuration")
+            except SearchSpaceError:
+                continue
+            if loss is not None:
+                self.learnt.append(values)
+                with self._lent():
+                    self._tell_before(values, loss)
+
     # --- saving -------------------------------------------------------------------------------------------------------
 
     def save(self, checkpoint_path: str) -> None:
@@ -357,47 +385,16 @@ class ModelSearcher(Searcher):
             else:
                 self._end(trial_id, *rest)
 
-    # --- the global generator -----------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _lent(self) -> Iterator[None]:
-        """Lend NumPy's global generator to a library that draws from it, and put its state back after."""
+    def _lent(self) -> AbstractContextManager[None]:
+        """A generator of its own in place of the global ones, for a library that draws from them."""
         if not self.global_numpy:
-            yield
-            return
-        import random
-
-        import numpy
-
-        with _global_generators:
-            before, python_before = numpy.random.get_state(), random.getstate()
-            if self._numpy_state is None:
-                numpy.random.seed(self.seed & 0xFFFFFFFF)
-                random.seed(self.seed)
-            else:
-                numpy.random.set_state(self._numpy_state[0])
-                random.setstate(self._numpy_state[1])
-            try:
-                yield
-            finally:
-                self._numpy_state = (numpy.random.get_state(), random.getstate())
-                numpy.random.set_state(before)
-                random.setstate(python_before)
-
-
-_global_generators = threading.RLock()
+            return nullcontext()
+        if self._generator is None:
+            self._generator = OwnGenerator(self.seed)
+        return self._generator.lent()
 
 
 def draw_inactive(encoding: Encoding, values: Values, seed: int, count: int) -> Values:
     """A point with random values for the inactive parameters, for libraries that know no conditions."""
     rng = rng_for(seed, count)
     return {p.name: values[p.name] if p.name in values else p.from_unit(rng.random()) for p in encoding.params}
-
-
-def retried(ask: Callable[[], Any], times: int = 100) -> Any:
-    """Ask again while the answer is None."""
-    for _ in range(times):
-        answer = ask()
-        if answer is not None:
-            return answer
-    return None

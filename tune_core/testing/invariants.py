@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tune_core.engine import events as ev
-from tune_core.engine.controller import Controller, Rules
-from tune_core.engine.journal import Log, parse
+from tune_core.engine.controller import Controller
+from tune_core.engine.journal import JOURNAL_FILE, Log, parse
 from tune_core.engine.replay import replay
+from tune_core.engine.rules import Rules
+from tune_core.records import read_experiment
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.rungs import Rung
 from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
@@ -116,7 +120,7 @@ def check_end(controller: Controller) -> None:
 def check_journal(
     data: bytes, controller: Controller, scheduler: Scheduler, space: Mapping[str, Any] | None = None
 ) -> None:
-    """Each decision has a reason, and a fresh controller comes to the same state by reading the journal.
+    """Each decision has a reason; a restore comes to the same state by the journal, and so does whoever reads it.
 
     Parameters
     ----------
@@ -139,9 +143,17 @@ def check_journal(
     fresh.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
     again = Controller(controller.rules, fresh)
     replay(header, log.events, again)
-    mine, theirs = state(controller), state(again)
+    _compare(controller, again, "restored")
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, JOURNAL_FILE), "wb") as file:
+            file.write(data)
+        _compare(controller, read_experiment(folder).controller, "read back", but=("rungs", "scheduler"))
+
+
+def _compare(controller: Controller, other: Controller, how: str, but: Collection[str] = ()) -> None:
+    mine, theirs = state(controller), state(other)
     for key, value in mine.items():
-        _require(value == theirs[key], f"read back from the journal, {key} differs:\n{value}\n{theirs[key]}")
+        _require(key in but or value == theirs[key], f"{how} from the journal, {key} differs:\n{value}\n{theirs[key]}")
 
 
 def decisions_again(
@@ -162,7 +174,8 @@ def decisions_again(
     controller = Controller(rules, scheduler)
     made: list[ev.Decided] = []
     for event in log.events:
-        made += [command.event for command in controller.apply(event) if type(command) is ev.Record]
+        records = [command.event for command in controller.apply(event) if type(command) is ev.Record]
+        made += [record for record in records if isinstance(record, ev.Decided)]
     return made
 
 
@@ -182,6 +195,9 @@ def state(controller: Controller) -> dict[str, Any]:
                 repr(t.last.metrics) if t.last else None,  # NaN does not equal itself
                 t.reason,
                 t.start_from,
+                t.exploit,
+                t.copy_from,
+                t.error,
                 t.checkpoints or [],
             )
             for t in controller.trials
@@ -189,6 +205,8 @@ def state(controller: Controller) -> dict[str, Any]:
         "pending": list(controller.pending),
         "paused": list(controller.paused),
         "running": list(controller.running),
+        "pins": dict(controller.retention.pins),
+        "best": controller.best and controller.best.index,
         "counts": {k: v for k, v in controller.counts.items() if v},
         "rungs": [rung.ranking for rung in rungs_of(controller.scheduler)],
         "scheduler": controller.scheduler.debug_string(),

@@ -144,7 +144,7 @@ def test_stopped_candidates_carry_their_last_score_and_rank_behind_those_in_full
         results["split0_test_score"][stopped & (results["n_resources"] == 1)],
     )
     assert results["rank_test_score"][~stopped].max() < results["rank_test_score"][stopped].min()
-    assert "was not among the best 3 of 9" in results["stop_reason"][0]
+    assert "was not among the best 2 of 9" in results["stop_reason"][0]
     assert results["rank_test_score"].dtype == np.int32
 
 
@@ -281,21 +281,24 @@ def test_random_search_with_early_stopping_has_the_candidates_of_one_without(bin
 # --- boosting libraries -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
 def test_boosting_libraries_are_continued_and_refitted_with_as_many_trees(binary, library):
     module = pytest.importorskip(library)
     if library == "xgboost":
         model = module.XGBClassifier(n_estimators=12, max_depth=2, n_jobs=1)
         size = lambda fitted: fitted.get_booster().num_boosted_rounds()  # noqa: E731
+    elif library == "catboost":
+        model = module.CatBoostClassifier(iterations=12, depth=2, thread_count=1, verbose=0, allow_writing_files=False)
+        size = lambda fitted: fitted.tree_count_  # noqa: E731
     else:
         model = module.LGBMClassifier(n_estimators=12, num_leaves=4, n_jobs=1, verbose=-1)
         size = lambda fitted: fitted.booster_.num_trees()  # noqa: E731
     grid = {"learning_rate": [1e-4, 0.1, 0.3]}
     search = TuneGridSearchCV(model, grid, cv=2, early_stopping=True).fit(*binary)
     theirs = GridSearchCV(model, grid, cv=2).fit(*binary)
-    assert search.early_stopping_["steps"] == [4, 12]
+    assert search.early_stopping_["steps"] == [3, 12]
     assert size(search.best_estimator_) == 12
-    assert search.best_estimator_.get_params()["n_estimators"] == 12
+    assert search.best_estimator_.get_params()["iterations" if library == "catboost" else "n_estimators"] == 12
     whole = search.cv_results_["stop_reason"] == ""
     np.testing.assert_allclose(
         search.cv_results_["mean_test_score"][whole], theirs.cv_results_["mean_test_score"][whole], atol=0.03
