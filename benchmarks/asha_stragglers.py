@@ -2,10 +2,9 @@
 
 The setting of Li et al. 2020, appendix A.1: η = 4, r = 1, R = 256, n = 256, 25 workers, 2,000 units of time; a job
 takes as long as the resource that it adds, times 1 + |z|, z normal with deviation σ, and is dropped with probability
-p in each unit of time. Counted is how many configurations were trained to R. The paper gives its means in a figure
-without a table of (σ, p); those used here are the points of its grid whose outcome comes nearest. "by the letter"
-promotes the best ¼ of a rung's survivors, so that one lost of four ends a bracket; tune-core's own halving fills a
-lost trial's place.
+p in each unit of time. Counted is how many configurations were trained to R. The paper shows its means in a figure;
+the σ and p here were chosen near them, so compare columns rather than points. "by the letter" promotes the best ¼ of
+a rung's survivors, so that one lost of four ends a bracket; tune-core's own halving fills a lost trial's place.
 """
 
 from __future__ import annotations
