@@ -278,7 +278,7 @@ def test_a_trial_given_up_while_its_worker_puts_it_aside_ends_with_the_reason_of
     scheduler.give_up = [(0, "was not among the best")]
     run.end(1)
     run.end(0, "paused", "waits for the others")
-    assert run.trial(0).status is TERMINATED
+    assert str(run.trial(0).status) == "TERMINATED"
     assert run.trial(0).reason == "was not among the best"
 
 
