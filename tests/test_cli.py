@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,11 @@ ERRORS = [
     (("explain", "good", "77"), "00000 to 00002"),
     (("explain", "good", "x"), "00000 to 00002"),
     (("export", "good", "-o", "no/such/folder.csv"), "cannot be written"),
-    (("export", "good", "-o", "no/such/folder.parquet"), "cannot be written"),
+    pytest.param(
+        ("export", "good", "-o", "no/such/folder.parquet"),
+        "cannot be written",
+        marks=pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs pyarrow"),
+    ),
     (("watch", "nothing", "--once"), "was not found"),
 ]
 

