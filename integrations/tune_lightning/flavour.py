@@ -57,3 +57,6 @@ def _guarded(launch: Any) -> Any:
         return launch(self, *args, **kwargs)
 
     return guarded
+
+
+refuse_script_launcher()  # a callback that is unpickled in a worker has been made elsewhere

@@ -19,6 +19,7 @@ RESOURCES = ("auto", "iterations", "samples", "folds")
 _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
 _LEAST_SAMPLES = 60
 _LEAST_ITERATIONS = 3
+_ENOUGH_TEST_ROWS = 5000  # an accuracy is then known to about half a per cent
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Ladder:
 
     ``steps`` are amounts of the resource in all, the last one being everything: a candidate that reaches it has been
     scored in full. ``orders`` (for samples) gives each fold's training rows in the order in which they are taken;
-    ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all.
+    ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all; ``first_folds``
+    says on how many folds all but the last two steps are scored, 0 standing for all.
     """
 
     resource: str
@@ -36,6 +38,7 @@ class Ladder:
     orders: tuple[Any, ...] = ()
     fractions: tuple[float, ...] = ()
     checkpoints: tuple[int, ...] | None = None
+    first_folds: int = 0
 
     def train_subset(self, fold: int, position: int, train: Any) -> Any:
         """The rows that a fold trains on at a step."""
@@ -44,6 +47,10 @@ class Ladder:
         order = self.orders[fold]
         count = max(1, round(self.fractions[position] * len(order)))
         return np.sort(order[:count])
+
+    def folds_at(self, position: int, n_folds: int) -> int:
+        """On how many folds a step is scored."""
+        return self.first_folds if self.first_folds and position < len(self.steps) - 2 else n_folds
 
     def saves_after(self, step: int) -> bool:
         """Whether a candidate may be put aside after this step."""
@@ -87,10 +94,18 @@ def plan(
     ladder = _ladder(search, estimator, y, folds, space, rng, geometric=asked is True and search.max_iters <= 1)
     if asked is not True:
         return ladder, scheduler_for(asked, len(ladder.steps), space, seed)
+    if search.max_iters <= 1 and ladder.resource != "folds":
+        ladder = replace(ladder, first_folds=_first_folds(folds))
     rungs = _rungs(len(ladder.steps), search)
     # only there is a candidate put aside, to go on from its checkpoint
     ladder = replace(ladder, checkpoints=rungs if n_candidates is not None else ())
     return ladder, SuccessiveHalving(n_candidates, len(ladder.steps), search.factor, ladder.unit, rungs)
+
+
+def _first_folds(folds: list[tuple[Any, Any]]) -> int:
+    """Enough folds to tell candidates apart roughly: on large data fewer than all."""
+    rows = max(1, min(len(test) for _, test in folds))
+    return min(len(folds), max(2, math.ceil(_ENOUGH_TEST_ROWS / rows)))
 
 
 def _rungs(steps: int, search: Any) -> tuple[int, ...]:

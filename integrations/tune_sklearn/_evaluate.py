@@ -145,15 +145,16 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
             model.set_params(**clone(dict(params), safe=False))  # taken over from another candidate
     for position in range(step, len(ladder.steps)):
         amount = ladder.steps[position]
+        n_folds = ladder.folds_at(position, len(work.folds))
         if ladder.resource == "folds":
             for fold in range(len(fits), amount):
                 fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params)
         elif ladder.resource == "samples":
-            for fold in range(len(work.folds)):
+            for fold in range(n_folds):
                 train = ladder.train_subset(fold, position, work.folds[fold][0])
                 fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params, train)
         else:
-            for fold in range(len(work.folds)):
+            for fold in range(n_folds):
                 fits[fold] = _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
         metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
         if position + 1 == len(ladder.steps):

@@ -271,6 +271,17 @@ def test_a_stall_is_passed_on_while_more_may_come():
     assert ("stall", False) in scheduler.told
 
 
+def test_a_trial_given_up_while_its_worker_puts_it_aside_ends_with_the_reason_of_that():
+    scheduler = Scripted({(0, 1): Pause("waits for the others")})
+    run = Run(scheduler).started(2)
+    run.report(0, checkpoint="c1", waiting=ev.WAITS_FOR_SCHEDULER)
+    scheduler.give_up = [(0, "was not among the best")]
+    run.end(1)
+    run.end(0, "paused", "waits for the others")
+    assert str(run.trial(0).status) == "TERMINATED"
+    assert run.trial(0).reason == "was not among the best"
+
+
 def test_discarded_trials_end_with_the_schedulers_reason():
     scheduler = Scripted({(0, 1): Pause("rung 1")})
     run = Run(scheduler).started(2)

@@ -193,7 +193,7 @@ SCHEDULERS: dict[str, Any] = {
     "ASHA by promotion": lambda: schedulers.ASHAScheduler(grace_period=1, max_t=9, rule="promotion"),
     "HyperBand": lambda: schedulers.HyperBandScheduler(max_t=9),
     "PBT": lambda: schedulers.PopulationBasedTraining(
-        perturbation_interval=3, synch=True, hyperparam_mutations={"x": tune.uniform(0, 1)}
+        "training_iteration", perturbation_interval=3, synch=True, hyperparam_mutations={"x": tune.uniform(0, 1)}
     ),
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,11 +63,17 @@ globals()[sys.argv[1]](sys.argv[2])
 def run(tmp_path: Path, part: str) -> list[object]:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
-    done = subprocess.run(
-        [sys.executable, str(script), part, str(tmp_path)], capture_output=True, text=True, timeout=100
+    command = [sys.executable, str(script), part, str(tmp_path)]
+    driver = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert done.stdout, done.stderr
-    answer: list[object] = json.loads(done.stdout.splitlines()[-1])
+    try:
+        output, errors = driver.communicate(timeout=100)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents don't see that their cluster's head is gone
+    assert output, errors
+    answer: list[object] = json.loads(output.splitlines()[-1])
     return answer
 
 

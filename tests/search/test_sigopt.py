@@ -9,7 +9,7 @@ import pytest
 
 sigopt = pytest.importorskip("sigopt")
 
-from tests.search.sigopt_server import Server
+from search.sigopt_server import Server
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.sigopt import SigOptSearch
 from tune_core.testing.searchers import Drive, SearcherSuite, loss_of

@@ -259,7 +259,8 @@ class Controller:
         elif event.how == "paused" and isinstance(trial.verdict, Pause):
             self._put_aside(trial)
         elif event.how != "revoked" or isinstance(trial.verdict, Stop) or not self.interrupted:
-            why = event.why or (trial.verdict.reason if isinstance(trial.verdict, Stop) else "")
+            verdict = trial.verdict.reason if isinstance(trial.verdict, Stop) else ""
+            why = (verdict if event.how == "paused" else "") or event.why or verdict  # stopped while it was put aside
             self._end(trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
         else:
             self._settle_orphan(trial, out)

@@ -24,9 +24,10 @@ from tune_core.search.base import Searcher
 from tune_core.space_draw import equal
 
 SLOW_SHARE = 0.005
-"""A searcher that needs more than this share of a trial's time is asked ahead."""
+"""A searcher that needs more than this share of a trial's time is asked ahead..."""
 SLOW_S = 0.02
-"""The same in seconds, as long as no trial has ended that it could be measured against."""
+"""...if it also needs more than so many seconds. A quick one is always asked with all results known: that is worth more
+than the moment that a worker waits, and a run on one worker then depends on its seed alone."""
 
 
 class Suggestions:
@@ -100,8 +101,10 @@ class Suggestions:
         """Ask ahead if the searcher is slow against the trials: called when all workers are busy."""
         if self._direct or self.finished or not running:
             return
-        if self._trial_s <= 0:
-            wanted = int(self._ask_s > SLOW_S)
+        if self._ask_s <= SLOW_S:
+            wanted = 0
+        elif self._trial_s <= 0:
+            wanted = 1
         elif self._ask_s > SLOW_SHARE * self._trial_s:
             busy = self._ask_s * running / self._trial_s  # share of its time that the searcher is needed
             wanted = min(running, 1 + math.ceil(busy - 0.1))

@@ -30,7 +30,7 @@ class AutoSearch(ModelSearcher):
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
         See :class:`~tune_core.search.model.ModelSearcher`.
     n_initial_points
-        How many points come before the model's; None: eight, and fewer for short runs.
+        How many points come before the model's; None: six, and fewer for short runs.
 
     References
     ----------
@@ -84,7 +84,7 @@ class AutoSearch(ModelSearcher):
         self._losses: list[float] = []  # of a failed trial: NaN
         self._taken: set[Code] = set()
         planned = self._spec.get("num_samples") or 100
-        first = self._n_initial or (min(8, max(4, planned // 4)) if planned > 0 else 8)
+        first = self._n_initial or (min(6, max(4, planned // 4)) if planned > 0 else 6)
         self._design = self._spread(first)
 
     def _spread(self, count: int) -> list[Code]:

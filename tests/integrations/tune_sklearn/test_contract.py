@@ -8,7 +8,6 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
 from scipy import sparse
@@ -51,6 +50,8 @@ CHECKED = [
     TuneGridSearchCV(make_pipeline(StandardScaler(), LinearSVC()), {"linearsvc__C": [1, 2]}, cv=2),
     TuneGridSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-4, 1e-3]}, cv=2, early_stopping=True, max_iters=2),
 ]
+
+pd = pytest.importorskip("pandas")
 
 
 @pytest.mark.skipif(NEWEST < (1, 6), reason="check_estimator returns its verdicts since scikit-learn 1.6")

@@ -78,3 +78,24 @@ def test_trials_are_there_as_a_result_grid(iris):
     assert first.config["params"] == {"C": 0.01, "kernel": "linear"}
     best = search.results_.get_best_result()
     assert np.isclose(best.metrics["average_test_score"], search.cv_results_["mean_test_score"].max())
+
+
+def test_loggers_by_name_and_class_write_beside_the_search(iris, tmp_path):
+    from tune_core.logger import JsonLoggerCallback
+
+    loggers = ["csv", JsonLoggerCallback]
+    TuneGridSearchCV(SVC(), {"C": [1.0]}, cv=2, local_dir=tmp_path, name="mine", loggers=loggers).fit(*iris)
+    written = {path.name for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    assert {"progress.csv", "result.json"} <= written
+    with pytest.raises(InvalidArgumentError, match="no logger of that name"):
+        TuneGridSearchCV(SVC(), {"C": [1.0]}, local_dir=tmp_path, loggers=["paper"]).fit(*iris)
+
+
+def test_time_budget_too_short_for_one_candidate_leaves_what_was_scored_and_says_so(iris):
+    from datetime import timedelta
+
+    search = TuneGridSearchCV(SVC(), {"C": [1.0]}, cv=2, time_budget_s=timedelta(microseconds=1))
+    search.fit(*iris)
+    assert search.predict(iris[0]).shape == (150,)
+    assert np.isnan(search.cv_results_["split1_test_score"][0])
+    assert "time budget" in search.cv_results_["stop_reason"][0]

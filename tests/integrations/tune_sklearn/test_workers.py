@@ -8,7 +8,6 @@ import warnings
 
 import joblib
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
 import sklearn
@@ -21,6 +20,8 @@ from sklearn.svm import SVC
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results
 from tune_core.search import Searcher
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
+
+pd = pytest.importorskip("pandas")
 
 
 class WhereAmI(ClassifierMixin, BaseEstimator):
