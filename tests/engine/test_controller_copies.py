@@ -38,7 +38,7 @@ def test_paused_trial_becomes_a_copy_when_the_scheduler_says_so() -> None:
     run.scheduler.to_revise = [(1, Exploit(0, {"x": 9}, "0 is better", resources={"cpu": 2}))]
     commands = run.report(0, waiting=SCHEDULER)
     decided = [c.event for c in commands if type(c) is ev.Record]
-    assert decided == [ev.Decided(1, "exploit", "0 is better", None, 0, {"x": 9}, {"cpu": 2})]
+    assert decided == [ev.Decided(1, "exploit", "0 is better", None, 0, {"x": 9}, {"cpu": 2}, "a1")]
     launch = run.launch(1)
     assert (launch.config, launch.checkpoint, launch.resources) == ({"x": 9}, (0, "a1"), {"cpu": 2})
 

@@ -79,7 +79,7 @@ def test_functions_are_paused_and_copied_like_classes(tmp_path: Path) -> None:
                 tune.report({"loss": config["x"] + 1 / step, "step": step}, checkpoint=checkpoint)
 
     scheduler = PopulationBasedTraining(
-        "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}
+        "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, synch=True
     )
     results = run(tmp_path, objective, {}, scheduler, samples=4)
     assert [result.metrics["step"] for result in results] == [10] * 4

@@ -174,6 +174,8 @@ def decisions_again(
     controller = Controller(rules, scheduler)
     made: list[ev.Decided] = []
     for event in log.events:
+        if type(event) is ev.Decided:
+            continue  # to be made again
         records = [command.event for command in controller.apply(event) if type(command) is ev.Record]
         made += [record for record in records if isinstance(record, ev.Decided)]
     return made
