@@ -13,7 +13,7 @@ from tune_core.testing.searchers import SearcherSuite
 
 
 class TestContract(SearcherSuite):
-    asks = 12
+    asks = 8
 
     def make(self, **arguments: Any) -> Any:
         return BayesOptSearch(**arguments)

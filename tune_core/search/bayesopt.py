@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,14 +67,16 @@ class BayesOptSearch(ModelSearcher):
         import numpy
 
         assert self.encoding is not None
-        self._optimizer = bayes_opt.BayesianOptimization(
-            f=None,
-            acquisition_function=self._base_acquisition(),
-            pbounds={p.name: _bounds(p) for p in self.encoding.params},
-            random_state=numpy.random.RandomState(self.seed & 0xFFFFFFFF),
-            verbose=0,
-            allow_duplicate_points=True,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that whole numbers and categories are new to it
+            self._optimizer = bayes_opt.BayesianOptimization(
+                f=None,
+                acquisition_function=self._base_acquisition(),
+                pbounds={p.name: _bounds(p) for p in self.encoding.params},
+                random_state=numpy.random.RandomState(self.seed & 0xFFFFFFFF),
+                verbose=0,
+                allow_duplicate_points=True,
+            )
 
     def _base_acquisition(self) -> Any:
         from bayes_opt import acquisition
