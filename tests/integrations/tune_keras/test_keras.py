@@ -18,6 +18,8 @@ from integrations.runs import Broken, exploit_at, history, pause_at, run, stop_a
 from tune_core.errors import CheckpointError, InvalidArgumentError, TrialError
 from tune_keras import TuneReportCallback, TuneReportCheckpointCallback, get_model, resume
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on PyTorch
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 5)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("int32")
