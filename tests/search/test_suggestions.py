@@ -72,6 +72,17 @@ def test_fast_searcher_is_asked_only_for_the_worker_that_waits() -> None:
     assert searcher.known == [0, 1, 2, 3]
 
 
+def test_fast_searcher_is_not_asked_ahead_however_short_the_trials_are() -> None:
+    searcher = Counting()
+    driver = Driver(searcher)
+    driver.take()
+    driver.suggestions._ask_s, driver.suggestions._trial_s = 0.0001, 0.0001
+    driver.suggestions.prepare(running=2)
+    driver.suggestions.close()
+
+    assert searcher.asked == 1
+
+
 def test_slow_searcher_is_asked_ahead_for_as_many_as_may_end_at_once() -> None:
     searcher = Counting()
     driver = Driver(searcher)
