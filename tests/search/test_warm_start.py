@@ -57,4 +57,4 @@ def test_warm_start_survives_a_restore(tmp_path: Path) -> None:
     after = tune.Tuner.restore(str(tmp_path / "later"), objective, num_samples=6).fit()
 
     assert [r.config for r in after][:4] == [r.config for r in before]
-    assert min(r.metrics["loss"] for r in after) < 1e-3
+    assert min(r.metrics["loss"] for r in after if r.error is None) < 1e-3

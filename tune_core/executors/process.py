@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import select
@@ -74,6 +75,9 @@ class SocketLink:
 def main(link_fd: int, lifeline_fd: int, output_path: str) -> None:
     """Serve the driver at the other end of ``link_fd``; end when ``lifeline_fd`` closes, whatever is running."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # a line is not lost when the process dies, and can be followed
     for descriptor in (link_fd, lifeline_fd):  # no process that a trial starts may hold them open
         os.set_inheritable(descriptor, False)
     connection = socket.socket(fileno=link_fd)
