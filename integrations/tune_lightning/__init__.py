@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
+import sys
 from collections.abc import Sequence
 from multiprocessing.context import get_spawning_popen
 from typing import Any
@@ -90,6 +92,7 @@ class TuneReportCallback(EarlyStopping):
         shared = state.pop("_shared", None)
         if shared is not None:
             tc.join(shared)
+            atexit.register(_leave_process_group)
         self.__dict__.update(state)
 
     # --- Lightning's hooks --------------------------------------------------------------------------------------------
@@ -160,6 +163,13 @@ class TuneReportCallback(EarlyStopping):
 
     def _stopped(self, trainer: Any) -> None:
         """The trial is to end with the last result."""
+
+
+def _leave_process_group() -> None:
+    """A spawned process ends: Lightning leaves Torch's process group open, whose threads can then abort the process."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
