@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import tune_core as tune
 from tune_core.schedulers import DistributeResources, PopulationBasedTraining, ResourceChangingScheduler
 
+SHORT, LONG = 2, 300  # the long one goes on, step by step, when the short one has done its last
+
 
 class Holds(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
@@ -17,6 +20,12 @@ class Holds(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         self.steps += 1
+        ended = Path(str(tune.get_context().get_storage())) / "short_trial_ended"
+        if self.config["length"] == SHORT and self.steps == SHORT:
+            ended.touch()
+        deadline = time.monotonic() + 60
+        while self.config["length"] > SHORT and not ended.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         held = tune.get_context().get_trial_resources()["cpu"]
         return {"loss": 1.0, "cpu": held, "steps": self.steps, "done": self.steps >= self.config["length"]}
 
@@ -41,9 +50,9 @@ def run(tmp_path: Path, trainable: Any, space: dict[str, Any], scheduler: Any, c
 @pytest.mark.real
 def test_last_trial_gets_all_there_is_and_keeps_its_progress(tmp_path: Path) -> None:
     scheduler = ResourceChangingScheduler(None, DistributeResources())
-    results = run(tmp_path, Holds, {"length": tune.grid_search([2, 12])}, scheduler)
+    results = run(tmp_path, Holds, {"length": tune.grid_search([SHORT, LONG])}, scheduler)
     longest = max((result.metrics for result in results), key=lambda metrics: metrics["steps"])
-    assert longest["steps"] == 12
+    assert longest["steps"] == LONG
     assert longest["cpu"] == 2
 
 
