@@ -124,7 +124,3 @@ class UserCodeError(TuneError):
 
 class TrialError(TuneError):
     """One or more trials failed and the run was asked not to go on."""
-
-
-class SimulationError(TuneError):
-    """A simulation was asked for something that it cannot do, or an invariant was broken."""

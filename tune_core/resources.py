@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import ResourceError, UserCodeError
@@ -153,6 +153,3 @@ def resources_from_json(kept: Any) -> Any:
 def grains(amount: float) -> int:
     """An amount in whole ten-thousandths."""
     return round(amount * GRAIN)
-
-
-ResourceRequest = Mapping[str, float] | PlacementGroupFactory | Callable[[dict[str, Any]], Any]

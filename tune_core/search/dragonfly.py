@@ -84,7 +84,7 @@ class DragonflySearch(ModelSearcher):
         assert self.encoding is not None
         with _silent():
             point = self._optimiser.ask()
-        return {p.name: _value(p, plain(v)) for p, v in zip(self.encoding.params, point, strict=True)}
+        return {p.name: p.from_listed(plain(v)) for p, v in zip(self.encoding.params, point, strict=True)}
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._tell_before(values, loss)
@@ -92,7 +92,7 @@ class DragonflySearch(ModelSearcher):
     def _tell_before(self, values: Values, loss: Any) -> None:
         assert self.encoding is not None
         full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        point = [_own_value(p, full[p.name]) for p in self.encoding.params]
+        point = [p.to_listed(full[p.name]) for p in self.encoding.params]
         with _silent():
             self._optimiser.tell([(point, -loss)])
 
@@ -108,18 +108,6 @@ def _parameter(param: Param, index: int) -> dict[str, Any]:
         return {"name": name, "type": "int", "min": int(param.low), "max": int(param.high)}
     low, high = param.scaled_bounds
     return {"name": name, "type": "float", "min": low, "max": high}
-
-
-def _value(param: Param, found: Any) -> Any:
-    if param.kind == "cat":
-        return int(found)
-    return param.snap(found) if param.kind == "int" and not param.log else param.from_scaled(float(found))
-
-
-def _own_value(param: Param, value: Any) -> Any:
-    if param.kind == "cat":
-        return str(value)
-    return value if param.kind == "int" and not param.log else param.to_scaled(value)
 
 
 @contextlib.contextmanager

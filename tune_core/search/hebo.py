@@ -74,7 +74,7 @@ class HEBOSearch(ModelSearcher):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = self._hebo.suggest(n_suggestions=1).iloc[0].to_dict()
-        return {p.name: _value(p, plain(found[self._key(p)])) for p in self.encoding.params}
+        return {p.name: p.from_listed(plain(found[self._key(p)])) for p in self.encoding.params}
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._tell_before(values, loss)
@@ -85,7 +85,7 @@ class HEBOSearch(ModelSearcher):
 
         assert self.encoding is not None
         full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        row = {self._key(p): _own_value(p, full[p.name]) for p in self.encoding.params}
+        row = {self._key(p): p.to_listed(full[p.name]) for p in self.encoding.params}
         self._hebo.observe(pandas.DataFrame([row]), numpy.array([[loss]]))
 
 
@@ -96,15 +96,3 @@ def _parameter(param: Param, name: str) -> dict[str, Any]:
         return {"name": name, "type": "int", "lb": int(param.low), "ub": int(param.high)}
     low, high = param.scaled_bounds
     return {"name": name, "type": "num", "lb": low, "ub": high}
-
-
-def _value(param: Param, found: Any) -> Any:
-    if param.kind == "cat":
-        return int(found)
-    return param.snap(found) if param.kind == "int" and not param.log else param.from_scaled(float(found))
-
-
-def _own_value(param: Param, value: Any) -> Any:
-    if param.kind == "cat":
-        return str(value)
-    return value if param.kind == "int" and not param.log else param.to_scaled(value)
