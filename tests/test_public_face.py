@@ -38,6 +38,12 @@ def test_a_run_on_local_workers_needs_no_numpy_or_pandas():
     assert not set(loaded.split()) & {"numpy", "pandas", "ray", "sklearn", "torch", "rich"}
 
 
+def test_no_public_name_is_a_modules_too_which_would_hide_it_once_that_is_imported():
+    import pkgutil
+
+    assert not set(tune.__all__) & {module.name for module in pkgutil.iter_modules(tune.__path__)}
+
+
 BLOCKED = """
 import sys
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tune_core.progress import CLIReporter, JupyterNotebookReporter
     from tune_core.resources import PlacementGroupFactory
     from tune_core.results import Result, ResultGrid
-    from tune_core.run import run
     from tune_core.schedulers import ASHAScheduler, create_scheduler
     from tune_core.search import create_searcher
     from tune_core.session import (
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     )
     from tune_core.stopper import Stopper
     from tune_core.trainable import Trainable, with_parameters, with_resources
+    from tune_core.tune_run import run
     from tune_core.tuner import Tuner
 
 _SPACE = (
@@ -87,7 +87,7 @@ _HOMES = {
     "Tuner": "tuner",
     "create_scheduler": "schedulers",
     "create_searcher": "search",
-    "run": "run",
+    "run": "tune_run",
     "simulate": "simulation",
     "wait_for_gpu": "gpu",
     "with_parameters": "trainable",

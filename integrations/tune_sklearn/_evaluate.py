@@ -21,6 +21,7 @@ from sklearn.base import clone
 import tune_core as tune
 from tune_core.errors import MetricError, MissingMetricError
 from tune_sklearn._early_stopping import Ladder
+from tune_sklearn._rows import LaidOut, Rows
 from tune_sklearn._sklearn_private import fit_and_score
 
 STATE_FILE = "folds.json"
@@ -59,6 +60,14 @@ class Work:
     in_process: bool = True
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
+    laid_out: list[LaidOut] | None = None  # each fold's rows, where X is large
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what nobody looks at where the folds are laid out."""
+        state = dict(self.__dict__)
+        if self.laid_out is not None and not (self.ladder is not None and self.ladder.resource == "samples"):
+            state.update(X=None, y=None, fit_params={}, score_params={})
+        return state
 
     def params_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The candidate's parameters, by its number or from the searcher's own configuration."""
@@ -73,21 +82,28 @@ class Work:
             return int(config["candidate"])
         return int(tune.get_trial_id() or 0)
 
+    def rows_of(self, fold: int, train: Any = None) -> Rows:
+        """What there is to fit on and to score on in one fold; ``train``: on these rows and not on all of the fold."""
+        if self.laid_out is not None and train is None:
+            return self.laid_out[fold].load()
+        all_train, test = self.folds[fold]
+        return Rows(self.X, self.y, self.fit_params, self.score_params, all_train if train is None else train, test)
+
     def fit_fold(self, estimator: Any, number: int, fold: int, params: Any, train: Any = None) -> dict[str, Any]:
         """Fit ``estimator`` with ``params`` on one fold and score it."""
-        full_train, test = self.folds[fold]
+        rows = self.rows_of(fold, train)
         contexts = self.contexts
         return fit_and_score(
             estimator,
-            self.X,
-            self.y,
+            rows.X,
+            rows.y,
             scorer=self.scorer,
-            train=full_train if train is None else train,
-            test=test,
+            train=rows.train,
+            test=rows.test,
             verbose=self.verbose,
             parameters=params,
-            fit_params=self.fit_params,
-            score_params=self.score_params,
+            fit_params=rows.fit_params,
+            score_params=rows.score_params,
             return_train_score=self.return_train_score,
             split_progress=(fold, len(self.folds)),
             candidate_progress=(number, self.n_candidates),

@@ -22,6 +22,7 @@ import tune_core as tune
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
 from tune_sklearn._evaluate import FitRaised, Work, evaluate
 from tune_sklearn._progress import bar_for
+from tune_sklearn._rows import laid_out
 from tune_sklearn._spaces import readable
 
 _IDENTITY = "search.json"
@@ -227,8 +228,10 @@ def run(search: Any, work: Work, plan: Plan) -> Any:
             ),
         }
         tuner = _tuner(objective, parts, folder, identity(work, plan.space), plan.resume)
+        on_this_machine = isinstance(executor, tune.LocalExecutor)
         try:
-            results = tuner.fit()
+            with laid_out(work) if on_this_machine else contextlib.nullcontext():
+                results = tuner.fit()
         except TrialError:
             _raise_original(work, driver)
             raise

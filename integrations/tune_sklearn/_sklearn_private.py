@@ -13,6 +13,7 @@ from sklearn.model_selection._validation import (
     _insert_error_scores,
     _warn_or_raise_about_fit_failures,
 )
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _check_method_params, indexable
@@ -40,6 +41,7 @@ __all__ = [
     "process_routing",
     "refit_callbacks",
     "routed_params",
+    "safe_indexing",
     "scorers_of",
     "search_context",
     "warn_or_raise_about_fit_failures",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 check_method_params = _check_method_params
+safe_indexing = _safe_indexing
 insert_error_scores = _insert_error_scores
 warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
 

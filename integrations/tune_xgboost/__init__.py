@@ -17,6 +17,7 @@ __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_model", "r
 MODEL_FILE = "model.ubj"
 
 Results = dict[str, Any]
+Log = Mapping[str, Mapping[str, list[Any]]]
 
 
 class TuneReportCallback(_TrainingCallback):
@@ -47,28 +48,40 @@ class TuneReportCallback(_TrainingCallback):
         self.results_postprocessing_fn = results_postprocessing_fn
         self._active = False
         self._rounds_before = 0
+        self._reported = 0  # rounds of this training
+        self._log: Log = {}
 
     def before_training(self, model: Any) -> Any:
         """XGBoost's hook."""
         self._active = tc.in_session()
+        self._reported, self._log = 0, {}
         if self._active and hasattr(model, "num_boosted_rounds"):  # in cv it is a pack of boosters
             self._rounds_before = model.num_boosted_rounds()
         return model
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[Any]]]) -> bool:
+    def after_iteration(self, model: Any, epoch: int, evals_log: Log) -> bool:
         """XGBoost's hook; True ends the training."""
         if not self._active:
             return False
+        self._reported, self._log = epoch + 1, evals_log
         results = self._results(evals_log)
         stop = not self._report(model, self._rounds_before + epoch + 1, results)
         if stop and not hasattr(model, "save_model"):  # cv wants to know the best round when it ends early
             model.set_attr(best_iteration=str(epoch), best_score=str(next(iter(results.values()), 0.0)))
         return stop
 
+    def after_training(self, model: Any) -> Any:
+        """XGBoost's hook; reports the last round if another callback ended the training before ours heard of it."""
+        if self._active:
+            rounds = max((len(values) for metrics in self._log.values() for values in metrics.values()), default=0)
+            if rounds > self._reported:
+                self._report(model, self._rounds_before + rounds, self._results(self._log))
+        return model
+
     def _report(self, model: Any, rounds: int, results: Results) -> bool:
         return tc.report_metrics(results)
 
-    def _results(self, evals_log: Mapping[str, Mapping[str, list[Any]]]) -> Results:
+    def _results(self, evals_log: Log) -> Results:
         there: Results = {}
         for data, metrics in evals_log.items():
             for name, values in metrics.items():
@@ -120,7 +133,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         return get_model(checkpoint, filename)
 
     def after_training(self, model: Any) -> Any:
-        """XGBoost's hook."""
+        """XGBoost's hook; also saves the model."""
+        super().after_training(model)
         if self._active and self.checkpoint_at_end and hasattr(model, "save_model"):
             tc.save_checkpoint(self._writer(model))
         return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import warnings
 
 import joblib
@@ -13,13 +14,16 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import SVC
 
-from integrations.tune_sklearn.helpers import Fragile, assert_same_results
+from integrations.tune_sklearn.helpers import Fragile, assert_same_results, comparable
 from tune_core.search import Searcher
-from tune_sklearn import TuneGridSearchCV, TuneSearchCV
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV, _rows
 
 pd = pytest.importorskip("pandas")
 
@@ -167,12 +171,70 @@ class Thrifty(ClassifierMixin, BaseEstimator):
         return int(line.split()[1]) / 1024
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="reads Linux's account of memory")
-def test_large_data_is_mapped_by_workers_so_that_a_fit_costs_no_more_than_its_own_rows():
+needs_linux = pytest.mark.skipif(
+    not os.path.exists("/proc/self/smaps_rollup"), reason="reads Linux's account of memory"
+)
+
+
+@needs_linux
+def test_large_data_is_mapped_by_workers_so_that_a_fit_costs_hardly_any_memory_of_its_own():
     rows = 40_000
     X, y = np.zeros((rows, 500)), np.arange(rows) % 2  # 160 MB
-    splits = [(np.arange(200), np.arange(200, 300)), (np.arange(100, 300), np.arange(100))]
-    arguments = {"cv": splits, "n_jobs": 2, "refit": False}
+    arguments = {"cv": 4, "n_jobs": 2, "refit": False}
     large = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, **arguments).fit(X, y)
     small = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, **arguments).fit(X[:300], y[:300])
     assert large.cv_results_["mean_test_score"].max() - small.cv_results_["mean_test_score"].min() < 40
+
+
+class Careless(SGDClassifier):
+    """Changes the rows that it is given, and says where a fit finds that somebody did so before."""
+
+    def fit(self, X, y, sample_weight=None):
+        assert X.max() <= 16, "these rows are not as they were"
+        super().fit(X, y, sample_weight=sample_weight)
+        X += 100
+        return self
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40], ids=["on disk", "in memory"])
+def test_folds_laid_out_for_all_workers_give_the_same_scores_and_are_each_fits_own(monkeypatch, memory):
+    X, y = load_digits(return_X_y=True)
+    weights = np.random.RandomState(0).rand(len(y))
+    space = {"alpha": [1e-5, 1e-3], "average": [False, True]}
+    arguments = {"cv": ShuffleSplit(3, random_state=0), "error_score": "raise"}
+    theirs = GridSearchCV(SGDClassifier(max_iter=5, tol=None, random_state=0), space, **arguments)
+    theirs.fit(X, y, sample_weight=weights)
+    monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
+    monkeypatch.setattr(_rows, "available_memory", lambda: memory)
+    written = []
+    monkeypatch.setattr(_rows, "_write", lambda *args, write=_rows._write: written.append(args[2]) or write(*args))
+    estimator = Careless(max_iter=5, tol=None, random_state=0)
+    ours = TuneGridSearchCV(estimator, space, n_jobs=2, refit=False, **arguments).fit(X, y, sample_weight=weights)
+    assert written == [tempfile.gettempdir() if memory == 0 else "/dev/shm"] * 3
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize("resource", ["samples", "folds"])
+def test_folds_laid_out_are_raced_as_others_are(monkeypatch, resource):
+    X, y = load_digits(return_X_y=True)
+    arguments = {"cv": 4, "n_jobs": 2, "early_stopping": True, "resource": resource, "refit": False}
+    tables = []
+    for large in (1 << 40, 1):
+        monkeypatch.setattr(_rows, "LARGE_BYTES", large)
+        search = TuneGridSearchCV(GaussianNB(), {"var_smoothing": np.logspace(-9, 2, 8)}, **arguments).fit(X, y)
+        tables.append(comparable(search.cv_results_))
+    assert tables[0] == tables[1]
+
+
+def test_kernels_and_masks_are_not_laid_out(monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:200], y[:200]
+    monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
+    monkeypatch.setattr(_rows, "_write", lambda *args: pytest.fail("laid out"))
+    arguments = {"cv": 3, "refit": False}
+    kernel = (X @ X.T, y)
+    ours = TuneGridSearchCV(SVC(kernel="precomputed"), {"C": [1, 2]}, n_jobs=2, **arguments).fit(*kernel)
+    theirs = GridSearchCV(SVC(kernel="precomputed"), {"C": [1, 2]}, **arguments).fit(*kernel)
+    assert_same_results(ours.cv_results_, theirs.cv_results_)
+    masks = [(np.arange(200) < 150, np.arange(200) >= 150)]
+    TuneGridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, n_jobs=2, cv=masks, refit=False).fit(X, y)

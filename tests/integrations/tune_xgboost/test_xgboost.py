@@ -177,6 +177,18 @@ def test_frameworks_own_early_stopping_keeps_the_last_round_and_its_model(tmp_pa
     assert get_model(result.checkpoint).num_boosted_rounds() == rounds
 
 
+def test_last_round_is_reported_also_where_another_callback_ends_the_training_first(tmp_path: Path) -> None:
+    models: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        callbacks = xgboost.callback.EarlyStopping(rounds=3), TuneReportCheckpointCallback()
+        models.append(train(*callbacks, rounds=500, params={"eta": 1.0}))
+
+    result = run(objective, tmp_path)
+    assert result.metrics["training_iteration"] == models[0].num_boosted_rounds() < 500
+    assert get_model(result.checkpoint).num_boosted_rounds() == models[0].num_boosted_rounds()
+
+
 # --- checkpoints and resuming ----------------------------------------------------------------------------------------
 
 
