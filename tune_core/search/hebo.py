@@ -54,12 +54,10 @@ class HEBOSearch(ModelSearcher):
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 
     def _setup(self) -> None:
-        import torch
         from hebo.design_space.design_space import DesignSpace
         from hebo.optimizers.hebo import HEBO
 
         assert self.encoding is not None
-        torch.manual_seed(self.seed & 0x7FFFFFFF)
         own = DesignSpace().parse([_parameter(p, self._key(p)) for p in self.encoding.params])
         self._hebo = HEBO(own, **{"scramble_seed": self.seed & 0x7FFFFFFF, **self._options})
 
