@@ -16,6 +16,8 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
+from simulation.test_real_resources import last_trial_gets_all_there_is
+
 import tune_core as tune
 from tune_core import schedulers
 from tune_core.engine import events as ev
@@ -173,6 +175,10 @@ def test_two_runs_at_once_share_the_cluster(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(100)
     assert [grids[name].num_terminated for name in ("a", "b")] == [20, 20]
+
+
+def test_changing_resources_share_out_what_the_cluster_has(tmp_path: Path) -> None:
+    last_trial_gets_all_there_is(tmp_path, RayExecutor(), length=40)
 
 
 def test_run_inside_somebody_elses_actor(tmp_path: Path) -> None:

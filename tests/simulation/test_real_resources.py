@@ -36,24 +36,27 @@ class Holds(tune.Trainable):
         self.steps = checkpoint["steps"]
 
 
-def run(tmp_path: Path, trainable: Any, space: dict[str, Any], scheduler: Any, cpus: int = 2, samples: int = 1) -> Any:
+def run(tmp_path: Path, trainable: Any, space: dict[str, Any], scheduler: Any, executor: Any, samples: int = 1) -> Any:
     return tune.Tuner(
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=samples, scheduler=scheduler),
-        run_config=tune.RunConfig(
-            storage_path=str(tmp_path), name="run", verbose=0, executor=tune.LocalExecutor(num_cpus=cpus)
-        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="run", verbose=0, executor=executor),
     ).fit()
+
+
+def last_trial_gets_all_there_is(tmp_path: Path, executor: Any, length: int = LONG) -> None:
+    """On an executor with two CPUs."""
+    scheduler = ResourceChangingScheduler(None, DistributeResources())
+    results = run(tmp_path, Holds, {"length": tune.grid_search([SHORT, length])}, scheduler, executor)
+    longest = max((result.metrics for result in results), key=lambda metrics: metrics["steps"])
+    assert longest["steps"] == length
+    assert longest["cpu"] == 2
 
 
 @pytest.mark.real
 def test_last_trial_gets_all_there_is_and_keeps_its_progress(tmp_path: Path) -> None:
-    scheduler = ResourceChangingScheduler(None, DistributeResources())
-    results = run(tmp_path, Holds, {"length": tune.grid_search([SHORT, LONG])}, scheduler)
-    longest = max((result.metrics for result in results), key=lambda metrics: metrics["steps"])
-    assert longest["steps"] == LONG
-    assert longest["cpu"] == 2
+    last_trial_gets_all_there_is(tmp_path, tune.LocalExecutor(num_cpus=2))
 
 
 @pytest.mark.real
@@ -66,7 +69,7 @@ def test_function_that_saves_nothing_ends_a_pausing_run_with_the_scheduler_s_nam
         "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}
     )
     with pytest.raises(tune.TuneError, match="PopulationBasedTraining") as raised:
-        run(tmp_path, objective, {}, scheduler, samples=4)
+        run(tmp_path, objective, {}, scheduler, tune.LocalExecutor(num_cpus=2), samples=4)
     assert "checkpoint" in str(raised.value)
 
 
@@ -90,6 +93,6 @@ def test_functions_are_paused_and_copied_like_classes(tmp_path: Path) -> None:
     scheduler = PopulationBasedTraining(
         "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, synch=True
     )
-    results = run(tmp_path, objective, {}, scheduler, samples=4)
+    results = run(tmp_path, objective, {}, scheduler, tune.LocalExecutor(num_cpus=2), samples=4)
     assert [result.metrics["step"] for result in results] == [10] * 4
     assert any("copies trial" in result.explain() for result in results)

@@ -98,6 +98,10 @@ class RayExecutor:
         self._task: RunSpec | None = None
         self._payload: Any = None
 
+    def capacity(self) -> dict[str, float]:
+        """What the cluster's nodes have now, for schedulers that share it out among trials."""
+        return self._join().capacity()
+
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def pack(self, prepared: Prepared) -> Any:

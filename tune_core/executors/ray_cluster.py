@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -113,6 +114,13 @@ class Cluster:
             held = holding.parts
             holding.parts = [(n, g) for n, g in held if n in self._nodes and self._nodes[n].take_again(g)]
         return True
+
+    def capacity(self) -> dict[str, float]:
+        """What all nodes together have."""
+        total: Counter[str] = Counter()
+        for resources in self._watch.shapes.values():
+            total.update(_machine(resources).capacity())
+        return dict(total)
 
     def suspect(self, node: str) -> None:
         """An actor on this node is out of reach; Ray itself may need many seconds to see that the node is."""
