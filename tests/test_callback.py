@@ -5,6 +5,7 @@ import inspect
 import pytest
 from views import View, run
 
+import tune_core as tune
 from tune_core.callback import Callback, LoggerCallback, flatten
 
 TRIAL_HOOKS = ["start", "restore", "save", "complete", "error", "recover"]
@@ -29,6 +30,40 @@ def test_other_hooks_take_the_documented_keywords(tmp_path):
     callback.on_experiment_end(trials=[trial], extra=1)
     assert callback.get_state() is None
     callback.set_state({})
+
+
+class Counts(Callback):
+    def __init__(self):
+        self.ended = 0
+
+    def on_trial_complete(self, **info):
+        self.ended += 1
+
+    def get_state(self):
+        return {"ended": self.ended}
+
+    def set_state(self, state):
+        self.ended = state["ended"]
+
+
+class CannotBeKept(Counts):
+    def get_state(self):
+        return {"ended": object()}
+
+
+def test_restored_run_hands_callbacks_the_state_that_they_had(tmp_path):
+    def objective(config):
+        return {"loss": 1.0}
+
+    def run_config():
+        callbacks = [CannotBeKept(), Counts()]
+        return tune.RunConfig(name="run", storage_path=str(tmp_path), verbose=0, executor="inline", callbacks=callbacks)
+
+    config = tune.TuneConfig(metric="loss", mode="min", num_samples=2)
+    tune.Tuner(objective, tune_config=config, run_config=run_config()).fit()
+    again = run_config()
+    tune.Tuner.restore(tmp_path / "run", objective, num_samples=5, run_config=again).fit()
+    assert [callback.ended for callback in again.callbacks] == [3, 5]
 
 
 class Recorder(LoggerCallback):

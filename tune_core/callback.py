@@ -80,11 +80,14 @@ class Callback:
         """The run is over."""
 
     def get_state(self) -> dict[str, Any] | None:
-        """State to keep for a restored run, of values that JSON can hold; None keeps nothing."""
+        """State to keep for a restored run, of values that JSON can hold; None keeps nothing.
+
+        Asked for about once a second while trials do something, and at the end of the run.
+        """
         return None
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take the state that :meth:`get_state` gave in the run that is being restored."""
+        """Take the state that :meth:`get_state` gave in the run that is being restored; called before :meth:`setup`."""
 
 
 class LoggerCallback(Callback):

@@ -236,6 +236,7 @@ class Fit:
                 loop.feed(ev.Restored(time.time(), **(self.restored or {}), settings=settings))
                 if (self.restored or {}).get("num_samples") is not None:
                     suggestions.finished = False
+                observers.restore()
             writer.write()
             self.begun = True
             watcher.start()

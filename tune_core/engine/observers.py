@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from tune_core.callback import Callback
 from tune_core.engine import events as ev
 from tune_core.errors import UserCodeError
 from tune_core.executors.folders import trial_folder
+from tune_core.storage.local import write_bytes_atomic
 from tune_core.trial import ERROR, Status, Trial, result_of
+
+STATES_FILE = "callbacks.json"
+_KEEP_EVERY_S = 1.0
 
 
 class TrialOfExperiment:
@@ -91,6 +99,8 @@ class Observers:
         self._say = say or (lambda text: print(text, file=sys.stderr))
         self._said: set[tuple[int, str]] = set()
         self._turn = 0
+        self._stateful = [i for i, callback in enumerate(self.callbacks) if _has_state(callback)]
+        self._kept_at = -_KEEP_EVERY_S
 
     def __bool__(self) -> bool:
         return bool(self.callbacks)
@@ -106,10 +116,45 @@ class Observers:
         for event, status in happened:
             self._tell(event, status)
         self._call("on_step_end", iteration=self._turn, trials=self._views)
+        if self._stateful and time.monotonic() >= self._kept_at + _KEEP_EVERY_S:
+            self._keep_states()
 
     def end(self) -> None:
         """The run is over."""
         self._call("on_experiment_end", trials=self._views)
+        if self._stateful:
+            self._keep_states()
+
+    # --- states -------------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Hand each callback the state that one of its kind, at its place, had in the run that is restored."""
+        if not self._stateful:
+            return
+        try:
+            with open(os.path.join(self._folder, STATES_FILE), encoding="utf-8") as file:
+                kept = json.load(file)
+        except (OSError, ValueError):
+            return
+        for position in self._stateful:
+            callback, found = self.callbacks[position], kept.get(str(position))
+            if found is not None and found["callback"] == type(callback).__name__ and found["state"] is not None:
+                self._call_one(position, "set_state", state=found["state"])
+
+    def _keep_states(self) -> None:
+        self._kept_at = time.monotonic()
+        kept = {}
+        for position in self._stateful:
+            callback = self.callbacks[position]
+            try:
+                state = json.loads(json.dumps(callback.get_state()))
+            except Exception as error:
+                self._failed(position, callback, "get_state", error)
+                continue
+            kept[str(position)] = {"callback": type(callback).__name__, "state": state}
+        write_bytes_atomic(os.path.join(self._folder, STATES_FILE), json.dumps(kept).encode())
+
+    # --- calls --------------------------------------------------------------------------------------------------------
 
     def _tell(self, event: Any, status: Status) -> None:
         trial = TrialOfExperiment(self._trials[event.trial], self._folder)
@@ -141,14 +186,18 @@ class Observers:
         self._call("on_checkpoint", **about, checkpoint=Checkpoint(f"{about['trial'].path}/{name}"))
 
     def _call(self, hook: str, **arguments: Any) -> None:
-        for position, callback in enumerate(self.callbacks):
-            method = getattr(callback, hook, None)
-            if method is None:
-                continue
-            try:
-                method(**arguments)
-            except Exception as error:
-                self._failed(position, callback, hook, error)
+        for position in range(len(self.callbacks)):
+            self._call_one(position, hook, **arguments)
+
+    def _call_one(self, position: int, hook: str, **arguments: Any) -> None:
+        callback = self.callbacks[position]
+        method = getattr(callback, hook, None)
+        if method is None:
+            return
+        try:
+            method(**arguments)
+        except Exception as error:
+            self._failed(position, callback, hook, error)
 
     def _failed(self, position: int, callback: Any, hook: str, error: Exception) -> None:
         name = type(callback).__name__
@@ -163,3 +212,7 @@ class Observers:
         if (position, hook) not in self._said:
             self._said.add((position, hook))
             self._say(str(blame))
+
+
+def _has_state(callback: Any) -> bool:
+    return getattr(type(callback), "get_state", Callback.get_state) is not Callback.get_state

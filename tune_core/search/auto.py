@@ -22,8 +22,9 @@ class AutoSearch(ModelSearcher):
 
     The first points are spread over the space (a Latin hypercube). From then on each suggestion is the point of
     highest expected improvement, found by local search from the best points and from random ones. Suggestions that
-    are unfinished count as having the value that the model expects, so that many workers do not crowd one place. No
-    point is suggested twice; a finite space that has been tried in full ends the search.
+    are unfinished count as having the value that the model expects, so that many workers do not crowd one place; while
+    there are more of them than results, points are random. No point is suggested twice; a finite space that has been
+    tried in full ends the search.
 
     Parameters
     ----------
@@ -127,7 +128,8 @@ class AutoSearch(ModelSearcher):
             code = self._design.pop(0)
             if code not in self._taken:
                 return code
-        if sum(loss == loss for loss in self._losses) < 3:
+        unfinished = len(self._live) + len(self._foreign)
+        if sum(loss == loss for loss in self._losses) < max(3, unfinished):
             return self._random()
         return self._improve() or self._random()
 
