@@ -132,15 +132,25 @@ class AxSearch(ModelSearcher):
         with _silent():
             self._client.mark_trial_failed(self._indices.pop(trial_id))
 
+    def _adopt(self, trial_id: str, point: Values) -> None:
+        super()._adopt(trial_id, point)
+        self._live[trial_id] = self._foreign.pop(trial_id)
+        self._indices[trial_id] = self._attach(point)  # so that Ax knows what is unfinished, too
+
     def _tell_before(self, values: Values, loss: Any) -> None:
+        index = self._attach(values)
+        with _silent():
+            self._client.complete_trial(index, self._data(loss, {}))
+
+    def _attach(self, values: Values) -> int:
         if self.encoding is None:
             own = dict(values)
         else:
             full = draw_inactive(self.encoding, values, self.seed, self._asked)
             own = {self._keys[p.name]: _to_own(p, full[p.name]) for p in self.encoding.params}
         with _silent():
-            index = self._client.attach_trial(own)
-            self._client.complete_trial(index, self._data(loss, {}))
+            index: int = self._client.attach_trial(own)
+        return index
 
 
 _LOSS = "tune_core_loss"

@@ -121,6 +121,10 @@ class Drive:
         return self.configs
 
 
+_MOMENTS = 20
+"""At how many moments the checks of restoring cut a search off."""
+
+
 class Check:
     """One point of the contract.
 
@@ -322,7 +326,7 @@ def check_replay(make: Make, asks: int) -> None:
     steps = _interleaved(asks)
     whole = Drive(make(), seed=5)
     answers = _follow(whole, steps)
-    for cut in sorted(random.Random(0).sample(range(1, len(steps)), min(4, len(steps) - 1))):
+    for cut in _moments(steps):
         fresh = Drive(make(), seed=5)
         assert _follow(fresh, steps[:cut]) == answers[:cut], f"cut off after {cut} steps it repeated other suggestions"
         assert _follow(fresh, steps[cut : cut + 2]) == answers[cut : cut + 2]
@@ -331,22 +335,16 @@ def check_replay(make: Make, asks: int) -> None:
 @_check("restore, adopting")
 def check_adopt(make: Make, asks: int) -> None:
     """A fresh searcher that is told what ran, instead of repeating it, suggests none of it again, and goes on."""
-    before = Drive(make(), seed=5)
-    before.rounds(min(asks, 8))
-    pending = [before.ask() for _ in range(2)]
-    fresh = Drive(make(), seed=6)
-    for i, config in enumerate(before.configs):
-        fresh.searcher.adopt(f"{i:05d}", config)
-        fresh.configs.append(config)
-        if config not in pending:
-            fresh.open[f"{i:05d}"] = config
-            fresh.tell(f"{i:05d}")
-    answer = fresh.ask()
-    assert fits(answer, SMALL), answer
-    assert answer not in before.configs, "it suggested again what had been suggested"
-    for i in (len(before.configs) - 2, len(before.configs) - 1):  # pending ones end in the new life
-        fresh.open[f"{i:05d}"] = before.configs[i]
-        fresh.tell(f"{i:05d}")
+    steps = _interleaved(max(asks, _MOMENTS // 2 + 2))
+    answers = _follow(Drive(make(), seed=5), steps)
+    for cut in _moments(steps):
+        fresh = Drive(make(), seed=6)
+        _adopt(fresh, steps[:cut], answers)
+        answer = fresh.ask()
+        assert answer is None or fits(answer, SMALL), answer
+        assert answer is None or answer not in fresh.configs[:-1], f"cut off after {cut} steps it suggested one again"
+        for trial_id in list(fresh.open):  # those that were pending end in the new life
+            fresh.tell(trial_id)
     fresh.rounds(1)
 
 
@@ -439,6 +437,25 @@ def _follow(drive: Drive, steps: list[tuple[str, int]]) -> list[Any]:
             if trial_id in drive.open:
                 drive.tell(trial_id, error=what == "fail")
     return answers
+
+
+def _moments(steps: list[tuple[str, int]]) -> list[int]:
+    """After how many steps it is cut off: twenty times, or at each step of a shorter search."""
+    inside = range(1, len(steps))
+    return sorted(random.Random(0).sample(inside, min(_MOMENTS, len(inside))))
+
+
+def _adopt(drive: Drive, steps: list[tuple[str, int]], answers: list[Any]) -> None:
+    """Tell what ran, as the engine does after a crash."""
+    for (what, number), answer in zip(steps, answers, strict=False):
+        trial_id = f"{number:05d}"
+        if what == "ask":
+            drive.configs.append(dict(answer or {}))
+            if isinstance(answer, Mapping):
+                drive.searcher.adopt(trial_id, answer)
+                drive.open[trial_id] = dict(answer)
+        elif trial_id in drive.open:
+            drive.tell(trial_id, error=what == "fail")
 
 
 class SearcherSuite:
