@@ -15,7 +15,7 @@ import tune_core as tune
 from tune_core.engine import events as ev
 from tune_core.engine import journal
 from tune_core.engine.loop import Plan
-from tune_core.errors import InvalidArgumentError, TrialError, TuneError, UserCodeError
+from tune_core.errors import FatalError, InvalidArgumentError, TrialError, TuneError, UserCodeError
 from tune_core.schedulers import ASHAScheduler, Continue, Scheduler
 from tune_core.search import Searcher
 from tune_core.stopper import Stopper
@@ -270,6 +270,17 @@ def test_fail_fast_ends_the_run(fit):
     assert len(results) == 1
     with pytest.raises(TrialError, match="boom"):
         fit(fails, num_samples=9, failure_config=tune.FailureConfig(fail_fast="raise"), name="other")
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_objective_may_end_the_whole_run(fit, executor, tmp_path):
+    def doomed(config):
+        raise FatalError("the data set is gone")
+
+    failures = tune.FailureConfig(max_failures=3)
+    with pytest.raises(TrialError, match="the data set is gone"):
+        fit(doomed, num_samples=9, executor=executor, failure_config=failures)
+    assert len(tune.ResultGrid.from_path(tmp_path / "run")) < 9
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

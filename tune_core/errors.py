@@ -52,8 +52,12 @@ class MetricError(TuneError, ValueError):
     """A metric is missing, has no usable value, or was never reported."""
 
 
-class MissingMetricError(MetricError):
-    """A metric that the run needs was not reported: no trial can do better, so the run ends."""
+class FatalError(TuneError):
+    """Raise it in an objective where no other trial can do better either: the whole run ends, with this message."""
+
+
+class MissingMetricError(MetricError, FatalError):
+    """A metric that the run needs was not reported."""
 
 
 class ResourceError(TuneError, ValueError):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Client, Connection, Listener
 from typing import TYPE_CHECKING, Any
 
-from tune_core.errors import MissingMetricError, TuneError
+from tune_core.errors import FatalError, TuneError
 from tune_core.session import SHARED, Session, StopTrial
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _answer(session: Session, connection: Connection) -> None:
             except StopTrial:  # the driver is gone
                 answer = True, False
             except Exception as error:
-                if isinstance(error, MissingMetricError) and hasattr(session, "refused"):
+                if isinstance(error, FatalError) and hasattr(session, "refused"):
                     session.refused = str(error)
                 answer = False, error
             connection.send_bytes(pickle.dumps(answer))

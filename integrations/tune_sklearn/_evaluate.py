@@ -19,7 +19,7 @@ import sklearn
 from sklearn.base import clone
 
 import tune_core as tune
-from tune_core.errors import MetricError, MissingMetricError
+from tune_core.errors import FatalError, MetricError
 from tune_sklearn._early_stopping import Ladder
 from tune_sklearn._rows import LaidOut, Rows
 from tune_sklearn._sklearn_private import fit_and_score
@@ -28,7 +28,7 @@ STATE_FILE = "folds.json"
 MODELS_FILE = "models.pkl"
 
 
-class FitRaised(MissingMetricError):
+class FitRaised(FatalError):
     """A fit or a scorer raised, and the search was asked to raise it (or scikit-learn would): ends the run at once."""
 
 

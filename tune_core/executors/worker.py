@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tune_core.engine import events as ev
-from tune_core.errors import InvalidArgumentError, MetricError, MissingMetricError, TuneError
+from tune_core.errors import FatalError, InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.class_state import ClassCheckpoint, load_state
 from tune_core.executors.folders import CheckpointStore, FolderStore, trial_folder
@@ -118,7 +118,7 @@ class Worker:
                 how, error = "errored", str(_nothing_reported(self.spec))
         except StopTrial:
             how = session.ended_how or "revoked"
-        except MissingMetricError as raised:
+        except FatalError as raised:
             how, error = "invalid", str(raised)
         except KeyboardInterrupt:
             how, error = "errored", "KeyboardInterrupt"
