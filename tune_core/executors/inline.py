@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +29,7 @@ class InlineExecutor:
         self._inbox: deque[tuple[Any, ...]] = deque()
         self._worker: Worker | None = None
         self._last: list[ev.Batch] = []
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()  # put() is safe in a signal handler
         self._raised: Exception | None = None  # by the loop, inside the objective's report
 
     def pack(self, prepared: Any) -> Any:
@@ -81,7 +84,10 @@ class InlineExecutor:
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """Run the trial that was launched, to its end."""
         if self._job is None or self._worker is None:
-            time.sleep(min(timeout_s, 0.005))
+            with contextlib.suppress(queue.Empty):
+                self._wakes.get(timeout=timeout_s)
+                while True:
+                    self._wakes.get_nowait()
             return []
         self._inbox.clear()
         self._last = []
@@ -94,6 +100,7 @@ class InlineExecutor:
 
     def wake(self) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
+        self._wakes.put(None)
 
     def clock(self) -> float:
         """See :class:`tune_core.executors.base.Executor`."""
