@@ -41,9 +41,9 @@ class Ladder:
     first_folds: int = 0
 
     def train_subset(self, fold: int, position: int, train: Any) -> Any:
-        """The rows that a fold trains on at a step."""
-        if position + 1 == len(self.steps):
-            return train
+        """The rows that a fold trains on at a step; None: all of them."""
+        if self.resource != "samples" or position + 1 == len(self.steps):
+            return None
         order = self.orders[fold]
         count = max(1, round(self.fractions[position] * len(order)))
         return np.sort(order[:count])

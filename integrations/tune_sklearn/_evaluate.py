@@ -9,7 +9,8 @@ import os
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,7 @@ class Work:
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
     laid_out: list[LaidOut] | None = None  # each fold's rows, where X is large
+    fold_threads: tuple[int, ...] = ()  # for each step of the ladder: how many folds of a candidate are fitted at once
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what nobody looks at where the folds are laid out."""
@@ -88,6 +90,22 @@ class Work:
             return self.laid_out[fold].load()
         all_train, test = self.folds[fold]
         return Rows(self.X, self.y, self.fit_params, self.score_params, all_train if train is None else train, test)
+
+    def fit_folds(
+        self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
+    ) -> dict[int, dict[str, Any]]:
+        """What ``fit`` gives for each fold at a step of the ladder; several at once where there are idle workers."""
+        folds = list(folds)
+        threads = min(self.fold_threads[position], len(folds)) if self.fold_threads else 1
+        if threads <= 1:
+            return {fold: fit(fold) for fold in folds}
+
+        def with_settings(fold: int) -> dict[str, Any]:
+            with sklearn.config_context(**self.config):  # which are each thread's own
+                return fit(fold)
+
+        with ThreadPoolExecutor(threads) as pool:
+            return dict(zip(folds, pool.map(with_settings, folds), strict=True))
 
     def fit_fold(self, estimator: Any, number: int, fold: int, params: Any, train: Any = None) -> dict[str, Any]:
         """Fit ``estimator`` with ``params`` on one fold and score it."""
@@ -162,16 +180,15 @@ def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
     for position in range(step, len(ladder.steps)):
         amount = ladder.steps[position]
         n_folds = ladder.folds_at(position, len(work.folds))
-        if ladder.resource == "folds":
-            for fold in range(len(fits), amount):
-                fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params)
-        elif ladder.resource == "samples":
-            for fold in range(n_folds):
-                train = ladder.train_subset(fold, position, work.folds[fold][0])
-                fits[fold] = work.fit_fold(clone(work.estimator), number, fold, params, train)
-        else:
-            for fold in range(n_folds):
-                fits[fold] = _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
+        folds = range(len(fits), amount) if ladder.resource == "folds" else range(n_folds)
+
+        def fit(fold: int, position: int = position, amount: int = amount) -> dict[str, Any]:
+            if ladder.growth is not None:
+                return _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
+            train = ladder.train_subset(fold, position, work.folds[fold][0])
+            return work.fit_fold(clone(work.estimator), number, fold, params, train)
+
+        fits.update(work.fit_folds(position, folds, fit))
         metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
         if position + 1 == len(ladder.steps):
             tune.report(metrics)

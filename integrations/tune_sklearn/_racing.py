@@ -64,6 +64,15 @@ class SuccessiveHalving(Scheduler):
         """One line for the journal."""
         return f"SuccessiveHalving(factor={self.factor:g}, {self.unit}, compared after results {list(self.rungs)})"
 
+    def candidates_at(self, position: int) -> int | None:
+        """How many candidates take the step at ``position`` (counted from 0); None if that is not known."""
+        if not self._waits or not self._rungs:
+            return None
+        rung = _Rung(self._rungs[0].expected)
+        for _ in range(sum(mark <= position for mark in self.rungs)):
+            rung = _Rung(rung.quota(self.factor))
+        return rung.expected
+
     # --- the scheduler's side -----------------------------------------------------------------------------------------
 
     def lease(self, trial: TrialView) -> Lease:

@@ -22,6 +22,7 @@ import tune_core as tune
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
 from tune_sklearn._evaluate import FitRaised, Work, evaluate
 from tune_sklearn._progress import bar_for
+from tune_sklearn._racing import SuccessiveHalving
 from tune_sklearn._rows import laid_out
 from tune_sklearn._spaces import readable
 
@@ -51,6 +52,30 @@ def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float]
         workers = max(1, min(workers, n_fits))
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     return tune.LocalExecutor(num_cpus=workers * threads), {"cpu": threads, **gpu}, False
+
+
+_BEAR_THREADS = frozenset(("sklearn", "xgboost", "lightgbm"))
+"""Whose estimators keep what a fit needs, chance included, to themselves."""
+
+
+def fold_threads(work: Work, scheduler: Any, executor: Any, resources: dict[str, float]) -> tuple[int, ...]:
+    """At each step, how many folds of a candidate are fitted at once: more than one if workers would else be idle."""
+    if work.ladder is None or work.in_process or not isinstance(executor, tune.LocalExecutor):
+        return ()
+    if not isinstance(scheduler, SuccessiveHalving):
+        return ()
+    numbers = [scheduler.candidates_at(position) for position in range(len(work.ladder.steps))]
+    if None in numbers or not _bear_threads([work.estimator, *(v for c in work.candidates or () for v in c.values())]):
+        return ()
+    workers = int(executor.capacity()["cpu"] // resources["cpu"])
+    return tuple(max(1, workers // (number or 1)) for number in numbers)
+
+
+def _bear_threads(things: list[Any]) -> bool:
+    """Whether all estimators among these, and all inside of them, can be fitted in threads side by side."""
+    estimators = [thing for thing in things if hasattr(thing, "get_params") and not isinstance(thing, type)]
+    parts = [part for e in estimators for part in (e, *e.get_params().values()) if hasattr(part, "get_params")]
+    return all(type(part).__module__.partition(".")[0] in _BEAR_THREADS for part in parts)
 
 
 def _gpu_share(search: Any) -> dict[str, float]:
@@ -201,6 +226,7 @@ def run(search: Any, work: Work, plan: Plan) -> Any:
     n_fits = None if work.candidates is None else len(work.candidates) * (len(work.folds) if work.ladder is None else 1)
     executor, resources, work.in_process = executor_for(search, n_fits)
     view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.ladder is not None)
+    work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = Driver()
     with place(search, plan.round) as (storage, name):
         folder = _folder(storage, name)

@@ -89,6 +89,14 @@ def test_failing_candidates_never_leave_the_others_waiting(data):
     assert all(steps[i] <= fails[i] for i in fails)
 
 
+@pytest.mark.parametrize(("candidates", "steps", "factor"), [(20, 3, 4), (7, 4, 3), (2, 3, 3), (1, 2, 3)])
+def test_how_many_candidates_take_a_step_is_known_beforehand(candidates, steps, factor):
+    race = SuccessiveHalving(candidates, steps, factor)
+    known = [race.candidates_at(position) for position in range(steps)]
+    iterations = play(list(range(candidates)), range(candidates), steps, factor)
+    assert known == [sum(done > position for done in iterations) for position in range(steps)]
+
+
 def test_without_a_known_number_each_is_compared_with_those_before_it():
     race = SuccessiveHalving(None, 2, 2)
     race.setup("score", "max", 0, None)

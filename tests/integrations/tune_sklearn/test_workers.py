@@ -16,14 +16,17 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results, comparable
 from tune_core.search import Searcher
-from tune_sklearn import TuneGridSearchCV, TuneSearchCV, _rows
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV, _rows, _run
 
 pd = pytest.importorskip("pandas")
 
@@ -238,3 +241,26 @@ def test_kernels_and_masks_are_not_laid_out(monkeypatch):
     assert_same_results(ours.cv_results_, theirs.cv_results_)
     masks = [(np.arange(200) < 150, np.arange(200) >= 150)]
     TuneGridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, n_jobs=2, cv=masks, refit=False).fit(X, y)
+
+
+def test_last_candidates_have_their_folds_fitted_by_workers_that_would_be_idle(monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    planned = []
+    plan = _run.fold_threads
+    monkeypatch.setattr(_run, "fold_threads", lambda *args: planned.append(plan(*args)) or planned[-1])
+    estimator = RandomForestClassifier(n_estimators=24, random_state=0)
+    arguments = {"early_stopping": True, "cv": 4, "refit": False}
+    tables = []
+    for n_jobs in (None, 4):
+        search = TuneGridSearchCV(estimator, {"max_depth": [2, 3, 4, 5, 6, 7, 8]}, n_jobs=n_jobs, **arguments)
+        tables.append(comparable(search.fit(X, y).cv_results_))
+    assert planned[0] == ()  # in this process
+    assert planned[1][0] == 1
+    assert planned[1][-1] == 4
+    assert tables[0] == tables[1]
+
+
+def test_folds_of_estimators_that_may_share_something_are_fitted_one_after_another():
+    assert _run._bear_threads([RandomForestClassifier(), make_pipeline(StandardScaler(), SVC()), 3, "C", None])
+    assert not _run._bear_threads([WhereAmI()])
+    assert not _run._bear_threads([make_pipeline(StandardScaler(), WhereAmI())])
