@@ -29,7 +29,7 @@ class Ladder:
     ``steps`` are amounts of the resource in all, the last one being everything: a candidate that reaches it has been
     scored in full. ``orders`` (for samples) gives each fold's training rows in the order in which they are taken;
     ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all; ``first_folds``
-    says on how many folds all but the last two steps are scored, 0 standing for all.
+    says on how many folds all but the last step are scored, 0 standing for all.
     """
 
     resource: str
@@ -50,7 +50,7 @@ class Ladder:
 
     def folds_at(self, position: int, n_folds: int) -> int:
         """On how many folds a step is scored."""
-        return self.first_folds if self.first_folds and position < len(self.steps) - 2 else n_folds
+        return self.first_folds if self.first_folds and position < len(self.steps) - 1 else n_folds
 
     def saves_after(self, step: int) -> bool:
         """Whether a candidate may be put aside after this step."""

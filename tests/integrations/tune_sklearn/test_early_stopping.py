@@ -365,5 +365,6 @@ def test_first_steps_on_large_data_are_scored_on_some_of_the_folds_and_the_last_
     assert search.early_stopping_["steps"] == [2, 6, 18]
     scored = np.isfinite([results[f"split{k}_test_score"] for k in range(4)]).sum(axis=0)
     assert scored[results["n_resources"] == 2].tolist() == [2] * 6
-    assert scored[results["n_resources"] > 2].tolist() == [4] * 3
+    assert scored[results["n_resources"] == 6].tolist() == [2] * 2
+    assert scored[results["n_resources"] == 18].tolist() == [4]
     assert results["stop_reason"][search.best_index_] == ""
