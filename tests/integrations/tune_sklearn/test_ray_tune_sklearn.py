@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import loguniform
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.svm import SVC
 
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results
+from integrations.tune_sklearn.test_same_as_sklearn import CASES
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
 
 ray = pytest.importorskip("ray")
@@ -21,11 +21,19 @@ def cluster():
     ray.shutdown()
 
 
-def test_random_search_on_ray_is_randomized_search_cv(iris):
+@pytest.mark.parametrize(("data", "model", "space"), CASES, ids=[case[0] for case in CASES])
+def test_random_search_on_ray_is_randomized_search_cv(request, data, model, space):
+    X, y = request.getfixturevalue(data)
     arguments = {"cv": 3, "random_state": 3, "return_train_score": True, "n_iter": 4}
-    space = {"C": loguniform(1e-2, 1e2), "kernel": ["rbf", "linear"]}
-    ours = TuneSearchCV(SVC(), space, n_jobs=2, **arguments).fit(*iris)  # Ray is up
-    theirs = RandomizedSearchCV(SVC(), space, **arguments).fit(*iris)
+    ours = TuneSearchCV(model, space, n_jobs=2, **arguments).fit(X, y)  # Ray is up
+    theirs = RandomizedSearchCV(model, space, **arguments).fit(X, y)
+    assert_same_results(ours.cv_results_, theirs.cv_results_)
+
+
+def test_grid_search_on_ray_is_grid_search_cv(iris):
+    grid = {"C": [0.1, 1.0], "kernel": ["linear", "rbf"]}
+    ours = TuneGridSearchCV(SVC(), grid, cv=3, executor="ray").fit(*iris)
+    theirs = GridSearchCV(SVC(), grid, cv=3).fit(*iris)
     assert_same_results(ours.cv_results_, theirs.cv_results_)
 
 
