@@ -26,7 +26,7 @@ from sklearn.svm import SVC
 
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results, comparable
 from tune_core.search import Searcher
-from tune_sklearn import TuneGridSearchCV, TuneSearchCV, _rows, _run
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV, _rows, _run, _workers
 
 pd = pytest.importorskip("pandas")
 
@@ -246,7 +246,7 @@ def test_kernels_and_masks_are_not_laid_out(monkeypatch):
 def test_last_candidates_have_their_folds_fitted_by_workers_that_would_be_idle(monkeypatch):
     X, y = load_digits(return_X_y=True)
     planned = []
-    plan = _run.fold_threads
+    plan = _workers.fold_threads
     monkeypatch.setattr(_run, "fold_threads", lambda *args: planned.append(plan(*args)) or planned[-1])
     estimator = RandomForestClassifier(n_estimators=24, random_state=0)
     arguments = {"early_stopping": True, "cv": 4, "refit": False}
@@ -261,6 +261,6 @@ def test_last_candidates_have_their_folds_fitted_by_workers_that_would_be_idle(m
 
 
 def test_folds_of_estimators_that_may_share_something_are_fitted_one_after_another():
-    assert _run._bear_threads([RandomForestClassifier(), make_pipeline(StandardScaler(), SVC()), 3, "C", None])
-    assert not _run._bear_threads([WhereAmI()])
-    assert not _run._bear_threads([make_pipeline(StandardScaler(), WhereAmI())])
+    assert _workers._bear_threads([RandomForestClassifier(), make_pipeline(StandardScaler(), SVC()), 3, "C", None])
+    assert not _workers._bear_threads([WhereAmI()])
+    assert not _workers._bear_threads([make_pipeline(StandardScaler(), WhereAmI())])
