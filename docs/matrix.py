@@ -16,6 +16,7 @@ ROWS: list[tuple[str, list[str]]] = [
     ("catboost", ["catboost"]),
     ("torch", ["torch", "pytorch-lightning", "keras"]),
     ("tensorflow", ["tensorflow-cpu", "keras"]),
+    ("jax", ["jax", "keras"]),
     ("transformers", ["transformers"]),
     ("ray", ["ray"]),
     (
