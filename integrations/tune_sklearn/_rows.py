@@ -14,13 +14,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tune_core.executors import payload
 from tune_sklearn._sklearn_private import check_method_params, pairwise, safe_indexing
 
 if TYPE_CHECKING:
@@ -46,18 +45,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class LaidOut:
-    """One fold's rows in a file; ``path`` leads to it while the search runs."""
+    """The rows of one fold: those of ``X`` in a file to which ``path`` leads while the search runs."""
 
     path: str
+    shape: tuple[int, ...]
+    dtype: Any
+    others: Rows  # but for X
 
     def load(self) -> Rows:
-        """The rows, their large arrays views of the file."""
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            X, *rest = payload.load(handle, writable=True)
-        finally:
-            os.close(handle)
-        return Rows(X.view(_RunsAreViews), *rest)
+        """The rows, those of ``X`` a view of the file; what a fit writes to them goes with them."""
+        X = np.memmap(self.path, self.dtype, "c", shape=self.shape)
+        return replace(self.others, X=X.view(np.ndarray).view(_RunsAreViews))
 
 
 class _RunsAreViews(np.ndarray):
@@ -117,14 +115,17 @@ def available_memory() -> int:
 def _write(work: Work, fold: int, folder: str, stack: ExitStack) -> LaidOut:
     train, test = work.folds[fold]
     order = np.concatenate([train, test])
-    rows = (
-        work.X[order],
+    others = Rows(
+        None,
         None if work.y is None else safe_indexing(work.y, order),
         check_method_params(work.X, params=work.fit_params, indices=order),
         check_method_params(work.X, params=work.score_params, indices=order),
         np.arange(len(train)),
         np.arange(len(train), len(order)),
     )
-    handle = payload.dump(rows, "the rows of a fold", folder=folder)
-    stack.callback(os.close, handle)
-    return LaidOut(f"/proc/{os.getpid()}/fd/{handle}")
+    file = tempfile.TemporaryFile(prefix="tune-sklearn-", dir=folder)  # noqa: SIM115
+    stack.callback(file.close)
+    laid = LaidOut(f"/proc/{os.getpid()}/fd/{file.fileno()}", (len(order), *work.X.shape[1:]), work.X.dtype, others)
+    # in C's order, as rows taken by number are, whatever the order of X
+    np.take(work.X, order, axis=0, out=np.memmap(file, laid.dtype, "r+", shape=laid.shape), mode="clip")
+    return laid

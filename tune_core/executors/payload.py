@@ -2,8 +2,7 @@
 
 The file has no name: it is gone with the last process that holds it, however the driver ends.
 Buffers of 64 KiB and more (arrays, frames) are written out of band (pickle protocol 5) behind the pickle itself,
-aligned to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only,
-or where asked for as memory that may be written to without touching the file.
+aligned to 64 bytes, so that a worker's array is a view of the mapped file and costs no copy. They arrive read-only.
 """
 
 from __future__ import annotations
@@ -25,10 +24,8 @@ _OUT_OF_BAND_BYTES = 1 << 16
 _ALIGN = 64
 
 
-def dump(thing: Any, name: str, folder: str | None = None) -> int:
+def dump(thing: Any, name: str) -> int:
     """Write ``thing`` to a file without a name and return its descriptor; the caller closes it.
-
-    The file is made in ``folder``; None: in shared memory where that has room, else in the system's temporary folder.
 
     Raises
     ------
@@ -51,7 +48,7 @@ def dump(thing: Any, name: str, folder: str | None = None) -> int:
     except Exception as error:
         raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
-    handle = _nameless_file(folder or _roomy_folder(sum(v.nbytes for v in views)))
+    handle = _nameless_file(sum(v.nbytes for v in views))
     with os.fdopen(handle, "wb", closefd=False) as file:
         sizes = [len(body), *(v.nbytes for v in views)]
         file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
@@ -89,12 +86,9 @@ def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
     )
 
 
-def load(handle: int, writable: bool = False) -> Any:
-    """What :func:`dump` wrote, its large buffers mapped from the file.
-
-    If ``writable``, what is written to them stays in this process and goes with them.
-    """
-    mapped = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_COPY if writable else mmap.ACCESS_READ))
+def load(handle: int) -> Any:
+    """What :func:`dump` wrote, its large buffers mapped from the file."""
+    mapped = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
     (count,) = struct.unpack_from("<Q", mapped)
     sizes = struct.unpack_from(f"<{count + 1}Q", mapped, 8)
     parts = []
@@ -106,15 +100,13 @@ def load(handle: int, writable: bool = False) -> Any:
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
-def _roomy_folder(size_bytes: int) -> str | None:
+def _nameless_file(size_bytes: int) -> int:
+    """A file in shared memory where that has room, else in the system's temporary folder."""
+    folder = None
     with contextlib.suppress(OSError):
         stat = os.statvfs("/dev/shm")
         if stat.f_bavail * stat.f_frsize > 2 * size_bytes + (64 << 20):
-            return "/dev/shm"
-    return None
-
-
-def _nameless_file(folder: str | None) -> int:
+            folder = "/dev/shm"
     handle, path = tempfile.mkstemp(prefix="tune-core-", suffix=".payload", dir=folder)
     os.unlink(path)
     return handle
