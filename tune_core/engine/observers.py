@@ -1,4 +1,7 @@
-"""Calls the user's callbacks with read-only views of trials, after what they are told of has been journaled."""
+"""Calls the user's callbacks with read-only views of trials, after what they are told of has been journaled.
+
+Keeps what callbacks want kept, and hands it back when the run is restored.
+"""
 
 from __future__ import annotations
 
