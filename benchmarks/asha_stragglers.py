@@ -4,8 +4,8 @@ The setting of Li et al. 2020, appendix A.1: η = 4, r = 1, R = 256, n = 256, 25
 takes as long as the resource that it adds, times 1 + |z|, z normal with deviation σ, and is dropped with probability
 p in each unit of time. Counted is how many configurations were trained to R. For each of three pairs of means that the
 paper reports (ASHA, synchronous halving) these σ and p meet both at once; they were found by trying and not taken from
-the paper. "by the letter" promotes the best ¼ of a rung's survivors, so that one lost of four ends a bracket; tune-core's
-own halving fills a lost trial's place.
+the paper. "by the letter" promotes the best ¼ of a rung's survivors, so that one lost of four ends a bracket;
+tune-core's own halving fills a lost trial's place.
 """
 
 from __future__ import annotations
