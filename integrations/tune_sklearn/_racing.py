@@ -68,10 +68,10 @@ class SuccessiveHalving(Scheduler):
         """How many candidates take the step at ``position`` (counted from 0); None if that is not known."""
         if not self._waits or not self._rungs:
             return None
-        rung = _Rung(self._rungs[0].expected)
+        number = self._rungs[0].expected
         for _ in range(sum(mark <= position for mark in self.rungs)):
-            rung = _Rung(rung.quota(self.factor))
-        return rung.expected
+            number = _quota(number, self.factor)
+        return number
 
     # --- the scheduler's side -----------------------------------------------------------------------------------------
 
@@ -179,9 +179,14 @@ class _Rung:
         return sum((loss, other) < mine for other, loss in self.losses.items())
 
     def quota(self, factor: float) -> int:
-        """How many go on: one in ``factor``, rounded, and at least one."""
-        return max(1, int(self.expected / factor + 0.5))
+        """How many go on."""
+        return _quota(self.expected, factor)
 
     def is_complete(self) -> bool:
         """Whether all that could come have come, and nobody has decided yet."""
         return self.winners is None and len(self.losses) + self.lost >= self.expected
+
+
+def _quota(number: int, factor: float) -> int:
+    """How many of a number go on: one in ``factor``, rounded, and at least one."""
+    return max(1, int(number / factor + 0.5))

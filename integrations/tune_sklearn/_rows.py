@@ -91,14 +91,16 @@ def _folder_for(work: Work) -> str | None:
     X = work.X
     if not isinstance(X, np.ndarray) or X.ndim < 2 or X.dtype.hasobject or X.nbytes < LARGE_BYTES:
         return None
+    if not os.path.isdir("/proc/self/fd"):  # by which workers find a file without a name
+        return None
     if pairwise(work.estimator) or any(np.asarray(part).dtype.kind not in "iu" for fold in work.folds for part in fold):
         return None
-    needed = sum(len(part) for fold in work.folds for part in fold) * (X.nbytes // len(X))
-    rooms = {"/dev/shm": available_memory(), tempfile.gettempdir(): needed * _SPARE}
-    for folder, memory in rooms.items():
-        if os.path.isdir(folder) and min(memory, shutil.disk_usage(folder).free) >= needed * _SPARE:
-            return folder if os.path.isdir("/proc/self/fd") else None
-    return None
+    needed = _SPARE * sum(len(part) for fold in work.folds for part in fold) * (X.nbytes // len(X))
+    memory = "/dev/shm"
+    if os.path.isdir(memory) and min(available_memory(), shutil.disk_usage(memory).free) >= needed:
+        return memory
+    disk = tempfile.gettempdir()
+    return disk if shutil.disk_usage(disk).free >= needed else None
 
 
 def available_memory() -> int:

@@ -104,6 +104,7 @@ class Observers:
         self._turn = 0
         self._stateful = [i for i, callback in enumerate(self.callbacks) if _has_state(callback)]
         self._kept_at = -_KEEP_EVERY_S
+        self._kept = b""
 
     def __bool__(self) -> bool:
         return bool(self.callbacks)
@@ -146,16 +147,19 @@ class Observers:
 
     def _keep_states(self) -> None:
         self._kept_at = time.monotonic()
-        kept = {}
+        states = {}
         for position in self._stateful:
             callback = self.callbacks[position]
             try:
-                state = json.loads(json.dumps(callback.get_state()))
+                state = json.loads(json.dumps(callback.get_state()))  # a copy, or what is wrong with it
             except Exception as error:
                 self._failed(position, callback, "get_state", error)
                 continue
-            kept[str(position)] = {"callback": type(callback).__name__, "state": state}
-        write_bytes_atomic(os.path.join(self._folder, STATES_FILE), json.dumps(kept).encode())
+            states[str(position)] = {"callback": type(callback).__name__, "state": state}
+        kept = json.dumps(states).encode()
+        if kept != self._kept:
+            write_bytes_atomic(os.path.join(self._folder, STATES_FILE), kept)
+            self._kept = kept
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
