@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 import tune_core as tune
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
 from tune_core.schedulers import ASHAScheduler
 from tune_core.simulation import simulate
 

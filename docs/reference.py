@@ -87,7 +87,7 @@ def examples() -> str:
 
 def states() -> str:
     """The table of a trial's states, from the table that the engine itself uses and the comments beside it."""
-    from tune_core import trial
+    from tune_core.core import trial
 
     why = re.findall(r"^    \((\w+), Change\.(\w+)\): \w+,  # (.+)$", inspect.getsource(trial), re.MULTILINE)
     reasons = {(before, change): text for before, change, text in why}

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.trial import Trial, TrialView
 from tune_core.engine.controller import Controller
-from tune_core.engine.journal import Journal
 from tune_core.engine.rules import Rules
+from tune_core.journal.writer import Journal
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
-from tune_core.trial import Trial, TrialView
 
 START = 1_700_000_000.0
 
@@ -96,7 +96,7 @@ class Run:
         self.apply(ev.Launched(trial, "worker1", self.tick(), self.trials[trial].attempt + 1))
 
     def report(self, trial: int, checkpoint: str | None = None, waiting: int = 0, **metrics: Any) -> None:
-        from tune_core.sanitize import plain_metrics
+        from tune_core.core.plain_values import plain_metrics
 
         plain, nonfinite = plain_metrics(metrics)
         iteration = self.trials[trial].iteration + 1

@@ -16,7 +16,6 @@ import pytest
 
 import tune_core as tune
 from tune_core import schedulers, search, stopper
-from tune_core.engine.journal import JOURNAL_FILE
 from tune_core.errors import (
     CheckpointError,
     InvalidArgumentError,
@@ -29,6 +28,7 @@ from tune_core.errors import (
     StorageError,
     TuneError,
 )
+from tune_core.journal.writer import JOURNAL_FILE
 
 A = InvalidArgumentError
 Row = tuple[str, Callable[[Path], Any], type[TuneError], str]
@@ -295,7 +295,7 @@ def test_bad_input_is_an_error_with_all_four_parts(tmp_path, act, error, named):
 
 
 def test_there_are_enough_bad_inputs():
-    from bad_inputs_space import BAD_INPUTS
+    from space.bad_inputs import BAD_INPUTS
 
     assert len(BAD) >= 80
     assert len({row[0] for row in BAD}) == len(BAD)

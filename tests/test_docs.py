@@ -66,7 +66,7 @@ def test_table_of_trial_states_is_the_engines(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(str(DOCS))
     import reference
 
-    from tune_core.trial import TRANSITIONS
+    from tune_core.core.trial import TRANSITIONS
 
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in reference.states().splitlines()[2:]]
     assert [(row[0], row[1], row[2]) for row in rows] == [

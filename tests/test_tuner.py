@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from tune_core.engine import events as ev
-from tune_core.engine import journal
+from tune_core.core import events as ev
 from tune_core.engine.loop import Plan
 from tune_core.errors import FatalError, InvalidArgumentError, TrialError, TuneError, UserCodeError
+from tune_core.journal import writer as journal
 from tune_core.schedulers import ASHAScheduler, Continue, Scheduler
 from tune_core.search import Searcher
 from tune_core.stopper import Stopper

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_core.trial import RUNNING, Status
+from tune_core.core.trial import RUNNING, Status
 
 
 @dataclass

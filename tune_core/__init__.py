@@ -6,36 +6,26 @@ used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tune_core._version import __version__
 
 if TYPE_CHECKING:
-    from tune_core.analysis import ExperimentAnalysis
     from tune_core.callback import Callback
     from tune_core.checkpoint import Checkpoint
     from tune_core.config import FailureConfig, RunConfig, TuneConfig
-    from tune_core.engine.checkpoints import CheckpointConfig
+    from tune_core.display.progress import CLIReporter, JupyterNotebookReporter
+    from tune_core.engine.checkpoint_retention import CheckpointConfig
     from tune_core.errors import TuneError
     from tune_core.executors.inline import InlineExecutor
-    from tune_core.executors.local import LocalExecutor
-    from tune_core.executors.ray import RayExecutor
-    from tune_core.gpu import wait_for_gpu
-    from tune_core.progress import CLIReporter, JupyterNotebookReporter
-    from tune_core.resources import PlacementGroupFactory
+    from tune_core.executors.local.executor import LocalExecutor
+    from tune_core.executors.ray.executor import RayExecutor
     from tune_core.results import Result, ResultGrid
+    from tune_core.results.analysis import ExperimentAnalysis
     from tune_core.schedulers import ASHAScheduler, create_scheduler
     from tune_core.search import create_searcher
-    from tune_core.session import (
-        get_checkpoint,
-        get_context,
-        get_trial_dir,
-        get_trial_id,
-        get_trial_name,
-        get_trial_resources,
-        report,
-    )
     from tune_core.simulation import simulate
     from tune_core.space import (
         choice,
@@ -54,6 +44,17 @@ if TYPE_CHECKING:
     )
     from tune_core.stopper import Stopper
     from tune_core.trainable import Trainable, with_parameters, with_resources
+    from tune_core.trainable.gpu import wait_for_gpu
+    from tune_core.trainable.resources import PlacementGroupFactory
+    from tune_core.trainable.session import (
+        get_checkpoint,
+        get_context,
+        get_trial_dir,
+        get_trial_id,
+        get_trial_name,
+        get_trial_resources,
+        report,
+    )
     from tune_core.tune_run import run
     from tune_core.tuner import Tuner
 
@@ -64,19 +65,19 @@ _SPACE = (
 _SESSION = "get_checkpoint get_context get_trial_dir get_trial_id get_trial_name get_trial_resources report"
 _HOMES = {
     **dict.fromkeys(_SPACE.split(), "space"),
-    **dict.fromkeys(_SESSION.split(), "session"),
+    **dict.fromkeys(_SESSION.split(), "trainable.session"),
     "ASHAScheduler": "schedulers",
     "Callback": "callback",
     "Checkpoint": "checkpoint",
-    "CheckpointConfig": "engine.checkpoints",
-    "CLIReporter": "progress",
-    "ExperimentAnalysis": "analysis",
+    "CheckpointConfig": "engine.checkpoint_retention",
+    "CLIReporter": "display.progress",
+    "ExperimentAnalysis": "results.analysis",
     "FailureConfig": "config",
     "InlineExecutor": "executors.inline",
-    "JupyterNotebookReporter": "progress",
-    "LocalExecutor": "executors.local",
-    "PlacementGroupFactory": "resources",
-    "RayExecutor": "executors.ray",
+    "JupyterNotebookReporter": "display.progress",
+    "LocalExecutor": "executors.local.executor",
+    "PlacementGroupFactory": "trainable.resources",
+    "RayExecutor": "executors.ray.executor",
     "Result": "results",
     "ResultGrid": "results",
     "RunConfig": "config",
@@ -89,7 +90,7 @@ _HOMES = {
     "create_searcher": "search",
     "run": "tune_run",
     "simulate": "simulation",
-    "wait_for_gpu": "gpu",
+    "wait_for_gpu": "trainable.gpu",
     "with_parameters": "trainable",
     "with_resources": "trainable",
 }
@@ -144,6 +145,20 @@ __all__ = [
     "with_parameters",
     "with_resources",
 ]
+
+
+class _OtherPaths:
+    """Finds modules that have a path without having a file: those of the table in :mod:`tune_core.compat.names`."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        """Called by the import system where no file answers to ``name``."""
+        if not name.startswith(f"{__name__}."):
+            return None
+        return import_module(f"{__name__}.compat.names").find_spec(name)
+
+
+sys.meta_path.append(_OtherPaths)
 
 
 def __getattr__(name: str) -> Any:

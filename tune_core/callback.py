@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tune_core import trial as _trial
+from tune_core.core import trial as _trial
 
 __all__ = ["Callback", "LoggerCallback", "TrialView"]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_core.engine.checkpoints import CheckpointConfig
+from tune_core.core.objective import check_mode
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import check_mode
 from tune_core.stopper import coerce
 
 

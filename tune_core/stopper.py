@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tune_core.arguments import check_takes, integer, number
+from tune_core.core.objective import check_mode, lookup
+from tune_core.core.validation import check_takes, integer, number
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import check_mode, lookup
 
 Result = Mapping[str, Any]
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core.config import FailureConfig, RunConfig, TuneConfig
-from tune_core.engine.checkpoints import CheckpointConfig
-from tune_core.engine.journal import JOURNAL_FILE
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.storage import default_storage_path
 from tune_core.trainable import prepare, with_resources
 from tune_core.tuner import Tuner
 
 if TYPE_CHECKING:
-    from tune_core.analysis import ExperimentAnalysis
+    from tune_core.results.analysis import ExperimentAnalysis
 
 _WAYS: dict[Any, tuple[bool, bool, bool]] = {  # unfinished, errored, errored from the start
     True: (True, False, False),
@@ -84,7 +84,7 @@ def run(
     TrialError
         If trials failed and ``raise_on_failed_trial`` is set.
     """
-    from tune_core.analysis import ExperimentAnalysis
+    from tune_core.results.analysis import ExperimentAnalysis
 
     trainable = prepare(run_or_experiment)
     if resources_per_trial is not None:

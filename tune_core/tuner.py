@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
-from tune_core.engine import journal
-from tune_core.engine.events import Header
+from tune_core.core.events import Header
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
-from tune_core.experiment import load_setup
-from tune_core.fitting import Fit
+from tune_core.journal import writer as journal
+from tune_core.fit.directory import load_setup
+from tune_core.fit.experiment_run import Fit
 from tune_core.trainable import Prepared, prepare
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def _gpu_share(search: Any) -> dict[str, float]:
         return {}
     if search.n_jobs is None or search.n_jobs < 1:
         return {"gpu": 1}
-    from tune_core.executors.slots import discover_gpus
+    from tune_core.executors.machine_resources import discover_gpus
 
     gpus = len(discover_gpus(None))
     return {"gpu": 1 if gpus >= search.n_jobs or not gpus else int(10_000 * gpus / search.n_jobs) / 10_000}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tune_core.engine import events as ev
-from tune_core.engine.checkpoints import CheckpointConfig
+from tune_core.core import events as ev
+from tune_core.core.trial import PAUSED, PENDING, RUNNING, Trial
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
 from tune_core.engine.rules import Rules
 from tune_core.schedulers.base import Continue, Scheduler
-from tune_core.trial import PAUSED, PENDING, RUNNING, Trial
 
 
 class Scripted(Scheduler):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
 from tune_core.errors import UserCodeError
 from tune_core.schedulers.base import Continue, Exploit, Pause, Stop
 

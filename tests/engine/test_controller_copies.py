@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
 from tune_core.schedulers.base import Exploit, Pause
 
 from .helpers import Run, Scripted

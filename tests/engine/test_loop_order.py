@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.trial import TERMINATED
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, Plan
 from tune_core.engine.observers import Observers
-from tune_core.engine.recorded import RecordedScheduler
 from tune_core.engine.rules import Rules
 from tune_core.executors.base import RunSpec
+from tune_core.journal.recorded_decisions import RecordedScheduler
 from tune_core.schedulers.base import Stop
-from tune_core.simulation_result import SimulatedJournal
-from tune_core.trial import TERMINATED
+from tune_core.simulation.result import SimulatedJournal
 
 from .helpers import Scripted
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tune_core as tune
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop
 
 Objective = Callable[[dict[str, Any]], Any]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tune_core.imports import require
+from tune_core.core.optional_imports import require
 from tune_core.stopper import Stopper
 
 

@@ -14,7 +14,7 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tune_core.imports import require
+from tune_core.core.optional_imports import require
 
 _METRIC = "value"
 

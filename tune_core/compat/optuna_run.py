@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.trial import TrialView
 from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
 from tune_core.search.base import Searcher
-from tune_core.trial import TrialView
 
 
 def run(

@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterable, ValuesView
 from dataclasses import replace
 from typing import Any
 
-from tune_core.engine import events as ev
-from tune_core.engine.checkpoints import Kept, Retention
-from tune_core.engine.recorded import exploit_of, given_up
+from tune_core.core import events as ev
+from tune_core.core.objective import Objective
+from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
+from tune_core.engine.checkpoint_retention import Kept, Retention
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
-from tune_core.objective import Objective
+from tune_core.journal.recorded_decisions import exploit_of, given_up
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
-from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
 
 
 def _is_being_paused(trial: Trial) -> bool:

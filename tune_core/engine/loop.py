@@ -17,15 +17,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.paths import trial_folder
+from tune_core.core.trial import Status, result_of
 from tune_core.engine.controller import Controller
 from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.folders import trial_folder
-from tune_core.resources import resources_to_json
-from tune_core.trial import Status, result_of
+from tune_core.trainable.resources import resources_to_json
 
 GRACE_S = 5.0
 """How long a trial whose lease was revoked may take to its next report before it is killed."""

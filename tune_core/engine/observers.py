@@ -13,18 +13,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from tune_core.callback import Callback
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.paths import trial_folder
+from tune_core.core.trial import ERROR, Status, Trial, result_of
 from tune_core.errors import UserCodeError
-from tune_core.executors.folders import trial_folder
 from tune_core.storage.local import write_bytes_atomic
-from tune_core.trial import ERROR, Status, Trial, result_of
 
 STATES_FILE = "callbacks.json"
 _KEEP_EVERY_S = 1.0
 
 
 class TrialOfExperiment:
-    """A trial as callbacks see it: :class:`tune_core.trial.TrialView` and the folder that is its."""
+    """A trial as callbacks see it: :class:`tune_core.core.trial.TrialView` and the folder that is its."""
 
     __slots__ = ("_folder", "_trial")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tune_core.engine.checkpoints import CheckpointConfig
-from tune_core.engine.events import Header
+from tune_core.core.events import Header
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 
 
 @dataclass(frozen=True)

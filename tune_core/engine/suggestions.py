@@ -21,7 +21,7 @@ from typing import Any
 
 from tune_core.errors import UserCodeError
 from tune_core.search.base import Searcher
-from tune_core.space_draw import equal
+from tune_core.space.sampling import equal
 
 SLOW_SHARE = 0.005
 """A searcher that needs more than this share of a trial's time is asked ahead..."""

@@ -11,8 +11,8 @@ from tune_core.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from tune_core.executors.base import Executor, RunSpec
     from tune_core.executors.inline import InlineExecutor
-    from tune_core.executors.local import LocalExecutor
-    from tune_core.executors.ray import RayExecutor
+    from tune_core.executors.local.executor import LocalExecutor
+    from tune_core.executors.ray.executor import RayExecutor
 
 __all__ = ["Executor", "InlineExecutor", "LocalExecutor", "RayExecutor", "RunSpec", "ray_is_up", "resolve"]
 
@@ -20,8 +20,8 @@ _MODULES = {
     "Executor": "base",
     "RunSpec": "base",
     "InlineExecutor": "inline",
-    "LocalExecutor": "local",
-    "RayExecutor": "ray",
+    "LocalExecutor": "local.executor",
+    "RayExecutor": "ray.executor",
 }
 _NAMED = {"local": "LocalExecutor", "inline": "InlineExecutor", "ray": "RayExecutor"}
 VARIABLE = "TUNE_CORE_EXECUTOR"
@@ -65,7 +65,7 @@ def resolve(executor: Any) -> Any:
         executor = os.environ.get(VARIABLE) or None
         asked = f"The environment variable {VARIABLE}"
     if executor is None:
-        from tune_core.session import in_session
+        from tune_core.trainable.session import in_session
 
         executor = "ray" if ray_is_up() and not in_session() else "local"
     if isinstance(executor, str) and executor.lower() in _NAMED:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tune_core.engine.events import Batch, Launch, Lease
+from tune_core.core.events import Batch, Launch, Lease
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
 from tune_core.executors.base import RunSpec
-from tune_core.executors.worker import Worker
-from tune_core.session import StopTrial
+from tune_core.executors.worker.worker import Worker
+from tune_core.trainable.session import StopTrial
 
 
 class InlineExecutor:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_core.checkpoint import Checkpoint
+from tune_core.core.optional_imports import require
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
-from tune_core.imports import require
-from tune_core.session import (
+from tune_core.trainable.session import (
     at_end,
     checkpoint_due,
     get_checkpoint,
@@ -30,7 +30,7 @@ from tune_core.session import (
     report,
     share,
 )
-from tune_core.session import save as _save
+from tune_core.trainable.session import save as _save
 
 __all__ = [
     "Metrics",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_core.callback import LoggerCallback, TrialView, flatten
-from tune_core.imports import require
+from tune_core.core.optional_imports import require
 
 _MAX_PARAM_LENGTH = 6000  # MLflow's limits
 _MAX_PARAMS = 100

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tune_core.callback import LoggerCallback, TrialView, flatten
-from tune_core.imports import require
+from tune_core.core.optional_imports import require
 
 _NOT_METRICS = ("config", "trial_id", "timestamp", "training_iteration", "pid", "date", "done")
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tune_core.engine.events import Lease
+    from tune_core.core.events import Lease
+    from tune_core.core.trial import Status, TrialView
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.auto import AutoScheduler
     from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         DistributeResourcesToTopJob,
         ResourceChangingScheduler,
     )
-    from tune_core.trial import Status, TrialView
 
 _MODULES = {
     "TrialScheduler": "legacy",

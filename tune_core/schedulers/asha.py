@@ -7,13 +7,13 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.objective import lookup
+from tune_core.core.trial import Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import lookup
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
 from tune_core.schedulers.checks import count, fraction, one_of
-from tune_core.schedulers.rungs import ITERATION, Rung, as_number, milestones, show, show_share
-from tune_core.trial import Status, TrialView
+from tune_core.schedulers.rung_levels import ITERATION, Rung, as_number, milestones, show, show_share
 
 
 class _Place:

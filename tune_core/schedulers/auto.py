@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.trial import TrialView
 from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
-from tune_core.schedulers.rungs import Rung, show, show_share
-from tune_core.trial import TrialView
+from tune_core.schedulers.rung_levels import Rung, show, show_share
 
 
 class AutoScheduler(Scheduler):

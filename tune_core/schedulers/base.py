@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tune_core.engine.events import Lease
-from tune_core.objective import Objective, check_mode
-from tune_core.trial import Status, TrialView
+from tune_core.core.events import Lease
+from tune_core.core.objective import Objective, check_mode
+from tune_core.core.trial import Status, TrialView
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from tune_core.schedulers.checks import count, fraction
-from tune_core.schedulers.rungs import ITERATION, as_number
+from tune_core.schedulers.rung_levels import ITERATION, as_number
 from tune_core.schedulers.synchronous import Plan, SynchronousScheduler, halvings
 
 

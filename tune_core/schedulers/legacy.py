@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
-from tune_core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
 
 
 class TrialScheduler:

@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.engine.events import Lease
-from tune_core.objective import lookup
+from tune_core.core.events import Lease
+from tune_core.core.objective import lookup
+from tune_core.core.trial import Status, TrialView
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
 from tune_core.schedulers.checks import count, fraction
-from tune_core.schedulers.rungs import show
-from tune_core.trial import Status, TrialView
+from tune_core.schedulers.rung_levels import show
 
 
 class _Course:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from tune_core.objective import lookup
+from tune_core.core.objective import lookup
+from tune_core.core.trial import TrialView
 from tune_core.schedulers.asha import AsyncHyperBandScheduler
 from tune_core.schedulers.base import Decision, Pause, Stop, Waiting
-from tune_core.schedulers.rungs import ITERATION, Rung
-from tune_core.trial import TrialView
+from tune_core.schedulers.rung_levels import ITERATION, Rung
 
 
 class PASHAScheduler(AsyncHyperBandScheduler):

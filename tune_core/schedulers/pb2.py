@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tune_core import space
+from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError
-from tune_core.imports import require
-from tune_core.schedulers.explore import complete, seeded, show
 from tune_core.schedulers.pbt import Member, Population
+from tune_core.schedulers.perturbation import complete, seeded, show
 
 CANDIDATES = 256
 """Points at which the acquisition is computed; the best is refined."""

@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.objective import lookup
+from tune_core.core.trial import Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import lookup
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Waiting
 from tune_core.schedulers.checks import fraction, share
-from tune_core.schedulers.explore import check_mutations, complete, explore, seeded
-from tune_core.schedulers.rungs import as_number, show
-from tune_core.trial import Status, TrialView
+from tune_core.schedulers.perturbation import check_mutations, complete, explore, seeded
+from tune_core.schedulers.rung_levels import as_number, show
 
 
 class Member:

@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.engine import events as ev
-from tune_core.engine.events import Lease
+from tune_core.core import events as ev
+from tune_core.core.events import Lease
+from tune_core.core.trial import TrialView
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler
-from tune_core.schedulers.explore import show
-from tune_core.trial import TrialView
+from tune_core.schedulers.perturbation import show
 
 Schedule = list[tuple[int, dict[str, Any]]]
 """(iteration from which on, configuration), the first from 0."""
@@ -119,8 +119,8 @@ def schedules(events: list[Any]) -> dict[int, Schedule]:
 
 
 def _from_journal(path: str, trial: int | str | None) -> Schedule:
-    from tune_core.engine.journal import read
-    from tune_core.objective import Objective
+    from tune_core.core.objective import Objective
+    from tune_core.journal.writer import read
 
     log = read(path if os.path.isdir(path) else os.path.dirname(path))
     found = schedules(log.events)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tune_core.engine.events import Lease
+from tune_core.core.events import Lease
+from tune_core.core.objective import Objective, check_mode
+from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import Objective, check_mode
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Waiting
 from tune_core.schedulers.checks import count
 from tune_core.schedulers.fifo import FIFOScheduler
-from tune_core.trial import PENDING, RUNNING, Status, TrialView
 
 Resources = Mapping[str, float]
 

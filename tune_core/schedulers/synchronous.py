@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from tune_core.engine.events import Lease
-from tune_core.objective import lookup
+from tune_core.core.events import Lease
+from tune_core.core.objective import lookup
+from tune_core.core.trial import Status, TrialView
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
 from tune_core.schedulers.checks import fraction
-from tune_core.schedulers.rungs import ITERATION, as_number, show
-from tune_core.trial import Status, TrialView
+from tune_core.schedulers.rung_levels import ITERATION, as_number, show
 
 Plan = list[tuple[int, Any]]
 """(number of trials, the time that they run to) for each rung of a bracket, from the bottom."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tune_core.search.checks import check_count
-from tune_core.search.columns import Code, Columns
-from tune_core.search.model import ModelSearcher
-from tune_core.search.params import Values
+from tune_core.search.encoding.columns import Code, Columns
+from tune_core.search.encoding.params import Values
+from tune_core.search.library_searcher import ModelSearcher
 from tune_core.search.surrogate import Surrogate, normal_scores
-from tune_core.space_draw import has_grid, varies
+from tune_core.space.sampling import has_grid, varies
 
 _BEST, _LATEST = 80, 120
 """The results that the model is fitted to, once there are more: its cost stays that of these."""
@@ -29,7 +29,7 @@ class AutoSearch(ModelSearcher):
     Parameters
     ----------
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     n_initial_points
         How many points come before the model's; None: six, and fewer for short runs.
 

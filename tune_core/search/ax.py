@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class AxSearch(ModelSearcher):
@@ -20,7 +20,7 @@ class AxSearch(ModelSearcher):
     Parameters
     ----------
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     parameter_constraints
         Linear constraints between parameters, as Ax writes them: ``["x1 + x2 <= 2.0"]``.
     outcome_constraints

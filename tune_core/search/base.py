@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.objective import check_mode
+from tune_core.core.objective import check_mode
 
 
 class Searcher:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_core.domains import as_rng
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.space import Compiled, compile_space, pin, rng_for, validate
+from tune_core.space.domains import as_rng
 
 
 class BasicVariantGenerator(Searcher):

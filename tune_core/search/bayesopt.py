@@ -9,9 +9,9 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.checks import check_count
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values
-from tune_core.space_draw import rng_for
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.space.sampling import rng_for
 
 
 class BayesOptSearch(ModelSearcher):
@@ -25,7 +25,7 @@ class BayesOptSearch(ModelSearcher):
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or bayes_opt's own bounds:
         ``{"x": (0.0, 1.0)}``.
     metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     utility_kwargs
         ``{"kind": "ucb", "kappa": 2.576}``, ``{"kind": "ei", "xi": 0.01}`` or ``{"kind": "poi", "xi": 0.01}``.
     random_state

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from tune_core.search.checks import check_count
-from tune_core.search.configspace import Configurations
-from tune_core.search.model import ModelSearcher
-from tune_core.search.params import Values
+from tune_core.search.encoding.configspace import Configurations
+from tune_core.search.encoding.params import Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class TuneBOHB(ModelSearcher):
@@ -26,7 +26,7 @@ class TuneBOHB(ModelSearcher):
         Arguments of hpbandster's ``BOHB``: ``min_points_in_model``, ``top_n_percent``, ``num_samples``,
         ``random_fraction``, ``bandwidth_factor``, ``min_bandwidth``.
     metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     max_concurrent
         How many suggestions may be unfinished; 0 for no limit.
 

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values, plain
+from tune_core.search.encoding.params import Param, Values, plain
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class BlendSearch(ModelSearcher):
@@ -17,7 +17,7 @@ class BlendSearch(ModelSearcher):
     Parameters
     ----------
     metric, mode, space, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     low_cost_partial_config
         Values of the parameters that make a trial cheap, where the search is to begin.
     options

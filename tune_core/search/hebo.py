@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.search.checks import check_count
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values, plain
+from tune_core.search.encoding.params import Param, Values, plain
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class HEBOSearch(ModelSearcher):
@@ -21,7 +21,7 @@ class HEBOSearch(ModelSearcher):
     space
         None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
     metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     random_state_seed
         None takes the run's seed.
     max_concurrent

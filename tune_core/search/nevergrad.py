@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values, plain
+from tune_core.search.encoding.params import Param, Values, plain
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class NevergradSearch(ModelSearcher):
@@ -24,7 +24,7 @@ class NevergradSearch(ModelSearcher):
     space
         None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
     metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`. Some of NGOpt's choices take no seed.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`. Some of NGOpt's choices take no seed.
     """
 
     library = extra = "nevergrad"

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tune_core.core.objective import Objective, check_mode
+from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError, MetricError
-from tune_core.imports import require
-from tune_core.objective import Objective, check_mode
-from tune_core.search.model import ModelSearcher
-from tune_core.search.params import Param, Values
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class OptunaSearch(ModelSearcher):
@@ -24,7 +24,7 @@ class OptunaSearch(ModelSearcher):
     metric, mode
         What to optimise; lists for several objectives.
     points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     sampler
         One of ``optuna.samplers``; None: ``TPESampler(seed=seed)``.
     study_name, storage

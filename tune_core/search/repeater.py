@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_core.core.objective import Objective
 from tune_core.errors import InvalidArgumentError
-from tune_core.objective import Objective
 from tune_core.search.base import Searcher
 
 TRIAL_INDEX = "__trial_index__"

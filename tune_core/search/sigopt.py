@@ -8,8 +8,8 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.checks import check_count
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values, plain
+from tune_core.search.encoding.params import Param, Values, plain
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class SigOptSearch(ModelSearcher):
@@ -30,7 +30,7 @@ class SigOptSearch(ModelSearcher):
     observation_budget, project
         Of a new experiment.
     metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.model.ModelSearcher`; lists for several metrics are not supported.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`; lists for several metrics are not supported.
     api_url
         The server's address; None leaves it to the client.
     """

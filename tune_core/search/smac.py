@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.configspace import Configurations
-from tune_core.search.model import ModelSearcher
-from tune_core.search.params import Values
+from tune_core.search.encoding.configspace import Configurations
+from tune_core.search.encoding.params import Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class SMACSearch(ModelSearcher):
@@ -21,7 +21,7 @@ class SMACSearch(ModelSearcher):
     Parameters
     ----------
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     facade
         ``"hpo"`` (random forest, any space) or ``"blackbox"`` (Gaussian process, small continuous spaces).
     n_trials

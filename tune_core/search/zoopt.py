@@ -7,8 +7,8 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.checks import check_count
-from tune_core.search.model import ModelSearcher, draw_inactive
-from tune_core.search.params import Param, Values, plain
+from tune_core.search.encoding.params import Param, Values, plain
+from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
 
 class ZOOptSearch(ModelSearcher):
@@ -23,7 +23,7 @@ class ZOOptSearch(ModelSearcher):
     dim_dict
         The search space: one of :mod:`tune_core.space`; None takes the Tuner's ``param_space``.
     metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.model.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     parallel_num
         How many suggestions may be unfinished; None for no limit.
     random_state_seed

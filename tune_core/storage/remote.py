@@ -15,8 +15,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tune_core.core.optional_imports import require
 from tune_core.errors import MissingDependencyError, StorageError, TuneError
-from tune_core.imports import require
 from tune_core.storage.local import missing
 
 COMMIT = ".commit"

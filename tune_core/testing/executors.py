@@ -26,14 +26,13 @@ from typing import Any
 
 import pytest
 
-from tune_core import session
 from tune_core.checkpoint import Checkpoint
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.paths import trial_folder
 from tune_core.errors import SerializationError
 from tune_core.executors.base import Executor, RunSpec
-from tune_core.executors.folders import trial_folder
-from tune_core.executors.output import OUTPUT_FILE
-from tune_core.trainable import Trainable, prepare, with_parameters
+from tune_core.executors.local.output import OUTPUT_FILE
+from tune_core.trainable import Trainable, prepare, session, with_parameters
 
 DEADLINE_S = 60.0
 """How long a test waits for what must come."""

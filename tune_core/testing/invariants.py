@@ -8,15 +8,15 @@ import tempfile
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tune_core.engine import events as ev
+from tune_core.core import events as ev
+from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 from tune_core.engine.controller import Controller
-from tune_core.engine.journal import JOURNAL_FILE, Log, parse
-from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
-from tune_core.records import read_experiment
+from tune_core.journal.replay import replay
+from tune_core.journal.writer import JOURNAL_FILE, Log, parse
+from tune_core.results.experiment_reader import read_experiment
 from tune_core.schedulers.base import Scheduler
-from tune_core.schedulers.rungs import Rung
-from tune_core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
+from tune_core.schedulers.rung_levels import Rung
 
 
 class InvariantError(AssertionError):

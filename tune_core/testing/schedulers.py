@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tune_core import space
-from tune_core.engine.checkpoints import CheckpointConfig
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.schedulers.base import Scheduler
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal

@@ -28,8 +28,8 @@ from tune_core import space as sp
 from tune_core.errors import SearchSpaceError, TuneError
 from tune_core.search.base import Searcher
 from tune_core.search.limiter import ConcurrencyLimiter
-from tune_core.space_draw import fits
-from tune_core.space_json import from_json, to_json
+from tune_core.space.sampling import fits
+from tune_core.space.serialization import from_json, to_json
 
 Make = Callable[..., Any]
 

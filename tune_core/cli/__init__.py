@@ -1,0 +1,5 @@
+"""The ``tune-core`` command."""
+
+from tune_core.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,293 @@
+"""The ``tune-core`` command: looks at experiments, without running any of their code, and runs the demonstration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tune_core._version import __version__
+from tune_core.errors import InvalidArgumentError, TuneError
+
+if TYPE_CHECKING:
+    from tune_core.results.experiment_reader import Experiment
+
+JOURNAL_FILE = "journal.jsonl"
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 well, 1 an error (said in one line), 2 wrong usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except TuneError as error:
+        print(f"tune-core: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        print(f"tune-core: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tune-core",
+        description="Look at experiments. EXP is an experiment's folder, or its name in the default storage path.",
+    )
+    parser.add_argument("--version", action="version", version=f"tune-core {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="tune a scikit-learn model on bundled data, in about 20 seconds")
+    demo.add_argument("--num-samples", type=_positive, default=100, help="configurations to try (default: 100)")
+    demo.add_argument("--storage-path", help="folder of experiments (default: $TUNE_CORE_STORAGE or ~/tune_results)")
+    demo.add_argument("--verbose", type=int, choices=range(4), default=1)
+    demo.set_defaults(run=_demo)
+
+    ls = commands.add_parser("ls", help="list the experiments in a folder")
+    ls.add_argument("folder", nargs="?", metavar="DIR", help="default: the default storage path")
+    ls.set_defaults(run=_ls)
+
+    show = commands.add_parser("show", help="an experiment's summary and its trials")
+    show.add_argument("experiment", metavar="EXP")
+    show.add_argument("-n", "--limit", type=_positive, default=20, help="most trials to list (default: 20)")
+    show.set_defaults(run=_show)
+
+    best = commands.add_parser("best", help="the best trial and its configuration")
+    best.add_argument("experiment", metavar="EXP")
+    best.add_argument("--metric", help="default: the run's")
+    best.add_argument("--mode", choices=("min", "max"), help="default: the run's")
+    best.add_argument("--scope", default="all", help="last, avg, last-5-avg, last-10-avg, min, max or all (default)")
+    best.add_argument("--json", action="store_true", help="print JSON")
+    best.set_defaults(run=_best)
+
+    explain = commands.add_parser("explain", help="why a trial was stopped, paused or went on")
+    explain.add_argument("names", nargs="+", metavar="[EXP] TRIAL", help="without EXP: the newest experiment")
+    explain.add_argument("--experiment", metavar="EXP")
+    explain.set_defaults(run=_explain, parser=explain)
+
+    export = commands.add_parser("export", help="write the trials as a table")
+    export.add_argument("experiment", metavar="EXP")
+    export.add_argument("--format", choices=("csv", "json", "parquet"), help="default: by the file's name, else csv")
+    export.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    export.add_argument("--results", action="store_true", help="one row for every report, not for every trial")
+    export.set_defaults(run=_export, parser=export)
+
+    watch = commands.add_parser("watch", help="follow a running experiment")
+    watch.add_argument("experiment", metavar="EXP", nargs="?", help="default: the newest in the default storage path")
+    watch.add_argument("--once", action="store_true", help="show it once and return")
+    watch.add_argument("--interval", type=float, default=1.0, help="seconds between looks (default: 1)")
+    watch.set_defaults(run=_watch)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+# --- finding experiments ----------------------------------------------------------------------------------------------
+
+
+def find_experiment(name: str | None) -> str:
+    """The folder of an experiment given by its path or its name; None gives the newest in the default storage path.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is none.
+    """
+    from tune_core.storage import default_storage_path
+
+    base = os.path.abspath(os.path.expanduser(default_storage_path()))
+    if name is None:
+        found = [folder for folder in experiments_in(base) if os.path.getsize(os.path.join(folder, JOURNAL_FILE))]
+        if not found:
+            raise InvalidArgumentError(
+                "The newest experiment", f"is not in {base}", "no experiment is", "Name an experiment's folder."
+            )
+        return max(found, key=_changed)
+    path = os.path.abspath(os.path.expanduser(name))
+    for folder in (path, os.path.join(base, name)):
+        if _is_experiment(folder):
+            return folder
+    raise _unknown(name, path, base)
+
+
+def _unknown(name: str, path: str, base: str) -> TuneError:
+    import difflib
+
+    known = [os.path.basename(folder) for folder in experiments_in(base)]
+    close = [other for other in known if other.startswith(name)][-3:] or difflib.get_close_matches(name, known, 3, 0.4)
+    if os.path.isdir(path):
+        inside = [os.path.basename(folder) for folder in experiments_in(path)]
+        cause = f"there is no {JOURNAL_FILE} in it{'; experiments inside: ' + ', '.join(inside[:5]) if inside else ''}"
+        return InvalidArgumentError(f"The folder {path}", "is no experiment", cause, "`tune-core ls DIR` lists them.")
+    cause = f"neither {path} nor {os.path.join(base, name)} is an experiment's folder"
+    fix = f"Did you mean {' or '.join(close)}?" if close else "`tune-core ls DIR` lists the experiments in a folder."
+    return InvalidArgumentError(f"The experiment {name!r}", "was not found", cause, fix)
+
+
+def experiments_in(folder: str) -> list[str]:
+    """The experiments' folders in ``folder``, and ``folder`` itself if it is one; sorted."""
+    if _is_experiment(folder):
+        return [folder]
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for name in names if _is_experiment(path := os.path.join(folder, name))]
+
+
+def _is_experiment(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, JOURNAL_FILE))
+
+
+def _changed(folder: str) -> float:
+    return os.path.getmtime(os.path.join(folder, JOURNAL_FILE))
+
+
+def state_of(experiment: Experiment) -> str:
+    """``running``, ``finished``, ``interrupted`` or ``cut off``."""
+    from tune_core.journal.reader import is_running
+
+    if experiment.finished is None:
+        return "running" if is_running(experiment.folder) else "cut off"
+    return "interrupted" if experiment.interrupted is not None else "finished"
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from tune_core.cli import demo
+
+    print("Tuning a classifier of handwritten digits with ASHA on local workers.", flush=True)
+    results = demo.run(arguments.num_samples, arguments.storage_path, arguments.verbose)
+    print(demo.verdict(results))
+    return OK
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    from tune_core.display.formatting import date_text, plain_table
+    from tune_core.results.experiment_reader import read_experiment
+    from tune_core.storage import default_storage_path
+
+    folder = os.path.abspath(os.path.expanduser(arguments.folder or default_storage_path()))
+    if arguments.folder and not os.path.isdir(folder):
+        raise InvalidArgumentError(f"The folder {folder}", "does not exist", "ls lists a folder", "Check the path.")
+    rows: list[list[object]] = []
+    for path in experiments_in(folder):
+        name = os.path.basename(path)
+        if not os.path.getsize(os.path.join(path, JOURNAL_FILE)):
+            rows.append([name, "empty", "", "its run ended before it began", date_text(_changed(path))])
+            continue
+        try:
+            experiment = read_experiment(path)
+        except TuneError as error:
+            rows.append([name, "unreadable", "", error.found, ""])
+            continue
+        started = date_text(experiment.header.at)
+        rows.append([name, state_of(experiment), len(experiment.trials), _best_value(experiment), started])
+    if not rows:
+        print(f"No experiments in {folder}.")
+        return OK
+    print(plain_table(["experiment", "state", "trials", "best", "started"], rows))
+    return OK
+
+
+def _best_value(experiment: Experiment) -> str:
+    from tune_core.core.objective import lookup
+    from tune_core.display.formatting import value_text
+
+    best, metric = experiment.best, experiment.header.metric
+    if best is None or best.best is None or metric is None:
+        return ""
+    return f"{metric}={value_text(lookup(best.best.metrics, metric))}"
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from tune_core.display.formatting import plain_table
+    from tune_core.display.snapshot import experiment_summary
+    from tune_core.display.tables import table_of
+    from tune_core.results import selection
+    from tune_core.results.experiment_reader import read_experiment
+
+    experiment = read_experiment(find_experiment(arguments.experiment))
+    print(experiment_summary(experiment, state_of(experiment)))
+    if experiment.trials:
+        shown = selection.ranked(experiment.trials, experiment.header, arguments.limit)
+        now = experiment.last_at if experiment.finished is not None else time.time()
+        print("\n" + plain_table(*table_of(shown, experiment.header.metric, now=now), width=_width()))
+        if len(experiment.trials) > len(shown):
+            print(f"… and {len(experiment.trials) - len(shown)} more (-n {len(experiment.trials)} shows all)")
+    return OK
+
+
+def _width() -> int | None:
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _best(arguments: argparse.Namespace) -> int:
+    from tune_core.callback import flatten
+    from tune_core.display.formatting import value_text
+    from tune_core.results import ResultGrid
+
+    grid = ResultGrid.from_path(find_experiment(arguments.experiment))
+    metric, value, result = grid.best_value(arguments.metric, arguments.mode, arguments.scope)
+    if arguments.json:
+        from tune_core.results.export import to_json_text
+
+        print(to_json_text({"trial_id": result.trial_id, metric: value, "config": result.config}))
+        return OK
+    print(f"trial {result.trial_id}: {metric}={value_text(value)} ({arguments.scope})")
+    for name, setting in flatten(result.config).items():
+        print(f"    {name} = {value_text(setting, 100)}")
+    print(f"folder: {result.path}")
+    return OK
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from tune_core.results import ResultGrid
+
+    names = list(arguments.names)
+    if len(names) > 2 or (len(names) == 2 and arguments.experiment):
+        arguments.parser.error("give a trial, and at most one experiment")
+    name = names[0] if len(names) == 2 else arguments.experiment
+    print(ResultGrid.from_path(find_experiment(name)).explain(names[-1]))
+    return OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from tune_core.results.export import export
+
+    kind = arguments.format or os.path.splitext(arguments.output or "")[1].removeprefix(".") or "csv"
+    if kind not in ("csv", "json", "parquet"):
+        arguments.parser.error(f"cannot tell the format from {arguments.output}: add --format csv, json or parquet")
+    if kind == "parquet" and not arguments.output:
+        arguments.parser.error("parquet is no text: name a file with -o FILE")
+    rows = export(find_experiment(arguments.experiment), kind, arguments.output, arguments.results)
+    if arguments.output:
+        print(f"{rows} rows in {arguments.output}")
+    return OK
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from tune_core.display.watch import watch
+
+    return watch(find_experiment(arguments.experiment), state_of, arguments.once, max(0.1, arguments.interval))
+
+

@@ -1,0 +1,1 @@
+"""The words that all other rooms speak: trials, events, objectives, paths, and checks of arguments."""

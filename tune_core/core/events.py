@@ -1,0 +1,361 @@
+"""What happened (events, journaled) and what to do about it (commands, carried out by the loop).
+
+Events are the only input of the controller and the only content of the journal: one JSON line each, closed by a
+checksum. A worker encodes its own reports into the very bytes that the journal keeps, so a report is encoded once.
+JSON has no NaN and no infinity: such metric values travel as the strings ``"nan"``, ``"inf"``, ``"-inf"``, and
+``nonfinite`` names the keys that hold them.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tune_core.core.objective import lookup
+
+SCHEMA = 1
+"""Version of the journal's format; a journal with a higher one is refused."""
+
+
+class Event(msgspec.Struct, tag_field="e", omit_defaults=True, gc=False):
+    """Base of everything that enters the controller."""
+
+
+class Header(Event, tag="run", kw_only=True):
+    """First line of a journal: what the run was asked to do. ``seed`` is the one in force, drawn if none was given."""
+
+    schema: int = SCHEMA
+    version: str
+    name: str
+    seed: int
+    at: float
+    trainable: str = ""
+    metric: str | None = None
+    mode: str | None = None
+    num_samples: int = 1
+    scheduler: str = ""
+    searcher: str = ""
+    space: Any = None
+    time_attr: str = "training_iteration"
+    settings: dict[str, Any] = {}
+
+
+class Suggested(Event, tag="suggest"):
+    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order)."""
+
+    trial: int
+    config: dict[str, Any]
+    told: int = 0
+    resources: Any = None
+
+
+class Exhausted(Event, tag="exhausted"):
+    """No further configuration will be proposed."""
+
+    why: str = ""
+
+
+class Launched(Event, tag="launch"):
+    """A trial was given to a worker at ``at`` (seconds since the epoch)."""
+
+    trial: int
+    worker: str
+    at: float
+    attempt: int = 1
+
+
+class Reported(Event, tag="report"):
+    """A result. ``seconds`` is the trial's training time so far.
+
+    ``waiting``: 0 goes on by itself; ``WAITS_FOR_SCHEDULER`` is at its lease's end; ``WAITS_FOR_DRIVER`` only lets the
+    driver test a stopper before it goes on. ``attempt``: the launch that it belongs to, so that one that comes late,
+    after its trial was started again, is known for what it is.
+    """
+
+    trial: int
+    iteration: int
+    at: float
+    seconds: float
+    metrics: dict[str, Any]
+    checkpoint: str | None = None
+    waiting: int = 0
+    nonfinite: list[str] | None = None
+    attempt: int = 1
+
+
+WAITS_FOR_SCHEDULER = 1
+WAITS_FOR_DRIVER = 2
+
+
+class Saved(Event, tag="save"):
+    """A checkpoint was written without a report, e.g. at a class trainable's end."""
+
+    trial: int
+    iteration: int
+    checkpoint: str
+    attempt: int = 1
+
+
+class Ended(Event, tag="end"):
+    """A worker let go of a trial.
+
+    ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
+    ``revoked`` (its lease was taken back), ``returned`` (handed back before it began),
+    ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
+    trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
+    ``attempt``: the launch that has ended; 0 means the present one.
+    """
+
+    trial: int
+    how: str
+    at: float
+    why: str = ""
+    error: str = ""
+    attempt: int = 0
+
+
+class Decided(Event, tag="decide"):
+    """A decision and its reason: kept for people and for replaying.
+
+    ``source``, ``config``, ``resources`` and ``checkpoint`` are an exploit's; ``checkpoint`` is where ``source`` stood:
+    its own, or, if it is a copy that has saved nothing since, the one that it started from.
+    """
+
+    trial: int
+    do: str
+    why: str
+    until: float | None = None
+    source: int | None = None
+    config: dict[str, Any] | None = None
+    resources: dict[str, float] | None = None
+    checkpoint: str | None = None
+
+
+class StopRequested(Event, tag="stop"):
+    """A stopper, a budget or the user ends one trial, or with ``trial`` = -1 the whole run."""
+
+    trial: int
+    why: str
+
+
+class Interrupted(Event, tag="interrupt"):
+    """The driver was asked to stop; unfinished trials stay resumable."""
+
+    why: str
+    at: float
+
+
+class Restored(Event, tag="restore"):
+    """A new driver took over. Trials that were running are requeued from their last checkpoints.
+
+    ``settings``: the rules in force from here on, as in the header's; None: unchanged.
+    """
+
+    at: float
+    unfinished: bool = True
+    errored: bool = False
+    restart_errored: bool = False
+    num_samples: int | None = None
+    settings: dict[str, Any] | None = None
+
+
+class Refused(Event, tag="refuse"):
+    """A suggested trial asks for resources that can never be had."""
+
+    trial: int
+    why: str
+
+
+class Stalled(Event, tag="stall"):
+    """No trial runs and the searcher has nothing to propose for now."""
+
+
+class Noted(Event, tag="note"):
+    """Something worth knowing that changes no state: a warning about a plug-in, a cut tail, a placement."""
+
+    what: str
+    trial: int = -1
+
+
+class Finished(Event, tag="finish"):
+    """The run is over."""
+
+    at: float
+    why: str
+
+
+AnyEvent = (
+    Header
+    | Suggested
+    | Exhausted
+    | Launched
+    | Reported
+    | Saved
+    | Ended
+    | Decided
+    | StopRequested
+    | Interrupted
+    | Restored
+    | Refused
+    | Stalled
+    | Noted
+    | Finished
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+_SEAL_LENGTH = len(b',"crc":"00000000"}')
+
+
+def encode(event: Event) -> bytes:
+    """An event as its journal line, checksum and newline included."""
+    body = _encoder.encode(event)
+    return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line (without its newline) carries the checksum of its own content."""
+    body = line[:-_SEAL_LENGTH] + b"}"
+    return line[-_SEAL_LENGTH:] == b',"crc":"%08x"}' % zlib.crc32(body)
+
+
+def decode_lines(lines: bytes) -> list[Any]:
+    """The events of whole journal lines, in order."""
+    return [restore_nonfinite(e) if type(e) is Reported and e.nonfinite else e for e in _decoder.decode_lines(lines)]
+
+
+def restore_nonfinite(event: Reported) -> Reported:
+    """Turn the strings that stand for NaN and infinities back into floats."""
+    for path in event.nonfinite or ():
+        node = event.metrics
+        *parents, key = path.split("\x1f")
+        for parent in parents:
+            node = node[parent]
+        node[key] = float(node[key])
+    return event
+
+
+def end_reached(event: Reported, stop: Mapping[str, float]) -> tuple[str, str] | None:
+    """How and why a trial ends with this result, whatever its scheduler thinks; None if it goes on."""
+    for name, threshold in stop.items():
+        if name == "training_iteration":
+            value: Any = event.iteration
+        elif name == "time_total_s":
+            value = event.seconds
+        else:
+            value = lookup(event.metrics, name)
+        if isinstance(value, (int, float)) and math.isfinite(value) and value >= threshold:
+            return "stopped", f"stop condition: {name} = {value} has reached {threshold}"
+    return ("completed", "the result said done") if event.metrics.get("done") is True else None
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Events together with the journal lines that hold them."""
+
+    lines: bytes
+    events: list[Any]
+
+
+def batch(*events: Event) -> Batch:
+    """A batch of events made by the driver itself."""
+    return Batch(b"".join(map(encode, events)), list(events))
+
+
+_OUTPUT_HEADING = "\nLast lines of output:\n"
+
+
+def with_output(error: str, tail: str) -> str:
+    """A trial's error followed by the last lines of what the trial printed."""
+    return f"{error}{_OUTPUT_HEADING}{tail}" if tail else error
+
+
+def error_line(error: str) -> str:
+    """The one line of a trial's error that says most: the exception, at the end of a traceback."""
+    lines = [line.strip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """How far a trial may run without asking: until the time attribute reaches ``until``, or for ``steps`` reports."""
+
+    until: float | None = None
+    steps: int | None = None
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """Base of everything that the controller asks the loop to do."""
+
+
+class Launch(Command, frozen=True, gc=False):
+    """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
+
+    trial: int
+    config: dict[str, Any]
+    lease: Lease
+    resources: Any = None
+    checkpoint: tuple[int, str] | None = None
+    iteration: int = 0
+    seconds: float = 0.0
+    attempt: int = 1
+
+
+class Extend(Command, frozen=True, gc=False):
+    """Answer a waiting worker: go on under a new lease, or with None under the present one."""
+
+    trial: int
+    lease: Lease | None
+
+
+class Halt(Command, frozen=True, gc=False):
+    """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
+
+    trial: int
+    how: str
+    why: str
+
+
+class Revoke(Command, frozen=True, gc=False):
+    """Take back a running lease: the worker stops at its next report, and is killed after the grace period."""
+
+    trial: int
+    why: str
+
+
+class DropCheckpoint(Command, frozen=True, gc=False):
+    """Delete a checkpoint that nothing refers to any more."""
+
+    trial: int
+    name: str
+
+
+class Record(Command, frozen=True, gc=False):
+    """Journal a decision, on one trial or to end the whole run."""
+
+    event: Decided | StopRequested
+
+
+class TellComplete(Command, frozen=True, gc=False):
+    """Tell the searcher how a trial ended; ``error`` covers failures and results without a usable metric.
+
+    ``pruned``: a scheduler ended it before it had its full budget.
+    """
+
+    trial: int
+    error: bool
+    pruned: bool = False
+
+
+class Finish(Command, frozen=True, gc=False):
+    """Nothing is left to do."""
+
+    why: str
+    error: str = ""

@@ -1,0 +1,390 @@
+"""Trials in worker processes on this machine: the default executor.
+
+Workers are started without fork and without importing the main script again, kept from trial to trial, and lead
+process groups of their own, so that whatever a trial has started dies with it. Each holds the reading end of a pipe
+that only the driver has open for writing: when the driver dies, however it dies, they end themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tune_core.core import events as ev
+from tune_core.core.paths import trial_folder
+from tune_core.errors import InvalidArgumentError
+from tune_core.executors.base import RunSpec
+from tune_core.executors.local.output import OUTPUT_FILE, last_lines
+from tune_core.executors.local.process import pack
+from tune_core.executors.machine_resources import Grant, Machine, available_cpus, discover_gpus
+from tune_core.executors.worker import payload
+from tune_core.trainable import Prepared
+from tune_core.trainable.resources import PlacementGroupFactory, check_resources
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_RECEIVE_BYTES = 1 << 18
+
+
+class _Process:
+    """A worker process and the driver's end of its connection."""
+
+    def __init__(self, name: str, folder: str, inherits: tuple[int, int], environment: Mapping[str, str]) -> None:
+        lifeline, _ = inherits
+        self.name = name
+        self.environment = environment
+        self.output = os.path.join(folder, f"{name}.out")
+        self.job: ev.Launch | None = None
+        self.grant: Grant | None = None
+        self.deadline: float | None = None
+        self.output_at = 0  # where the present trial's output begins in the file
+        self.log_at = 0  # and how long the trial's own file was then
+        self.rest = b""
+        self.socket, theirs = socket.socketpair()
+        with open(self.output, "ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", _bootstrap(), str(theirs.fileno()), str(lifeline), self.output],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(theirs.fileno(), *inherits),
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
+        theirs.close()
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        with contextlib.suppress(OSError):  # its death is seen when it is read from
+            self.socket.sendall(pack(message))
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+        self.socket.close()
+
+
+def _bootstrap() -> str:
+    path = [p or os.getcwd() for p in sys.path]
+    return (
+        f"import sys; sys.path[:] = {path!r}; from tune_core.executors.local import process; "
+        "process.main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
+    )
+
+
+class LocalExecutor:
+    """Runs trials in processes on this machine, as many at once as the resources allow.
+
+    Parameters
+    ----------
+    num_cpus
+        CPUs to hand out; None: those that this process may use.
+    num_gpus
+        GPUs to hand out; None: those in ``CUDA_VISIBLE_DEVICES``, else those that the driver of the machine lists.
+    resources
+        Amounts of custom resources, e.g. ``{"license": 2}``.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, num_cpus: float | None = None, num_gpus: int | None = None, resources: Mapping[str, float] | None = None
+    ) -> None:
+        cpus = num_cpus if num_cpus is not None else available_cpus()
+        for label, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+                raise InvalidArgumentError(
+                    f"LocalExecutor({label})", f"is {value!r}", "it is an amount", "Use a number from 0, or None."
+                )
+        if num_gpus is not None and num_gpus != int(num_gpus):
+            raise InvalidArgumentError(
+                "LocalExecutor(num_gpus)",
+                f"is {num_gpus!r}",
+                "a machine has whole devices",
+                "Use a whole number; trials ask for fractions: tune.with_resources(objective, {'gpu': 0.5}).",
+            )
+        custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
+        gpus = None if num_gpus is None else int(num_gpus)
+        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(gpus), custom)
+        self._machine = self._make_machine()
+        self._idle: list[_Process] = []
+        self._busy: dict[int, _Process] = {}
+        self._reserved: dict[str, _Process] = {}
+        self._local_events: deque[ev.Event] = deque()
+        self._started = 0
+        self._folder = ""
+        self._payload = -1
+        self._lifeline_read, self._lifeline_write = -1, -1
+        self._wake_read, self._wake_write = -1, -1
+
+    def capacity(self) -> dict[str, float]:
+        """What there is to share out among trials."""
+        return self._machine.capacity()
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def pack(self, prepared: Prepared) -> int:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._payload = payload.dump(prepared, prepared.__name__)
+        return self._payload
+
+    def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._run = run
+        self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
+        self._selector = selectors.DefaultSelector()
+        self._machine = self._make_machine()
+        self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
+        self._lifeline_read, self._lifeline_write = os.pipe()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+
+    def close(self, grace_s: float = 1.0) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        everyone = [*self._idle, *self._busy.values(), *self._reserved.values()]
+        for process in everyone:
+            if process.job is None:
+                with contextlib.suppress(OSError):
+                    process.socket.shutdown(socket.SHUT_WR)  # lets it clean up and leave
+        deadline = time.monotonic() + grace_s
+        for process in everyone:
+            if process.job is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.popen.wait(max(0.0, deadline - time.monotonic()))
+            process.kill()
+        self._idle.clear()
+        self._busy.clear()
+        self._reserved.clear()
+        self._local_events.clear()
+        for fd in (self._payload, self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
+            if fd >= 0:
+                os.close(fd)
+        self._payload = self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
+        if self._folder:
+            self._selector.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    # --- places -------------------------------------------------------------------------------------------------------
+
+    def refuse(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return self._machine.refuse(_as_dict(resources))
+
+    def room(self, resources: Any) -> bool:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return self._machine.fits(_as_dict(resources))
+
+    def reserve(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        request = _as_dict(resources)
+        grant = self._machine.take(request)
+        if grant is None:
+            return None
+        process = self._process_for(self._environment(grant, request))
+        process.grant = grant
+        self._reserved[process.name] = process
+        return process.name
+
+    def waits_for(self) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return None
+
+    def _environment(self, grant: Grant, request: Mapping[str, float]) -> dict[str, str]:
+        environment = dict(self._run.env)
+        if self._machine.gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
+        threads = str(max(1, int(request.get("cpu", 1))))
+        for variable in self._thread_variables:
+            environment.setdefault(variable, threads)
+        return environment
+
+    def _process_for(self, environment: Mapping[str, str]) -> _Process:
+        for process in self._idle:
+            if process.environment == environment:
+                self._idle.remove(process)
+                return process
+        if self._idle and len(self._idle) + len(self._busy) >= 2 * available_cpus():
+            self._retire(self._idle.pop(0))
+        return self._start_process(environment)
+
+    def _start_process(self, environment: Mapping[str, str]) -> _Process:
+        self._started += 1
+        process = _Process(f"worker{self._started}", self._folder, (self._lifeline_read, self._payload), environment)
+        self._selector.register(process.socket, selectors.EVENT_READ, process)
+        process.send(("run", self._run))
+        return process
+
+    def _retire(self, process: _Process) -> None:
+        self._selector.unregister(process.socket)
+        process.kill()
+
+    # --- trials -------------------------------------------------------------------------------------------------------
+
+    def launch(self, worker: str, job: ev.Launch) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        process = self._reserved.pop(worker)
+        process.job = job
+        self._busy[job.trial] = process
+        process.output_at = os.path.getsize(process.output)
+        process.log_at = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
+        limit = self._run.trial_timeout_s
+        process.deadline = None if limit is None else time.monotonic() + limit
+        process.send(("launch", job))
+
+    def extend(self, trial: int, lease: ev.Lease | None) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "extend", lease)
+
+    def halt(self, trial: int, how: str, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "halt", how, why)
+
+    def revoke(self, trial: int, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "revoke", why)
+
+    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+        process = self._busy.get(trial)
+        if process is not None and process.job is not None:
+            process.send((kind, trial, process.job.attempt, *rest))
+
+    def kill(self, trial: int, how: str, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        process = self._busy.get(trial)
+        if process is not None:
+            self._bury(process, how, why)
+
+    def _bury(self, process: _Process, how: str, why: str) -> None:
+        """End a process, and its trial with it."""
+        self._selector.unregister(process.socket)
+        process.kill()
+        job = process.job
+        if job is None:
+            if process in self._idle:
+                self._idle.remove(process)
+            return
+        tail = self._rescue_output(process, job)
+        error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
+        self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
+        self._release(process)
+
+    def _rescue_output(self, process: _Process, job: ev.Launch) -> str:
+        """Move what a dead process wrote to the trial's own file; its last lines."""
+        log = self._log_of(job.trial)
+        with open(process.output, "rb") as file:
+            file.seek(process.output_at + _size(log) - process.log_at)
+            rest = file.read()
+        if rest:
+            os.makedirs(os.path.dirname(log), exist_ok=True)
+            with open(log, "ab") as file:
+                file.write(rest)
+        return last_lines(log)
+
+    def _log_of(self, trial: int) -> str:
+        return os.path.join(trial_folder(self._run.folder, trial), OUTPUT_FILE)
+
+    def _release(self, process: _Process) -> None:
+        if process.job is not None:
+            del self._busy[process.job.trial]
+        if process.grant is not None:
+            self._machine.give_back(process.grant)
+        process.job = process.grant = process.deadline = None
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def clock(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.time()
+
+    def poll(self, timeout_s: float) -> list[ev.Batch]:
+        """See :class:`tune_core.executors.base.Executor`."""
+        batches: list[ev.Batch] = []
+        if self._local_events:
+            timeout_s = 0.0
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                with contextlib.suppress(OSError):
+                    os.read(self._wake_read, 1 << 12)
+            else:
+                self._receive(key.data, batches)
+        if self._run.trial_timeout_s is not None:
+            self._enforce_timeouts()
+        while self._local_events:
+            batches.append(ev.batch(self._local_events.popleft()))
+        return batches
+
+    def _receive(self, process: _Process, batches: list[ev.Batch]) -> None:
+        try:
+            data = process.socket.recv(_RECEIVE_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._bury(process, "crashed", _death(process))
+            return
+        cut = data.rfind(b"\n") + 1
+        if cut == 0:
+            process.rest += data
+            return
+        lines = process.rest + data[:cut]
+        process.rest = data[cut:]
+        events = ev.decode_lines(lines)
+        batches.append(ev.Batch(lines, events))
+        if type(events[-1]) is ev.Ended:
+            self._release(process)
+            if self._run.reuse:
+                self._idle.append(process)
+            else:
+                self._retire(process)
+
+    def _enforce_timeouts(self) -> None:
+        now = time.monotonic()
+        for process in [p for p in self._busy.values() if p.deadline is not None and p.deadline < now]:
+            limit = self._run.trial_timeout_s
+            self._bury(process, "timeout", f"the trial ran longer than trial_timeout_s={limit}")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def _as_dict(resources: Any) -> Mapping[str, float]:
+    if resources is None:
+        return {}
+    return resources.total() if isinstance(resources, PlacementGroupFactory) else resources
+
+
+def _death(process: _Process) -> str:
+    """How a process died, for people."""
+    try:
+        code = process.popen.wait(1.0)
+    except subprocess.TimeoutExpired:
+        return "the worker process closed its connection"
+    if code >= 0:
+        return f"the worker process exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = {"SIGKILL": " (often: out of memory)", "SIGSEGV": " (a crash in compiled code)"}.get(name, "")
+    return f"the worker process was ended by {name}{hint}"

@@ -1,0 +1,119 @@
+"""What one machine has to give to trials, and which of it each trial holds: CPUs, GPU fractions, custom resources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tune_core.trainable.resources import GRAIN, grains
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a trial holds: amounts in ten-thousandths, and GPU devices with the share of each."""
+
+    amounts: Mapping[str, int]
+    shares: tuple[tuple[int, int], ...]  # (position of the device, ten-thousandths)
+    devices: tuple[str, ...] = ()
+
+
+class Machine:
+    """Hands out CPUs, GPUs and custom resources, exactly."""
+
+    def __init__(self, cpus: float, gpus: Sequence[str], custom: Mapping[str, float]) -> None:
+        self.gpus = list(gpus)
+        self._total = {"cpu": grains(cpus), **{name: grains(amount) for name, amount in custom.items()}}
+        self._free = dict(self._total)
+        self._gpu_free = [GRAIN] * len(self.gpus)
+
+    def capacity(self) -> dict[str, float]:
+        """What there is, as a dict."""
+        return {**{name: amount / GRAIN for name, amount in self._total.items()}, "gpu": len(self.gpus)}
+
+    def describe(self) -> str:
+        """What there is, for people."""
+        parts = [f"{amount / GRAIN:g} {name}" for name, amount in self._total.items()]
+        return ", ".join([*parts, f"{len(self.gpus)} gpu"])
+
+    def refuse(self, request: Mapping[str, float]) -> str | None:
+        """Why a request can never be met, or None."""
+        for name, amount in request.items():
+            has = len(self.gpus) * GRAIN if name == "gpu" else self._total.get(name, 0)
+            if grains(amount) > has:
+                return f"asks for {amount:g} {name}, and this machine has {self.describe()}"
+        return None
+
+    def fits(self, request: Mapping[str, float]) -> bool:
+        """Whether a request can be met now."""
+        for name, amount in request.items():
+            if name != "gpu" and grains(amount) > self._free.get(name, 0):
+                return False
+        return self._gpu_shares(grains(request.get("gpu", 0))) is not None
+
+    def how_many(self, request: Mapping[str, float]) -> int:
+        """How many such requests can be met at once now (GPUs aside)."""
+        return min((self._free.get(n, 0) // grains(a) for n, a in request.items() if n != "gpu" and a), default=1)
+
+    def take(self, request: Mapping[str, float]) -> Grant | None:
+        """Meet a request now, or None."""
+        if not self.fits(request):
+            return None
+        amounts = {name: grains(amount) for name, amount in request.items() if name != "gpu"}
+        shares = self._gpu_shares(grains(request.get("gpu", 0))) or ()
+        for name, amount in amounts.items():
+            self._free[name] -= amount
+        for position, share in shares:
+            self._gpu_free[position] -= share
+        return Grant(amounts, shares, tuple(self.gpus[p] for p, _ in shares))
+
+    def take_again(self, grant: Grant) -> bool:
+        """Hold what an earlier picture of the same machine had granted; False if it does not fit this one."""
+        if any(self._free.get(n, 0) < a for n, a in grant.amounts.items()) or any(
+            p >= len(self._gpu_free) or self._gpu_free[p] < share for p, share in grant.shares
+        ):
+            return False
+        for name, amount in grant.amounts.items():
+            self._free[name] -= amount
+        for position, share in grant.shares:
+            self._gpu_free[position] -= share
+        return True
+
+    def give_back(self, grant: Grant) -> None:
+        """Take back what a trial held."""
+        for name, amount in grant.amounts.items():
+            self._free[name] += amount
+        for position, share in grant.shares:
+            self._gpu_free[position] += share
+
+    def _gpu_shares(self, wanted: int) -> tuple[tuple[int, int], ...] | None:
+        """Which devices to use: whole free ones, or the fullest one with room for the fraction; None: no room."""
+        if wanted == 0:
+            return ()
+        if wanted >= GRAIN:
+            whole = [p for p, free in enumerate(self._gpu_free) if free == GRAIN][: wanted // GRAIN]
+            return tuple((p, GRAIN) for p in whole) if len(whole) * GRAIN == wanted else None
+        room = [(free, p) for p, free in enumerate(self._gpu_free) if free >= wanted]
+        return ((min(room)[1], wanted),) if room else None
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def discover_gpus(count: int | None) -> list[str]:
+    """Names of the GPUs to hand out: given as a number, from ``CUDA_VISIBLE_DEVICES``, or as the system lists them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [d.strip() for d in visible.split(",") if d.strip()] if visible is not None else None
+    if count is not None:
+        return names[:count] if names is not None and len(names) >= count else [str(i) for i in range(count)]
+    if names is not None:
+        return [] if names == ["-1"] else names
+    try:
+        return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
+    except OSError:
+        return []

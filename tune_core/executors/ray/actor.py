@@ -1,0 +1,259 @@
+"""The Ray actor that runs trials: the trial's side of :mod:`tune_core.executors.ray.executor`.
+
+Every call of :meth:`TrialHost.exchange` brings messages and takes a batch of events back as soon as there is one; the
+driver keeps at least one call open. A thread of its own runs the trials, always the same one, so a control message
+reaches the actor while a trial runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from tune_core.core import events as ev
+from tune_core.core.paths import FolderStore
+from tune_core.executors.base import RunSpec
+from tune_core.executors.local.output import Output
+from tune_core.executors.ray import files as ray_files
+from tune_core.executors.worker.worker import Worker
+
+MAX_OPEN = 2
+"""Calls that may wait in the actor for something to take back."""
+_TICK_S = 0.1
+
+
+class InOrder:
+    """Puts numbered things back into the order of their numbers: calls to a threaded actor may overtake each other."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._early: dict[int, Any] = {}
+
+    def put(self, number: int, thing: Any) -> Iterable[Any]:
+        """Take in one thing; those whose turn has come."""
+        self._early[number] = thing
+        while self._next in self._early:
+            yield self._early.pop(self._next)
+            self._next += 1
+
+
+class ActorLink:
+    """A trial's connection to its driver, inside the actor."""
+
+    def __init__(self, outbox: queue.SimpleQueue[Any]) -> None:
+        self._outbox = outbox
+        self.control: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+
+    def send(self, lines: bytes) -> None:
+        """Pass journal lines to the driver."""
+        self._outbox.put(lines)
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """Wait for a message."""
+        return self.control.get()
+
+    def has_message(self) -> bool:
+        """Whether a message is there."""
+        return not self.control.empty()
+
+
+class ObjectStoreCheckpoints:
+    """Checkpoints that travel through Ray's object store, since the experiment's folder is not reachable from here.
+
+    A saved one goes to the driver in the same reply as the report that names it, or an earlier one; the driver puts it
+    into the experiment's folder before it journals the report.
+    """
+
+    def __init__(self, outbox: queue.SimpleQueue[Any], scratch: str) -> None:
+        self._outbox = outbox
+        self._scratch = os.path.join(scratch, "fetched")
+        self.sent: Any = None  # the reference that came with the present trial
+
+    def save(self, source: str, trial: int, name: str) -> None:
+        """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
+        self._outbox.put(("checkpoint", trial, name, ray_files.pack(source)))
+
+    def fetch(self, trial: int, name: str) -> str:
+        """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
+        folder = os.path.join(self._scratch, f"trial_{trial:05d}", name)
+        if not os.path.isdir(folder):
+            import ray
+
+            self.clear()
+            ray_files.unpack(ray.get(self.sent), folder)
+        return folder
+
+    def clear(self) -> None:
+        """Forget what was fetched."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class SentOutput(Output):
+    """What trials print, also passed to the driver, which can't see the file here."""
+
+    def __init__(self, path: str, outbox: queue.SimpleQueue[Any]) -> None:
+        super().__init__(path)
+        self._outbox = outbox
+
+    def write(self, folder: str, data: bytes) -> None:
+        super().write(folder, data)
+        self._outbox.put(("output", int(folder.rpartition("_")[2]), data))
+
+
+class TrialHost:
+    """The actor. Takes trials from the driver, one or two in hand, and runs them one after another."""
+
+    def __init__(
+        self, name: str, spec: RunSpec, payload: Any, token: str | None, path: list[str], hides_gpus: bool
+    ) -> None:
+        os.environ.update(spec.env)
+        sys.path.extend(folder for folder in path if folder not in sys.path and os.path.exists(folder))
+        if hides_gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[ev.Launch, Any] | None] = queue.SimpleQueue()
+        self._link = ActorLink(self._outbox)
+        self._arriving = InOrder()
+        self._lock = threading.Lock()  # over the next four
+        self._queued: set[tuple[int, int]] = set()
+        self._open = 0
+        self._turn = threading.Lock()  # whoever takes from the outbox
+        self._replies = 0
+        self._payload = payload
+        self._scratch = tempfile.mkdtemp(prefix=f"tune-core-{name}-")
+        self._reachable = token is not None and _is_reachable(spec.folder, token)
+        self._spec = spec if self._reachable else replace(spec, folder=os.path.join(self._scratch, spec.name))
+        self._worker: Worker | None = None
+        self._output: Output | None = None
+        self._outbox.put(("ready", self._facts()))
+        threading.Thread(target=self._serve, name="tune-core-trials", daemon=True).start()
+        threading.Thread(target=self._tick, name="tune-core-tick", daemon=True).start()
+
+    def _facts(self) -> dict[str, Any]:
+        import ray
+
+        return {
+            "node": ray.get_runtime_context().get_node_id(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "reachable": self._reachable,
+        }
+
+    # --- the driver's calls -------------------------------------------------------------------------------------------
+
+    def exchange(self, number: int, messages: list[tuple[Any, ...]]) -> tuple[int, bytes, list[tuple[Any, ...]]]:
+        """Take ``messages`` in; wait for something to take back: (number, journal lines, what goes with them)."""
+        with self._lock:
+            for in_turn in self._arriving.put(number, messages):
+                for message in in_turn:
+                    self._take(message)
+            self._open += 1
+            if self._open > MAX_OPEN:
+                self._outbox.put(None)  # lets the one that waits longest go
+        with self._turn:
+            parts = [self._outbox.get()]
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    parts.append(self._outbox.get_nowait())
+            reply = self._replies
+            self._replies += 1
+            with self._lock:
+                self._open -= 1
+        lines = b"".join([part for part in parts if type(part) is bytes])
+        return reply, lines, [part for part in parts if type(part) is tuple]
+
+    def _take(self, message: tuple[Any, ...]) -> None:
+        kind = message[0]
+        if kind == "launch":
+            job: ev.Launch = message[1]
+            self._queued.add((job.trial, job.attempt))
+            self._jobs.put((job, message[2]))
+        elif kind == "close":
+            self._jobs.put(None)
+        elif kind in ("withdraw", "revoke") and message[1:3] in self._queued:
+            self._queued.discard(message[1:3])
+            how = "returned" if kind == "withdraw" else "revoked"
+            self._outbox.put(ev.encode(ev.Ended(message[1], how, time.time(), message[3], "", message[2])))
+        elif kind != "withdraw":
+            self._link.control.put(message)
+
+    # --- the trials' thread -------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        worker = self._prepare()
+        while (item := self._jobs.get()) is not None:
+            job, checkpoint = item
+            with self._lock:
+                if (job.trial, job.attempt) not in self._queued:
+                    continue  # taken back
+                self._queued.discard((job.trial, job.attempt))
+            if isinstance(worker, str):
+                why = "the objective cannot be loaded"
+                self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker, job.attempt)))
+                continue
+            if isinstance(worker.store, ObjectStoreCheckpoints):
+                worker.store.sent = checkpoint
+                worker.store.clear()
+            worker.run(job)
+        if isinstance(worker, Worker):
+            worker._discard_kept()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._outbox.put(("closed",))
+
+    def _prepare(self) -> Worker | str:
+        """The worker; or why there can be none."""
+        import ray
+
+        try:
+            prepared = ray.get(self._payload[0])
+        except BaseException as error:
+            said = [line.strip() for line in str(error).splitlines() if len(line.strip()) > 1] or [repr(error)]
+            return (
+                f"The objective {self._spec.trainable_name} could not be loaded on the node {socket.gethostname()}: "
+                f"{said[-1]}.\n"
+                "Make sure that the modules which it needs are on every node, or send them along: "
+                'RayExecutor(runtime_env={"working_dir": "."}).'
+            )
+        store = FolderStore(self._spec.folder) if self._reachable else None
+        worker = Worker(self._link, self._spec, prepared, store or ObjectStoreCheckpoints(self._outbox, self._scratch))
+        with contextlib.suppress(OSError):
+            self._output = worker.output = self._redirect()
+        self._worker = worker
+        return worker
+
+    def _redirect(self) -> Output:
+        """Send all that this process prints to a file, and sort it into the trials' own."""
+        path = os.path.join(self._scratch, "output")
+        with open(path, "ab") as file:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        return Output(path) if self._reachable else SentOutput(path, self._outbox)
+
+    def _tick(self) -> None:
+        """Send what lies about, and move the output on."""
+        while True:
+            time.sleep(_TICK_S)
+            with contextlib.suppress(Exception):
+                if self._worker is not None:
+                    self._worker.flush()
+                if self._output is not None:
+                    self._output.move()
+
+
+def _is_reachable(folder: str, token: str) -> bool:
+    """Whether this is the experiment's folder, and not one of the same name on another disk."""
+    return os.path.exists(os.path.join(folder, token)) and os.access(folder, os.W_OK)

@@ -1,0 +1,405 @@
+"""Trials on Ray: actors sized by CPUs, GPU fractions and custom resources, on any number of nodes.
+
+An actor is asked for when a trial wants a place of its shape, and a trial is launched only once its actor runs: so what
+Ray has pending is what would be used at once, which an autoscaler sees. Every call to an actor brings it the
+messages of one turn of the loop and takes a batch of its events back (see :mod:`tune_core.executors.ray.actor`). Ray's
+own thread puts the answers into a queue, and :meth:`RayExecutor.poll` waits on that queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tune_core.core import events as ev
+from tune_core.core.paths import trial_folder
+from tune_core.errors import ExecutorError, InvalidArgumentError
+from tune_core.executors.base import RunSpec
+from tune_core.executors.local.output import OUTPUT_FILE, last_lines
+from tune_core.executors.ray import files as ray_files
+from tune_core.executors.ray.cluster import Cluster, shape_of
+from tune_core.executors.ray.host import Host, how_it_died
+from tune_core.executors.ray.pool import Pool
+from tune_core.executors.worker import payload
+from tune_core.trainable import Prepared
+from tune_core.trainable.resources import DEFAULT_RESOURCES
+
+_LONG_S = 0.25
+_LOOK_S = 0.1
+_FAILED_STARTS = 5
+
+
+class RayExecutor:
+    """Runs trials in Ray actors: on this machine, or on all nodes of a cluster.
+
+    A Ray that this process has joined already is used as it is. One that is started or joined here is left again at the
+    end of the run.
+
+    Parameters
+    ----------
+    address
+        The cluster's address, e.g. ``"auto"`` on one of its nodes; None: ``RAY_ADDRESS``, or a new Ray on this machine.
+    runtime_env
+        Ray's runtime environment for the trials, e.g. ``{"working_dir": ".", "pip": ["tune-core"]}``.
+    num_cpus, num_gpus, resources
+        What a Ray that is started here has to give; None: what the machine has.
+    shared_storage
+        Whether the nodes see the experiment's folder; None: each tries. Where it is not seen, checkpoints and output
+        travel through the object store.
+    autoscaling
+        Whether the cluster grows on demand, so that a request that does not fit it now may be waited for; None: finds
+        out.
+    actor_options
+        Further options of Ray actors, e.g. ``{"scheduling_strategy": "SPREAD"}``.
+
+    Examples
+    --------
+    >>> import tune_core as tune
+    >>> from tune_core.executors import RayExecutor
+    >>> run_config = tune.RunConfig(executor=RayExecutor(runtime_env={"working_dir": "."}))
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        address: str | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+        *,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        resources: Mapping[str, float] | None = None,
+        shared_storage: bool | None = None,
+        autoscaling: bool | None = None,
+        actor_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        given = {"runtime_env": runtime_env, "resources": resources, "actor_options": actor_options}
+        for label, mapping in given.items():
+            if mapping is not None and not isinstance(mapping, Mapping):
+                raise InvalidArgumentError(f"RayExecutor({label})", f"is {mapping!r}", "it is a dict", "Use {...}.")
+        self._address = address
+        self._options = {
+            name: value
+            for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus), ("resources", resources))
+            if value is not None
+        }
+        self._autoscaling = autoscaling
+        self._shared_storage = shared_storage
+        self._actor_options: dict[str, Any] = dict(actor_options or {})
+        if runtime_env:
+            self._actor_options["runtime_env"] = dict(runtime_env)
+        self._cluster: Cluster | None = None
+        self._inbox: queue.SimpleQueue[tuple[Host, Any] | None] = queue.SimpleQueue()
+        self._task: RunSpec | None = None
+        self._payload: Any = None
+
+    def capacity(self) -> dict[str, float]:
+        """What the cluster's nodes have now, for schedulers that share it out among trials."""
+        return self._join().capacity()
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def pack(self, prepared: Prepared) -> Any:
+        """See :class:`tune_core.executors.base.Executor`."""
+        try:
+            self._payload = self._join().ray.put(prepared)
+        except ExecutorError:
+            raise
+        except Exception as error:
+            self.close()
+            raise payload.unpicklable(prepared, prepared.__name__, error) from error
+        return None
+
+    def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        cluster = self._join()
+        self._task = run
+        self._inbox = queue.SimpleQueue()
+        self._by_trial: dict[int, Host] = {}
+        self._unsent: dict[Host, None] = {}
+        self._local_events: deque[ev.Event] = deque()
+        self._checkpoints = ray_files.Sender(cluster.ray.put, run.folder)
+        self._failed_starts = 0
+        self._looked_at = 0.0
+        self._token = None
+        if self._shared_storage is not False:
+            self._token = f".reachable-{uuid.uuid4().hex}"
+            open(os.path.join(run.folder, self._token), "w").close()
+        self._spec = cluster.ray.put(run)
+        self._pool = Pool(cluster, self._start_host, run.reuse)
+        cluster.refresh([])
+
+    def _start_host(self, host: Host) -> None:
+        options, ray = self._actor_options, self._join().ray
+        try:
+            host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
+        except Exception as error:
+            raise ExecutorError(
+                f"A Ray actor for trials of {host.resources}",
+                f"could not be asked for: {type(error).__name__}: {error}",
+                "Ray does not accept its options",
+                "Correct RayExecutor(runtime_env=..., actor_options=...), or what trials ask for.",
+            ) from error
+
+    def _join(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = Cluster(self._address, self._options, self._autoscaling)
+        return self._cluster
+
+    def close(self, grace_s: float = 1.0) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        cluster = self._cluster
+        if cluster is None:
+            return
+        if self._task is not None:
+            self._end_hosts(time.monotonic() + grace_s)
+            if self._token is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self._task.folder, self._token))
+            self._spec = self._task = None
+            del self._checkpoints
+        self._payload = None
+        self._cluster = None
+        cluster.leave()
+
+    def _end_hosts(self, deadline: float) -> None:
+        """Let idle actors clean up; end all."""
+        leaving = set(self._pool.idle())
+        for host in leaving:
+            host.say("close")
+            host.send(self._inbox)
+        while leaving and (left := deadline - time.monotonic()) > 0:
+            try:
+                item = self._inbox.get(timeout=left)
+            except queue.Empty:
+                break
+            if item is not None:
+                host, future = item
+                if future.exception() is not None or ("closed",) in future.result()[2]:
+                    leaving.discard(host)
+                elif host.answered() == 0:
+                    host.send(self._inbox)
+        for host in list(self._pool.hosts.values()):
+            self._pool.remove(host)
+
+    # --- places -------------------------------------------------------------------------------------------------------
+
+    def refuse(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        shape_of(resources)
+        refusal = self._join().refuse(resources)
+        if refusal is not None and self._task is None:
+            self.close()
+        return refusal
+
+    def room(self, resources: Any) -> bool:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return self._pool.room(resources)
+
+    def reserve(self, resources: Any) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        host = self._pool.reserve(DEFAULT_RESOURCES if resources is None else resources)
+        return None if host is None else host.name_for_people
+
+    def waits_for(self) -> str | None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return self._pool.waits_for(time.monotonic())
+
+    # --- trials -------------------------------------------------------------------------------------------------------
+
+    def launch(self, worker: str, job: ev.Launch) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        host = self._pool.hosts[worker.rpartition("/")[2]]
+        host.jobs.append(job)
+        self._by_trial[job.trial] = host
+        if len(host.jobs) == 1:
+            self._begin(host)
+            self._pool.make_roomy(host)
+        checkpoint = None
+        if job.checkpoint is not None and not host.reachable:
+            checkpoint = self._checkpoints.send(*job.checkpoint)
+        self._say(host, "launch", job, checkpoint)
+
+    def _begin(self, host: Host) -> None:
+        """The actor's next trial starts."""
+        host.began = time.monotonic()
+        host.asked_back = False
+        limit = self._task.trial_timeout_s if self._task is not None else None
+        host.deadline = None if limit is None else host.began + limit
+
+    def _say(self, host: Host, *message: Any) -> None:
+        host.say(*message)
+        self._unsent[host] = None
+
+    def extend(self, trial: int, lease: ev.Lease | None) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "extend", lease)
+
+    def halt(self, trial: int, how: str, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "halt", how, why)
+
+    def revoke(self, trial: int, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._answer(trial, "revoke", why)
+
+    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+        host = self._by_trial.get(trial)
+        if host is not None:
+            job = next(job for job in host.jobs if job.trial == trial)
+            self._say(host, kind, trial, job.attempt, *rest)
+
+    def kill(self, trial: int, how: str, why: str) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        host = self._by_trial.get(trial)
+        if host is not None:
+            self._bury(host, trial, how, why)
+
+    def _bury(self, host: Host, trial: int, how: str, why: str) -> None:
+        """An actor is dead or is to be: its trial ends, and one that it had in hand goes back."""
+        now = time.time()
+        for job in host.jobs:
+            if job.trial != trial:
+                behind = f"was in hand behind trial {trial:05d}, whose worker is gone"
+                self._local_events.append(ev.Ended(job.trial, "returned", now, behind, "", job.attempt))
+                continue
+            tail = ""
+            if self._task is not None and how not in ("stopped", "paused", "revoked"):
+                tail = last_lines(os.path.join(trial_folder(self._task.folder, trial), OUTPUT_FILE))
+            error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
+            self._local_events.append(ev.Ended(trial, how, now, why, error, job.attempt))
+        self._remove(host)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """See :class:`tune_core.executors.base.Executor`."""
+        self._inbox.put(None)
+
+    def clock(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.time()
+
+    def poll(self, timeout_s: float) -> list[ev.Batch]:
+        """See :class:`tune_core.executors.base.Executor`."""
+        for host in self._unsent:
+            host.send(self._inbox)
+        self._unsent.clear()
+        if time.monotonic() - self._looked_at > _LOOK_S:
+            self._look_around()
+        batches: list[ev.Batch] = []
+        with contextlib.suppress(queue.Empty):
+            wait_s = 0.0 if self._local_events else timeout_s
+            item = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
+            while True:
+                if item is not None:
+                    self._receive(*item, batches)
+                item = self._inbox.get_nowait()
+        while self._local_events:
+            batches.append(ev.batch(self._local_events.popleft()))
+        return batches
+
+    def _receive(self, host: Host, future: Any, batches: list[ev.Batch]) -> None:
+        """Take in the answer to one call."""
+        if host not in self._pool:
+            return  # it was ended here
+        if host.answered() == 0:
+            self._unsent[host] = None  # keep one call open
+        error = future.exception()
+        if error is not None:
+            self._died(host, error)
+            return
+        number, *reply = future.result()
+        for lines, extras in host.replies.put(number, reply):
+            for extra in extras:
+                self._take_extra(host, extra)
+            if lines:
+                self._take_lines(host, lines, batches)
+
+    def _take_extra(self, host: Host, extra: tuple[Any, ...]) -> None:
+        """What comes with events; a checkpoint is put in its place before the report that names it is known."""
+        assert self._task is not None
+        if extra[0] == "ready":
+            self._failed_starts = 0
+            self._pool.welcome(host, extra[1])
+        elif extra[0] == "checkpoint":
+            ray_files.unpack(extra[3], os.path.join(trial_folder(self._task.folder, extra[1]), extra[2]))
+        elif extra[0] == "output":
+            folder = trial_folder(self._task.folder, extra[1])
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, OUTPUT_FILE), "ab") as file:
+                file.write(extra[2])
+
+    def _take_lines(self, host: Host, lines: bytes, batches: list[ev.Batch]) -> None:
+        events = ev.decode_lines(lines)
+        batches.append(ev.Batch(lines, events))
+        for event in events:
+            if type(event) is ev.Ended:
+                self._trial_ended(host, event)
+
+    def _trial_ended(self, host: Host, event: ev.Ended) -> None:
+        self._by_trial.pop(event.trial, None)
+        first = bool(host.jobs) and host.jobs[0].trial == event.trial
+        host.jobs = [job for job in host.jobs if job.trial != event.trial]
+        host.load -= 1
+        if first:
+            self._pool.note_duration(time.monotonic() - host.began)
+        if self._task is not None and not self._task.reuse and event.how != "returned":
+            self._remove(host)
+        elif host.load == 0:
+            self._pool.make_idle(host)
+        else:
+            self._pool.make_roomy(host)
+            if first and host.jobs:
+                self._begin(host)
+
+    def _remove(self, host: Host) -> None:
+        self._unsent.pop(host, None)
+        for job in host.jobs:
+            self._by_trial.pop(job.trial, None)
+        self._pool.remove(host)
+
+    def _died(self, host: Host, error: BaseException) -> None:
+        """A call failed: the actor, or the way to it, is gone."""
+        death = how_it_died(error)
+        if not host.ready:
+            self._remove(host)
+            self._failed_starts += 1
+            if death.at_start or self._failed_starts >= _FAILED_STARTS:
+                raise ExecutorError(
+                    f"A Ray actor for trials of {host.resources}",
+                    f"could not start: {death.why}",
+                    death.cause or "see the error above and Ray's logs",
+                    death.fix or "All results so far are kept: mend it and go on with Tuner.restore.",
+                ) from error
+            return
+        if death.how == "lost" and host.node and self._cluster is not None:
+            self._cluster.suspect(host.node)
+        if host.jobs:
+            self._bury(host, host.jobs[0].trial, death.how, death.why)
+        else:
+            self._remove(host)
+
+    # --- from time to time --------------------------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        """What no event tells of: the nodes, time limits, idle actors, trials stuck behind a long one."""
+        now = self._looked_at = time.monotonic()
+        self._pool.look_around(now)
+        self._join().check_head(now)
+        for host in list(self._pool.hosts.values()):
+            if host.deadline is not None and host.jobs and now > host.deadline:
+                limit = self._task.trial_timeout_s if self._task is not None else None
+                why = f"the trial ran longer than trial_timeout_s={limit}"
+                self._bury(host, host.jobs[0].trial, "timeout", why)
+            elif len(host.jobs) > 1 and now - host.began > _LONG_S and not host.asked_back:
+                host.asked_back = True
+                self._pool.note_long(now - host.began)
+                for job in host.jobs[1:]:
+                    self._say(host, "withdraw", job.trial, job.attempt, "handed back: the one before it runs long")

@@ -1,0 +1,206 @@
+"""The actors of a run: asked for by shape when a trial wants a place, kept while they are used, given up when not."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tune_core.errors import ResourceError
+from tune_core.executors.ray.cluster import Cluster, Holding, shape_of
+from tune_core.executors.ray.host import Host
+
+SHORT_S = 0.05
+"""While trials are shorter than this, the next one is handed over before the end of the present one is known."""
+_VERY_SHORT_S = 0.005
+_IDLE_S = 10.0
+_PATIENCE_S = 3.0
+_HOPE_S = 60.0
+"""How long a request that no node can meet (any more) is waited for where no autoscaler runs."""
+
+
+class Pool:
+    """Places for trials.
+
+    Parameters
+    ----------
+    cluster
+        Where they are.
+    start
+        Asks Ray for the actor behind a new :class:`Host`.
+    reuse
+        Whether an actor runs more than one trial.
+    """
+
+    def __init__(self, cluster: Cluster, start: Callable[[Host], None], reuse: bool = True) -> None:
+        self.hosts: dict[str, Host] = {}
+        self._cluster = cluster
+        self._start = start
+        self._reuse = reuse
+        self._idle: dict[Any, list[Host]] = {}
+        self._with_room: dict[Any, deque[Host]] = {}  # busy with short trials
+        self._full: set[Any] = set()  # shapes that found no place since something last changed
+        self._unmet: dict[Any, Any] = {}  # of these, those that have no actor at all, with what they ask for
+        self._hopeless_since: dict[Any, float] = {}
+        self._started = 0
+        self._trial_s = math.inf  # moving average; not known yet
+
+    def __contains__(self, host: Host) -> bool:
+        return self.hosts.get(host.name) is host
+
+    # --- places -------------------------------------------------------------------------------------------------------
+
+    def room(self, resources: Any) -> bool:
+        """Whether a trial could be handed over now; if not, room is asked for. None: a trial of any shape."""
+        if resources is None:
+            return any(self._idle.values()) or all(host.ready for host in self.hosts.values())
+        shape = shape_of(resources)
+        if self._idle.get(shape) or self._roomy(shape) is not None:
+            return True
+        self._grow(shape, resources)
+        return False
+
+    def reserve(self, resources: Any) -> Host | None:
+        """An actor for a trial; None if there is none yet."""
+        shape = shape_of(resources)
+        idle = self._idle.get(shape)
+        host = idle.pop() if idle else self._roomy(shape)
+        if host is None:
+            self._grow(shape, resources)
+            return None
+        host.load += 1
+        return host
+
+    def _roomy(self, shape: Any) -> Host | None:
+        """An actor that is busy with short trials, and may have a further one in hand."""
+        if self._trial_s > SHORT_S or not self._reuse:
+            return None
+        most = 4 if self._trial_s < _VERY_SHORT_S else 2
+        hosts = self._with_room.get(shape)
+        while hosts:
+            if hosts[0].is_open and 0 < hosts[0].load < most:
+                hosts.rotate(-1)
+                return hosts[-1]
+            hosts.popleft().is_listed = False
+        return None
+
+    def _grow(self, shape: Any, resources: Any) -> None:
+        """Ask Ray for actors of this shape: at most as many as are at work already, and those that should fit."""
+        if shape in self._full:
+            return
+        of_shape = [host for host in self.hosts.values() if host.shape == shape]
+        pending = sum(not host.ready for host in of_shape)
+        most = max(4, len(of_shape) - pending)
+        while pending < most:
+            holding = self._cluster.take(resources)
+            if holding is None and self._retire_idle(other_than=shape):
+                continue
+            if holding is None and not (self._cluster.autoscaling and pending < max(1, len(of_shape))):
+                break
+            self._started += 1
+            host = Host(f"worker{self._started}", shape, resources, holding or Holding([]))
+            self.hosts[host.name] = host
+            self._start(host)
+            pending += 1
+        self._full.add(shape)
+        if pending or of_shape:
+            self._unmet.pop(shape, None)
+        else:
+            self._unmet[shape] = resources
+
+    def _retire_idle(self, other_than: Any) -> bool:
+        """Give up an idle actor of another shape; whether there was one."""
+        idle = [host for shape, hosts in self._idle.items() if shape != other_than for host in hosts]
+        if not idle:
+            return False
+        self.remove(min(idle, key=lambda host: host.idle_since))
+        return True
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def welcome(self, host: Host, facts: dict[str, Any]) -> None:
+        """An actor runs, and says where."""
+        host.welcome(facts)
+        self._cluster.settle(host.holding, host.node, host.resources)
+        self._full.discard(host.shape)
+        self.make_idle(host)
+
+    def make_idle(self, host: Host) -> None:
+        """An actor has nothing to do."""
+        host.idle_since = time.monotonic()
+        self._idle.setdefault(host.shape, []).append(host)
+        if self._full:
+            self._full -= {shape for shape in self._full if shape != host.shape}
+
+    def make_roomy(self, host: Host) -> None:
+        """An actor is busy, and may take a further trial if trials are short."""
+        if not host.is_listed:
+            host.is_listed = True
+            self._with_room.setdefault(host.shape, deque()).append(host)
+
+    def remove(self, host: Host) -> None:
+        """End an actor."""
+        self.hosts.pop(host.name, None)
+        idle = self._idle.get(host.shape, [])
+        if host in idle:
+            idle.remove(host)
+        self._full.clear()
+        self._cluster.give_back(host.holding)
+        if not self._cluster.is_headless:
+            host.end(self._cluster.ray)
+
+    def note_duration(self, took_s: float) -> None:
+        """A trial ended after so long; what is kept is an average."""
+        self._trial_s = took_s if self._trial_s == math.inf else 0.9 * self._trial_s + 0.1 * took_s
+
+    def note_long(self, so_far_s: float) -> None:
+        """A trial is taking longer than was thought."""
+        self._trial_s = max(so_far_s, self._trial_s if self._trial_s < math.inf else 0.0)
+
+    # --- from time to time --------------------------------------------------------------------------------------------
+
+    def look_around(self, now: float) -> None:
+        """Take in new nodes and lost ones; give up what has long been idle."""
+        if self._cluster.refresh(host.holding for host in self.hosts.values()):
+            self._full.clear()
+        for host in [h for hosts in self._idle.values() for h in hosts if now - h.idle_since > _IDLE_S]:
+            self.remove(host)
+        self._despair(now)
+        self._full -= self._unmet.keys()  # who still wants them asks again
+        self._unmet.clear()
+
+    def _despair(self, now: float) -> None:
+        """Raise when what trials wait for is not there any more, and nobody will bring it."""
+        wanted = {**self._unmet, **{host.shape: host.resources for host in self.pending(now - _PATIENCE_S)}}
+        for shape in [shape for shape in self._hopeless_since if shape not in wanted]:
+            del self._hopeless_since[shape]
+        for shape, resources in wanted.items():
+            refusal = self._cluster.refuse(resources)
+            if refusal is None:
+                self._hopeless_since.pop(shape, None)
+            elif now - self._hopeless_since.setdefault(shape, now) > _HOPE_S:
+                raise ResourceError(
+                    "A trial",
+                    f"{refusal} (for {_HOPE_S:g} s now)",
+                    "the node that it could run on is gone, and no autoscaler will bring another",
+                    "All results so far are kept: add such a node and go on with Tuner.restore; if the cluster grows "
+                    "on demand, say so with RayExecutor(autoscaling=True).",
+                )
+
+    def waits_for(self, now: float) -> str | None:
+        """What actors that were asked for wait for."""
+        wanted = [host.resources for host in self.pending(now - _PATIENCE_S)] or list(self._unmet.values())
+        if not wanted:
+            return None
+        places = f"{len(wanted)} places of {wanted[0]}" if len(wanted) > 1 else str(wanted[0])
+        return f"room for {places} on the cluster, which has {self._cluster.describe()}"
+
+    def pending(self, before: float) -> list[Host]:
+        """Actors that were asked for before that time and do not run yet."""
+        return [host for host in self.hosts.values() if not host.ready and host.asked_at < before]
+
+    def idle(self) -> Iterable[Host]:
+        """Actors with nothing to do."""
+        return [host for hosts in self._idle.values() for host in hosts]

@@ -1,0 +1,218 @@
+"""One attempt at one trial, as user code talks to it: counts, leases, stop conditions, verdicts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tune_core.core import events as ev
+from tune_core.core.objective import lookup
+from tune_core.core.paths import trial_folder
+from tune_core.core.plain_values import plain_metrics
+from tune_core.errors import MissingMetricError
+from tune_core.trainable.session import StopTrial
+
+if TYPE_CHECKING:
+    from tune_core.executors.worker.worker import Worker
+
+
+class TrialSession:
+    """One attempt at one trial, as user code talks to it through ``tune_core.trainable.session``."""
+
+    def __init__(self, worker: Worker, job: ev.Launch) -> None:
+        self._worker = worker
+        self._spec = worker.spec
+        self.job = job
+        self.iteration = job.iteration
+        self.ended_how: str | None = None  # set once the trial is to end
+        self.ended_why = ""
+        self._until = job.lease.until
+        self._steps = job.lease.steps
+        self._time_attr = self._spec.time_attr
+        self._lock = threading.RLock()
+        self._waited = 0.0
+        self._base = job.seconds
+        self._began = time.perf_counter()
+        self.last_metrics: Mapping[str, Any] | None = None
+        self.refused = ""  # why no trial of this objective can be judged, seen in another process
+        self._saved_at = -1
+        self._at_end: list[Callable[[], None]] = []
+
+    # --- what user code sees ------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """See :class:`tune_core.trainable.session.Session`."""
+        job, spec = self.job, self._spec
+        trial_id = f"{job.trial:05d}"
+        return {
+            "trial_id": trial_id,
+            "trial_name": f"{spec.trainable_name}_{trial_id}",
+            "trial_dir": trial_folder(spec.folder, job.trial),
+            "experiment_name": spec.name,
+            "experiment_dir": spec.folder,
+            "resources": job.resources,
+            "config": job.config,
+            "attempt": job.attempt,
+        }
+
+    def start_checkpoint(self) -> Any:
+        """See :class:`tune_core.trainable.session.Session`."""
+        if self.job.checkpoint is None:
+            return None
+        from tune_core.checkpoint import Checkpoint
+
+        return Checkpoint(self._worker.store.fetch(*self.job.checkpoint))
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Any = None) -> bool:
+        """Pass on a result; False if the trial is to end."""
+        with self._lock:
+            if self.ended_how is not None:
+                return False
+            plain, nonfinite = plain_metrics(metrics)
+            if self.last_metrics is None:
+                self._check_first(plain)
+            self.last_metrics = plain
+            self.iteration += 1
+            seconds = time.perf_counter() - self._began - self._waited + self._base
+            name = self._save(checkpoint) if checkpoint is not None else None
+            event = ev.Reported(
+                self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, self.job.attempt
+            )
+            if self._meets_stop(event):
+                self._worker.send_later(ev.encode(event))
+                return False
+            due = self._lease_ends(event)
+            if due or self._spec.needs_every_result:
+                event.waiting = ev.WAITS_FOR_SCHEDULER if due else ev.WAITS_FOR_DRIVER
+                self._worker.send_later(ev.encode(event))
+                self._await_verdict()
+            else:
+                self._worker.send_later(ev.encode(event))
+                self._worker.flush_if_due(self, at_once=name is not None)  # a crash must not cost a checkpoint
+            return self.ended_how is None
+
+    def save(self, checkpoint: Any, again: bool = False) -> None:
+        """See :class:`tune_core.trainable.session.Session`."""
+        with self._lock:
+            if again or self._saved_at != self.iteration:
+                name = self._save(checkpoint)
+                event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
+                self._worker.send_later(ev.encode(event))
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """See :class:`tune_core.trainable.session.Session`."""
+        return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """See :class:`tune_core.trainable.session.Session`."""
+        self._at_end.append(function)
+
+    def run_at_end(self) -> None:
+        """The objective has returned, or left at the driver's wish: what was asked for last comes first."""
+        while self._at_end:
+            self._at_end.pop()()
+
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    def lease_would_end(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether the next report will wait for the scheduler; class trainables save a checkpoint with it."""
+        if self._steps is not None and self._steps <= 1:
+            return True
+        if self._until is None:
+            return False
+        if self._time_attr == "training_iteration":
+            return self.iteration + 1 >= self._until
+        if self._time_attr == "time_total_s":
+            return time.perf_counter() - self._began - self._waited + self._base >= self._until
+        value = lookup(metrics, self._time_attr)
+        return value is not None and value >= self._until
+
+    def _lease_ends(self, event: ev.Reported) -> bool:
+        if self._steps is not None:
+            self._steps -= 1
+            if self._steps <= 0:
+                return True
+        if self._until is None:
+            return False
+        if self._time_attr == "training_iteration":
+            return event.iteration >= self._until
+        if self._time_attr == "time_total_s":
+            return event.seconds >= self._until
+        value = lookup(event.metrics, self._time_attr)
+        if value is None:
+            raise MissingMetricError(
+                f"time_attr={self._time_attr!r}",
+                f"is not among the reported metrics {sorted(event.metrics)}",
+                "the scheduler measures a trial's progress by it",
+                f"Report {self._time_attr!r} with every result, or leave time_attr at 'training_iteration'.",
+            )
+        return bool(value >= self._until)
+
+    def _meets_stop(self, event: ev.Reported) -> bool:
+        end = ev.end_reached(event, self._spec.stop)
+        if end is not None:
+            self.end(*end)
+        return end is not None
+
+    def _await_verdict(self) -> None:
+        self._worker.flush()
+        began = time.perf_counter()
+        while True:
+            message = self._worker.link.receive()
+            if message is None:
+                raise StopTrial
+            if self.take(message):
+                break
+        self._waited += time.perf_counter() - began
+
+    def take(self, message: tuple[Any, ...]) -> bool:
+        """Act on a message from the driver; whether it answers a waiting trial."""
+        kind = message[0]
+        if kind == "launch":
+            self._worker.inbox.append(message)
+            return False
+        if message[1:3] != (self.job.trial, self.job.attempt):
+            return False  # for an attempt that is over
+        if kind == "extend":
+            lease: ev.Lease | None = message[3]
+            if lease is not None:
+                self._until, self._steps = lease.until, lease.steps
+        elif kind == "halt":
+            self.end(message[3], message[4])
+        elif kind == "revoke":
+            self.end("revoked", message[3])
+        return True
+
+    def end(self, how: str, why: str) -> None:
+        """From now on the trial is to end."""
+        if self.ended_how is None:
+            self.ended_how, self.ended_why = how, why
+
+    # --- checks and checkpoints ---------------------------------------------------------------------------------------
+
+    def _check_first(self, metrics: Mapping[str, Any]) -> None:
+        for name in self._spec.metrics:
+            if lookup(metrics, name) is None and name not in ("training_iteration", "time_total_s"):
+                raise MissingMetricError(
+                    f"The metric {name!r}",
+                    f"is not in the first report, which has {sorted(metrics)}",
+                    "TuneConfig, the scheduler or the searcher compares trials by it",
+                    f"Report it: tune.report({{{name!r}: ...}}), or name one of the reported metrics.",
+                )
+
+    def _save(self, checkpoint: Any) -> str:
+        name = self.checkpoint_name()
+        if self._saved_at == self.iteration:
+            name += "_end"
+        self._saved_at = self.iteration
+        with checkpoint.as_directory() as folder:
+            self._worker.store.save(folder, self.job.trial, name)
+        return name
+
+    def checkpoint_name(self) -> str:
+        """Name for a checkpoint made at the present iteration; no two attempts of a trial share one."""
+        name = f"checkpoint_{self.iteration:06d}"
+        return name if self.job.attempt == 1 else f"{name}_{self.job.attempt}"

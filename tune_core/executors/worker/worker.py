@@ -1,0 +1,274 @@
+"""The trial's side, shared by every executor: takes trials from a link, runs them, and sends their events back.
+
+Events leave as the journal's own lines. Under its lease a trial sends them in batches without waiting; at the lease's
+end, and where the driver wants to test each result, it sends what it has and waits for the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tune_core.core import events as ev
+from tune_core.core.objective import DEFAULT_METRIC
+from tune_core.core.paths import CheckpointStore, FolderStore, trial_folder
+from tune_core.errors import FatalError, InvalidArgumentError, MetricError, TuneError
+from tune_core.executors.base import RunSpec
+from tune_core.executors.local.output import Output
+from tune_core.executors.worker.class_state import ClassCheckpoint, load_state
+from tune_core.executors.worker.trial_session import TrialSession
+from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
+from tune_core.trainable.session import StopTrial, set_session
+
+FLUSH_BYTES = 1 << 16
+FLUSH_S = 0.05
+_NO_TIME = float("-inf")
+
+
+class Link(Protocol):
+    """A worker's connection to its driver."""
+
+    def send(self, lines: bytes) -> None:
+        """Pass journal lines to the driver."""
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """Wait for a message; None when there will be no more."""
+
+    def has_message(self) -> bool:
+        """Whether a message is there."""
+
+
+class Worker:
+    """Runs trials one after another, from a link, until it closes."""
+
+    def __init__(self, link: Link, spec: RunSpec, prepared: Prepared, store: CheckpointStore | None = None) -> None:
+        self.link = link
+        self.spec = spec
+        self.store: CheckpointStore = store or FolderStore(spec.folder)
+        self.inbox: deque[tuple[Any, ...]] = deque()
+        self.output: Output | None = None
+        self._prepared = prepared
+        self._buffer: list[bytes] = []
+        self._bytes = 0
+        self._flushed_at = _NO_TIME
+        self._lock = threading.RLock()
+        self._kept: Trainable | None = None
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def send_later(self, line: bytes) -> None:
+        """Put a line into the present batch."""
+        with self._lock:
+            self._buffer.append(line)
+            self._bytes += len(line)
+
+    def flush(self) -> None:
+        """Send the present batch."""
+        with self._lock:
+            self._flushed_at = time.perf_counter()
+            if self._buffer:
+                lines = b"".join(self._buffer)
+                self._buffer.clear()
+                self._bytes = 0
+                self.link.send(lines)
+
+    def flush_if_due(self, session: TrialSession, at_once: bool = False) -> None:
+        """Send the batch if it is large or old, or that is asked, and look for a revocation."""
+        if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
+            self.flush()
+            while self.link.has_message():
+                message = self.link.receive()
+                if message is None:
+                    raise StopTrial
+                session.take(message)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Run what the driver sends until the link closes."""
+        while True:
+            message = self.inbox.popleft() if self.inbox else self.link.receive()
+            if message is None:
+                break
+            if message[0] == "launch":
+                self.run(message[1])
+        self._discard_kept()
+
+    def run(self, job: ev.Launch) -> None:
+        """Run one attempt at a trial and send its end."""
+        if self.output is not None:
+            self.output.begin(trial_folder(self.spec.folder, job.trial))
+        session = TrialSession(self, job)
+        before = set_session(session)
+        how, error = "completed", ""
+        try:
+            if self._prepared.is_class:
+                self._run_class(session)
+            else:
+                self._run_function(session)
+            how = session.ended_how or "completed"
+            if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
+                how, error = "errored", str(_nothing_reported(self.spec))
+        except StopTrial:
+            how = session.ended_how or "revoked"
+        except FatalError as raised:
+            how, error = "invalid", str(raised)
+        except KeyboardInterrupt:
+            how, error = "errored", "KeyboardInterrupt"
+            if threading.current_thread() is threading.main_thread() and self.output is None:
+                raise
+        except SystemExit as raised:
+            how, error = "errored", f"the objective called sys.exit({raised.code!r})"
+        except BaseException as raised:
+            how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
+        finally:
+            set_session(before)
+            if how == "errored":
+                self._discard_kept()
+        if self.output is not None:
+            tail = self.output.end(keep_tail=bool(error))
+            if error:
+                error = ev.with_output(error, tail)
+        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt)))
+        self.flush()
+
+    def _run_function(self, session: TrialSession) -> None:
+        try:
+            self._drive(session)
+        except StopTrial:
+            if session.ended_how is None:
+                raise
+        session.run_at_end()
+
+    def _drive(self, session: TrialSession) -> None:
+        answer = self._prepared(session.job.config)
+        if inspect.isgenerator(answer):
+            with contextlib.closing(answer):
+                for item in answer:
+                    if not session.report(_as_metrics(item, self.spec)):
+                        return
+        elif answer is not None and not isinstance(answer, bool):  # a bool is what tune.report() returned
+            session.report(_as_metrics(answer, self.spec))
+
+    def _run_class(self, session: TrialSession) -> None:
+        trainable = self._trainable_for(session)
+        try:
+            self._train(trainable, session)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                trainable.stop()
+            raise
+        if self.spec.reuse and _overrides(trainable, "reset_config"):
+            self._kept = trainable
+        else:
+            trainable.stop()
+
+    def _train(self, trainable: Trainable, session: TrialSession) -> None:
+        """Step by step, with a checkpoint where one is due."""
+        spec, job = self.spec, session.job
+        trainable._iteration = job.iteration
+        if job.checkpoint is not None:
+            trainable.load_checkpoint(load_state(self.store.fetch(*job.checkpoint)))
+        saved_at = job.iteration
+        go_on = True
+        while go_on:
+            result = _as_result(trainable.step(), trainable)
+            trainable._iteration += 1
+            if result.pop(RESULT_DUPLICATE, False):
+                break
+            asked = result.pop(SHOULD_CHECKPOINT, False)
+            every = spec.checkpoint_frequency
+            checkpoint = None
+            if (
+                asked
+                or (every and trainable._iteration % every == 0)
+                or (spec.saves_at_lease_end and session.lease_would_end(result))
+            ):
+                checkpoint = ClassCheckpoint(trainable)
+                saved_at = trainable._iteration
+            go_on = session.report(result, checkpoint)
+        if saved_at != trainable._iteration and (spec.checkpoint_at_end or session.ended_how == "revoked"):
+            with contextlib.suppress(NotImplementedError):
+                name = session._save(ClassCheckpoint(trainable))
+                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
+
+    def _trainable_for(self, session: TrialSession) -> Trainable:
+        """A new instance, or the last one if it accepts the new configuration."""
+        kept, self._kept = self._kept, None
+        config = session.job.config
+        if kept is not None:
+            if kept.reset_config(config):
+                kept.config = config
+                kept._trial_info = session.info
+                return kept
+            kept.stop()
+        cls: Any = self._prepared.trainable
+        made: Trainable = cls.__new__(cls)
+        made._trial_info = session.info
+        made.__init__(config, **self._prepared.parameters)  # type: ignore[misc]
+        made._trial_info = session.info
+        return made
+
+    def _discard_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with contextlib.suppress(Exception):
+                kept.stop()
+
+
+def _overrides(trainable: Trainable, method: str) -> bool:
+    return getattr(type(trainable), method) is not getattr(Trainable, method)
+
+
+def _nothing_reported(spec: RunSpec) -> MetricError:
+    wanted = ", ".join(map(repr, spec.metrics))
+    return MetricError(
+        f"The objective {spec.trainable_name}",
+        "returned without reporting anything",
+        f"trials are compared by the metric {wanted}",
+        f"Report it with tune.report({{{spec.metrics[0]!r}: ...}}), or return it: return {{{spec.metrics[0]!r}: ...}}.",
+    )
+
+
+def _as_result(answer: Any, trainable: Trainable) -> dict[str, Any]:
+    """What a class trainable's step returned, to be changed."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    raise InvalidArgumentError(
+        f"{type(trainable).__name__}.step()",
+        f"returned {answer!r}",
+        "an iteration's result is a dict of metrics",
+        'Return one from step, e.g. {"loss": 0.5}.',
+    )
+
+
+def _as_metrics(value: Any, spec: RunSpec) -> Any:
+    """What a function returned or yielded, as metrics: a bare number gets the default metric's name."""
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "__float__"):
+        return {DEFAULT_METRIC: value}
+    raise InvalidArgumentError(
+        f"The objective {spec.trainable_name}",
+        f"returned or yielded {value!r} of type {type(value).__name__}",
+        "a result is a dict of metrics, or one number",
+        'Return e.g. {"loss": 0.5}; put other things into a checkpoint or into the trial\'s folder.',
+    )
+
+
+def _describe(error: BaseException) -> str:
+    """An exception as text: tune-core's own errors without a traceback, the user's without our frames."""
+    if isinstance(error, TuneError):
+        return f"{type(error).__name__}: {error}"
+    frames = error.__traceback__
+    here = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames)).strip()

@@ -1,0 +1,1 @@
+"""One call of ``fit``, from its arguments to its result."""

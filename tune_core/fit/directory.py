@@ -1,0 +1,144 @@
+"""An experiment's folder: made, locked, its configuration kept for :meth:`Tuner.restore`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from tune_core.core.paths import trial_folder
+from tune_core.core.trial import RUNNING, Trial
+from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
+from tune_core.journal.writer import JOURNAL_FILE, unwritable
+from tune_core.storage import default_storage_path, local_path
+
+SETUP_FILE = "tuner.pkl"
+"""The search space and configuration as given, for :meth:`Tuner.restore` alone; reading results never opens it."""
+
+
+def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tuple[str, str]:
+    """The name and the folder of a new experiment, made.
+
+    Raises
+    ------
+    StorageError
+        If the folder holds an experiment already, or cannot be made.
+    """
+    base = local_path(storage_path) if storage_path is not None else default_storage_path()
+    if base is None:
+        raise InvalidArgumentError(
+            "RunConfig(storage_path)",
+            f"is {storage_path!r}",
+            "the journal needs a file system that can append: a local or a mounted one",
+            "Use a folder of this machine or a mounted share, and copy the experiment to the store afterwards.",
+        )
+    base = os.path.abspath(os.path.expanduser(base))
+    if name is not None:
+        folder = os.path.join(base, name)
+        refuse_if_begun(folder)
+        _make(folder, exist_ok=True)
+        return name, folder
+    stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    for attempt in range(1000):
+        name = stem if attempt == 0 else f"{stem}_{attempt}"
+        with contextlib.suppress(FileExistsError):
+            folder = os.path.join(base, name)
+            _make(folder, exist_ok=False)
+            return name, folder
+    raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
+
+
+def refuse_if_begun(folder: str) -> None:
+    """Raise if the folder holds an experiment. One whose driver was killed before its first line does not count."""
+    try:
+        with open(os.path.join(folder, JOURNAL_FILE), "rb") as file:
+            begun = file.readline().endswith(b"\n")
+    except OSError:
+        return
+    if begun:
+        base, name = os.path.split(folder)
+        raise StorageError(
+            f"The experiment {name!r} in {base}",
+            "exists already",
+            "a new run would mix with its results",
+            f"Go on with it by Tuner.restore({folder!r}, trainable), or choose another RunConfig(name=...).",
+        )
+
+
+def _make(folder: str, exist_ok: bool) -> None:
+    try:
+        os.makedirs(folder, exist_ok=exist_ok)
+    except FileExistsError:
+        if not exist_ok:
+            raise
+        raise StorageError(
+            f"The experiment's folder {folder}", "is a file", "a folder is needed", "Choose another name or path."
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise unwritable(folder, PermissionError(13, "permission denied"))
+
+
+def keep_setup(folder: str, setup: dict[str, Any]) -> str | None:
+    """Keep the configuration for a restore; returns why that was impossible, or None."""
+    import cloudpickle
+
+    from tune_core.storage.local import write_bytes_atomic
+
+    try:
+        data = cloudpickle.dumps(setup)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    write_bytes_atomic(os.path.join(folder, SETUP_FILE), data)
+    return None
+
+
+_CHECKPOINT = re.compile(r"checkpoint_\d{6,}(_\d+)?(_end)?")
+_RECENT = 256
+"""A killed driver may not have carried out what the last of so many events commanded."""
+
+
+def sweep_trials(folder: str, events: Sequence[Any], trials: Sequence[Trial]) -> None:
+    """Remove what a killed run left in its trials' folders: checkpoints half-written, never told of, or to be deleted.
+
+    Only the folders of trials that ran then, or were heard of shortly before, are looked at.
+    """
+    from tune_core.storage.local import sweep
+
+    recent = {getattr(event, "trial", -1) for event in events[-_RECENT:]}
+    for trial in trials:
+        if trial.status is not RUNNING and trial.index not in recent:
+            continue
+        own = trial_folder(folder, trial.index)
+        if not os.path.isdir(own):
+            continue
+        sweep(own)
+        kept = {checkpoint.name for checkpoint in trial.checkpoints or ()}
+        for name in os.listdir(own):
+            if _CHECKPOINT.fullmatch(name) and name not in kept:
+                shutil.rmtree(os.path.join(own, name), ignore_errors=True)
+
+
+def load_setup(folder: str) -> dict[str, Any]:
+    """The configuration that :func:`keep_setup` kept. Unpickles: only for :meth:`Tuner.restore`."""
+    import cloudpickle
+
+    path = os.path.join(folder, SETUP_FILE)
+    try:
+        with open(path, "rb") as file:
+            setup: dict[str, Any] = cloudpickle.load(file)
+    except FileNotFoundError:
+        return {}
+    except Exception as error:
+        raise RestoreError(
+            f"The configuration in {path}",
+            f"cannot be loaded: {type(error).__name__}: {error}",
+            "it was pickled by other versions, or needs modules that are not here",
+            "Pass param_space=, tune_config= and run_config= to Tuner.restore.",
+        ) from error
+    return setup

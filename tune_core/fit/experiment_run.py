@@ -1,0 +1,366 @@
+"""One call of ``Tuner.fit``: the parts of a run checked and built, run, and torn down."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tune_core._version import __version__
+from tune_core.config import RunConfig, TuneConfig
+from tune_core.core import events as ev
+from tune_core.engine.controller import Controller
+from tune_core.engine.loop import Loop, Plan
+from tune_core.engine.observers import Observers
+from tune_core.engine.rules import Rules
+from tune_core.engine.suggestions import Suggestions
+from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
+from tune_core.executors import resolve
+from tune_core.executors.base import RunSpec
+from tune_core.journal import writer as journal
+from tune_core.journal.replay import Replayed, replay
+from tune_core.journal.writer import Journal, Lock
+from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
+from tune_core.schedulers import resolve as resolve_scheduler
+from tune_core.schedulers.base import Scheduler
+from tune_core.search import resolve as resolve_searcher
+from tune_core.search.base import Searcher
+from tune_core.search.basic_variant import BasicVariantGenerator
+from tune_core.space.serialization import describe, from_json, to_json
+from tune_core.stopper import TimeoutStopper, coerce
+from tune_core.trainable import Prepared
+from tune_core.trainable.resources import PlacementGroupFactory, request_of
+from tune_core.trainable.resources import resolve as resolve_resources
+
+
+class Fit:
+    """One call of ``fit``: everything checked and built before the first trial, and torn down after the last."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        param_space: dict[str, Any],
+        tune: TuneConfig,
+        run: RunConfig,
+        folder: str | None,
+        restored: Mapping[str, Any] | None,
+    ) -> None:
+        self.prepared = prepared
+        self.space = param_space
+        self.tune = tune
+        self.run = run
+        self.restored = restored
+        self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
+        kept = self._copy_setup()
+        self.scheduler = resolve_scheduler(tune.scheduler)
+        self.space = dict(self.scheduler.complete_space(param_space))
+        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
+        self.metric, self.mode = self._agree()
+        self._check_unused(self.searcher, "search_alg")
+        self._check_unused(self.scheduler, "scheduler")
+        self._set_up_searcher()
+        self.executor = resolve(run.executor)
+        self.request = request_of(prepared)
+        self.default_resources = self._check_resources()
+        self.stop, self.stopper, self.budget = self._stop_rules()
+        self.kept = kept
+        self.folder = folder or ""
+        self.name = run.name or ""
+        self.begun = False  # whether there is a journal to go on from
+
+    # --- checks before the first trial --------------------------------------------------------------------------------
+
+    def _copy_setup(self) -> dict[str, Any] | None:
+        """The configuration as given, before the run changes any of it."""
+        setup = {"param_space": self.space, "tune_config": self.tune, "run_config": replace(self.run, executor=None)}
+        if self.restored is not None:
+            return None
+        try:
+            return copy.deepcopy(setup)
+        except Exception:
+            return setup
+
+    def _agree(self) -> tuple[str | None, str | None]:
+        """Metric and mode on which configuration, scheduler and searcher agree."""
+        found: dict[str, tuple[Any, Any]] = {
+            "TuneConfig": (self.tune.metric, self.tune.mode),
+            type(self.scheduler).__name__: (self.scheduler.metric, self.scheduler.mode),
+            type(self.searcher).__name__: (self.searcher.metric, self.searcher.mode),
+        }
+        agreed: list[Any] = [None, None]
+        for position, what in enumerate(("metric", "mode")):
+            for owner, values in found.items():
+                value = values[position]
+                if value is None or isinstance(value, (list, tuple)):
+                    continue
+                if agreed[position] is not None and value != agreed[position]:
+                    raise InvalidArgumentError(
+                        f"{owner}({what})",
+                        f"is {value!r}, while the run's {what} is {agreed[position]!r}",
+                        f"all parts of a run must agree on the {what}",
+                        f"Give {what} once, in TuneConfig({what}=...).",
+                    )
+                agreed[position] = value
+        metric, mode = agreed
+        if self.scheduler.needs_metric and metric is None:
+            raise InvalidArgumentError(
+                f"TuneConfig(scheduler={type(self.scheduler).__name__})",
+                "was given without a metric",
+                "it compares trials by one",
+                'Give it: TuneConfig(metric="loss", mode="min", ...).',
+            )
+        if metric is not None and mode is None:
+            raise InvalidArgumentError(
+                f"TuneConfig(metric={metric!r})",
+                "was given without a mode",
+                "a metric is either minimised or maximised",
+                'Add mode="min" or mode="max".',
+            )
+        return metric, mode
+
+    def _set_up_searcher(self) -> None:
+        accepted = self.searcher.set_search_properties(
+            self.metric, self.mode, self.space, seed=self.seed, num_samples=self.tune.num_samples
+        )
+        if accepted is False:
+            raise InvalidArgumentError(
+                "Tuner(param_space)",
+                f"was given, and {type(self.searcher).__name__} has a space or metric of its own already",
+                "one of the two would be ignored",
+                "Give the space either to the Tuner or to the searcher.",
+            )
+        self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
+
+    def _check_unused(self, part: Searcher | Scheduler, argument: str) -> None:
+        if getattr(part, "_belongs_to_a_run", False):
+            raise InvalidArgumentError(
+                f"TuneConfig({argument})",
+                f"is a {type(part).__name__} that another run has used",
+                "it keeps what it learnt, and would mix two runs",
+                f"Make a new {type(part).__name__} for each Tuner.",
+            )
+
+    def _check_resources(self) -> Any:
+        if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
+            return None
+        return resolve_resources(self.request, {})
+
+    def _refuse_impossible_resources(self) -> None:
+        refusal = self.executor.refuse(self.default_resources) if self.default_resources is not None else None
+        if refusal is not None:
+            raise ResourceError(
+                f"A trial of {self.prepared.__name__}",
+                refusal,
+                "it could never start",
+                "Ask for less with tune.with_resources, or run where there is more.",
+            )
+
+    def _stop_rules(self) -> tuple[dict[str, float], Any, float | None]:
+        """Thresholds for the workers, a stopper for the loop, and the time budget of both kinds."""
+        thresholds, stopper = coerce(self.run.stop)
+        limits = [t for t in (self.tune.time_budget_s, getattr(stopper, "timeout_s", None)) if t is not None]
+        budget: Any = min(limits, default=None)
+        return thresholds, None if isinstance(stopper, TimeoutStopper) else stopper, budget
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def go(self) -> None:
+        """Run to the end; what was opened is closed again in the reverse order."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.executor.close, 1.0)
+            self.payload = self.executor.pack(self.prepared)
+            self._refuse_impossible_resources()
+            unkept = self._claim_folder()
+            stack.callback(Lock(self.folder).release)
+            if self.restored is None:
+                refuse_if_begun(self.folder)  # another driver may have been here a moment ago
+            for part in (self.searcher, self.scheduler):
+                part._belongs_to_a_run = True  # type: ignore[union-attr]
+            log = journal.read(self.folder) if self.restored is not None else None
+            self.header = log.header if log is not None else self._header()
+            rules = self._rules()
+            if log is not None:  # what happened then, happened by the rules of then
+                rules = rules.changed(log.header.settings)
+            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
+            self.controller = Controller(rules, self.scheduler)
+            suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
+            stack.callback(suggestions.close)
+            replayed = None
+            if log is not None:
+                args = (self.controller, suggestions, self._decode, self.stopper)
+                replayed = replay(log.header, log.events, *args)
+                sweep_trials(self.folder, log.events, self.controller.trials)
+            writer = Journal(self.folder, log.size_bytes if log is not None else 0)
+            stack.callback(writer.close)
+            self._drive(writer, suggestions, log, unkept, replayed)
+        self._raise_if_asked()
+
+    def _claim_folder(self) -> str | None:
+        """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
+        if self.folder:
+            return None
+        self.name, self.folder = folder_for(self.run.storage_path, self.run.name, self.prepared.__name__)
+        return keep_setup(self.folder, self.kept) if self.kept is not None else None
+
+    def _drive(
+        self,
+        writer: Journal,
+        suggestions: Suggestions,
+        log: journal.Log | None,
+        unkept: str | None,
+        replayed: Replayed | None,
+    ) -> None:
+        watcher = self._watcher()
+        callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
+        plan = self._plan(replayed.used_s if replayed is not None else 0.0)
+        self.loop = loop = Loop(self.controller, self.executor, writer, suggestions, observers, watcher, plan)
+        ended = ""
+        try:
+            if log is None or replayed is None:
+                writer.append(ev.encode(self.header))
+                if unkept is not None:
+                    loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {unkept}"))
+            else:
+                for decision in replayed.unrecorded:
+                    loop.record(decision)
+                if log.torn_bytes:
+                    torn = f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"
+                    loop.feed(ev.Noted(torn))
+                    watcher.note(f"Going on from the last whole event: {torn}.")
+                settings = self._rules().settings()
+                loop.feed(ev.Restored(time.time(), **(self.restored or {}), settings=settings))
+                if (self.restored or {}).get("num_samples") is not None:
+                    suggestions.finished = False
+                observers.restore()
+            writer.write()
+            self.begun = True
+            watcher.start()
+            observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
+            loop.run()
+            observers.end()
+        except BaseException as error:
+            ended = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
+
+    def _plan(self, used_s: float) -> Plan:
+        return Plan(
+            self._spec(),
+            resources=self._resources_of if self.default_resources is None else None,
+            default_resources=self.default_resources,
+            encode_config=lambda config: to_json(config, self.space),
+            stopper=self.stopper,
+            time_budget_s=self.budget,
+            used_s=used_s,
+        )
+
+    def _limit(self) -> int | None:
+        """How many suggestions to ask the searcher for; None where it counts them itself."""
+        if isinstance(self.searcher, BasicVariantGenerator) or self.tune.num_samples == -1:
+            return None
+        return self.tune.num_samples
+
+    def _raise_if_asked(self) -> None:
+        if self.loop.error:
+            raise TrialError(self.loop.error)
+        failure = self.run.failure_config
+        if failure is not None and failure.fail_fast == "raise":
+            for trial in self.controller.trials:
+                if trial.error is not None and trial.status == "ERROR":
+                    raise TrialError(f"Trial {trial.trial_id}", f"failed:\n{trial.error}")
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _rules(self) -> Rules:
+        failure = self.run.failure_config
+        limit = self.tune.max_concurrent_trials
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
+        if failure is not None:
+            rules = replace(
+                rules,
+                max_failures=failure.max_failures,
+                fail_fast=bool(failure.fail_fast),
+                max_losses=failure.max_worker_losses,
+            )
+        if self.run.checkpoint_config is not None:
+            rules = replace(rules, checkpoints=self.run.checkpoint_config)
+        return rules
+
+    def _header(self) -> ev.Header:
+        return ev.Header(
+            version=__version__,
+            name=self.name,
+            seed=self.seed,
+            at=time.time(),
+            trainable=self.prepared.__name__,
+            metric=self.metric,
+            mode=self.mode,
+            num_samples=self.tune.num_samples,
+            scheduler=self.scheduler.describe(),
+            searcher=describe_searcher(self.searcher),
+            space=describe(self.space),
+            time_attr=self.scheduler.time_attr,
+            settings={**self._rules().settings(), "capacity": self._capacity()},
+        )
+
+    def _capacity(self) -> dict[str, float]:
+        """What the executor has to share out, as far as it knows."""
+        capacity = getattr(self.executor, "capacity", None)
+        return dict(capacity()) if capacity is not None else {}
+
+    def _spec(self) -> RunSpec:
+        checkpoints = self.run.checkpoint_config
+        wanted = dict.fromkeys([self.metric] if self.metric else [])
+        return RunSpec(
+            name=self.name,
+            folder=self.folder,
+            payload=self.payload,
+            time_attr=self.scheduler.time_attr,
+            stop=self.stop,
+            metrics=tuple(wanted),
+            saves_at_lease_end=self.scheduler.saves_at_lease_end,
+            checkpoint_frequency=checkpoints.checkpoint_frequency if checkpoints else 0,
+            checkpoint_at_end=bool(checkpoints and checkpoints.checkpoint_at_end),
+            trial_timeout_s=self.tune.trial_timeout_s,
+            reuse=self.tune.reuse_actors,
+            env=dict(self.run.env),
+            needs_every_result=self.stopper is not None,
+            trainable_name=self.prepared.__name__,
+        )
+
+    def _resources_of(self, config: dict[str, Any]) -> Any:
+        return resolve_resources(self.request, config)
+
+    def _decode(self, index: int, config: dict[str, Any]) -> dict[str, Any]:
+        def again() -> dict[str, Any] | None:
+            return self.searcher.config_at(index) if isinstance(self.searcher, BasicVariantGenerator) else None
+
+        return from_json(config, self.space, again)
+
+    def _total(self) -> int | None:
+        total = getattr(self.searcher, "total", None)
+        if total is not None:
+            return int(total)
+        return self.tune.num_samples if self.tune.num_samples != -1 else None
+
+    def _watcher(self) -> Any:
+        from tune_core.display.progress import Progress
+
+        verbose = self.run.verbose if self.run.verbose is not None else 1
+        facts = (verbose, self._total(), self.metric, self.mode, self.name, self.folder)
+        watcher = self.run.progress_reporter if self.run.progress_reporter is not None else Progress(*facts)
+        if hasattr(watcher, "bind"):
+            watcher.bind(*facts, in_process=self.executor.name == "inline")
+        return watcher
+
+
+def describe_searcher(searcher: Searcher) -> str:
+    """A searcher in one line; those written for Ray Tune describe themselves by their class."""
+    describe_it = getattr(searcher, "describe", None)
+    return str(describe_it()) if describe_it is not None else type(searcher).__name__

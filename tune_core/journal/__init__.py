@@ -1,0 +1,1 @@
+"""The log of an experiment: written, read, and replayed."""

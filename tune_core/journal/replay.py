@@ -1,0 +1,153 @@
+"""Restoring: a journal's events applied to a fresh controller, and its asks and tells to a fresh searcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tune_core.core import events as ev
+from tune_core.core.trial import result_of
+from tune_core.engine.controller import Controller
+from tune_core.engine.suggestions import Suggestions, tell_end
+from tune_core.journal.recorded_decisions import FollowingScheduler, without
+from tune_core.trainable.resources import resources_from_json
+
+
+@dataclass
+class Replayed:
+    """What the journal tells beside the controller's state."""
+
+    used_s: float  # time that earlier drivers spent
+    events: int
+    unrecorded: list[Any]  # decisions on the last event that the journal lost: to be journaled before all else
+
+
+def replay(
+    header: ev.Header,
+    events: list[Any],
+    controller: Controller,
+    suggestions: Suggestions | None = None,
+    decode_config: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda index, config: config,
+    stopper: Callable[[str, dict[str, Any]], Any] | None = None,
+) -> Replayed:
+    """Bring ``controller`` and the searcher to where the journal ends.
+
+    Recorded decisions stand, whatever the scheduler would decide now. A stopper sees the results again; its answers
+    are in the journal. Other commands are dropped: they were carried out, or their trials are run again. The time
+    between the last event of one driver and the start of the next does not count as used.
+    """
+    scheduler = controller.scheduler
+    again = _Again(controller, suggestions, decode_config, stopper)
+    clock = _Clock(header.at)
+    try:
+        for event, recorded, is_last in _groups(events):
+            again.take(event, recorded, is_last)
+            clock.see(event)
+    finally:
+        controller.scheduler = scheduler
+    if suggestions is not None:
+        suggestions.end_repeating()
+    return Replayed(clock.used_s, len(events), again.unrecorded)
+
+
+def _groups(events: list[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
+    """Each event with the decisions that were journaled behind it, and whether it is the last."""
+    at = 0
+    while at < len(events):
+        end = at + 1
+        while end < len(events) and type(events[end]) is ev.Decided:
+            end += 1
+        yield events[at], events[at + 1 : end], end == len(events)
+        at = end
+
+
+class _Again:
+    """Takes each event in as the loop did, with the decisions on it as they were made."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        suggestions: Suggestions | None,
+        decode_config: Callable[[int, dict[str, Any]], dict[str, Any]],
+        stopper: Callable[[str, dict[str, Any]], Any] | None,
+    ) -> None:
+        self.controller = controller
+        self.suggestions = suggestions
+        self.decode_config = decode_config
+        self.stopper = stopper
+        self.scheduler = FollowingScheduler(controller.scheduler)
+        controller.scheduler = self.scheduler  # type: ignore[assignment]
+        self.unrecorded: list[Any] = []
+
+    def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
+        """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
+        self._prepare(event)
+        for decided in recorded:
+            if decided.config is not None:
+                decided.config = self.decode_config(decided.trial, decided.config)
+        self.scheduler.expect(recorded, is_last)
+        made = self._apply(event)
+        if recorded or is_last:
+            self.unrecorded = without(made, recorded) if is_last else []
+            self.scheduler.expect([], False)
+            for decided in without(recorded, made):
+                self._apply(decided)
+
+    def _prepare(self, event: Any) -> None:
+        kind, suggestions, controller = type(event), self.suggestions, self.controller
+        if kind is ev.Suggested:
+            event.config = self.decode_config(event.trial, event.config)
+            event.resources = resources_from_json(event.resources)
+            if suggestions is not None:
+                suggestions.repeat_ask(event.trial, event.config, event.told)
+        elif kind is ev.Decided and event.config is not None:
+            event.config = self.decode_config(event.trial, event.config)
+        elif kind is ev.Exhausted and suggestions is not None:
+            suggestions.finished = True
+        elif kind is ev.Restored and event.num_samples is not None and suggestions is not None:
+            suggestions.finished = False
+        elif kind is ev.Reported and self.stopper is not None and controller.stopping is None:
+            trial = controller.trials[event.trial]
+            if event.iteration > trial.iteration:
+                self.stopper(trial.trial_id, {**result_of(event), "config": trial.config})
+
+    def _apply(self, event: Any) -> list[Any]:
+        """Apply an event and tell the searcher what it was told; the decisions that were made."""
+        made: list[Any] = []
+        suggestions, trials = self.suggestions, self.controller.trials
+        for command in self.controller.apply(event):
+            if type(command) is ev.Record:
+                made.append(command.event)
+            elif type(command) is ev.TellComplete and suggestions is not None:
+                trial = trials[command.trial]
+                end = trial.trial_id, trial.last_result or None, command.error, command.pruned
+                suggestions.repeat_tell(lambda searcher, end=end: tell_end(searcher, *end))  # type: ignore[misc]
+        if type(event) is ev.Reported and suggestions is not None and suggestions.wants_results:
+            trial = trials[event.trial]
+            seen = trial.trial_id, trial.last_result
+            suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
+        return made
+
+
+class _Clock:
+    """Adds up the time between each driver's start and its last event."""
+
+    def __init__(self, started: float) -> None:
+        self._before = 0.0
+        self._started = self._last = started
+
+    def see(self, event: Any) -> None:
+        if type(event) is ev.Restored:
+            self.restart(event.at)
+        at = getattr(event, "at", None)
+        if at is not None and at > self._last:
+            self._last = at
+
+    def restart(self, at: float) -> None:
+        self._before += self._last - self._started
+        self._started = self._last = at
+
+    @property
+    def used_s(self) -> float:
+        return self._before + self._last - self._started

@@ -1,0 +1,398 @@
+"""What a run found: :class:`ResultGrid`, one :class:`Result` for each trial, from a live run or from a folder alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tune_core.callback import flatten
+from tune_core.core.events import Header, error_line
+from tune_core.core.objective import Objective, check_mode, lookup
+from tune_core.core.optional_imports import require
+from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, result_of
+from tune_core.display.formatting import config_text, counts_text, date_text, html_table, plain_table, value_text
+from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.results import pareto, selection
+from tune_core.results.experiment_reader import Experiment, history, read_experiment
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
+    from tune_core.engine.checkpoint_retention import Kept
+
+__all__ = ["Result", "ResultGrid"]
+
+
+class Result:
+    """What one trial reported and how it ended.
+
+    Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
+    """
+
+    def __init__(self, trial: Trial, folder: str, header: Header) -> None:
+        self._trial = trial
+        self._folder = folder
+        self._header = header
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> Result:
+        """The result in a trial's folder, e.g. ``".../my_experiment/trial_00003"``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the folder is no trial's.
+        """
+        folder, _, name = os.path.abspath(os.path.expanduser(os.fspath(path))).rpartition(os.sep)
+        index = name.removeprefix("trial_")
+        experiment = read_experiment(folder) if index.isdigit() else None
+        if experiment is None or int(index) >= len(experiment.trials):
+            raise InvalidArgumentError(
+                f"Result.from_path({os.fspath(path)!r})",
+                "names no trial's folder",
+                "trials are folders such as trial_00003 in their experiment's folder",
+                "Use ResultGrid.from_path(experiment_folder) to see all trials of an experiment.",
+            )
+        return cls(experiment.trials[int(index)], folder, experiment.header)
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's id, e.g. ``"00003"``."""
+        return self._trial.trial_id
+
+    @property
+    def status(self) -> Status:
+        """How the trial stands: TERMINATED, ERROR, or, in an unfinished run, PENDING, RUNNING or PAUSED."""
+        return self._trial.status
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended, was stopped or put aside."""
+        return self._trial.reason
+
+    @property
+    def worker(self) -> str | None:
+        """Where it runs or, once it has ended, ran last: a local worker, or on a cluster the node and the worker."""
+        return self._trial.worker
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration; read from a folder, objects that JSON cannot hold appear as their text."""
+        return self._trial.config
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The last result with the automatic fields; before the first, only what is known of the trial."""
+        return _fields(self._trial, self._trial.last)
+
+    @property
+    def error(self) -> TrialError | None:
+        """What went wrong, with the traceback; None if the trial did not fail."""
+        trial = self._trial
+        if trial.status is not ERROR:
+            return None
+        text = trial.error or trial.reason or "no error was recorded"
+        output = os.path.join(self.path, "output.log")
+        where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
+        return TrialError(
+            f"Trial {trial.trial_id}",
+            f"failed: {error_line(text)}",
+            f"it ran with {config_text(self.config, 300) or 'an empty configuration'}",
+            f"{where}Mend what this points at and run again, or restore with resume_errored=True:\n{text}",
+        )
+
+    @property
+    def path(self) -> str:
+        """The trial's folder; it exists once something was written to it."""
+        return f"{self._folder}/trial_{self._trial.index:05d}"
+
+    @property
+    def filesystem(self) -> Any:
+        """The fsspec file system that reaches ``path``."""
+        from tune_core.checkpoint import Checkpoint
+
+        return Checkpoint(self.path).filesystem
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The latest checkpoint that the trial made, or None."""
+        found = self._checkpoints()
+        return found[-1][0] if found else None
+
+    @property
+    def best_checkpoints(self) -> list[tuple[Checkpoint, dict[str, Any]]]:
+        """The checkpoints that were kept, oldest first, each with the result that it came with."""
+        found = self._checkpoints()
+        if not found:
+            return []
+        made: dict[Any, dict[str, Any]] = {}
+        for result in self._history():
+            made[result["training_iteration"]] = result  # for a checkpoint that was saved after the result
+            made[result.get("checkpoint_dir_name")] = result
+        return [(checkpoint, made.get(kept.name) or made.get(kept.iteration, {})) for checkpoint, kept in found]
+
+    def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
+        """The kept checkpoint whose result is best by ``metric``; None if the trial kept none.
+
+        Raises
+        ------
+        MetricError
+            If no checkpoint came with that metric.
+        """
+        check_mode(mode, "get_best_checkpoint(mode)")
+        found = self.best_checkpoints
+        objective = Objective(metric, mode)
+        having = [(checkpoint, metrics) for checkpoint, metrics in found if lookup(metrics, metric) is not None]
+        if found and not having:
+            reported = [name for _, metrics in found for name in metrics]
+            raise selection.missing_metric(f"get_best_checkpoint(metric={metric!r})", reported)
+        return min(having, key=lambda pair: objective.loss(pair[1]))[0] if having else None
+
+    @property
+    def metrics_dataframe(self) -> Any:
+        """Every result of the trial as a pandas data frame, nested names joined by ``/``; None before the first."""
+        rows = [flatten(row) for row in self._history()]
+        return _pandas("Result.metrics_dataframe").DataFrame(rows) if rows else None
+
+    def explain(self) -> str:
+        """The trial's story: launches, decisions and ends in their order, with the reasons."""
+        from tune_core.results.explain import explain
+
+        return explain(self._folder, self._trial.index)
+
+    def _history(self) -> list[dict[str, Any]]:
+        return history(self._folder, self._trial.index).get(self._trial.index, [])
+
+    def _checkpoints(self) -> list[tuple[Checkpoint, Kept]]:
+        from tune_core.checkpoint import Checkpoint
+        from tune_core.storage import resolve
+
+        if not self._trial.checkpoints:
+            return []
+        storage = resolve(self.path)
+        made = self._trial.checkpoints
+        return [(Checkpoint(path), kept) for kept in made if storage.exists(path := storage.join(kept.name))]
+
+    def __repr__(self) -> str:
+        metric = self._header.metric
+        value = lookup(self.metrics, metric) if metric else None
+        shown = f", {metric}={value_text(value)}" if value is not None else ""
+        return f"Result({self.trial_id}, {self.status}{shown}, config={{{config_text(self.config, 200)}}})"
+
+
+class ResultGrid(Sequence[Result]):
+    """The results of a run, one for each trial in the order of suggestion.
+
+    Made by ``Tuner.fit()``, ``Tuner.get_results()`` and :meth:`from_path`; the latter needs nothing but the folder and
+    runs none of the experiment's code.
+
+    Examples
+    --------
+    >>> import tune_core as tune  # doctest: +SKIP
+    >>> grid = tune.Tuner(lambda c: {"loss": c["x"] ** 2}, param_space={"x": tune.grid_search([2, 1])}).fit()
+    ... # doctest: +SKIP
+    >>> grid.get_best_result("loss", "min").config  # doctest: +SKIP
+    {'x': 1}
+    """
+
+    def __init__(self, folder: str, header: Header, trials: Sequence[Trial]) -> None:
+        self._folder = folder
+        self._header = header
+        self._trials = trials
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> ResultGrid:
+        """Read an experiment's results from its folder.
+
+        Raises
+        ------
+        JournalError
+            If the folder holds no experiment.
+        """
+        return cls.from_experiment(read_experiment(os.path.abspath(os.path.expanduser(os.fspath(path)))))
+
+    @classmethod
+    def from_experiment(cls, experiment: Experiment) -> ResultGrid:
+        """The results of an experiment that was read already."""
+        return cls(experiment.folder, experiment.header, experiment.trials)
+
+    @classmethod
+    def from_trials(cls, folder: str, header: Header, trials: Sequence[Trial]) -> ResultGrid:
+        """The results of a run in this process, without reading its journal again."""
+        return cls(folder, header, trials)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._result(trial) for trial in self._trials[index]]
+        return self._result(self._trials[index])
+
+    def __iter__(self) -> Iterator[Result]:
+        return map(self._result, self._trials)
+
+    def _result(self, trial: Trial) -> Result:
+        return Result(trial, self._folder, self._header)
+
+    @property
+    def experiment_path(self) -> str:
+        """The experiment's folder."""
+        return self._folder
+
+    @property
+    def filesystem(self) -> Any:
+        """The fsspec file system that reaches ``experiment_path``."""
+        from tune_core.checkpoint import Checkpoint
+
+        return Checkpoint(self._folder).filesystem
+
+    @property
+    def errors(self) -> list[TrialError]:
+        """The errors of the trials that failed."""
+        return [error for result in self if (error := result.error) is not None]
+
+    @property
+    def num_errors(self) -> int:
+        """How many trials failed."""
+        return sum(trial.status is ERROR for trial in self._trials)
+
+    @property
+    def num_terminated(self) -> int:
+        """How many trials ended without an error."""
+        return sum(trial.status is TERMINATED for trial in self._trials)
+
+    def get_best_result(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> Result:
+        """The trial with the best value of a metric.
+
+        Parameters
+        ----------
+        metric, mode
+            What to compare by; None takes the run's.
+        scope
+            Which of a trial's values counts: ``"last"``, their mean (``"avg"``) or that of the last ones
+            (``"last-5-avg"``, ``"last-10-avg"``), the smallest (``"min"``), the largest (``"max"``), or the best by
+            ``mode`` (``"all"``).
+        filter_nan_and_inf
+            Leave out trials whose value is NaN or infinite; otherwise those count as the worst.
+
+        Raises
+        ------
+        MetricError
+            If no trial has a usable value of the metric.
+        """
+        return self.best_value(metric, mode, scope, filter_nan_and_inf)[2]
+
+    def best_value(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> tuple[str, Any, Result]:
+        """As :meth:`get_best_result`: the metric's name, the value that counted, and the trial's result."""
+        asked = "get_best_result"
+        metric, mode = selection.resolve(asked, metric, mode, self._header)
+        trial, value = selection.best_trial(
+            self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
+        )
+        return metric, value, self._result(trial)
+
+    def pareto_front(self, metric: Sequence[str], mode: str | Sequence[str] = "min") -> list[Result]:
+        """The trials that no other one beats in one of the metrics without being worse in another."""
+        return [self[i] for i in pareto.front(pareto.losses_of([r.metrics for r in self], metric, mode))]
+
+    def hypervolume(self, metric: Sequence[str], mode: str | Sequence[str], reference: Sequence[float]) -> float:
+        """How much of what is better than ``reference`` the trials dominate: see :mod:`tune_core.results.pareto`."""
+        return pareto.hypervolume_of([r.metrics for r in self], metric, mode, reference)
+
+    def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
+        """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.
+
+        Columns are the metrics, the automatic fields, ``config/<name>`` for the configuration and ``logdir``.
+        """
+        pandas = _pandas("ResultGrid.get_dataframe")
+        return pandas.DataFrame(self.rows(filter_metric, filter_mode))
+
+    def rows(self, filter_metric: str | None = None, filter_mode: str | None = None) -> list[dict[str, Any]]:
+        """What :meth:`get_dataframe` holds, as plain dicts. Trials without a result are left out."""
+        if (filter_metric is None) != (filter_mode is None):
+            raise InvalidArgumentError(
+                "get_dataframe(filter_metric, filter_mode)",
+                f"got {filter_metric!r} and {filter_mode!r}",
+                "a metric is only good or bad together with a mode",
+                'Give both, e.g. get_dataframe("loss", "min"), or neither for the last results.',
+            )
+        if filter_metric is None or filter_mode is None:
+            chosen: Mapping[int, Any] = {trial.index: trial.last for trial in self._trials}
+        else:
+            chosen = selection.best_reports(self._trials, self._folder, self._header, filter_metric, filter_mode)
+        rows = []
+        for trial in self._trials:
+            report = chosen.get(trial.index)
+            if report is not None:
+                row = flatten(_fields(trial, report))
+                rows.append({**row, "logdir": f"{self._folder}/trial_{trial.index:05d}"})
+        return rows
+
+    def explain(self, trial_id: str | int) -> str:
+        """Why a trial was stopped, paused or went on: its story, in the order of events."""
+        return self._result(selection.find_trial(self._trials, trial_id)).explain()
+
+    def _summary(self) -> str:
+        counts: dict[Status, int] = {}
+        for trial in self._trials:
+            counts[trial.status] = counts.get(trial.status, 0) + 1
+        return f"{self._header.name}: {len(self)} trials ({counts_text(counts)})"
+
+    def _table(self, limit: int) -> tuple[list[str], list[list[Any]]]:
+        from tune_core.display.tables import table_of
+
+        return table_of(selection.ranked(self._trials, self._header)[:limit], self._header.metric)
+
+    def __repr__(self) -> str:
+        lines = [f"ResultGrid {self._summary()}"]
+        best, metric = selection.best_known(self._trials, self._header), self._header.metric
+        if best is not None and best.best is not None and metric:
+            value = value_text(lookup(best.best.metrics, metric))
+            lines.append(f"best {metric}={value} ({self._header.mode}) by trial {best.trial_id}")
+        if self._trials:
+            lines.append(plain_table(*self._table(10), width=120))
+        if len(self) > 10:
+            lines.append(f"… and {len(self) - 10} more; get_dataframe() has all")
+        lines.append(f"folder: {self._folder}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        more = f"<p>… and {len(self) - 20} more</p>" if len(self) > 20 else ""
+        table = html_table(*self._table(20), caption=escape(self._summary()))
+        return f"{table}{more}<p><code>{escape(self._folder)}</code></p>"
+
+
+def _fields(trial: Trial, report: Any) -> dict[str, Any]:
+    """A report with the fields that every result has."""
+    config: Mapping[str, Any] = trial.config
+    result: dict[str, Any] = result_of(report) if report is not None else {"trial_id": trial.trial_id}
+    if report is not None:
+        result.setdefault("date", date_text(report.at).replace(" ", "_").replace(":", "-"))
+        previous = trial.previous_s if report is trial.last else 0.0 if report.iteration == 1 else None
+        if previous is not None:
+            result.setdefault("time_this_iter_s", max(0.0, report.seconds - previous))
+        if report.checkpoint is not None:
+            result.setdefault("checkpoint_dir_name", report.checkpoint)
+    result.setdefault("done", trial.status in (TERMINATED, ERROR))
+    result.setdefault("experiment_tag", f"{trial.index}_{config_text(config, 80).replace(', ', ',')}")
+    result.setdefault("config", dict(config))
+    return result
+
+
+def _pandas(wanted: str) -> Any:
+    return require(wanted, "pandas", "pandas")

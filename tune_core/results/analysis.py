@@ -1,0 +1,301 @@
+"""``ExperimentAnalysis``: a run's results under the names that ``tune.run`` has always returned."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tune_core.callback import flatten
+from tune_core.core.objective import Objective, lookup
+from tune_core.core.optional_imports import require
+from tune_core.errors import InvalidArgumentError, MetricError
+from tune_core.results import Result, ResultGrid, selection
+from tune_core.results.experiment_reader import history, read_experiment
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
+
+__all__ = ["AnalysedTrial", "ExperimentAnalysis"]
+
+
+class AnalysedTrial(Result):
+    """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
+
+    @property
+    def last_result(self) -> dict[str, Any]:
+        """The last result with the automatic fields."""
+        return self.metrics
+
+    @property
+    def local_path(self) -> str:
+        """The trial's folder."""
+        return self.path
+
+    @property
+    def logdir(self) -> str:
+        """The trial's folder."""
+        return self.path
+
+    @property
+    def experiment_tag(self) -> str:
+        """The trial's index and configuration in one word."""
+        return str(self.metrics["experiment_tag"])
+
+    @property
+    def evaluated_params(self) -> dict[str, Any]:
+        """The configuration, nested names joined by ``/``."""
+        return flatten(self.config)
+
+
+class ExperimentAnalysis:
+    """What a run found.
+
+    Parameters
+    ----------
+    experiment
+        The experiment's folder, or the :class:`~tune_core.ResultGrid` of a run.
+    default_metric, default_mode
+        What to compare trials by where a method is not told; None takes the run's.
+
+    Raises
+    ------
+    JournalError
+        If the folder holds no experiment.
+
+    Examples
+    --------
+    >>> import tune_core as tune  # doctest: +SKIP
+    >>> analysis = tune.run(objective, config=space, metric="loss", mode="min")  # doctest: +SKIP
+    >>> analysis.best_config  # doctest: +SKIP
+    {'lr': 0.01}
+    """
+
+    def __init__(
+        self,
+        experiment: str | os.PathLike[str] | ResultGrid,
+        *,
+        default_metric: str | None = None,
+        default_mode: str | None = None,
+        storage_filesystem: Any = None,
+        trials: Any = None,
+    ) -> None:
+        grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
+        self._grid = grid
+        self._header = grid._header
+        self.default_metric = default_metric if default_metric is not None else self._header.metric
+        self.default_mode = default_mode if default_mode is not None else self._header.mode
+
+    # --- all trials ---------------------------------------------------------------------------------------------------
+
+    @property
+    def experiment_path(self) -> str:
+        """The experiment's folder."""
+        return self._grid.experiment_path
+
+    @property
+    def trials(self) -> list[AnalysedTrial]:
+        """All trials in the order of suggestion."""
+        return [self._trial(trial) for trial in self._grid._trials]
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Each trial's last result, by trial id."""
+        return {trial.trial_id: trial.last_result for trial in self.trials}
+
+    @property
+    def results_df(self) -> Any:
+        """Each trial's last result as a pandas data frame, indexed by trial id."""
+        pandas = require("ExperimentAnalysis.results_df", "pandas", "pandas")
+        return pandas.DataFrame.from_records([flatten(result) for result in self.results.values()], index="trial_id")
+
+    @property
+    def trial_dataframes(self) -> dict[str, Any]:
+        """Every result of each trial as a pandas data frame, by the trial's folder."""
+        pandas = require("ExperimentAnalysis.trial_dataframes", "pandas", "pandas")
+        histories = history(self.experiment_path)
+        return {
+            trial.path: pandas.DataFrame([flatten(row) for row in histories.get(trial._trial.index, [])])
+            for trial in self.trials
+        }
+
+    def fetch_trial_dataframes(self) -> dict[str, Any]:
+        """The same as :attr:`trial_dataframes`."""
+        return self.trial_dataframes
+
+    def dataframe(self, metric: str | None = None, mode: str | None = None) -> Any:
+        """One row a trial: its last result, or its best by ``metric`` and ``mode``."""
+        if metric is not None and mode is None:
+            mode = self.default_mode
+        return self._grid.get_dataframe(metric, mode if metric is not None else None)
+
+    def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
+        """Each trial's configuration by its folder; with ``prefix`` names start with ``config/``."""
+        return {
+            trial.path: {f"config/{name}": value for name, value in trial.config.items()} if prefix else trial.config
+            for trial in self.trials
+        }
+
+    # --- the best -----------------------------------------------------------------------------------------------------
+
+    @property
+    def best_trial(self) -> AnalysedTrial:
+        """The best trial by the last value of the default metric."""
+        return self._best("best_trial")
+
+    @property
+    def best_config(self) -> dict[str, Any]:
+        """The best trial's configuration."""
+        return self._best("best_config").config
+
+    @property
+    def best_result(self) -> dict[str, Any]:
+        """The best trial's last result."""
+        return self._best("best_result").last_result
+
+    @property
+    def best_logdir(self) -> str:
+        """The best trial's folder."""
+        return self._best("best_logdir").path
+
+    @property
+    def best_checkpoint(self) -> Checkpoint | None:
+        """The best trial's best checkpoint."""
+        best = self._best("best_checkpoint")
+        return self.get_best_checkpoint(best)
+
+    @property
+    def best_dataframe(self) -> Any:
+        """Every result of the best trial as a pandas data frame."""
+        return self._best("best_dataframe").metrics_dataframe
+
+    @property
+    def best_result_df(self) -> Any:
+        """The best trial's last result as a pandas data frame of one row."""
+        pandas = require("ExperimentAnalysis.best_result_df", "pandas", "pandas")
+        return pandas.DataFrame.from_records([flatten(self.best_result)], index="trial_id")
+
+    def get_best_trial(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> AnalysedTrial | None:
+        """The best trial (scopes as in ``ResultGrid.get_best_result``); None, with a warning, if there is none."""
+        try:
+            return self._best("get_best_trial", metric, mode, scope, filter_nan_and_inf)
+        except MetricError as error:
+            warnings.warn(str(error), stacklevel=2)
+            return None
+
+    def get_best_config(
+        self, metric: str | None = None, mode: str | None = None, scope: str = "last"
+    ) -> dict[str, Any] | None:
+        """The best trial's configuration, or None."""
+        best = self.get_best_trial(metric, mode, scope)
+        return best.config if best is not None else None
+
+    def get_best_logdir(self, metric: str | None = None, mode: str | None = None, scope: str = "last") -> str | None:
+        """The best trial's folder, or None."""
+        best = self.get_best_trial(metric, mode, scope)
+        return best.path if best is not None else None
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def get_best_checkpoint(
+        self, trial: Result | str, metric: str | None = None, mode: str | None = None
+    ) -> Checkpoint | None:
+        """A trial's kept checkpoint with the best value of ``metric``; None if it kept none."""
+        metric, mode = self._metric_or(metric, mode, "get_best_checkpoint")
+        return self._find(trial).get_best_checkpoint(metric, mode)
+
+    def get_last_checkpoint(
+        self, trial: Result | str | None = None, metric: str = "training_iteration", mode: str = "max"
+    ) -> Checkpoint | None:
+        """A trial's latest checkpoint; without ``trial``, that of the trial which is best by ``metric``."""
+        found = self._find(trial) if trial is not None else self._furthest(metric, mode)
+        return found.checkpoint if found is not None else None
+
+    def get_trial_checkpoints_paths(self, trial: Result | str, metric: str | None = None) -> list[tuple[str, Any]]:
+        """Paths of a trial's kept checkpoints, each with the value of ``metric`` that it came with."""
+        name = metric if metric is not None else self.default_metric or "training_iteration"
+        return [(checkpoint.path, lookup(values, name)) for checkpoint, values in self._find(trial).best_checkpoints]
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, Any]:
+        """When the run began and how long it took."""
+        experiment = read_experiment(self.experiment_path)
+        return {
+            "name": self._header.name,
+            "start_time": self._header.at,
+            "timestamp": experiment.last_at,
+            "total_time_s": experiment.total_time_s,
+            "num_trials": len(experiment.trials),
+            "num_results": experiment.reports,
+            "finished": experiment.finished,
+        }
+
+    def runner_data(self) -> dict[str, Any]:
+        """What the run was asked to do: its metric, seed, scheduler, searcher and space, the latter as text."""
+        header = self._header
+        return {
+            "metric": header.metric,
+            "mode": header.mode,
+            "seed": header.seed,
+            "num_samples": header.num_samples,
+            "scheduler": header.scheduler,
+            "searcher": header.searcher,
+            "space": header.space,
+            "trainable": header.trainable,
+            "version": header.version,
+        }
+
+    def __repr__(self) -> str:
+        return repr(self._grid).replace("ResultGrid", "ExperimentAnalysis", 1)
+
+    def _repr_html_(self) -> str:
+        return self._grid._repr_html_()
+
+    def _trial(self, trial: Any) -> AnalysedTrial:
+        return AnalysedTrial(trial, self.experiment_path, self._header)
+
+    def _metric_or(self, metric: str | None, mode: str | None, asked: str) -> tuple[str, str]:
+        metric = metric if metric is not None else self.default_metric
+        mode = mode if mode is not None else self.default_mode
+        return selection.resolve(asked, metric, mode, self._header)
+
+    def _best(
+        self,
+        asked: str,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> AnalysedTrial:
+        metric, mode = self._metric_or(metric, mode, asked)
+        grid = self._grid
+        best, _ = selection.best_trial(
+            grid._trials, self.experiment_path, self._header, metric, mode, scope, filter_nan_and_inf, asked
+        )
+        return self._trial(best)
+
+    def _furthest(self, metric: str, mode: str) -> AnalysedTrial | None:
+        having = [trial for trial in self.trials if lookup(trial.metrics, metric) is not None]
+        objective = Objective(metric, mode)
+        return min(having, key=lambda trial: objective.loss(trial.metrics), default=None)
+
+    def _find(self, trial: Result | str) -> AnalysedTrial:
+        if isinstance(trial, Result):
+            return self._trial(trial._trial)
+        if isinstance(trial, (str, int)):
+            return self._trial(selection.find_trial(self._grid._trials, os.path.basename(str(trial))))
+        if isinstance(getattr(trial, "trial_id", None), str):
+            return self._trial(selection.find_trial(self._grid._trials, trial.trial_id))
+        raise InvalidArgumentError(
+            "ExperimentAnalysis(trial)",
+            f"is {trial!r}",
+            "it is neither a trial nor a trial's id or folder",
+            "Use one of analysis.trials, or an id such as '00003'.",
+        )

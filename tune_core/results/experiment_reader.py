@@ -1,0 +1,203 @@
+"""An experiment read back from its journal alone: the real controller, shown what happened, decides nothing anew.
+
+Kept is what the controller keeps of each trial (last and best result, checkpoints, error), never the reports in
+between; :func:`history` and :func:`decisions` read those when somebody asks.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tune_core.core import events as ev
+from tune_core.core.trial import Trial, result_of
+from tune_core.engine.controller import Controller
+from tune_core.engine.rules import Rules
+from tune_core.errors import JournalError
+from tune_core.journal.reader import Reader
+from tune_core.journal.recorded_decisions import RecordedScheduler
+
+
+class Decision(NamedTuple):
+    """A decision on a trial, with the iteration and the time of the trial's last result before it."""
+
+    do: str
+    why: str
+    iteration: int
+    at: float
+
+
+def readable(value: Any) -> Any:
+    """A value as the journal holds it, in a form for people: see ``tune_core.space.serialization`` for the marks."""
+    if value.__class__ is dict:
+        if "__plain__" in value:
+            return {key: readable(child) for key, child in value["__plain__"].items()}
+        if "__tuple__" in value:
+            return tuple(map(readable, value["__tuple__"]))
+        if "__number__" in value:
+            text = value["__number__"]
+            return float(text) if text.lstrip("-") in ("nan", "inf") else int(text)
+        if "__choice__" in value or "__const__" in value or "__value__" in value:
+            return readable(value["value"]) if "value" in value else str(value.get("repr"))
+        return {key: readable(child) for key, child in value.items()}
+    return list(map(readable, value)) if value.__class__ is list else value
+
+
+@dataclass
+class Experiment:
+    """A whole experiment as its journal tells it; configurations are :func:`readable`."""
+
+    folder: str
+    header: ev.Header
+    controller: Controller = field(repr=False)
+    notes: list[str] = field(default_factory=list)
+    reports: int = 0
+    last_at: float = 0.0
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials in the order of suggestion."""
+        return self.controller.trials
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best result by the run's metric and mode."""
+        return self.controller.best
+
+    @property
+    def finished(self) -> str | None:
+        """Why the run is over; None while it goes on or after its driver was killed."""
+        return self.controller.finished
+
+    @property
+    def interrupted(self) -> str | None:
+        """Why the run was interrupted, or None."""
+        return self.controller.stopping if self.controller.interrupted else None
+
+    @property
+    def total_time_s(self) -> float:
+        """Seconds from the start of the run to its last event; a restored run counts the pause in between."""
+        return max(0.0, self.last_at - self.header.at)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many trials are in each status."""
+        return +self.controller.counts
+
+
+class Follower:
+    """Keeps an :class:`Experiment` up to date with a journal that may still grow. Runs no code of the experiment.
+
+    Parameters
+    ----------
+    folder
+        The experiment's folder.
+
+    Raises
+    ------
+    JournalError
+        If the folder holds no experiment, or one that a newer tune-core wrote.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._reader = Reader(folder)
+        header = self._reader.header
+        controller = Controller(Rules.of(header), RecordedScheduler(header.metric, header.mode))
+        self.experiment = Experiment(folder, header, controller, last_at=header.at)
+
+    def refresh(self) -> Experiment:
+        """Take in what the journal has got since the last time."""
+        collecting = gc.isenabled()
+        gc.disable()  # hundreds of thousands of small live objects, no cycles: collecting would only cost time
+        try:
+            for batch in self._reader.read():
+                for event in batch:
+                    self._take(event)
+        except (IndexError, KeyError, ValueError) as error:
+            raise JournalError(
+                self._reader.path,
+                f"has an event that does not follow from those before it: {type(error).__name__}: {error}",
+                f"it was written by tune-core {self._reader.header.version}, or was changed by hand",
+                "Read it with that version, or upgrade: pip install -U tune-core",
+            ) from error
+        finally:
+            if collecting:
+                gc.enable()
+        return self.experiment
+
+    def _take(self, event: Any) -> None:
+        experiment = self.experiment
+        kind = type(event)
+        if kind is ev.Reported:
+            experiment.controller.apply(event)
+            if experiment.trials[event.trial].last is event:  # not one that came late
+                experiment.reports += 1
+                experiment.last_at = event.at
+            return
+        if kind is ev.Suggested or (kind is ev.Decided and event.config is not None):
+            event.config = {key: readable(value) for key, value in event.config.items()}
+        elif kind is ev.Noted:
+            experiment.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
+        experiment.controller.apply(event)
+        experiment.last_at = max(experiment.last_at, getattr(event, "at", 0.0))
+
+
+def read_experiment(folder: str) -> Experiment:
+    """An experiment as its journal tells it now.
+
+    Raises
+    ------
+    JournalError
+        If the folder holds no experiment, or one that a newer tune-core wrote.
+    """
+    return Follower(folder).refresh()
+
+
+def decisions(folder: str, trial: int) -> list[Decision]:
+    """The decisions on one trial, in order."""
+    reader = Reader(folder, trial)
+    found = []
+    iteration, at = 0, reader.header.at
+    for batch in reader.read():
+        for event in batch:
+            if getattr(event, "trial", None) != trial:
+                continue
+            if type(event) is ev.Reported:
+                iteration, at = event.iteration, event.at
+            elif type(event) is ev.Decided:
+                found.append(Decision(event.do, event.why, iteration, at))
+    return found
+
+
+def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:
+    """Every report in the order of the journal, of one trial or of all.
+
+    A trial that went back to a checkpoint reports some iterations again: see :func:`history`.
+    """
+    for batch in Reader(folder, trial).read():
+        for event in batch:
+            if type(event) is ev.Reported and (trial is None or event.trial == trial):
+                yield event
+
+
+def history(folder: str, trial: int | None = None) -> dict[int, list[dict[str, Any]]]:
+    """The results of one trial, or of all, by trial index: flat dicts with the automatic fields.
+
+    A trial that was retried, resumed or made a copy of another goes on from a checkpoint: what it had reported after
+    that point is replaced by what it reported then, so iterations always increase.
+    """
+    found: dict[int, list[dict[str, Any]]] = {}
+    for event in reports(folder, trial):
+        results = found.setdefault(event.trial, [])
+        while results and results[-1]["training_iteration"] >= event.iteration:
+            results.pop()
+        result = result_of(event)
+        before = results[-1]["time_total_s"] if results else 0.0
+        result.setdefault("time_this_iter_s", max(0.0, event.seconds - before))
+        if event.checkpoint is not None:
+            result["checkpoint_dir_name"] = event.checkpoint
+        results.append(result)
+    return found

@@ -1,0 +1,109 @@
+"""Writes an experiment's trials, or every report, as CSV, JSON or Parquet."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from tune_core.callback import flatten
+from tune_core.core.optional_imports import require
+from tune_core.errors import StorageError
+from tune_core.results import ResultGrid
+from tune_core.results.experiment_reader import history
+
+
+def export(folder: str, kind: str, path: str | None, every_report: bool) -> int:
+    """Write the experiment in ``folder`` to ``path`` (None: standard output) and return the number of rows."""
+    rows = report_rows(folder) if every_report else trial_rows(folder)
+    if kind == "parquet":
+        _write_parquet(rows, path)
+        return len(rows)
+    with _opened(path) as file:
+        if kind == "json":
+            file.write(to_json_text(rows) + "\n")
+        else:
+            flat = [flatten(row) for row in rows]
+            writer = csv.DictWriter(file, _columns(flat), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(flat)
+    return len(rows)
+
+
+def trial_rows(folder: str) -> list[dict[str, Any]]:
+    """One row a trial: id, status, reason, configuration and the last result."""
+    rows = []
+    for result in ResultGrid.from_path(folder):
+        metrics = result.metrics
+        trial = {"trial_id": result.trial_id, "status": str(result.status), "reason": result.reason or ""}
+        rest = {key: value for key, value in metrics.items() if key not in ("config", "trial_id", "experiment_tag")}
+        error = result.error
+        rows.append({**trial, "config": result.config, **rest, "error": error.found if error else ""})
+    return rows
+
+
+def report_rows(folder: str) -> list[dict[str, Any]]:
+    """One row a report, by trial and in order, with the trial's configuration."""
+    histories = history(folder)
+    return [
+        {"trial_id": result.trial_id, "config": result.config, **row}
+        for result in ResultGrid.from_path(folder)
+        for row in histories.get(result._trial.index, [])
+    ]
+
+
+def to_json_text(value: Any) -> str:
+    """Standard JSON: NaN and infinities, which it lacks, become null; other objects their text."""
+    return json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(child) for key, child in value.items()}
+    return [_finite(child) for child in value] if isinstance(value, (list, tuple)) else value
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _write_parquet(rows: list[dict[str, Any]], path: str | None) -> None:
+    arrow = require("Export to Parquet", "pyarrow", "parquet")
+    parquet = require("Export to Parquet", "pyarrow.parquet", "parquet")
+    flat = [flatten(row) for row in rows]
+    columns = {}
+    for name in _columns(flat):
+        values = [row.get(name) for row in flat]
+        try:
+            columns[name] = arrow.array(values)
+        except (arrow.ArrowInvalid, arrow.ArrowTypeError, arrow.ArrowNotImplementedError, OverflowError):
+            columns[name] = arrow.array([None if v is None else str(v) for v in values])  # of several types
+    try:
+        parquet.write_table(arrow.table(columns), path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def _opened(path: str | None) -> Iterator[IO[str]]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with file:
+        yield file
+
+
+def _unwritable(path: str | None, error: OSError) -> StorageError:
+    return StorageError(
+        f"The file {path}", "cannot be written", str(error.strerror or error), "Choose another with -o FILE."
+    )

@@ -1,0 +1,1 @@
+"""Translation between search spaces and what search libraries take."""

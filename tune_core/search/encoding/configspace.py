@@ -1,0 +1,67 @@
+"""A search space as one of ConfigSpace, conditions included, for the libraries that are built on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.search.encoding.encode import Encoding
+from tune_core.search.encoding.params import Values, plain
+
+
+class Configurations:
+    """A ``ConfigurationSpace`` and the way from its values to ours and back.
+
+    Parameters
+    ----------
+    encoding
+        The space.
+    seed
+        Of the space's own draws.
+    """
+
+    def __init__(self, encoding: Encoding, seed: int) -> None:
+        import ConfigSpace as cs  # noqa: N813
+
+        self.encoding = encoding
+        self.space = cs.ConfigurationSpace(seed=seed & 0x7FFFFFFF)
+        self.names = {param.name: f"p{i:03d}" for i, param in enumerate(encoding.params)}
+        made: dict[str, Any] = {}
+        for param in encoding.params:
+            name = self.names[param.name]
+            if param.kind == "float":
+                made[param.name] = cs.UniformFloatHyperparameter(name, param.low, param.high, log=param.log)
+            elif param.kind == "int":
+                made[param.name] = cs.UniformIntegerHyperparameter(name, int(param.low), int(param.high), log=param.log)
+            else:
+                made[param.name] = cs.CategoricalHyperparameter(name, [str(i) for i in range(param.size or 1)])
+        self.space.add(list(made.values()))
+        conditions = [
+            cs.EqualsCondition(made[p.name], made[p.condition[-1][0]], str(p.condition[-1][1]))
+            for p in encoding.params
+            if p.condition
+        ]
+        if conditions:
+            self.space.add(conditions)
+
+    def values(self, configuration: Mapping[str, Any]) -> Values:
+        """Our values of a configuration of the library's."""
+        found = dict(configuration)
+        return self.encoding.normalise(
+            {
+                p.name: plain(found[self.names[p.name]])
+                for p in self.encoding.params
+                if found.get(self.names[p.name]) is not None
+            }
+        )
+
+    def as_dict(self, values: Values) -> dict[str, Any]:
+        """The library's values."""
+        by_name = self.encoding.by_name
+        return {self.names[k]: str(v) if by_name[k].kind == "cat" else v for k, v in values.items()}
+
+    def configuration(self, values: Values) -> Any:
+        """The library's configuration."""
+        import ConfigSpace as cs  # noqa: N813
+
+        return cs.Configuration(self.space, values=self.as_dict(values))

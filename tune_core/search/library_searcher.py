@@ -1,0 +1,400 @@
+"""What all adaptors to search libraries share: points tried first, what is told, failures, seeds, saving."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
+from tune_core.core.optional_imports import require
+from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
+from tune_core.search.base import Searcher
+from tune_core.search.checks import check_points, check_rewards, check_seed
+from tune_core.search.encoding.encode import Encoding
+from tune_core.search.encoding.params import Values
+from tune_core.search.generator import OwnGenerator
+from tune_core.space.sampling import rng_for, varies
+
+
+class ModelSearcher(Searcher):
+    """Base of searchers that learn from results by way of :class:`~tune_core.search.encoding.encode.Encoding`.
+
+    A subclass fills in :meth:`_setup`, :meth:`_ask`, :meth:`_tell` and, as far as its library can, :meth:`_fail` and
+    :meth:`_tell_before`; all of them deal in plain numbers and in losses, which are better the lower they are.
+
+    Parameters
+    ----------
+    space
+        Search space; None takes the Tuner's ``param_space``.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate
+        Configurations to try first. What one of them leaves out is drawn.
+    evaluated_rewards
+        Their metric's values, if known: then they are not tried but told to the searcher. None where one is unknown.
+    seed
+        None takes the run's (``TuneConfig(seed=...)``).
+    """
+
+    library = ""  # name of the module; "" if there is none
+    extra = ""  # of tune-core that brings it
+    native_conditions = False  # else all parameters are always sampled, and inactive ones dropped
+    multi_objective = False
+    global_numpy = False  # draws from NumPy's global generator, which is therefore lent to it
+
+    def __init__(
+        self,
+        space: Any = None,
+        metric: Any = None,
+        mode: Any = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[Any] | None = None,
+        seed: Any = None,
+    ) -> None:
+        name = type(self).__name__
+        if self.library:
+            require(name, self.library, self.extra)
+        if not self.multi_objective and not (
+            isinstance(metric, (str, type(None))) and isinstance(mode, (str, type(None)))
+        ):
+            raise InvalidArgumentError(
+                f"{name}(metric, mode)",
+                f"are {metric!r} and {mode!r}",
+                "it optimises one metric",
+                'Use a string each, or OptunaSearch(metric=["a", "b"], mode=["min", "max"]) for several metrics.',
+            )
+        super().__init__(metric, mode)
+        self._space_given = space
+        self._points = check_points(name, points_to_evaluate)
+        self._rewards = check_rewards(name, evaluated_rewards, self._points)
+        self._seed = check_seed(name, seed)
+        self.encoding: Encoding | None = None
+        self.objective: Any = None  # Objective; None before the metric is known
+        self._live: dict[str, Any] = {}  # suggested and not ended: what the library needs to be told
+        self._foreign: dict[str, Values] = {}  # the same, but the library did not propose it
+        self._queue: list[dict[str, Any]] = []
+        self._asked = 0
+        self._log: list[list[Any]] = []  # asks and tells, for save()
+        self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
+        self._early: list[tuple[Any, ...]] = []  # add_evaluated_point before the space was known
+        self._earlier: list[tuple[dict[str, Any], dict[str, Any]]] = []  # results of earlier experiments
+        self.learnt: list[Values] = []
+        """The points taken from earlier experiments by :meth:`warm_start`."""
+        self._generator: OwnGenerator | None = None
+        if space is not None and self._takes(space):
+            if isinstance(mode, str) and mode:
+                check_mode(mode, f"{name}(mode)")
+            if not self._is_native(space):
+                Encoding(space, name)  # to say at once what is wrong with it
+
+    # --- for subclasses -----------------------------------------------------------------------------------------------
+
+    def _takes(self, space: Any) -> bool:
+        """Whether a space given to the constructor is of a kind that this searcher can read."""
+        return True
+
+    def _is_native(self, space: Any) -> bool:
+        """Whether a space is the library's own, which needs no translation."""
+        return False
+
+    def _setup(self) -> None:
+        """Make the library's objects; space, objective and seed are known."""
+        raise NotImplementedError
+
+    def _ask(self, trial_id: str) -> Values | str | None:
+        """A point, None for "not now", or ``FINISHED``."""
+        raise NotImplementedError
+
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        """A point that :meth:`_ask` gave has this loss."""
+        raise NotImplementedError
+
+    def _fail(self, trial_id: str, values: Values) -> None:
+        """A point that :meth:`_ask` gave has failed."""
+
+    def _tell_before(self, values: Values, loss: Any) -> None:
+        """A point that the library did not propose has this loss."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be told points that it did not propose")
+
+    def _fail_before(self, values: Values) -> None:
+        """A point that the library did not propose has failed."""
+
+    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        """A point that :meth:`_ask` gave had this loss when a scheduler ended it early, after ``step`` results."""
+        self._tell(trial_id, values, loss)
+
+    def _prune_before(self, values: Values, loss: Any, step: int) -> None:
+        """The same for a point that the library did not propose."""
+        self._tell_before(values, loss)
+
+    def _decode(self, values: Values) -> dict[str, Any]:
+        assert self.encoding is not None
+        return self.encoding.decode(values, rng_for(self.seed, self._asked))
+
+    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+        assert self.encoding is not None
+        return self.encoding.encode(config, asked)
+
+    # --- setting up ---------------------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """The seed in force."""
+        return self._seed or 0
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Take the run's metric, mode, seed and search space.
+
+        False if the searcher has a space of its own and the run's holds domains, too.
+        """
+        name = type(self).__name__
+        if self._seed is None:
+            self._seed = spec.get("seed")
+        self._spec = dict(spec)
+        metric = self._metric if self._metric is not None else metric
+        mode = self._mode if self._mode is not None else mode
+        if mode is None:
+            raise InvalidArgumentError(
+                f"TuneConfig(search_alg={name})",
+                "was given without a metric and a mode",
+                "it searches for good values of a metric",
+                'Give both: TuneConfig(metric="loss", mode="min", ...).',
+            )
+        metric = DEFAULT_METRIC if metric is None else metric
+        if self._is_set_up:
+            return not varies(dict(config)) and (metric, mode) == (self._metric, self._mode)
+        space = self._space_given
+        if space is not None and varies(dict(config)):
+            return False
+        if space is not None and isinstance(space, Mapping) and not self._is_native(space):
+            space = {**config, **space}
+        elif space is not None:
+            self._constants = dict(config)
+        self._ready_up(metric, mode, config if space is None else space)
+        return True
+
+    _is_set_up = False
+    _constants: Mapping[str, Any] = {}
+    _spec: Mapping[str, Any] = {}
+
+    def _ready_up(self, metric: Any, mode: Any, space: Any) -> None:
+        self._metric, self._mode = metric, mode
+        if isinstance(metric, str):
+            self.objective = Objective(metric, mode)
+        if self._is_native(space):
+            self._space_given = space
+        else:
+            self.encoding = Encoding(space, type(self).__name__)
+        with self._lent():
+            self._setup()
+        self._is_set_up = True
+        self._queue_points()
+        self._learn_earlier()
+        early, self._early = self._early, []
+        for arguments in early:
+            self.add_evaluated_point(*arguments)
+        if self._saved is not None:
+            self._replay_saved()
+
+    def _queue_points(self) -> None:
+        rewards = self._rewards or [None] * len(self._points)
+        for i, (point, reward) in enumerate(zip(self._points, rewards, strict=True)):
+            asked = f"{type(self).__name__}(points_to_evaluate)[{i}]"
+            config = dict(point)
+            if self.encoding is not None:
+                config = self.encoding.complete(point, rng_for(self.seed, -1 - i), asked)
+            if reward is None:
+                self._queue.append(config)
+            else:
+                self.add_evaluated_point(config, reward)
+
+    def _need_ready(self) -> None:
+        if self._is_set_up:
+            return
+        if self._space_given is not None and self._metric is not None and self._mode is not None:
+            self._ready_up(self._metric, self._mode, self._space_given)
+        else:
+            raise SearchSpaceError(
+                type(self).__name__,
+                "has no search space, metric or mode",
+                "it was asked for a configuration before the run told it",
+                "Give it all three, or call set_search_properties(metric, mode, param_space) first.",
+            )
+
+    # --- asking and telling -------------------------------------------------------------------------------------------
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next point to evaluate first, then what the library proposes."""
+        self._need_ready()
+        if self._queue:
+            config = self._queue.pop(0)
+            self._foreign[trial_id] = self._encode(config, "point")
+        else:
+            with self._lent():
+                values = self._ask(trial_id)
+            if values is None or isinstance(values, str):
+                return values
+            config = self._decode(values)
+            self._live[trial_id] = values
+        self._asked += 1
+        self._log.append(["ask", trial_id])
+        return config if not self._constants else {**self._constants, **config}
+
+    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Take a configuration for a trial that was suggested in an earlier life of the run."""
+        self._need_ready()
+        self._adopt(trial_id, self._encode(config, "configuration"))
+
+    def _adopt(self, trial_id: str, point: Values) -> None:
+        values = self._live.pop(trial_id, None)
+        if values is not None:  # proposed something else this time: that will never be evaluated
+            with self._lent():
+                self._fail(trial_id, values)
+        else:
+            self._asked += 1
+            if self._queue:
+                self._queue.pop(0)
+        self._foreign[trial_id] = point
+        self._log.append(["adopt", trial_id, point])
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Pass the result's metric on; a failure, NaN or infinity as failed."""
+        self._end(trial_id, None if error or result is None else self._loss(result), None)
+
+    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass on the metric of a trial that a scheduler ended early, as such where the library can tell."""
+        self._end(trial_id, self._loss(result), int(result.get("training_iteration", 1)))
+
+    def _end(self, trial_id: str, loss: Any, step: int | None) -> None:
+        with self._lent():
+            if trial_id in self._foreign:
+                self._end_foreign(self._foreign.pop(trial_id), loss, step)
+            elif trial_id in self._live:
+                values = self._live.pop(trial_id)
+                if loss is None:
+                    self._fail(trial_id, values)
+                elif step is not None:
+                    self._prune(trial_id, values, loss, step)
+                else:
+                    self._tell(trial_id, values, loss)
+            else:
+                return
+        self._log.append(["tell", trial_id, loss, step])
+
+    def _end_foreign(self, values: Values, loss: Any, step: int | None) -> None:
+        if loss is None:
+            self._fail_before(values)
+        elif step is not None:
+            self._prune_before(values, loss, step)
+        else:
+            self._tell_before(values, loss)
+
+    def _loss(self, result: Mapping[str, Any]) -> Any:
+        """What the library minimises, or None if the result has no usable value."""
+        loss = self.objective.loss(result)
+        return loss if math.isfinite(loss) else None
+
+    def add_evaluated_point(
+        self,
+        parameters: Mapping[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        """Tell the searcher a configuration that was evaluated elsewhere; ``value`` is its metric's."""
+        if not self._is_set_up:
+            self._early.append((parameters, value, error, pruned, intermediate_values))
+            return
+        loss = None if error else self._loss_of_value(value)
+        values = self._encode(parameters, "add_evaluated_point(parameters)")
+        with self._lent():
+            self._end_foreign(values, loss, len(intermediate_values or ()) or 1 if pruned else None)
+
+    def _loss_of_value(self, value: Any) -> Any:
+        loss = self.objective.as_loss(value)
+        return loss if math.isfinite(loss) else None
+
+    def warm_start(self, experiment: Any) -> ModelSearcher:
+        """Learn from an earlier experiment before the run begins: its folder, or a ``ResultGrid``.
+
+        Its trials count as evaluated elsewhere. Those whose configuration is not in this search's space, or that have
+        no usable value of this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
+        """
+        from tune_core.results import ResultGrid
+
+        grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
+        self._earlier += [(dict(r.config), dict(r.metrics)) for r in grid if r.error is None]
+        return self
+
+    def _learn_earlier(self) -> None:
+        for config, metrics in self._earlier:
+            loss = self._loss(metrics)
+            try:
+                values = self._encode(config, "configuration")
+            except SearchSpaceError:
+                continue
+            if loss is not None:
+                self.learnt.append(values)
+                with self._lent():
+                    self._tell_before(values, loss)
+
+    # --- saving -------------------------------------------------------------------------------------------------------
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write all asks and tells as JSON. :meth:`restore` repeats them, so the file runs no code."""
+        with open(checkpoint_path, "w", encoding="utf-8") as file:
+            json.dump({"searcher": type(self).__name__, "seed": self.seed, "log": self._log}, file)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Repeat what :meth:`save` wrote, on a searcher made with the same arguments and not yet used."""
+        try:
+            with open(checkpoint_path, encoding="utf-8") as file:
+                saved = json.load(file)
+            name, self._saved = saved["searcher"], saved["log"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RestoreError(
+                f"{type(self).__name__}.restore({checkpoint_path!r})",
+                f"cannot read the file ({type(error).__name__}: {error})",
+                "it was not written by save()",
+                "Give the file that save() wrote.",
+            ) from error
+        if name != type(self).__name__ or self._log:
+            raise RestoreError(
+                f"{type(self).__name__}.restore({checkpoint_path!r})",
+                f"finds the state of {name}" if not self._log else "was called on a searcher that has been used",
+                "the same asks and tells are repeated on a fresh searcher of the same kind",
+                f"Make a new {name} with the same arguments, then restore it.",
+            )
+        self._seed = saved["seed"] if self._seed is None else self._seed
+        if self._is_set_up:
+            self._replay_saved()
+
+    def _replay_saved(self) -> None:
+        saved, self._saved = self._saved or [], None
+        for what, trial_id, *rest in saved:
+            if what == "ask":
+                self.suggest(trial_id)
+            elif what == "adopt":
+                self._adopt(trial_id, rest[0])
+            else:
+                self._end(trial_id, *rest)
+
+    def _lent(self) -> AbstractContextManager[None]:
+        """A generator of its own in place of the global ones, for a library that draws from them."""
+        if not self.global_numpy:
+            return nullcontext()
+        if self._generator is None:
+            self._generator = OwnGenerator(self.seed)
+        return self._generator.lent()
+
+
+def draw_inactive(encoding: Encoding, values: Values, seed: int, count: int) -> Values:
+    """A point with random values for the inactive parameters, for libraries that know no conditions."""
+    rng = rng_for(seed, count)
+    return {p.name: values[p.name] if p.name in values else p.from_unit(rng.random()) for p in encoding.params}

@@ -1,0 +1,166 @@
+"""Search spaces: the functions with which a user writes one, and what the rest of the core asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tune_core.errors import SearchSpaceError
+from tune_core.space.domains import Categorical, Domain, Function, as_values
+from tune_core.space.numeric import Float, Integer
+from tune_core.space.pinning import pin
+from tune_core.space.sampling import (
+    Compiled,
+    compile_space,
+    domains,
+    flatten,
+    generate,
+    grid_size,
+    has_grid,
+    rng_for,
+    unflatten,
+)
+from tune_core.space.serialization import describe, from_json, to_json
+from tune_core.space.validation import validate
+
+__all__ = [
+    "Categorical",
+    "Compiled",
+    "Domain",
+    "Float",
+    "Function",
+    "Integer",
+    "choice",
+    "compile_space",
+    "describe",
+    "domains",
+    "flatten",
+    "from_json",
+    "generate",
+    "grid_search",
+    "grid_size",
+    "has_grid",
+    "lograndint",
+    "loguniform",
+    "pin",
+    "qlograndint",
+    "qloguniform",
+    "qrandint",
+    "qrandn",
+    "quniform",
+    "randint",
+    "randn",
+    "rng_for",
+    "sample_from",
+    "to_json",
+    "unflatten",
+    "uniform",
+    "validate",
+]
+
+
+def uniform(lower: float, upper: float) -> Float:
+    """Draw a float uniformly between ``lower`` and ``upper``.
+
+    Examples
+    --------
+    >>> 0 <= uniform(0, 1).sample(random_state=1) <= 1
+    True
+    """
+    return Float(_need("uniform", "lower", lower), _need("uniform", "upper", upper))
+
+
+def quniform(lower: float, upper: float, q: float) -> Float:
+    """Draw a float uniformly from the multiples of ``q`` between ``lower`` and ``upper``, both included.
+
+    Examples
+    --------
+    >>> sorted(set(quniform(0, 0.3, 0.1).sample(size=99, random_state=1)))
+    [0.0, 0.1, 0.2, 0.3]
+    """
+    return Float(_need("quniform", "lower", lower), _need("quniform", "upper", upper), q=_need("quniform", "q", q))
+
+
+def loguniform(lower: float, upper: float, base: float = 10) -> Float:
+    """Draw a float between ``lower`` and ``upper`` whose logarithm is uniform: each decade is as likely as the next."""
+    name = "loguniform"
+    return Float(_need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base)
+
+
+def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float:
+    """As :func:`loguniform`, rounded to a multiple of ``q``; both bounds are included."""
+    name = "qloguniform"
+    return Float(_need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base, q=_need(name, "q", q))
+
+
+def randn(mean: float = 0.0, sd: float = 1.0) -> Float:
+    """Draw a float from the normal distribution with this mean and standard deviation."""
+    return Float(mean=mean, sd=_need("randn", "sd", sd))
+
+
+def qrandn(mean: float, sd: float, q: float) -> Float:
+    """As :func:`randn`, rounded to a multiple of ``q``."""
+    return Float(mean=mean, sd=_need("qrandn", "sd", sd), q=_need("qrandn", "q", q))
+
+
+def randint(lower: int, upper: int) -> Integer:
+    """Draw an integer uniformly from ``lower`` to ``upper``, without ``upper`` itself.
+
+    Examples
+    --------
+    >>> sorted(set(randint(1, 4).sample(size=99, random_state=1)))
+    [1, 2, 3]
+    """
+    return Integer(lower, upper)
+
+
+def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
+    """Draw an integer uniformly from the multiples of ``q`` between ``lower`` and ``upper``, both included."""
+    return Integer(lower, upper, q=_need("qrandint", "q", q))
+
+
+def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
+    """Draw an integer from ``lower`` to ``upper``, without ``upper`` itself, uniformly in its logarithm."""
+    return Integer(lower, upper, log=True, base=base)
+
+
+def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
+    """As :func:`lograndint`, rounded to a multiple of ``q``; both bounds are included."""
+    return Integer(lower, upper, log=True, base=base, q=_need("qlograndint", "q", q))
+
+
+def choice(categories: Iterable[Any]) -> Categorical:
+    """Draw one of ``categories``; a dict among them may hold domains, which are drawn only if it is chosen.
+
+    Examples
+    --------
+    >>> model = choice([{"kind": "svm", "C": loguniform(0.01, 100)}, {"kind": "knn", "k": randint(1, 30)}])
+    >>> model.sample(random_state=1)["kind"]
+    'svm'
+    """
+    return Categorical(categories)
+
+
+def sample_from(func: Callable[..., Any]) -> Function:
+    """Compute a value by ``func``, which takes nothing or the configuration so far.
+
+    Examples
+    --------
+    >>> space = {"width": choice([8]), "depth": sample_from(lambda config: config.width // 2)}
+    >>> generate(space, seed=0, index=0)
+    {'width': 8, 'depth': 4}
+    """
+    return Function(func)
+
+
+def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
+    """Try each of ``values``, crossed with all other grids and with every sample of the random domains."""
+    return {"grid_search": as_values("tune.grid_search", "values", values)}
+
+
+def _need(name: str, parameter: str, value: Any) -> Any:
+    if value is None:
+        raise SearchSpaceError(
+            f"tune.{name}", f"has {parameter}=None", f"{parameter} must be a number", f"Give {parameter} a value."
+        )
+    return value

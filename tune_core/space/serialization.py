@@ -1,0 +1,255 @@
+"""The journal form of a configuration: plain JSON, with references to the space for what JSON cannot hold."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tune_core.errors import RestoreError
+from tune_core.space.domains import Categorical, Domain, same
+from tune_core.space.sampling import Constant, Path, fits, is_container, is_grid, path_str, varies
+
+# Each mark is the key of a dict that stands for something else:
+#   {"__choice__": k, "repr": ...}     category or grid value k of the space at this path; with "value" as well, the
+#                                      configuration that was drawn from that category
+#   {"__const__": true, "repr": ...}   the constant that the space has at this path
+#   {"__tuple__": [...]}               a tuple
+#   {"__number__": "nan"}              a number that JSON lacks: NaN, an infinity, an integer of more than 64 bits
+#   {"__value__": true, "repr": ...}   anything else: drawn again
+#   {"__plain__": {...}}               a dict of the user's that has one of these marks as a key
+_MARKS = frozenset(("__choice__", "__const__", "__number__", "__plain__", "__tuple__", "__value__"))
+_NOTHING = object()
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def to_json(config: dict[str, Any], param_space: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``config`` itself if it is plain JSON, else a copy in which all else refers to the search space."""
+    if _is_plain(config):
+        return config
+    return {k: _encode(v, _child(param_space, k)) for k, v in config.items()}
+
+
+def from_json(
+    json_config: dict[str, Any],
+    param_space: Mapping[str, Any] | None,
+    fallback: Callable[[], Mapping[str, Any] | None] | None = None,
+) -> dict[str, Any]:
+    """The configuration that :func:`to_json` wrote.
+
+    Parameters
+    ----------
+    json_config
+        What the journal holds.
+    param_space
+        The search space in force.
+    fallback
+        Makes the configuration anew, for values that only a ``sample_from`` can give back.
+
+    Raises
+    ------
+    RestoreError
+        If the space no longer holds what the journal refers to.
+    """
+    if not _is_marked(json_config):
+        return json_config
+    return {k: _decode(v, _child(param_space, k), (k,), _Again(fallback)) for k, v in json_config.items()}
+
+
+def describe(param_space: Any) -> Any:
+    """A search space as JSON for people: domains, and what JSON cannot hold, as their text."""
+    if isinstance(param_space, Constant):
+        return describe(param_space.value)
+    if isinstance(param_space, Mapping):
+        return {str(k): describe(v) for k, v in param_space.items()}
+    if type(param_space) in (list, tuple):
+        return [describe(v) for v in param_space]
+    return param_space if _is_plain(param_space) else stable_repr(param_space)
+
+
+def stable_repr(value: Any, limit: int = 200) -> str:
+    """``repr(value)`` without memory addresses, the same in each process, and of bounded length."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
+    try:
+        text = _ADDRESS.sub("", repr(value))
+    except Exception:  # the user's own __repr__
+        text = f"<{type(value).__name__}>"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _kind(value: Any) -> str:
+    """What a constant is, without the cost of a table's or an array's ``repr`` in each trial."""
+    return stable_repr(value if hasattr(value, "__qualname__") else type(value))
+
+
+def _is_plain(value: Any) -> bool:
+    kind: type = value.__class__
+    if kind is float:
+        return bool(-math.inf < value < math.inf)
+    if kind is int:
+        return bool(-0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF)
+    if kind is str:
+        return value.isascii() or _is_utf8(value)
+    if kind is dict:
+        for key, child in value.items():
+            if key.__class__ is not str or not _is_plain(child) or key in _MARKS:
+                return False
+            if not key.isascii() and not _is_utf8(key):
+                return False
+        return True
+    if kind is list:
+        return all(map(_is_plain, value))
+    return value is None or kind is bool
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _is_marked(value: Any) -> bool:
+    if value.__class__ is dict:
+        return not _MARKS.isdisjoint(value) or any(map(_is_marked, value.values()))
+    return value.__class__ is list and any(map(_is_marked, value))
+
+
+def _child(space: Any, key: Any) -> Any:
+    """The node of the space at ``key`` of ``space``; ``_NOTHING`` if it has none."""
+    if isinstance(space, Constant):
+        return _child(space.value, key)
+    if isinstance(space, Mapping) and not is_grid(space):
+        return space.get(key, _NOTHING)
+    if type(space) in (list, tuple) and isinstance(key, int) and key < len(space):
+        return space[key]
+    return _NOTHING
+
+
+def _alternatives(space: Any) -> list[Any] | None:
+    if isinstance(space, Categorical):
+        return space.categories
+    return list(space["grid_search"]) if is_grid(space) else None
+
+
+def _encode(value: Any, space: Any) -> Any:
+    if _is_plain(value):
+        return value
+    number = _as_plain_number(value)
+    if number is not None:
+        return number
+    alternatives = _alternatives(space)
+    if alternatives is not None:
+        found = _encode_choice(value, alternatives)
+        if found is not None:
+            return found
+    elif not _is_open(space) and not is_container(value):
+        return {"__const__": True, "repr": _kind(value)}
+    return _encode_parts(value, space)
+
+
+def _is_open(space: Any) -> bool:
+    return space is _NOTHING or isinstance(space, Domain) or is_container(space)
+
+
+def _encode_parts(value: Any, space: Any) -> Any:
+    kind = type(value)
+    if kind is dict and all(type(k) is str and _is_utf8(k) for k in value):
+        parts = {k: _encode(v, _child(space, k)) for k, v in value.items()}
+        return parts if _MARKS.isdisjoint(parts) else {"__plain__": parts}
+    if kind is list:
+        return [_encode(v, _child(space, i)) for i, v in enumerate(value)]
+    if kind is tuple:
+        return {"__tuple__": [_encode(v, _child(space, i)) for i, v in enumerate(value)]}
+    if kind in (int, float):
+        return {"__number__": repr(value)}
+    return {"__value__": True, "repr": stable_repr(value)}
+
+
+def _encode_choice(value: Any, alternatives: list[Any]) -> Any:
+    for matches in (operator.is_, same):
+        for k, alternative in enumerate(alternatives):
+            if matches(alternative, value):
+                return {"__choice__": k, "repr": stable_repr(value)}
+    for k, alternative in enumerate(alternatives):
+        if (varies(alternative) or is_container(alternative)) and fits(value, alternative):
+            return {"__choice__": k, "repr": stable_repr(value), "value": _encode(value, alternative)}
+    return None
+
+
+def _as_plain_number(value: Any) -> Any:
+    """A NumPy scalar as Python's own number, or None."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        number = value.item()
+        if type(number) in (bool, int, float, str):
+            return number if _is_plain(number) else _encode_parts(number, _NOTHING)
+    return None
+
+
+class _Again:
+    """The configuration made anew, once, when a value asks for it."""
+
+    def __init__(self, fallback: Callable[[], Mapping[str, Any] | None] | None) -> None:
+        self._fallback = fallback
+        self._config: Any = None
+
+    def at(self, path: Path, text: str) -> Any:
+        if self._config is None and self._fallback is not None:
+            self._config = self._fallback()
+        node = self._config
+        for key in path:
+            try:
+                node = node[key]
+            except (KeyError, IndexError, TypeError):
+                raise _lost(path, text, "it cannot be drawn again") from None
+        return node
+
+
+def _lost(path: Path, text: str, cause: str) -> RestoreError:
+    return RestoreError(
+        path_str(path),
+        f"was {text} and cannot be restored",
+        f"it is not plain JSON, and {cause}",
+        "Restore with the param_space that the run was started with.",
+    )
+
+
+def _decode(value: Any, space: Any, path: Path, again: _Again) -> Any:
+    if not _is_marked(value):
+        return value
+    if value.__class__ is list:
+        return [_decode(v, _child(space, i), (*path, i), again) for i, v in enumerate(value)]
+    if "__plain__" in value:
+        return _decode_dict(value["__plain__"], space, path, again)
+    if "__tuple__" in value:
+        return tuple(_decode(v, _child(space, i), (*path, i), again) for i, v in enumerate(value["__tuple__"]))
+    if "__number__" in value:
+        text = value["__number__"]
+        return float(text) if text.lstrip("-") in ("nan", "inf") else int(text)
+    text = str(value.get("repr"))
+    if "__choice__" in value:
+        alternatives = _alternatives(space)
+        k = value["__choice__"]
+        if alternatives is None or not 0 <= k < len(alternatives):
+            raise _lost(path, text, f"the space has no choice there with a category {k}")
+        return _decode(value["value"], alternatives[k], path, again) if "value" in value else _unwrap(alternatives[k])
+    if "__const__" in value:
+        if _is_open(space) or _alternatives(space) is not None:
+            raise _lost(path, text, "the space has no constant there")
+        return _unwrap(space)
+    if "__value__" in value:
+        return again.at(path, text)
+    return _decode_dict(value, space, path, again)
+
+
+def _decode_dict(value: Mapping[str, Any], space: Any, path: Path, again: _Again) -> dict[str, Any]:
+    return {k: _decode(v, _child(space, k), (*path, k), again) for k, v in value.items()}
+
+
+def _unwrap(node: Any) -> Any:
+    return node.value if isinstance(node, Constant) else node

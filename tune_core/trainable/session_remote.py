@@ -1,0 +1,155 @@
+"""A trial's session in the processes that the trial starts: its own process listens, they forward their reports.
+
+The trial's process serves the calls in threads, through a Unix socket in a private folder; its address and the key
+that opens it travel in an environment variable. Nothing is started before :func:`tune_core.trainable.session.share`
+asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Client, Connection, Listener
+from typing import TYPE_CHECKING, Any
+
+from tune_core.errors import FatalError, TuneError
+from tune_core.trainable.session import SHARED, Session, StopTrial
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
+
+_SEPARATOR = "|"
+
+
+def serve(session: Session) -> Callable[[], None]:
+    """Let other processes reach ``session`` until the returned function is called."""
+    folder = tempfile.mkdtemp(prefix="tune-core-session-")
+    address, key = os.path.join(folder, "socket"), secrets.token_bytes(16)
+    listener = Listener(address, "AF_UNIX", authkey=key)
+    connections: list[Connection] = []
+    closed = threading.Event()
+
+    def accept() -> None:
+        while not closed.is_set():
+            with contextlib.suppress(Exception):  # a stranger without the key, or one that died
+                connection = listener.accept()
+                connections.append(connection)
+                threading.Thread(target=_answer, args=(session, connection), daemon=True).start()
+
+    def close() -> None:
+        closed.set()
+        if os.environ.get(SHARED) == shared:
+            del os.environ[SHARED]
+        with contextlib.suppress(Exception):
+            Client(address, "AF_UNIX", authkey=key).close()  # wakes accept
+        thread.join(1.0)
+        listener.close()
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    shared = os.environ[SHARED] = f"{address}{_SEPARATOR}{key.hex()}"
+    thread = threading.Thread(target=accept, name="tune-core-share", daemon=True)
+    thread.start()
+    return close
+
+
+def _answer(session: Session, connection: Connection) -> None:
+    """Carry out the calls of one process until it is gone."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            method, args = pickle.loads(connection.recv_bytes())
+            answer: tuple[bool, Any]
+            try:
+                answer = True, session.info if method == "info" else getattr(session, method)(*args)
+            except StopTrial:  # the driver is gone
+                answer = True, False
+            except Exception as error:
+                if isinstance(error, FatalError) and hasattr(session, "refused"):
+                    session.refused = str(error)
+                answer = False, error
+            connection.send_bytes(pickle.dumps(answer))
+
+
+def connect(shared: str) -> RemoteSession | None:
+    """The session that another process shares; None if its trial has ended."""
+    address, _, key = shared.rpartition(_SEPARATOR)
+    try:
+        return RemoteSession(Client(address, "AF_UNIX", authkey=bytes.fromhex(key)))
+    except (OSError, EOFError, ValueError):
+        return None
+
+
+class RemoteSession:
+    """The session of a trial whose process has started this one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._info: Mapping[str, Any] = {**self._call("info"), "remote": True}
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """See :class:`tune_core.trainable.session.Session`."""
+        return self._info
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+        """See :class:`tune_core.trainable.session.Session`."""
+        try:
+            return bool(self._call("report", metrics, checkpoint))
+        except (EOFError, OSError):  # the trial has ended without this process
+            return False
+
+    def start_checkpoint(self) -> Checkpoint | None:
+        """See :class:`tune_core.trainable.session.Session`."""
+        found: Checkpoint | None = self._call("start_checkpoint")
+        return found
+
+    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
+        """See :class:`tune_core.trainable.session.Session`."""
+        self._call("save", checkpoint, again)
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """See :class:`tune_core.trainable.session.Session`."""
+        return bool(self._call("checkpoint_due", metrics))
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """See :class:`tune_core.trainable.session.Session`."""
+        raise TuneError(
+            "tune_core.trainable.session.at_end",
+            "was called in a process that a trial has started",
+            "the trial ends in another process",
+            "Save the checkpoint with the last report.",
+        )
+
+    def _call(self, method: str, *args: Any) -> Any:
+        with self._lock:
+            self._connection.send_bytes(pickle.dumps((method, args)))
+            fine, answer = pickle.loads(self._connection.recv_bytes())
+        if not fine:
+            raise answer
+        return answer
+
+
+class ForkedSession:
+    """Where a trial's process was forked without sharing its session: every use says how to share it."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self.info: Mapping[str, Any] = {**info, "remote": True}
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TuneError(
+            "tune.report",
+            "was called in a process that was forked from the trial's",
+            "a forked process cannot use its parent's connection to the tuner",
+            "Call tune_core.trainable.session.share() in the trial before it forks, or start the process by spawning.",
+        )
+
+    report = start_checkpoint = save = checkpoint_due = at_end = _refuse
