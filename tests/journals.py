@@ -12,7 +12,7 @@ from tune_core.core.trial import Trial, TrialView
 from tune_core.engine.controller import Controller
 from tune_core.engine.rules import Rules
 from tune_core.journal.writer import Journal
-from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
 
 START = 1_700_000_000.0
 
@@ -32,7 +32,7 @@ class Moody(Scheduler):
             return Exploit(trial.index - 1, {"x": draw}, f"copying at {trial.iteration}")
         return Continue(reason="fine" if draw > 0.9 else "")
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         paused = list(waiting.paused)
         return paused[0].index if len(paused) > 1 else None
 
@@ -169,7 +169,7 @@ def random_run(folder: Path, seed: int, steps: int = 150) -> Run:
         action = draw.random()
         if action < 0.2 and controller.wants_suggestion():
             run.suggest(x=draw.random())
-        elif action < 0.4 and (candidate := controller.candidate()) is not None:
+        elif action < 0.4 and (candidate := controller.next_trial_to_launch()) is not None:
             run.launch(candidate.index)
         elif action < 0.95:
             if running:

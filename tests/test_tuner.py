@@ -13,7 +13,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.core import events as ev
-from tune_core.engine.loop import Plan
+from tune_core.engine.loop import LoopSettings
 from tune_core.errors import FatalError, InvalidArgumentError, TrialError, TuneError, UserCodeError
 from tune_core.journal import writer as journal
 from tune_core.schedulers import ASHAScheduler, Continue, Scheduler
@@ -194,8 +194,10 @@ def test_an_objective_that_ignores_its_stop_is_ended_after_the_grace_period(fit,
             except BaseException:
                 pass
 
-    made = Plan.__init__
-    monkeypatch.setattr(Plan, "__init__", lambda plan, *a, **k: made(plan, *a, **k, grace_s=0.2, halt_grace_s=0.2))
+    made = LoopSettings.__init__
+    monkeypatch.setattr(
+        LoopSettings, "__init__", lambda plan, *a, **k: made(plan, *a, **k, grace_s=0.2, halt_grace_s=0.2)
+    )
     options = {"time_budget_s": 0.5} if how == "budget" else {"scheduler": ASHAScheduler(max_t=3)}
     results = fit(stubborn, metric="loss", mode="min", executor="local", **options)
     assert str(results[0].status) == "TERMINATED"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tune_core.errors import CheckpointError
-from tune_core.storage import Storage, local_path, resolve
+from tune_core.storage import Storage, local_path, storage_from
 
 METADATA = ".metadata.json"
 """File in a checkpoint's folder that holds its metadata."""
@@ -154,7 +154,7 @@ class Checkpoint:
         return self._filesystem is None and local_path(self._path) is not None
 
     def _storage(self) -> Storage:
-        return resolve(self._path, self._filesystem)
+        return storage_from(self._path, self._filesystem)
 
     def _check_present(self) -> None:
         from tune_core.storage.local import missing

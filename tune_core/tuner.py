@@ -11,9 +11,9 @@ from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core.events import Header
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
-from tune_core.journal import writer as journal
 from tune_core.fit.directory import load_setup
-from tune_core.fit.experiment_run import Fit
+from tune_core.fit.experiment_run import ExperimentRun
+from tune_core.journal import writer as journal
 from tune_core.trainable import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class Tuner:
         """
         from tune_core.results import ResultGrid
 
-        run = Fit(self._prepared, self._space, self._tune, self._run, self._folder, self._restored)
+        run = ExperimentRun(self._prepared, self._space, self._tune, self._run, self._folder, self._restored)
         try:
-            run.go()
+            run.run()
         finally:
             if run.begun:  # another call goes on with this run
                 self._folder, self._restored = run.folder, {}

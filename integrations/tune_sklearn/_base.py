@@ -19,9 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from tune_sklearn import _early_stopping, _run
 from tune_sklearn import _results as tables
 from tune_sklearn import _sklearn_private as private
-from tune_sklearn._evaluate import Work
+from tune_sklearn._evaluate import SearchTask
 from tune_sklearn._growing import classes_for, grow_to
-from tune_sklearn._listed import Listed
+from tune_sklearn._listed import ListedCandidates
 from tune_sklearn._plot import plot_search
 from tune_sklearn._spaces import readable
 
@@ -134,12 +134,12 @@ class TuneBaseSearchCV(BaseSearchCV):
         """Train the best candidate on all data, as far and in the way in which it was scored."""
         estimator = clone(evaluation.estimator).set_params(**clone(self.best_params_, safe=False))
         self.best_estimator_ = estimator
-        ladder = evaluation.ladder
+        budget_steps = evaluation.budget_steps
         with private.refit_callbacks(self, root, estimator, X, y, metadata):
             began = time.time()
-            if ladder is not None and ladder.growth is not None:
-                steps = ladder.steps[: max(1, best.training_iteration)]
-                grow_to(ladder.growth, estimator, X, y, dict(fit_params), steps, classes_for(estimator, y))
+            if budget_steps is not None and budget_steps.growth is not None:
+                steps = budget_steps.steps[: max(1, best.training_iteration)]
+                grow_to(budget_steps.growth, estimator, X, y, dict(fit_params), steps, classes_for(estimator, y))
             elif y is not None:
                 estimator.fit(X, y, **fit_params)
             else:
@@ -195,7 +195,7 @@ class _Evaluation:
         self.outcomes: list[tables.Outcome] = []
         self.results: dict[str, Any] = {}
         self.example: Any = None  # test scores of some fit that went well
-        self.ladder: Any = None
+        self.budget_steps: Any = None
         self.grid: Any = None
         self._rounds = 0
         self._more: dict[str, list[Any]] = defaultdict(list)
@@ -224,15 +224,15 @@ class _Evaluation:
         work.contexts = self._contexts(callback_ctx, number * n_splits)
         work.caller = search if work.contexts is not None else None
         searcher, space = self._searcher(candidates, proposals, work)
-        n_trials = searcher.total if isinstance(searcher, Listed) else number
+        n_trials = searcher.total if isinstance(searcher, ListedCandidates) else number
         self._rounds += 1
-        plan = _run.Plan(searcher, n_trials, scheduler, space, seed, self.resume, self._rounds)
+        plan = _run.SearchPlan(searcher, n_trials, scheduler, space, seed, self.resume, self._rounds)
         self.grid = _run.run(search, work, plan)
-        steps = work.ladder.steps if work.ladder is not None else ()
+        steps = work.budget_steps.steps if work.budget_steps is not None else ()
         self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         for key, value in (more_results or {}).items():
             self._more[key].extend(value)
-        may_stop = self.ladder is not None or search.stopper is not None or search.time_budget_s is not None
+        may_stop = self.budget_steps is not None or search.stopper is not None or search.time_budget_s is not None
         self.results = tables.build(search, self.outcomes, n_splits, self._more, may_stop)
         good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
         self.example = next(good, {"test_scores": None})["test_scores"]
@@ -247,9 +247,9 @@ class _Evaluation:
             )
         return folds
 
-    def _work(self, candidates: list[dict[str, Any]] | None, folds: list[tuple[Any, Any]], number: int) -> Work:
+    def _work(self, candidates: list[dict[str, Any]] | None, folds: list[tuple[Any, Any]], number: int) -> SearchTask:
         search = self.search
-        return Work(
+        return SearchTask(
             estimator=self.estimator,
             X=self.X,
             y=self.y,
@@ -267,33 +267,35 @@ class _Evaluation:
         )
 
     def _stop_early(
-        self, work: Work, folds: list[tuple[Any, Any]], proposals: Proposals | None, seed: int | None
+        self, work: SearchTask, folds: list[tuple[Any, Any]], proposals: Proposals | None, seed: int | None
     ) -> Any:
         search = self.search
         listed: dict[str, Any] = {name: None for c in work.candidates or () for name in c}
         space = listed if proposals is None else proposals.space
         number = len(work.candidates or ()) if proposals is None else None
-        work.ladder, scheduler = _early_stopping.plan(search, self.estimator, self.y, folds, space, number, seed or 0)
-        self.ladder = work.ladder
-        if work.ladder is not None:
+        work.budget_steps, scheduler = _early_stopping.plan(
+            search, self.estimator, self.y, folds, space, number, seed or 0
+        )
+        self.budget_steps = work.budget_steps
+        if work.budget_steps is not None:
             work.classes = classes_for(self.estimator, self.y)
-            search.early_stopping_ = _early_stopping.explain(work.ladder, scheduler)
+            search.early_stopping_ = _early_stopping.explain(work.budget_steps, scheduler)
             if search.verbose > 0:
-                print(f"Early stopping by {work.ladder.describe()}", flush=True)
+                print(f"Early stopping by {work.budget_steps.describe()}", flush=True)
         return scheduler
 
     def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
-        if self.ladder is not None and self.ladder.resource != "folds":
+        if self.budget_steps is not None and self.budget_steps.resource != "folds":
             return None  # fits of one fold are many, and scikit-learn's callbacks know of one
         return private.fit_contexts(self.search, self.estimator, parent, n_fits)
 
     def _searcher(
-        self, candidates: list[dict[str, Any]] | None, proposals: Proposals | None, work: Work
+        self, candidates: list[dict[str, Any]] | None, proposals: Proposals | None, work: SearchTask
     ) -> tuple[Any, dict[str, Any]]:
         if proposals is not None:
             return proposals.searcher, proposals.space
         shown = [readable(c) for c in candidates or ()]
-        return Listed(shown, len(work.folds) if work.ladder is None else 0), {}
+        return ListedCandidates(shown, len(work.folds) if work.budget_steps is None else 0), {}
 
 
 def _optimised(search: Any, scorers: Any, refit_metric: Any) -> str:

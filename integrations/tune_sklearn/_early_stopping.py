@@ -78,7 +78,7 @@ def plan(
     n_candidates: int | None,
     seed: int,
 ) -> tuple[Ladder | None, Any]:
-    """The ladder and the scheduler that a search asks for; (None, None) without early stopping.
+    """The budget_steps and the scheduler that a search asks for; (None, None) without early stopping.
 
     ``space`` has the names that are searched as its keys; ``n_candidates`` is None where they are not known beforehand.
 
@@ -91,15 +91,17 @@ def plan(
     if asked is False:
         return None, None
     rng = np.random.RandomState(seed % 2**32)
-    ladder = _ladder(search, estimator, y, folds, space, rng, geometric=asked is True and search.max_iters <= 1)
+    budget_steps = _ladder(search, estimator, y, folds, space, rng, geometric=asked is True and search.max_iters <= 1)
     if asked is not True:
-        return ladder, scheduler_for(asked, len(ladder.steps), space, seed)
-    if search.max_iters <= 1 and ladder.resource != "folds":
-        ladder = replace(ladder, first_folds=_first_folds(folds))
-    rungs = _rungs(len(ladder.steps), search)
+        return budget_steps, scheduler_for(asked, len(budget_steps.steps), space, seed)
+    if search.max_iters <= 1 and budget_steps.resource != "folds":
+        budget_steps = replace(budget_steps, first_folds=_first_folds(folds))
+    rungs = _rungs(len(budget_steps.steps), search)
     # only there is a candidate put aside, to go on from its checkpoint
-    ladder = replace(ladder, checkpoints=rungs if n_candidates is not None else ())
-    return ladder, SuccessiveHalving(n_candidates, len(ladder.steps), search.factor, ladder.unit, rungs)
+    budget_steps = replace(budget_steps, checkpoints=rungs if n_candidates is not None else ())
+    return budget_steps, SuccessiveHalving(
+        n_candidates, len(budget_steps.steps), search.factor, budget_steps.unit, rungs
+    )
 
 
 def _first_folds(folds: list[tuple[Any, Any]]) -> int:
@@ -119,7 +121,7 @@ def _rungs(steps: int, search: Any) -> tuple[int, ...]:
     return tuple(marks)
 
 
-# --- the ladder -------------------------------------------------------------------------------------------------------
+# --- the steps of the budget ----------------------------------------------------------------------------------------
 
 
 def _ladder(
@@ -281,13 +283,13 @@ def _order(train: Any, labels: Any, rng: np.random.RandomState) -> Any:
     return shuffled[np.argsort(position, kind="stable")]
 
 
-def explain(ladder: Ladder | None, scheduler: Any) -> Mapping[str, Any] | None:
+def explain(budget_steps: Ladder | None, scheduler: Any) -> Mapping[str, Any] | None:
     """What ``early_stopping_`` shows: what was chosen."""
-    if ladder is None:
+    if budget_steps is None:
         return None
     return {
-        "resource": ladder.unit,
-        "kind": ladder.growth.name if ladder.growth is not None else f"racing over {ladder.resource}",
-        "steps": list(ladder.steps),
+        "resource": budget_steps.unit,
+        "kind": budget_steps.growth.name if budget_steps.growth is not None else f"racing over {budget_steps.resource}",
+        "steps": list(budget_steps.steps),
         "scheduler": type(scheduler).__name__,
     }

@@ -34,11 +34,11 @@ class FitRaised(FatalError):
 
 
 @dataclass
-class Work:
+class SearchTask:
     """All that fitting any candidate on any fold takes; sent to each worker once.
 
     ``folds`` holds the train and test indices of each split, made once for all candidates. ``metric`` is what
-    schedulers and searchers compare trials by. ``ladder`` is None where nothing is stopped early.
+    schedulers and searchers compare trials by. ``budget_steps`` is None where nothing is stopped early.
     """
 
     estimator: Any
@@ -54,20 +54,22 @@ class Work:
     return_train_score: bool = False
     verbose: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)  # scikit-learn's
-    ladder: Ladder | None = None
+    budget_steps: Ladder | None = None
     classes: Any = None
     contexts: list[Any] | None = None  # scikit-learn's callbacks, one a fit
     caller: Any = None
     in_process: bool = True
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
-    laid_out: list[LaidOut] | None = None  # each fold's rows, where X is large
-    fold_threads: tuple[int, ...] = ()  # for each step of the ladder: how many folds of a candidate are fitted at once
+    shared_arrays: list[LaidOut] | None = None  # each fold's rows, where X is large
+    fold_threads: tuple[int, ...] = ()  # for each step of the budget: folds of a candidate fitted at once
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what nobody looks at where the folds are laid out."""
         state = dict(self.__dict__)
-        if self.laid_out is not None and not (self.ladder is not None and self.ladder.resource == "samples"):
+        if self.shared_arrays is not None and not (
+            self.budget_steps is not None and self.budget_steps.resource == "samples"
+        ):
             state.update(X=None, y=None, fit_params={}, score_params={})
         return state
 
@@ -86,15 +88,15 @@ class Work:
 
     def rows_of(self, fold: int, train: Any = None) -> Rows:
         """What there is to fit on and to score on in one fold; ``train``: on these rows and not on all of the fold."""
-        if self.laid_out is not None and train is None:
-            return self.laid_out[fold].load()
+        if self.shared_arrays is not None and train is None:
+            return self.shared_arrays[fold].load()
         all_train, test = self.folds[fold]
         return Rows(self.X, self.y, self.fit_params, self.score_params, all_train if train is None else train, test)
 
     def fit_folds(
         self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
     ) -> dict[int, dict[str, Any]]:
-        """What ``fit`` gives for each fold at a step of the ladder; several at once where there are idle workers."""
+        """What ``fit`` gives for each fold at a step of the budget; several at once where there are idle workers."""
         folds = list(folds)
         threads = min(self.fold_threads[position], len(folds)) if self.fold_threads else 1
         if threads <= 1:
@@ -131,11 +133,11 @@ class Work:
         )
 
 
-def evaluate(config: dict[str, Any], work: Work) -> None:
+def evaluate(config: dict[str, Any], work: SearchTask) -> None:
     """The objective of every trial: one fold of a candidate, or all of them, or as many steps as it is let run."""
     with _surroundings(work) as extras:
         try:
-            if work.ladder is not None:
+            if work.budget_steps is not None:
                 _climb(config, work, extras)
             else:
                 folds = [config["split"]] if "split" in config else range(len(work.folds))
@@ -150,7 +152,7 @@ def evaluate(config: dict[str, Any], work: Work) -> None:
             raise FitRaised("A fit", f"raised {type(error).__name__}: {error}") from error
 
 
-def summary(work: Work, fits: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+def summary(work: SearchTask, fits: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     """Fits of one candidate as a report: each fold's outcome, and the mean of each score over these folds."""
     metrics: dict[str, Any] = {}
     by_name: dict[str, list[Any]] = {}
@@ -168,41 +170,41 @@ def summary(work: Work, fits: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
 # --- step by step -----------------------------------------------------------------------------------------------------
 
 
-def _climb(config: dict[str, Any], work: Work, extras: _Extras) -> None:
-    """Evaluate on the ladder's steps, one report each, until told to stop; go on from a checkpoint if there is one."""
-    assert work.ladder is not None
-    ladder, number = work.ladder, work.number_of(config)
+def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
+    """Evaluate on the budget's steps, one report each, until told to stop; go on from a checkpoint if there is one."""
+    assert work.budget_steps is not None
+    budget_steps, number = work.budget_steps, work.number_of(config)
     params = work.params_of(config)
-    step, fits, models = _load(ladder)
+    step, fits, models = _load(budget_steps)
     for model in models.values():
         if any(model.get_params().get(name, model) != value for name, value in params.items()):
             model.set_params(**clone(dict(params), safe=False))  # taken over from another candidate
-    for position in range(step, len(ladder.steps)):
-        amount = ladder.steps[position]
-        n_folds = ladder.folds_at(position, len(work.folds))
-        folds = range(len(fits), amount) if ladder.resource == "folds" else range(n_folds)
+    for position in range(step, len(budget_steps.steps)):
+        amount = budget_steps.steps[position]
+        n_folds = budget_steps.folds_at(position, len(work.folds))
+        folds = range(len(fits), amount) if budget_steps.resource == "folds" else range(n_folds)
 
         def fit(fold: int, position: int = position, amount: int = amount) -> dict[str, Any]:
-            if ladder.growth is not None:
+            if budget_steps.growth is not None:
                 return _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
-            train = ladder.train_subset(fold, position, work.folds[fold][0])
+            train = budget_steps.train_subset(fold, position, work.folds[fold][0])
             return work.fit_fold(clone(work.estimator), number, fold, params, train)
 
         fits.update(work.fit_folds(position, folds, fit))
         metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
-        if position + 1 == len(ladder.steps):
+        if position + 1 == len(budget_steps.steps):
             tune.report(metrics)
             return
-        if not ladder.saves_after(position + 1):
+        if not budget_steps.saves_after(position + 1):
             tune.report(metrics)
             continue
         with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
-            saved = _save(folder, position + 1, fits, models if ladder.growth is not None else None)
+            saved = _save(folder, position + 1, fits, models if budget_steps.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)
 
 
 def _grow_fold(
-    work: Work,
+    work: SearchTask,
     number: int,
     fold: int,
     params: Mapping[str, Any],
@@ -211,8 +213,8 @@ def _grow_fold(
     amount: int,
 ) -> dict[str, Any]:
     """Grow one fold's model to ``amount`` and score it; the times of its earlier steps are added."""
-    assert work.ladder is not None and work.ladder.growth is not None
-    growth = work.ladder.growth
+    assert work.budget_steps is not None and work.budget_steps.growth is not None
+    growth = work.budget_steps.growth
     if before is not None and before["fit_error"] is not None:
         return before
     model = models.get(fold)
@@ -240,7 +242,7 @@ def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Ma
     return True
 
 
-def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
+def _load(budget_steps: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
     checkpoint = tune.get_checkpoint()
     if checkpoint is None:
         return 0, {}, {}
@@ -248,11 +250,11 @@ def _load(ladder: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any
         with open(os.path.join(folder, STATE_FILE)) as file:
             state = json.load(file)
         models: dict[int, Any] = {}
-        if ladder.growth is not None:
+        if budget_steps.growth is not None:
             with open(os.path.join(folder, MODELS_FILE), "rb") as file:
                 models = cloudpickle.load(file)
             for model in models.values():
-                ladder.growth.mark(model, ladder.steps[state["step"] - 1])
+                budget_steps.growth.mark(model, budget_steps.steps[state["step"] - 1])
     return state["step"], {int(k): v for k, v in state["fits"].items()}, models
 
 
@@ -281,7 +283,7 @@ class _Extras:
 
 
 @contextlib.contextmanager
-def _surroundings(work: Work) -> Iterator[_Extras]:
+def _surroundings(work: SearchTask) -> Iterator[_Extras]:
     """scikit-learn's settings of the calling thread; in a worker also its warnings and output, to be sent home."""
     if work.in_process:
         yield _Extras([], None)

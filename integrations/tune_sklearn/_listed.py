@@ -7,7 +7,7 @@ from typing import Any
 from tune_core.search import Searcher
 
 
-class Listed(Searcher):
+class ListedCandidates(Searcher):
     """Suggestion *i* is fit *i* of a list: fold after fold, or with ``n_splits`` = 0 whole candidates.
 
     Parameters

@@ -17,10 +17,10 @@ def bar_for(verbose: int, total: int | None, whole: bool = True) -> Any:
     ``whole`` says that a trial is a candidate, not one of its folds, so that the best score is worth showing.
     """
     if verbose <= 0 or "PYTEST_CURRENT_TEST" in os.environ or os.environ.get("TUNE_CORE_PROGRESS") == "off":
-        return Nothing()
+        return NullProgress()
     if _in_notebook():
         return Bar(total, whole, notebook=True)
-    return Bar(total, whole) if sys.stdout is not None and sys.stdout.isatty() else Nothing()
+    return Bar(total, whole) if sys.stdout is not None and sys.stdout.isatty() else NullProgress()
 
 
 def _in_notebook() -> bool:
@@ -28,7 +28,7 @@ def _in_notebook() -> bool:
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
-class Nothing:
+class NullProgress:
     """A view that shows nothing, and knows whether the user interrupted the run."""
 
     interrupted = False
@@ -47,7 +47,7 @@ class Nothing:
         self.interrupted = bool(controller.interrupted)
 
 
-class Bar(Nothing):
+class Bar(NullProgress):
     """Fits done of all, and the best score so far. Whatever goes wrong with it, the search goes on."""
 
     def __init__(self, total: int | None, whole: bool = True, notebook: bool = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, Status, Stop, TrialView, Waiting
+from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, Status, Stop, TrialView, WaitingTrials
 
 
 class SuccessiveHalving(Scheduler):
@@ -120,7 +120,7 @@ class SuccessiveHalving(Scheduler):
             if self._rungs[number].is_complete():
                 self._decide(number)
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """Those that have been found worth going on."""
         return next((i for i in self._go if waiting.is_paused(i)), None)
 

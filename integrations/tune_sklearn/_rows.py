@@ -23,7 +23,7 @@ import numpy as np
 from tune_sklearn._sklearn_private import check_method_params, pairwise, safe_indexing
 
 if TYPE_CHECKING:
-    from tune_sklearn._evaluate import Work
+    from tune_sklearn._evaluate import SearchTask
 
 LARGE_BYTES = 64 << 20
 """From this size of ``X`` on its folds are laid out; copies of a smaller one are small beside the worker itself."""
@@ -76,17 +76,17 @@ def _is_run(rows: Any) -> bool:
 
 
 @contextmanager
-def laid_out(work: Work) -> Iterator[None]:
+def shared_arrays(work: SearchTask) -> Iterator[None]:
     """Have the folds of a large ``X`` laid out for the workers for as long as the search runs."""
     with ExitStack() as stack:
         folder = _folder_for(work)
         if folder is not None:
-            work.laid_out = [_write(work, fold, folder, stack) for fold in range(len(work.folds))]
-            stack.callback(setattr, work, "laid_out", None)
+            work.shared_arrays = [_write(work, fold, folder, stack) for fold in range(len(work.folds))]
+            stack.callback(setattr, work, "shared_arrays", None)
         yield
 
 
-def _folder_for(work: Work) -> str | None:
+def _folder_for(work: SearchTask) -> str | None:
     """Where the folds are laid out; None: nowhere, for ``X`` is small or of a kind that does not gain by it."""
     X = work.X
     if not isinstance(X, np.ndarray) or X.ndim < 2 or X.dtype.hasobject or X.nbytes < LARGE_BYTES:
@@ -114,7 +114,7 @@ def available_memory() -> int:
     return min(found, default=0)
 
 
-def _write(work: Work, fold: int, folder: str, stack: ExitStack) -> LaidOut:
+def _write(work: SearchTask, fold: int, folder: str, stack: ExitStack) -> LaidOut:
     train, test = work.folds[fold]
     order = np.concatenate([train, test])
     others = Rows(

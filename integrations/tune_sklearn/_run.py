@@ -18,9 +18,9 @@ from typing import Any
 
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
-from tune_sklearn._evaluate import FitRaised, Work, evaluate
+from tune_sklearn._evaluate import FitRaised, SearchTask, evaluate
 from tune_sklearn._progress import bar_for
-from tune_sklearn._rows import laid_out
+from tune_sklearn._rows import shared_arrays
 from tune_sklearn._spaces import readable
 from tune_sklearn._workers import executor_for, fold_threads, most_at_once
 
@@ -54,7 +54,7 @@ def _folder(storage: str | None, name: str | None) -> str | None:
     return os.path.join(os.path.abspath(storage or default_storage_path()), name)
 
 
-def identity(work: Work, space: Any) -> dict[str, Any]:
+def identity(work: SearchTask, space: Any) -> dict[str, Any]:
     """What has to be the same for a search to be resumed."""
     shown = [readable(c) for c in work.candidates] if work.candidates is not None else repr(space)
     folds = hashlib.sha256()
@@ -66,7 +66,7 @@ def identity(work: Work, space: Any) -> dict[str, Any]:
         "score": work.metric,
         "candidates": hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest(),
         "folds": folds.hexdigest(),
-        "steps": list(work.ladder.steps) if work.ladder is not None else [],
+        "steps": list(work.budget_steps.steps) if work.budget_steps is not None else [],
     }
 
 
@@ -95,14 +95,14 @@ def _check_identity(folder: str, wanted: dict[str, Any]) -> None:
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
-class Driver(tune.Callback):
+class SearchDriver(tune.Callback):
     """Hands on what workers printed and warned of, and keeps the exception that ended the search."""
 
     def __init__(self) -> None:
         self.raised: dict[str, Any] | None = None
 
     def __reduce__(self) -> Any:
-        return (Driver, ())
+        return (SearchDriver, ())
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         """See :class:`tune_core.Callback`."""
@@ -123,7 +123,7 @@ class Driver(tune.Callback):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What is run: who names the trials, how many there are, who stops them, on what space, from which seed."""
 
     searcher: Any
@@ -135,13 +135,17 @@ class Plan:
     round: int = 1  # of a search that evaluates candidates several times
 
 
-def run(search: Any, work: Work, plan: Plan) -> Any:
+def run(search: Any, work: SearchTask, plan: SearchPlan) -> Any:
     """Run all trials of a search and return their results, with everything that was to be raised raised."""
-    n_fits = None if work.candidates is None else len(work.candidates) * (len(work.folds) if work.ladder is None else 1)
+    n_fits = (
+        None
+        if work.candidates is None
+        else len(work.candidates) * (len(work.folds) if work.budget_steps is None else 1)
+    )
     executor, resources, work.in_process = executor_for(search, n_fits)
-    view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.ladder is not None)
+    view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.budget_steps is not None)
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
-    driver = Driver()
+    driver = SearchDriver()
     with place(search, plan.round) as (storage, name):
         folder = _folder(storage, name)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
@@ -170,7 +174,7 @@ def run(search: Any, work: Work, plan: Plan) -> Any:
         tuner = _tuner(objective, parts, folder, identity(work, plan.space), plan.resume)
         on_this_machine = isinstance(executor, tune.LocalExecutor)
         try:
-            with laid_out(work) if on_this_machine else contextlib.nullcontext():
+            with shared_arrays(work) if on_this_machine else contextlib.nullcontext():
                 results = tuner.fit()
         except TrialError:
             _raise_original(work, driver)
@@ -238,7 +242,7 @@ def _loggers(search: Any) -> list[Any]:
 # --- exceptions -------------------------------------------------------------------------------------------------------
 
 
-def _raise_original(work: Work, driver: Driver) -> None:
+def _raise_original(work: SearchTask, driver: SearchDriver) -> None:
     """Raise what the user's estimator or scorer raised: the very exception, or one made after it."""
     if work.raised:
         raised, work.raised = work.raised[0], []

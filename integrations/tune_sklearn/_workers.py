@@ -13,7 +13,7 @@ import tune_core as tune
 from tune_sklearn._racing import SuccessiveHalving
 
 if TYPE_CHECKING:
-    from tune_sklearn._evaluate import Work
+    from tune_sklearn._evaluate import SearchTask
 
 
 def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:
@@ -41,13 +41,13 @@ _BEAR_THREADS = frozenset(("sklearn", "xgboost", "lightgbm"))
 """Whose estimators keep what a fit needs, chance included, to themselves."""
 
 
-def fold_threads(work: Work, scheduler: Any, executor: Any, resources: dict[str, float]) -> tuple[int, ...]:
+def fold_threads(work: SearchTask, scheduler: Any, executor: Any, resources: dict[str, float]) -> tuple[int, ...]:
     """At each step, how many folds of a candidate are fitted at once: more than one if workers would else be idle."""
-    if work.ladder is None or work.in_process or not isinstance(executor, tune.LocalExecutor):
+    if work.budget_steps is None or work.in_process or not isinstance(executor, tune.LocalExecutor):
         return ()
     if not isinstance(scheduler, SuccessiveHalving):
         return ()
-    numbers = [scheduler.candidates_at(position) for position in range(len(work.ladder.steps))]
+    numbers = [scheduler.candidates_at(position) for position in range(len(work.budget_steps.steps))]
     if None in numbers or not _bear_threads([work.estimator, *(v for c in work.candidates or () for v in c.values())]):
         return ()
     workers = int(executor.capacity()["cpu"] // resources["cpu"])

@@ -83,7 +83,7 @@ class Run:
 
     def launch(self, trial: int | None = None) -> ev.Launch:
         if trial is None:
-            candidate = self.controller.candidate()
+            candidate = self.controller.next_trial_to_launch()
             assert candidate is not None
             trial = candidate.index
         self.clock += 1

@@ -22,7 +22,7 @@ def test_a_suggestion_becomes_a_pending_trial_and_the_candidate():
     run = Run()
     run.suggest()
     assert run.statuses() == ["PENDING"]
-    assert run.controller.candidate() is run.trial(0)
+    assert run.controller.next_trial_to_launch() is run.trial(0)
     assert run.scheduler.told == [("add", 0)]
 
 
@@ -38,7 +38,7 @@ def test_trials_run_in_the_order_of_suggestion():
     run = Run()
     run.suggest(3)
     assert [run.launch().trial for _ in range(3)] == [0, 1, 2]
-    assert run.controller.candidate() is None
+    assert run.controller.next_trial_to_launch() is None
 
 
 def test_reports_update_the_last_and_the_best_result():
@@ -70,9 +70,9 @@ def test_the_limit_on_concurrent_trials_holds():
     run.launch()
     assert not run.controller.wants_suggestion()
     run.suggest()
-    assert run.controller.candidate() is None
+    assert run.controller.next_trial_to_launch() is None
     run.end(0)
-    assert run.controller.candidate() is run.trial(1)
+    assert run.controller.next_trial_to_launch() is run.trial(1)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf, "text", None, [1]])
@@ -199,10 +199,10 @@ def test_choosing_what_does_not_wait_names_the_scheduler(chosen):
     run.suggest()
     scheduler.choose = lambda waiting: chosen
     if chosen is True:  # an int like any other: the pending trial 1
-        assert run.controller.candidate() is run.trial(1)
+        assert run.controller.next_trial_to_launch() is run.trial(1)
         return
     with pytest.raises(UserCodeError, match=r"Scripted\.choose returned"):
-        run.controller.candidate()
+        run.controller.next_trial_to_launch()
 
 
 # --- pausing ----------------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def paused_run() -> tuple[Run, Scripted]:
 def test_a_paused_trial_frees_its_worker_and_keeps_its_reason():
     run, _ = paused_run()
     assert (run.statuses(), run.trial(0).reason, run.trial(0).worker) == (["PAUSED"], "rung 1", None)
-    assert run.controller.candidate() is None
+    assert run.controller.next_trial_to_launch() is None
 
 
 def test_paused_trial_resumes_from_its_own_checkpoint():
@@ -433,7 +433,7 @@ def test_retries_without_end():
 def test_a_lost_worker_does_not_count_as_a_failure():
     run = Run().started()
     run.end(0, "lost", error="node gone")
-    assert (run.statuses(), run.trial(0).failures, run.trial(0).losses) == (["PENDING"], 0, 1)
+    assert (run.statuses(), run.trial(0).failures, run.trial(0).worker_losses) == (["PENDING"], 0, 1)
 
 
 def test_losses_are_bounded():
@@ -481,7 +481,7 @@ def test_stopping_the_run_ends_what_waits_and_revokes_what_runs():
     run.launch(1)
     assert run.feed(ev.StopRequested(-1, "budget"))[-1] == ev.Revoke(1, "budget")
     assert run.statuses() == ["TERMINATED", "RUNNING", "TERMINATED"]
-    assert not run.controller.wants_suggestion() and run.controller.candidate() is None
+    assert not run.controller.wants_suggestion() and run.controller.next_trial_to_launch() is None
     assert only(run.end(1, "revoked"), ev.Finish).why == "budget"
 
 

@@ -19,7 +19,7 @@ class Revising(Scripted):
         super().__init__(answers)
         self.to_revise: list[tuple[int, Exploit]] = []
 
-    def revise(self):
+    def pending_exploits(self):
         given, self.to_revise = self.to_revise, []
         return given
 

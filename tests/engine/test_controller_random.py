@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tune_core.core import events as ev
 from tune_core.core.trial import Status
 from tune_core.engine.controller import Controller
-from tune_core.journal.recorded_decisions import RecordedScheduler
+from tune_core.journal.recorded_decisions import PassiveScheduler
 from tune_core.journal.replay import replay
 from tune_core.schedulers import ASHAScheduler
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
@@ -147,7 +147,7 @@ class Course:
     def check_other_readers(self) -> None:
         """Who decides nothing, or would decide otherwise, comes to the same state all the same."""
         expected = outcome(self.controller)
-        reader = Controller(self.controller.rules, RecordedScheduler())
+        reader = Controller(self.controller.rules, PassiveScheduler())
         for event in copy.deepcopy(self.run.events):
             reader.apply(event)
         check(reader)
@@ -168,7 +168,7 @@ class Course:
         fresh = Run(self.make(), **self.rules)
         unrecorded = replay(HEADER, copy.deepcopy(events), fresh.controller).unrecorded
         check(fresh.controller)
-        reader = Controller(fresh.controller.rules, RecordedScheduler())
+        reader = Controller(fresh.controller.rules, PassiveScheduler())
         for event in [*events, *unrecorded]:
             reader.apply(event)
         assert outcome(reader) == outcome(fresh.controller)
@@ -180,7 +180,7 @@ class Course:
         leaving = [t for t in running if t in self.halted]
         options: list[tuple[int, Callable[[], None]]] = []
         if controller.finished is None:
-            candidate = controller.candidate()
+            candidate = controller.next_trial_to_launch()
             if candidate is not None:
                 options.append((8, lambda: self.act([self.run.launch(candidate.index)])))
             if controller.wants_suggestion():
@@ -220,7 +220,7 @@ class Course:
             controller = self.controller
             if controller.finished is not None:
                 return
-            candidate = controller.candidate()
+            candidate = controller.next_trial_to_launch()
             running = sorted(controller.running)
             leaving = [t for t in running if t in self.halted]
             if leaving:

@@ -114,4 +114,4 @@ def test_trial_handed_back_before_it_began_waits_again_and_counts_no_loss(tmp_pa
     run = waiting(tmp_path)
     run.end(1, "returned")
 
-    assert (run.trials[1].status, run.trials[1].losses, run.trials[1].failures) == (PENDING, 0, 0)
+    assert (run.trials[1].status, run.trials[1].worker_losses, run.trials[1].failures) == (PENDING, 0, 0)

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from tune_core.core import events as ev
 from tune_core.core.trial import TERMINATED
 from tune_core.engine.controller import Controller
-from tune_core.engine.loop import Loop, Plan
+from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
 from tune_core.engine.rules import Rules
 from tune_core.executors.base import RunSpec
-from tune_core.journal.recorded_decisions import RecordedScheduler
+from tune_core.journal.recorded_decisions import PassiveScheduler
 from tune_core.schedulers.base import Stop
 from tune_core.simulation.result import SimulatedJournal
 
@@ -21,7 +21,7 @@ from .helpers import Scripted
 def test_decision_on_a_result_comes_before_the_loss_of_its_worker_in_the_same_batch() -> None:
     controller = Controller(Rules("loss", "min"), Scripted({(0, 1): Stop("too slow")}))
     journal = SimulatedJournal()
-    plan = Plan(RunSpec(name="run", folder="", payload=None))
+    plan = LoopSettings(RunSpec(name="run", folder="", payload=None))
     observers = Observers((), controller.trials, "", lambda text: None)
     nobody, no_searcher = SimpleNamespace(), SimpleNamespace(wants_results=False, tell=lambda *args: None)
     loop = Loop(controller, nobody, journal, no_searcher, observers, nobody, plan)
@@ -34,7 +34,7 @@ def test_decision_on_a_result_comes_before_the_loss_of_its_worker_in_the_same_ba
 
     events = ev.decode_lines(bytes(journal.data))
     assert [type(event) for event in events[2:]] == [ev.Reported, ev.Decided, ev.Ended]
-    reader = Controller(controller.rules, RecordedScheduler())
+    reader = Controller(controller.rules, PassiveScheduler())
     for event in events:
         reader.apply(event)
     assert reader.trials[0].status is controller.trials[0].status is TERMINATED

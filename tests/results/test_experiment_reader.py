@@ -19,7 +19,7 @@ from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError
 from tune_core.journal.reader import Reader, is_running
-from tune_core.results.experiment_reader import Follower, decisions, history, read_experiment, readable
+from tune_core.results.experiment_reader import TailReader, decisions, history, read_experiment, readable
 from tune_core.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -113,7 +113,8 @@ def test_decision_that_a_killed_driver_could_not_write_is_written_by_the_next(tm
 def test_reading_runs_no_scheduler_and_no_searcher(tmp_path: Path) -> None:
     run = random_run(tmp_path, 1)
     code = (
-        "import sys; from tune_core.results.experiment_reader import read_experiment; read_experiment(sys.argv[1]); print(*sys.modules)"
+        "import sys; from tune_core.results.experiment_reader import read_experiment as read; "
+        "read(sys.argv[1]); print(*sys.modules)"
     )
 
     printed = subprocess.run([sys.executable, "-c", code, run.save()], check=True, capture_output=True, text=True)
@@ -166,7 +167,7 @@ def test_following_a_growing_journal_gives_the_same_as_reading_it_at_once(tmp_pa
     data = b"".join(run.lines)
     path = tmp_path / "journal.jsonl"
     path.write_bytes(data[: len(run.lines[0])])
-    follower = Follower(str(tmp_path))
+    follower = TailReader(str(tmp_path))
 
     for end in range(len(run.lines[0]), len(data) + 1, 997):  # mostly in the middle of a line
         path.write_bytes(data[:end])

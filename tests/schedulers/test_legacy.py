@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from tune_core.schedulers import FIFOScheduler, TrialScheduler, resolve
+from tune_core.schedulers import FIFOScheduler, TrialScheduler, scheduler_from
 from tune_core.simulation import Simulation, simulate
 
 
@@ -70,7 +70,7 @@ def test_every_hook_is_called() -> None:
 
 
 def test_metric_and_mode_of_the_run_are_handed_on() -> None:
-    adapter = resolve(TrialScheduler())
+    adapter = scheduler_from(TrialScheduler())
     adapter.setup("loss", "min", 0, {})
     assert adapter.scheduler.metric == "loss"
 

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pytest
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers import ASHAScheduler, FIFOScheduler, create_scheduler, resolve
+from tune_core.schedulers import ASHAScheduler, FIFOScheduler, create_scheduler, scheduler_from
 
 
 def test_nothing_said_means_fifo() -> None:
-    assert isinstance(resolve(None), FIFOScheduler)
+    assert isinstance(scheduler_from(None), FIFOScheduler)
 
 
 def test_a_scheduler_is_taken_as_it_is() -> None:
     scheduler = ASHAScheduler()
-    assert resolve(scheduler) is scheduler
+    assert scheduler_from(scheduler) is scheduler
 
 
 def test_names_are_resolved() -> None:
-    assert isinstance(resolve("asha"), ASHAScheduler)
+    assert isinstance(scheduler_from("asha"), ASHAScheduler)
     assert isinstance(create_scheduler("AsyncHyperBand", max_t=9), ASHAScheduler)
 
 
 @pytest.mark.parametrize("wrong", ["best", 3, ASHAScheduler, object()])
 def test_anything_else_is_refused(wrong: object) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
-        resolve(wrong)
+        scheduler_from(wrong)
     assert raised.value.fix
 
 

@@ -10,7 +10,7 @@ hyperopt = pytest.importorskip("hyperopt")
 
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.hyperopt import HyperOptSearch
-from tune_core.testing.searchers import Drive
+from tune_core.testing.searchers import SearcherDriver
 
 hp = hyperopt.hp
 
@@ -22,7 +22,7 @@ def space() -> dict[str, Any]:
 
 
 def test_space_of_hyperopts_own_with_branches() -> None:
-    drive = Drive(HyperOptSearch(space(), n_initial_points=5), {})
+    drive = SearcherDriver(HyperOptSearch(space(), n_initial_points=5), {})
     for i in range(15):
         config = drive.ask()
         assert config["fixed"] == 7
@@ -33,17 +33,17 @@ def test_space_of_hyperopts_own_with_branches() -> None:
 
 def test_points_of_such_a_space_give_values_to_labels() -> None:
     points = [{"rate": 0.5, "model": 1, "depth": 3}, {"rate": 0.25, "model": 0, "C": 0.5}]
-    drive = Drive(HyperOptSearch(space(), points_to_evaluate=points, evaluated_rewards=[None, 0.1]), {})
+    drive = SearcherDriver(HyperOptSearch(space(), points_to_evaluate=points, evaluated_rewards=[None, 0.1]), {})
 
     assert drive.ask() == {"lr": 0.5, "model": {"name": "tree", "depth": 3}, "fixed": 7}
     drive.tell("00000", loss=0.3)
     assert sorted(drive.searcher._trials.losses()) == [0.1, 0.3]
     with pytest.raises(SearchSpaceError, match="label"):
-        Drive(HyperOptSearch(space(), points_to_evaluate=[{"lr": 1}]), {})
+        SearcherDriver(HyperOptSearch(space(), points_to_evaluate=[{"lr": 1}]), {})
 
 
 def test_another_algorithm_of_hyperopts_can_be_used() -> None:
-    drive = Drive(HyperOptSearch(algo=hyperopt.rand.suggest))
+    drive = SearcherDriver(HyperOptSearch(algo=hyperopt.rand.suggest))
     assert len({str(config) for config in drive.rounds(5)}) == 5
 
 

@@ -12,11 +12,11 @@ optuna = pytest.importorskip("optuna")
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.search.optuna import OptunaSearch
-from tune_core.testing.searchers import Drive
+from tune_core.testing.searchers import SearcherDriver
 
 
-def run(search: OptunaSearch, space: Any = None, seed: int = 0) -> Drive:
-    return Drive(search, {} if space is None else space, seed)
+def run(search: OptunaSearch, space: Any = None, seed: int = 0) -> SearcherDriver:
+    return SearcherDriver(search, {} if space is None else space, seed)
 
 
 def test_suggests_what_optuna_itself_would() -> None:
@@ -98,9 +98,9 @@ def test_pruned_trials_are_pruned_in_optuna_and_failed_ones_failed() -> None:
     drive = run(searcher, {"x": tune.uniform(0, 1)})
     for _ in range(3):
         drive.ask()
-    searcher.on_trial_pruned("00000", Drive.result("00000", 0.7))
+    searcher.on_trial_pruned("00000", SearcherDriver.result("00000", 0.7))
     searcher.on_trial_complete("00001", None, True)
-    searcher.on_trial_complete("00002", Drive.result("00002", 0.2))
+    searcher.on_trial_complete("00002", SearcherDriver.result("00002", 0.2))
 
     pruned, failed, complete = searcher._study.trials
     assert (pruned.state.name, pruned.intermediate_values) == ("PRUNED", {3: 0.7})

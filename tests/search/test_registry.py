@@ -9,7 +9,7 @@ import pytest
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, MissingDependencyError, SearchSpaceError
 from tune_core.search import BasicVariantGenerator, create_searcher
-from tune_core.search.registry import NAMES, resolve, searcher_class
+from tune_core.search.registry import NAMES, searcher_class, searcher_from
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -37,18 +37,18 @@ def test_unknown_name_is_an_error_that_lists_the_known_ones(name: Any) -> None:
 
 def test_class_in_place_of_a_searcher_is_an_error() -> None:
     with pytest.raises(InvalidArgumentError, match=r"BasicVariantGenerator\(\)"):
-        resolve(BasicVariantGenerator, {}, 1)
+        searcher_from(BasicVariantGenerator, {}, 1)
     with pytest.raises(InvalidArgumentError, match="neither"):
-        resolve(7, {}, 1)
+        searcher_from(7, {}, 1)
 
 
 def test_auto_leaves_grids_and_tiny_runs_to_random_search(caplog: pytest.LogCaptureFixture) -> None:
     space = {"x": tune.uniform(0, 1)}
     with caplog.at_level("INFO", logger="tune_core"):
-        assert isinstance(resolve("auto", {"x": tune.grid_search([1, 2])}, 10), BasicVariantGenerator)
-        assert isinstance(resolve("auto", {"x": 1}, 10), BasicVariantGenerator)
-        assert isinstance(resolve("auto", space, 3), BasicVariantGenerator)
-        assert type(resolve("auto", space, 50)).__name__ == "AutoSearch"
+        assert isinstance(searcher_from("auto", {"x": tune.grid_search([1, 2])}, 10), BasicVariantGenerator)
+        assert isinstance(searcher_from("auto", {"x": 1}, 10), BasicVariantGenerator)
+        assert isinstance(searcher_from("auto", space, 3), BasicVariantGenerator)
+        assert type(searcher_from("auto", space, 50)).__name__ == "AutoSearch"
     assert "holds a grid" in caplog.text
     assert "3 trials" in caplog.text
     assert "Gaussian process" in caplog.text

@@ -12,7 +12,7 @@ sigopt = pytest.importorskip("sigopt")
 from search.sigopt_server import Server
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.sigopt import SigOptSearch
-from tune_core.testing.searchers import Drive, SearcherSuite, loss_of
+from tune_core.testing.searchers import SearcherDriver, SearcherSuite, loss_of
 
 REMOTE = "the server decides, not the adaptor: a local test server draws at random"
 
@@ -44,7 +44,7 @@ class TestContract(SearcherSuite):
 
 def test_wire_format(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGOPT_KEY", "any")
-    drive = Drive(SigOptSearch(api_url=server.url, name="mine", max_concurrent=2, observation_budget=9))
+    drive = SearcherDriver(SigOptSearch(api_url=server.url, name="mine", max_concurrent=2, observation_budget=9))
     config = drive.ask()
     drive.tell("00000")
     drive.ask()
@@ -66,4 +66,4 @@ def test_missing_token_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIGOPT_KEY", raising=False)
     monkeypatch.delenv("SIGOPT_API_TOKEN", raising=False)
     with pytest.raises(InvalidArgumentError, match="SIGOPT_KEY"):
-        Drive(SigOptSearch())
+        SearcherDriver(SigOptSearch())

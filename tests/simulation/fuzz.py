@@ -26,7 +26,7 @@ from tune_core.schedulers import (
     ResourceChangingScheduler,
     SuccessiveHalvingScheduler,
     TrialScheduler,
-    resolve,
+    scheduler_from,
 )
 from tune_core.simulation import Faults, Simulation, simulate
 from tune_core.testing.invariants import Invariants, check_end, check_journal
@@ -79,7 +79,7 @@ SCHEDULERS: dict[str, Callable[[Draw, int], Any]] = {
     "resources": lambda draw, max_t: ResourceChangingScheduler(
         ASHAScheduler(max_t=max_t, reduction_factor=2, rule=draw.choice(["stopping", "promotion"]))
     ),
-    "legacy": lambda draw, max_t: resolve(Moody(draw.choice([0.0, 0.2]))),
+    "legacy": lambda draw, max_t: scheduler_from(Moody(draw.choice([0.0, 0.2]))),
 }
 
 

@@ -104,7 +104,7 @@ def test_crashes_count_against_max_failures() -> None:
 def test_lost_nodes_do_not_count_against_max_failures() -> None:
     result = run(faults=Faults(node_loss_rate=0.01, node_size=2, repair_s=5), num_samples=20)
     assert all(t.status == "TERMINATED" for t in result.trials)
-    assert sum(t.losses for t in result.trials) > 0
+    assert sum(t.worker_losses for t in result.trials) > 0
 
 
 def test_duplicates_and_late_messages_change_no_result() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from space.bad_inputs import BAD_INPUTS
 
+from space.bad_inputs import BAD_INPUTS
 from tune_core import space
 from tune_core.errors import SearchSpaceError, TuneError
 

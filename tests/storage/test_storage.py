@@ -8,17 +8,17 @@ import fsspec
 import pytest
 
 from tune_core.errors import CheckpointError, MissingDependencyError, StorageError
-from tune_core.storage import Storage, default_storage_path, is_remote, local_path, resolve
+from tune_core.storage import Storage, default_storage_path, is_remote, local_path, storage_from
 from tune_core.storage.remote import COMMIT, RemoteStorage
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
 def storage(request, tmp_path):
     if request.param == "local":
-        return resolve(tmp_path / "root")
+        return storage_from(tmp_path / "root")
     if request.param == "memory":
-        return resolve(f"memory://bucket-{uuid.uuid4().hex}/root")
-    return resolve(f"{request.getfixturevalue('s3_bucket')}/root-{uuid.uuid4().hex}")
+        return storage_from(f"memory://bucket-{uuid.uuid4().hex}/root")
+    return storage_from(f"{request.getfixturevalue('s3_bucket')}/root-{uuid.uuid4().hex}")
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_fetched_folder_has_no_commit_file(remote, source, tmp_path):
 
 def test_unknown_scheme_has_the_four_parts():
     with pytest.raises(StorageError) as caught:
-        resolve("nosuchstore://bucket/x")
+        storage_from("nosuchstore://bucket/x")
     assert all([caught.value.asked, caught.value.found, caught.value.cause, caught.value.fix])
 
 
@@ -220,7 +220,7 @@ def test_missing_package_is_named_with_its_extra():
         import gcsfs  # noqa: F401
     except ImportError:
         with pytest.raises(MissingDependencyError, match=r"tune-core\[gcs\]"):
-            resolve("gs://bucket/x")
+            storage_from("gs://bucket/x")
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,6 @@ def test_default_storage_path(monkeypatch):
 
 
 def test_given_filesystem_is_used():
-    storage = resolve("/some/folder", fsspec.filesystem("memory"))
+    storage = storage_from("/some/folder", fsspec.filesystem("memory"))
     storage.write_bytes_atomic(storage.join("x"), b"1")
     assert fsspec.filesystem("memory").cat_file("/some/folder/x") == b"1"

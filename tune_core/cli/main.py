@@ -289,5 +289,3 @@ def _watch(arguments: argparse.Namespace) -> int:
     from tune_core.display.watch import watch
 
     return watch(find_experiment(arguments.experiment), state_of, arguments.once, max(0.1, arguments.interval))
-
-

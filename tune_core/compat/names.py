@@ -56,11 +56,11 @@ def forward(module: str) -> Callable[[str], Any]:
     entry = MODULES[module.partition(".")[2]]
     assert isinstance(entry, Mapping), module
 
-    def __getattr__(name: str) -> Any:
+    def fetch(name: str) -> Any:
         if name not in entry:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         value = getattr(import_module(f"tune_core.{entry[name]}"), name)
         setattr(sys.modules[module], name, value)
         return value
 
-    return __getattr__
+    return fetch

@@ -124,7 +124,6 @@ class Trial:
         "index",
         "iteration",
         "last",
-        "losses",
         "previous_s",
         "reason",
         "resources",
@@ -134,6 +133,7 @@ class Trial:
         "status",
         "verdict",
         "worker",
+        "worker_losses",
     )
 
     def __init__(self, index: int, config: dict[str, Any], resources: Mapping[str, float] | None = None) -> None:
@@ -143,17 +143,17 @@ class Trial:
         self.status = PENDING
         self.attempt = 0  # launches so far
         self.failures = 0  # failures that count against max_failures
-        self.losses = 0  # workers or nodes lost under it
+        self.worker_losses = 0  # workers or nodes lost under it
         self.iteration = 0
         self.previous_s = 0.0  # training time at the result before the last
         self.last: Reported | None = None
         self.best: Reported | None = None
         self.best_loss = math.inf
-        self.checkpoints: list[Any] | None = None  # engine.checkpoints.Kept, oldest first; None until the first
-        self.start_from: Any = None  # engine.checkpoints.Kept to load at the next launch
+        self.checkpoints: list[Any] | None = None  # RetainedCheckpoint, oldest first; None until the first
+        self.start_from: Any = None  # RetainedCheckpoint to load at the next launch
         self.start_pinned = False  # whether that came through an exploit, and is pinned
         self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
-        self.copy_from: Any = None  # engine.checkpoints.Kept that the exploit will load
+        self.copy_from: Any = None  # RetainedCheckpoint that the exploit will load
         self.verdict: Any = None  # decision given to a worker that has not yet acted on it
         self.reason: str | None = None  # why it ended or was put aside
         self.error: str | None = None

@@ -15,9 +15,9 @@ from tune_core.core.events import error_line
 from tune_core.core.trial import ERROR, TERMINATED
 from tune_core.display.formatting import config_text, duration_text, value_text
 from tune_core.display.snapshot import (
-    Columns,
     Selection,
     Snapshot,
+    TableColumns,
     best_text,
     html_view,
     summary,
@@ -69,7 +69,7 @@ class Progress:
         console: Any = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.columns = Columns()
+        self.columns = TableColumns()
         self._console = console
         self._clock = clock
         self._line_s = LINE_S
@@ -320,7 +320,9 @@ class CLIReporter(Progress):
         sort_by_metric: bool = False,
     ) -> None:
         super().__init__(total=total_samples, metric=metric, mode=mode)
-        self.columns = Columns(_labels(metric_columns), _labels(parameter_columns), max_progress_rows, sort_by_metric)
+        self.columns = TableColumns(
+            _labels(metric_columns), _labels(parameter_columns), max_progress_rows, sort_by_metric
+        )
         self._selection = Selection(self.columns)
         self._line_s = max_report_frequency
 

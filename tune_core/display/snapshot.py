@@ -27,7 +27,7 @@ _STYLES = {"RUNNING": "cyan", "TERMINATED": "green", "ERROR": "bold red", "PAUSE
 
 
 @dataclass
-class Columns:
+class TableColumns:
     """Which columns and rows the table has. Mappings go from a name to what stands above the column."""
 
     metrics: Mapping[str, str] | None = None
@@ -74,7 +74,7 @@ class Snapshot:
 class Selection:
     """Picks the trials to show without looking at all of them: running ones, the best so far, the newest."""
 
-    columns: Columns = field(default_factory=Columns)
+    columns: TableColumns = field(default_factory=TableColumns)
     _best: list[Any] = field(default_factory=list)
 
     def pick(self, controller: Controller, limit: int) -> list[Any]:
@@ -99,7 +99,9 @@ class Selection:
         return chosen
 
 
-def table_for(trials: Sequence[Any], metric: str | None, columns: Columns, now: float) -> tuple[list[str], list[Any]]:
+def table_for(
+    trials: Sequence[Any], metric: str | None, columns: TableColumns, now: float
+) -> tuple[list[str], list[Any]]:
     """The table of some trials, with its columns' own headings."""
     parameters = list(columns.parameters) if columns.parameters is not None else None
     metrics = list(columns.metrics) if columns.metrics is not None else None

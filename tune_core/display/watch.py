@@ -12,7 +12,7 @@ from tune_core.display.formatting import plain_table
 from tune_core.display.snapshot import Snapshot, best_text, terminal_view
 from tune_core.display.tables import table_of
 from tune_core.results import selection
-from tune_core.results.experiment_reader import Experiment, Follower
+from tune_core.results.experiment_reader import Experiment, TailReader
 
 
 def snapshot_of(experiment: Experiment, state: str, rows: int, now: float) -> Snapshot:
@@ -41,7 +41,7 @@ def snapshot_of(experiment: Experiment, state: str, rows: int, now: float) -> Sn
 
 def watch(folder: str, state_of: Callable[[Experiment], str], once: bool, interval_s: float) -> int:
     """Show an experiment until it is over; with ``once``, as it is now."""
-    follower = Follower(folder)
+    follower = TailReader(folder)
     experiment = follower.refresh()
     state = state_of(experiment)
     if once or not sys.stdout.isatty():
@@ -70,7 +70,7 @@ def _plain(snapshot: Snapshot) -> str:
     return "\n".join(lines)
 
 
-def _draw(follower: Follower, state_of: Callable[[Experiment], str], state: str, interval_s: float) -> None:
+def _draw(follower: TailReader, state_of: Callable[[Experiment], str], state: str, interval_s: float) -> None:
     from rich.console import Console
     from rich.live import Live
 

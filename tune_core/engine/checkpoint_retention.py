@@ -10,7 +10,7 @@ from tune_core.core.objective import Objective, check_mode
 from tune_core.errors import InvalidArgumentError
 
 
-class Kept(NamedTuple):
+class RetainedCheckpoint(NamedTuple):
     """A checkpoint: whose, its name, and where in the training it was made."""
 
     trial: int
@@ -93,28 +93,28 @@ class Retention:
             return 0.0
         return self._objective.loss(metrics)
 
-    def pin(self, kept: Kept) -> None:
+    def pin(self, kept: RetainedCheckpoint) -> None:
         """Somebody other than its own trial refers to this checkpoint."""
         self.pins[kept.trial, kept.name] += 1
 
-    def unpin(self, kept: Kept) -> None:
+    def unpin(self, kept: RetainedCheckpoint) -> None:
         """That reference is gone."""
         key = (kept.trial, kept.name)
         self.pins[key] -= 1
         if self.pins[key] <= 0:
             del self.pins[key]
 
-    def is_pinned(self, kept: Kept) -> bool:
+    def is_pinned(self, kept: RetainedCheckpoint) -> bool:
         """Whether another trial refers to this checkpoint."""
         return (kept.trial, kept.name) in self.pins
 
-    def surplus(self, kept: list[Kept]) -> list[Kept]:
+    def checkpoints_to_delete(self, kept: list[RetainedCheckpoint]) -> list[RetainedCheckpoint]:
         """Those of a trial's checkpoints (oldest first) that may go; they are taken out of the list."""
         if self._keep is None or len(kept) <= self._keep:
             return []
         latest = kept[-1]
         ranked = sorted(kept, key=lambda k: (-k.loss, k.iteration) if self._objective else (0.0, k.iteration))
-        gone: list[Kept] = []
+        gone: list[RetainedCheckpoint] = []
         for candidate in ranked:  # worst first
             if len(kept) - len(gone) <= self._keep:
                 break

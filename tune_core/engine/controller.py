@@ -1,7 +1,8 @@
 """The controller: a pure state machine that turns events into commands.
 
 A run in prose. Each *suggestion* becomes a pending trial. When the loop finds room it *launches* the trial that
-:meth:`Controller.candidate` names, under a lease from the scheduler. Under its lease the trial *reports* freely; at
+:meth:`Controller.next_trial_to_launch` names, under a lease from the scheduler. Under its lease the trial *reports*
+freely; at
 the lease's end it waits, the scheduler decides, and the answer is to extend the lease, to halt the trial for good, to
 put it aside, or to go on as a copy of another (an exploit: the worker lets go, and the trial is pending again with
 the other's checkpoint). When a worker lets go the trial has *ended*: well, badly (it is tried again while retries
@@ -22,7 +23,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.objective import Objective
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
-from tune_core.engine.checkpoint_retention import Kept, Retention
+from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
 from tune_core.journal.recorded_decisions import exploit_of, given_up
@@ -34,7 +35,7 @@ def _is_being_paused(trial: Trial) -> bool:
     return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
 
 
-class _Waiting:
+class _WaitingTrials:
     """The waiting trials, as a scheduler sees them."""
 
     def __init__(self, controller: Controller) -> None:
@@ -77,7 +78,7 @@ class Controller:
         self.finished: str | None = None
         self.fatal: str = ""  # an error that ends the run
         self._stalled = False
-        self._waiting = _Waiting(self)
+        self._waiting = _WaitingTrials(self)
         self._handlers: dict[type, Callable[[Any, list[ev.Command]], None]] = {
             ev.Suggested: self._on_suggested,
             ev.Exhausted: self._on_exhausted,
@@ -98,7 +99,7 @@ class Controller:
 
     # --- questions ----------------------------------------------------------------------------------------------------
 
-    def candidate(self) -> Trial | None:
+    def next_trial_to_launch(self) -> Trial | None:
         """The trial that should run next, if the limit on concurrent trials allows one. Changes nothing."""
         if self.stopping is not None or self.finished is not None or not (self.pending or self.paused):
             return None
@@ -145,18 +146,18 @@ class Controller:
     def _on_exhausted(self, event: ev.Exhausted, out: list[ev.Command]) -> None:
         self.exhausted = True
         self._ask("on_stall", True)
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _on_refused(self, event: ev.Refused, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
         if trial.status is PENDING:
             self._withdraw(trial)
             self._fail(trial, event.why, out)
-            self._settle(out)
+            self._finish_if_idle(out)
 
     def _on_stalled(self, event: ev.Stalled, out: list[ev.Command]) -> None:
         self._ask("on_stall", self.exhausted)
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _on_launched(self, event: ev.Launched, out: list[ev.Command]) -> None:
         trial = self.trials[event.trial]
@@ -173,7 +174,7 @@ class Controller:
         trial.worker = event.worker
         trial.started_at = event.at
         trial.reason = trial.verdict = None
-        start: Kept | None = trial.start_from
+        start: RetainedCheckpoint | None = trial.start_from
         trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(
@@ -224,15 +225,15 @@ class Controller:
         trial.ended_at = event.at
         how = event.how
         if how in ("completed", "stopped", "paused", "revoked"):
-            self._let_go(trial, event, out)
+            self._on_clean_release(trial, event, out)
         elif how in ("lost", "returned"):
-            trial.losses += how == "lost"
+            trial.worker_losses += how == "lost"
             if self.stopping is not None and not self.interrupted:
                 self._end(trial, Change.STOP, self.stopping, out)
-            elif trial.losses <= self.rules.max_losses:
+            elif trial.worker_losses <= self.rules.max_losses:
                 self._settle_orphan(trial, out)
             else:
-                self._fail(trial, f"its worker was lost {trial.losses} times. {event.error}".strip(), out)
+                self._fail(trial, f"its worker was lost {trial.worker_losses} times. {event.error}".strip(), out)
         elif how == "invalid":
             self.fatal = event.error
             self._fail(trial, event.error, out)
@@ -248,9 +249,9 @@ class Controller:
                 self._fail(trial, event.error or event.why, out)
                 if self.rules.fail_fast and self.stopping is None:
                     self._begin_stop(f"trial {trial.trial_id} failed and fail_fast is set", out)
-        self._settle(out)
+        self._finish_if_idle(out)
 
-    def _let_go(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
+    def _on_clean_release(self, trial: Trial, event: ev.Ended, out: list[ev.Command]) -> None:
         """A worker let go of a trial without an error."""
         if event.how == "paused" and self.stopping is not None and not self.interrupted:
             self._end(trial, Change.STOP, self.stopping, out)  # the run began to end while the verdict was under way
@@ -278,7 +279,7 @@ class Controller:
             self._copy_as_decided(trial, event, out)
         elif trial.status is RUNNING:
             trial.verdict = Pause(event.why) if event.do == "pause" else None
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _copy_as_decided(self, trial: Trial, event: ev.Decided, out: list[ev.Command]) -> None:
         exploit = exploit_of(event)
@@ -301,7 +302,7 @@ class Controller:
         if event.trial < 0:
             if self.stopping is None:
                 self._begin_stop(event.why, out)
-            self._settle(out)
+            self._finish_if_idle(out)
             return
         trial = self.trials[event.trial]
         if trial.status is RUNNING:
@@ -310,13 +311,13 @@ class Controller:
         elif trial.status in (PENDING, PAUSED):
             self._withdraw(trial)
             self._end(trial, Change.STOP, event.why, out)
-            self._settle(out)
+            self._finish_if_idle(out)
 
     def _on_interrupted(self, event: ev.Interrupted, out: list[ev.Command]) -> None:
         self.interrupted = True
         self.stopping = event.why
         out.extend(ev.Revoke(i, event.why) for i in self.running)
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _on_restored(self, event: ev.Restored, out: list[ev.Command]) -> None:
         self.finished = self.stopping = None
@@ -332,7 +333,7 @@ class Controller:
             if trial.status is ERROR and (event.errored or event.restart_errored):
                 if event.restart_errored:
                     self._forget_start(trial, out)
-                trial.failures = trial.losses = 0
+                trial.failures = trial.worker_losses = 0
                 trial.error = None
                 self._requeue(trial, front=False)
             elif trial.status in (PENDING, PAUSED) and not event.unfinished:
@@ -340,7 +341,7 @@ class Controller:
                 self._end(trial, Change.STOP, "not resumed (resume_unfinished=False)", out)
         if event.num_samples is not None:
             self.exhausted = False
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
         """A worker or driver is gone that had this trial: carry out the verdict on it, or run it again."""
@@ -358,7 +359,7 @@ class Controller:
     def _end_reached(self, trial: Trial) -> tuple[str, str] | None:
         """How a trial was about to end with a result that would not come again: it has a checkpoint."""
         last: ev.Reported | None = trial.last
-        start: Kept | None = trial.start_from
+        start: RetainedCheckpoint | None = trial.start_from
         if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
             return None
         return ev.end_reached(last, self.rules.stop)
@@ -403,7 +404,7 @@ class Controller:
                 "it must return Continue, Stop, Pause or Exploit",
                 "Return one of the decisions of tune_core.schedulers.",
             )
-        self._settle(out)
+        self._finish_if_idle(out)
 
     def _pause(self, trial: Trial, decision: Pause, out: list[ev.Command]) -> None:
         if trial.start_from is None and not self.scheduler.restarts_without_checkpoint:
@@ -435,7 +436,7 @@ class Controller:
         trial.verdict = Pause(decision.reason)
         out.append(ev.Halt(trial.index, "paused", decision.reason))
 
-    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: Kept, out: list[ev.Command]) -> None:
+    def _prepare_copy(self, trial: Trial, decision: Exploit, kept: RetainedCheckpoint, out: list[ev.Command]) -> None:
         self.retention.pin(kept)
         trial.exploit, trial.copy_from = replace(decision, checkpoint=kept.name), kept
         why, source, config = decision.reason, decision.source, decision.config
@@ -444,7 +445,7 @@ class Controller:
 
     def _revise(self, out: list[ev.Command]) -> None:
         """Let paused trials become copies of others, where the scheduler says so now."""
-        for index, exploit in self._ask("revise"):
+        for index, exploit in self._ask("pending_exploits"):
             trial = self.trials[index]
             kept = self._find_checkpoint(exploit)
             if kept is not None and trial.status is PAUSED:
@@ -454,18 +455,18 @@ class Controller:
             elif kept is not None and _is_being_paused(trial):
                 self._prepare_copy(trial, exploit, kept, out)
 
-    def _find_checkpoint(self, exploit: Exploit) -> Kept | None:
+    def _find_checkpoint(self, exploit: Exploit) -> RetainedCheckpoint | None:
         """The checkpoint that an exploit asks for: by name, or the state that the source has come to."""
         source = self.trials[exploit.source]
-        start: Kept | None = source.start_from
+        start: RetainedCheckpoint | None = source.start_from
         if start is not None and exploit.checkpoint in (None, start.name):
             return start  # a copy that has saved nothing yet stands where it started from: at another's checkpoint
-        checkpoints: list[Kept] = source.checkpoints or []
+        checkpoints: list[RetainedCheckpoint] = source.checkpoints or []
         return next((k for k in reversed(checkpoints) if exploit.checkpoint in (None, k.name)), None)
 
     def _become_copy(self, trial: Trial, out: list[ev.Command]) -> None:
         exploit: Exploit = trial.exploit
-        kept: Kept = trial.copy_from
+        kept: RetainedCheckpoint = trial.copy_from
         trial.exploit = trial.copy_from = None
         self._forget_start(trial, out)
         trial.config = exploit.config
@@ -482,7 +483,7 @@ class Controller:
         self.counts[trial.status] += 1
 
     def _keep(self, trial: Trial, name: str, iteration: int, seconds: float, metrics: Any, out: list[Any]) -> None:
-        kept = Kept(trial.index, name, iteration, seconds, self.retention.loss(metrics))
+        kept = RetainedCheckpoint(trial.index, name, iteration, seconds, self.retention.loss(metrics))
         if trial.checkpoints is None:
             trial.checkpoints = []
         trial.checkpoints.append(kept)
@@ -491,7 +492,9 @@ class Controller:
         self._drop_surplus(trial, out)
 
     def _drop_surplus(self, trial: Trial, out: list[ev.Command]) -> None:
-        out.extend(ev.DropCheckpoint(k.trial, k.name) for k in self.retention.surplus(trial.checkpoints or []))
+        out.extend(
+            ev.DropCheckpoint(k.trial, k.name) for k in self.retention.checkpoints_to_delete(trial.checkpoints or [])
+        )
 
     def _forget_start(self, trial: Trial, out: list[ev.Command]) -> None:
         """Drop the reference to what the trial would start from."""
@@ -500,7 +503,7 @@ class Controller:
         if pinned:
             self._unpin(start, out)
 
-    def _unpin(self, kept: Kept, out: list[ev.Command]) -> None:
+    def _unpin(self, kept: RetainedCheckpoint, out: list[ev.Command]) -> None:
         self.retention.unpin(kept)
         self._drop_surplus(self.trials[kept.trial], out)
 
@@ -562,7 +565,7 @@ class Controller:
             self._withdraw(trial)
             self._end(trial, Change.STOP, why, out)
 
-    def _settle(self, out: list[ev.Command]) -> None:
+    def _finish_if_idle(self, out: list[ev.Command]) -> None:
         """Carry out what the scheduler says of paused trials, and see whether the run is over."""
         if self.stopping is not None and not self.interrupted and (self.pending or self.paused):
             self._end_waiting(self.stopping, out)  # put back after the run began to stop: nothing will run it
@@ -586,7 +589,7 @@ class Controller:
             if not self._stalled:
                 self._stalled = True
                 self._ask("on_stall", self.exhausted)
-                self._settle(out)
+                self._finish_if_idle(out)
                 return
             for trial in list(self.paused.values()):
                 self._drop(trial, given_up(trial), out)

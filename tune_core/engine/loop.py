@@ -56,7 +56,7 @@ class Watcher(Protocol):
 
 
 @dataclass
-class Plan:
+class LoopSettings:
     """What the loop needs beside its parts."""
 
     spec: RunSpec
@@ -82,7 +82,7 @@ class Loop:
         suggestions: Suggestions,
         observers: Observers,
         watcher: Watcher,
-        plan: Plan,
+        plan: LoopSettings,
     ) -> None:
         self.controller = controller
         self.executor = executor
@@ -204,7 +204,7 @@ class Loop:
         """Launch trials while there are free places and trials for them."""
         controller = self.controller
         while controller.stopping is None and controller.finished is None:
-            trial = controller.candidate()
+            trial = controller.next_trial_to_launch()
             if trial is None:
                 if not self._suggest():
                     return
@@ -249,7 +249,7 @@ class Loop:
             return False
         if controller.paused:
             self.feed(ev.Stalled())
-            if controller.candidate() is not None or controller.finished is not None:
+            if controller.next_trial_to_launch() is not None or controller.finished is not None:
                 return True
         self._refusals += 1
         if self._refusals > _PATIENCE:

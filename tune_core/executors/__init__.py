@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tune_core.executors.local.executor import LocalExecutor
     from tune_core.executors.ray.executor import RayExecutor
 
-__all__ = ["Executor", "InlineExecutor", "LocalExecutor", "RayExecutor", "RunSpec", "ray_is_up", "resolve"]
+__all__ = ["Executor", "InlineExecutor", "LocalExecutor", "RayExecutor", "RunSpec", "executor_from", "ray_is_up"]
 
 _MODULES = {
     "Executor": "base",
@@ -45,7 +45,7 @@ def ray_is_up() -> bool:
     return bool(os.environ.get("RAY_ADDRESS")) or bool(getattr(ray, "is_initialized", bool)())
 
 
-def resolve(executor: Any) -> Any:
+def executor_from(executor: Any) -> Any:
     """The executor for what a user gave.
 
     Parameters

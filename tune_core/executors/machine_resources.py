@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tune_core.trainable.resources import GRAIN, grains
+from tune_core.trainable.resources import GRAIN, resource_units
 
 
 @dataclass(frozen=True)
-class Grant:
+class Allocation:
     """What a trial holds: amounts in ten-thousandths, and GPU devices with the share of each."""
 
     amounts: Mapping[str, int]
@@ -23,7 +23,7 @@ class Machine:
 
     def __init__(self, cpus: float, gpus: Sequence[str], custom: Mapping[str, float]) -> None:
         self.gpus = list(gpus)
-        self._total = {"cpu": grains(cpus), **{name: grains(amount) for name, amount in custom.items()}}
+        self._total = {"cpu": resource_units(cpus), **{name: resource_units(amount) for name, amount in custom.items()}}
         self._free = dict(self._total)
         self._gpu_free = [GRAIN] * len(self.gpus)
 
@@ -40,34 +40,36 @@ class Machine:
         """Why a request can never be met, or None."""
         for name, amount in request.items():
             has = len(self.gpus) * GRAIN if name == "gpu" else self._total.get(name, 0)
-            if grains(amount) > has:
+            if resource_units(amount) > has:
                 return f"asks for {amount:g} {name}, and this machine has {self.describe()}"
         return None
 
     def fits(self, request: Mapping[str, float]) -> bool:
         """Whether a request can be met now."""
         for name, amount in request.items():
-            if name != "gpu" and grains(amount) > self._free.get(name, 0):
+            if name != "gpu" and resource_units(amount) > self._free.get(name, 0):
                 return False
-        return self._gpu_shares(grains(request.get("gpu", 0))) is not None
+        return self._gpu_shares(resource_units(request.get("gpu", 0))) is not None
 
     def how_many(self, request: Mapping[str, float]) -> int:
         """How many such requests can be met at once now (GPUs aside)."""
-        return min((self._free.get(n, 0) // grains(a) for n, a in request.items() if n != "gpu" and a), default=1)
+        return min(
+            (self._free.get(n, 0) // resource_units(a) for n, a in request.items() if n != "gpu" and a), default=1
+        )
 
-    def take(self, request: Mapping[str, float]) -> Grant | None:
+    def take(self, request: Mapping[str, float]) -> Allocation | None:
         """Meet a request now, or None."""
         if not self.fits(request):
             return None
-        amounts = {name: grains(amount) for name, amount in request.items() if name != "gpu"}
-        shares = self._gpu_shares(grains(request.get("gpu", 0))) or ()
+        amounts = {name: resource_units(amount) for name, amount in request.items() if name != "gpu"}
+        shares = self._gpu_shares(resource_units(request.get("gpu", 0))) or ()
         for name, amount in amounts.items():
             self._free[name] -= amount
         for position, share in shares:
             self._gpu_free[position] -= share
-        return Grant(amounts, shares, tuple(self.gpus[p] for p, _ in shares))
+        return Allocation(amounts, shares, tuple(self.gpus[p] for p, _ in shares))
 
-    def take_again(self, grant: Grant) -> bool:
+    def take_again(self, grant: Allocation) -> bool:
         """Hold what an earlier picture of the same machine had granted; False if it does not fit this one."""
         if any(self._free.get(n, 0) < a for n, a in grant.amounts.items()) or any(
             p >= len(self._gpu_free) or self._gpu_free[p] < share for p, share in grant.shares
@@ -79,7 +81,7 @@ class Machine:
             self._gpu_free[position] -= share
         return True
 
-    def give_back(self, grant: Grant) -> None:
+    def give_back(self, grant: Allocation) -> None:
         """Take back what a trial held."""
         for name, amount in grant.amounts.items():
             self._free[name] += amount

@@ -14,30 +14,29 @@ from tune_core._version import __version__
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core import events as ev
 from tune_core.engine.controller import Controller
-from tune_core.engine.loop import Loop, Plan
+from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
-from tune_core.executors import resolve
+from tune_core.executors import executor_from
 from tune_core.executors.base import RunSpec
+from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.journal import writer as journal
 from tune_core.journal.replay import Replayed, replay
 from tune_core.journal.writer import Journal, Lock
-from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
-from tune_core.schedulers import resolve as resolve_scheduler
+from tune_core.schedulers import scheduler_from
 from tune_core.schedulers.base import Scheduler
-from tune_core.search import resolve as resolve_searcher
+from tune_core.search import searcher_from
 from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.trainable import Prepared
-from tune_core.trainable.resources import PlacementGroupFactory, request_of
-from tune_core.trainable.resources import resolve as resolve_resources
+from tune_core.trainable.resources import PlacementGroupFactory, request_of, resources_from
 
 
-class Fit:
+class ExperimentRun:
     """One call of ``fit``: everything checked and built before the first trial, and torn down after the last."""
 
     def __init__(
@@ -51,19 +50,19 @@ class Fit:
     ) -> None:
         self.prepared = prepared
         self.space = param_space
-        self.tune = tune
-        self.run = run
+        self.tune_config = tune
+        self.run_config = run
         self.restored = restored
         self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
         kept = self._copy_setup()
-        self.scheduler = resolve_scheduler(tune.scheduler)
+        self.scheduler = scheduler_from(tune.scheduler)
         self.space = dict(self.scheduler.complete_space(param_space))
-        self.searcher = resolve_searcher(tune.search_alg, space=self.space, num_samples=tune.num_samples)
+        self.searcher = searcher_from(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")
         self._set_up_searcher()
-        self.executor = resolve(run.executor)
+        self.executor = executor_from(run.executor)
         self.request = request_of(prepared)
         self.default_resources = self._check_resources()
         self.stop, self.stopper, self.budget = self._stop_rules()
@@ -76,7 +75,11 @@ class Fit:
 
     def _copy_setup(self) -> dict[str, Any] | None:
         """The configuration as given, before the run changes any of it."""
-        setup = {"param_space": self.space, "tune_config": self.tune, "run_config": replace(self.run, executor=None)}
+        setup = {
+            "param_space": self.space,
+            "tune_config": self.tune_config,
+            "run_config": replace(self.run_config, executor=None),
+        }
         if self.restored is not None:
             return None
         try:
@@ -87,7 +90,7 @@ class Fit:
     def _agree(self) -> tuple[str | None, str | None]:
         """Metric and mode on which configuration, scheduler and searcher agree."""
         found: dict[str, tuple[Any, Any]] = {
-            "TuneConfig": (self.tune.metric, self.tune.mode),
+            "TuneConfig": (self.tune_config.metric, self.tune_config.mode),
             type(self.scheduler).__name__: (self.scheduler.metric, self.scheduler.mode),
             type(self.searcher).__name__: (self.searcher.metric, self.searcher.mode),
         }
@@ -124,7 +127,7 @@ class Fit:
 
     def _set_up_searcher(self) -> None:
         accepted = self.searcher.set_search_properties(
-            self.metric, self.mode, self.space, seed=self.seed, num_samples=self.tune.num_samples
+            self.metric, self.mode, self.space, seed=self.seed, num_samples=self.tune_config.num_samples
         )
         if accepted is False:
             raise InvalidArgumentError(
@@ -147,7 +150,7 @@ class Fit:
     def _check_resources(self) -> Any:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
             return None
-        return resolve_resources(self.request, {})
+        return resources_from(self.request, {})
 
     def _refuse_impossible_resources(self) -> None:
         refusal = self.executor.refuse(self.default_resources) if self.default_resources is not None else None
@@ -161,14 +164,14 @@ class Fit:
 
     def _stop_rules(self) -> tuple[dict[str, float], Any, float | None]:
         """Thresholds for the workers, a stopper for the loop, and the time budget of both kinds."""
-        thresholds, stopper = coerce(self.run.stop)
-        limits = [t for t in (self.tune.time_budget_s, getattr(stopper, "timeout_s", None)) if t is not None]
+        thresholds, stopper = coerce(self.run_config.stop)
+        limits = [t for t in (self.tune_config.time_budget_s, getattr(stopper, "timeout_s", None)) if t is not None]
         budget: Any = min(limits, default=None)
         return thresholds, None if isinstance(stopper, TimeoutStopper) else stopper, budget
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Run to the end; what was opened is closed again in the reverse order."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.executor.close, 1.0)
@@ -185,7 +188,7 @@ class Fit:
             rules = self._rules()
             if log is not None:  # what happened then, happened by the rules of then
                 rules = rules.changed(log.header.settings)
-            self.scheduler.equip(self.header.settings.get("capacity", {}), self.default_resources)
+            self.scheduler.set_cluster_resources(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(rules, self.scheduler)
             suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
             stack.callback(suggestions.close)
@@ -203,7 +206,7 @@ class Fit:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
         if self.folder:
             return None
-        self.name, self.folder = folder_for(self.run.storage_path, self.run.name, self.prepared.__name__)
+        self.name, self.folder = folder_for(self.run_config.storage_path, self.run_config.name, self.prepared.__name__)
         return keep_setup(self.folder, self.kept) if self.kept is not None else None
 
     def _drive(
@@ -215,7 +218,7 @@ class Fit:
         replayed: Replayed | None,
     ) -> None:
         watcher = self._watcher()
-        callbacks = [*(self.run.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        callbacks = [*(self.run_config.callbacks or ()), *getattr(watcher, "callbacks", ())]
         observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
         plan = self._plan(replayed.used_s if replayed is not None else 0.0)
         self.loop = loop = Loop(self.controller, self.executor, writer, suggestions, observers, watcher, plan)
@@ -240,7 +243,7 @@ class Fit:
             writer.write()
             self.begun = True
             watcher.start()
-            observers.begin(stop=self.stop, num_samples=self.tune.num_samples, total_num_samples=self._total())
+            observers.begin(stop=self.stop, num_samples=self.tune_config.num_samples, total_num_samples=self._total())
             loop.run()
             observers.end()
         except BaseException as error:
@@ -249,8 +252,8 @@ class Fit:
         finally:
             watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
 
-    def _plan(self, used_s: float) -> Plan:
-        return Plan(
+    def _plan(self, used_s: float) -> LoopSettings:
+        return LoopSettings(
             self._spec(),
             resources=self._resources_of if self.default_resources is None else None,
             default_resources=self.default_resources,
@@ -262,14 +265,14 @@ class Fit:
 
     def _limit(self) -> int | None:
         """How many suggestions to ask the searcher for; None where it counts them itself."""
-        if isinstance(self.searcher, BasicVariantGenerator) or self.tune.num_samples == -1:
+        if isinstance(self.searcher, BasicVariantGenerator) or self.tune_config.num_samples == -1:
             return None
-        return self.tune.num_samples
+        return self.tune_config.num_samples
 
     def _raise_if_asked(self) -> None:
         if self.loop.error:
             raise TrialError(self.loop.error)
-        failure = self.run.failure_config
+        failure = self.run_config.failure_config
         if failure is not None and failure.fail_fast == "raise":
             for trial in self.controller.trials:
                 if trial.error is not None and trial.status == "ERROR":
@@ -278,8 +281,8 @@ class Fit:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _rules(self) -> Rules:
-        failure = self.run.failure_config
-        limit = self.tune.max_concurrent_trials
+        failure = self.run_config.failure_config
+        limit = self.tune_config.max_concurrent_trials
         rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
         if failure is not None:
             rules = replace(
@@ -288,8 +291,8 @@ class Fit:
                 fail_fast=bool(failure.fail_fast),
                 max_losses=failure.max_worker_losses,
             )
-        if self.run.checkpoint_config is not None:
-            rules = replace(rules, checkpoints=self.run.checkpoint_config)
+        if self.run_config.checkpoint_config is not None:
+            rules = replace(rules, checkpoints=self.run_config.checkpoint_config)
         return rules
 
     def _header(self) -> ev.Header:
@@ -301,7 +304,7 @@ class Fit:
             trainable=self.prepared.__name__,
             metric=self.metric,
             mode=self.mode,
-            num_samples=self.tune.num_samples,
+            num_samples=self.tune_config.num_samples,
             scheduler=self.scheduler.describe(),
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
@@ -315,7 +318,7 @@ class Fit:
         return dict(capacity()) if capacity is not None else {}
 
     def _spec(self) -> RunSpec:
-        checkpoints = self.run.checkpoint_config
+        checkpoints = self.run_config.checkpoint_config
         wanted = dict.fromkeys([self.metric] if self.metric else [])
         return RunSpec(
             name=self.name,
@@ -327,15 +330,15 @@ class Fit:
             saves_at_lease_end=self.scheduler.saves_at_lease_end,
             checkpoint_frequency=checkpoints.checkpoint_frequency if checkpoints else 0,
             checkpoint_at_end=bool(checkpoints and checkpoints.checkpoint_at_end),
-            trial_timeout_s=self.tune.trial_timeout_s,
-            reuse=self.tune.reuse_actors,
-            env=dict(self.run.env),
+            trial_timeout_s=self.tune_config.trial_timeout_s,
+            reuse=self.tune_config.reuse_actors,
+            env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
             trainable_name=self.prepared.__name__,
         )
 
     def _resources_of(self, config: dict[str, Any]) -> Any:
-        return resolve_resources(self.request, config)
+        return resources_from(self.request, config)
 
     def _decode(self, index: int, config: dict[str, Any]) -> dict[str, Any]:
         def again() -> dict[str, Any] | None:
@@ -347,14 +350,16 @@ class Fit:
         total = getattr(self.searcher, "total", None)
         if total is not None:
             return int(total)
-        return self.tune.num_samples if self.tune.num_samples != -1 else None
+        return self.tune_config.num_samples if self.tune_config.num_samples != -1 else None
 
     def _watcher(self) -> Any:
         from tune_core.display.progress import Progress
 
-        verbose = self.run.verbose if self.run.verbose is not None else 1
+        verbose = self.run_config.verbose if self.run_config.verbose is not None else 1
         facts = (verbose, self._total(), self.metric, self.mode, self.name, self.folder)
-        watcher = self.run.progress_reporter if self.run.progress_reporter is not None else Progress(*facts)
+        watcher = (
+            self.run_config.progress_reporter if self.run_config.progress_reporter is not None else Progress(*facts)
+        )
         if hasattr(watcher, "bind"):
             watcher.bind(*facts, in_process=self.executor.name == "inline")
         return watcher

@@ -154,7 +154,7 @@ def report_metrics(
     write
         Writes the checkpoint's files into the folder that it is given; None for no checkpoint.
     metadata
-        Kept in the checkpoint for :func:`start`: JSON values.
+        RetainedCheckpoint in the checkpoint for :func:`start`: JSON values.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Schedu
 _GO_ON = Continue()
 
 
-class RecordedScheduler(Scheduler):
+class PassiveScheduler(Scheduler):
     """Decides nothing: for reading an experiment back, where each decision comes as an event of its own."""
 
     restarts_without_checkpoint = True
@@ -29,7 +29,7 @@ class RecordedScheduler(Scheduler):
         return next((trial.index for trial in last_first), None)
 
 
-class FollowingScheduler:
+class RecordedScheduler:
     """Lets a real scheduler see a run again, while what was recorded is what is done.
 
     The scheduler is asked all that it was asked, in the same order, and its answers are carried out in their places
@@ -79,10 +79,10 @@ class FollowingScheduler:
                 chosen.append((index, recorded.why if recorded is not None else why))
         return chosen
 
-    def revise(self) -> Iterable[tuple[int, Exploit]]:
+    def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         """Those that were recorded, as they were recorded."""
         chosen = []
-        for index, exploit in self.followed.revise():
+        for index, exploit in self.followed.pending_exploits():
             recorded = self._find("exploit", index)
             if recorded is not None:
                 chosen.append((index, exploit_of(recorded)))

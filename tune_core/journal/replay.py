@@ -10,7 +10,7 @@ from tune_core.core import events as ev
 from tune_core.core.trial import result_of
 from tune_core.engine.controller import Controller
 from tune_core.engine.suggestions import Suggestions, tell_end
-from tune_core.journal.recorded_decisions import FollowingScheduler, without
+from tune_core.journal.recorded_decisions import RecordedScheduler, without
 from tune_core.trainable.resources import resources_from_json
 
 
@@ -38,7 +38,7 @@ def replay(
     between the last event of one driver and the start of the next does not count as used.
     """
     scheduler = controller.scheduler
-    again = _Again(controller, suggestions, decode_config, stopper)
+    again = _ReplayCursor(controller, suggestions, decode_config, stopper)
     clock = _Clock(header.at)
     try:
         for event, recorded, is_last in _groups(events):
@@ -62,7 +62,7 @@ def _groups(events: list[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
         at = end
 
 
-class _Again:
+class _ReplayCursor:
     """Takes each event in as the loop did, with the decisions on it as they were made."""
 
     def __init__(
@@ -76,7 +76,7 @@ class _Again:
         self.suggestions = suggestions
         self.decode_config = decode_config
         self.stopper = stopper
-        self.scheduler = FollowingScheduler(controller.scheduler)
+        self.scheduler = RecordedScheduler(controller.scheduler)
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[Any] = []
 

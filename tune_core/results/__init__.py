@@ -18,7 +18,7 @@ from tune_core.results.experiment_reader import Experiment, history, read_experi
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
-    from tune_core.engine.checkpoint_retention import Kept
+    from tune_core.engine.checkpoint_retention import RetainedCheckpoint
 
 __all__ = ["Result", "ResultGrid"]
 
@@ -163,13 +163,13 @@ class Result:
     def _history(self) -> list[dict[str, Any]]:
         return history(self._folder, self._trial.index).get(self._trial.index, [])
 
-    def _checkpoints(self) -> list[tuple[Checkpoint, Kept]]:
+    def _checkpoints(self) -> list[tuple[Checkpoint, RetainedCheckpoint]]:
         from tune_core.checkpoint import Checkpoint
-        from tune_core.storage import resolve
+        from tune_core.storage import storage_from
 
         if not self._trial.checkpoints:
             return []
-        storage = resolve(self.path)
+        storage = storage_from(self.path)
         made = self._trial.checkpoints
         return [(Checkpoint(path), kept) for kept in made if storage.exists(path := storage.join(kept.name))]
 
@@ -298,7 +298,7 @@ class ResultGrid(Sequence[Result]):
     ) -> tuple[str, Any, Result]:
         """As :meth:`get_best_result`: the metric's name, the value that counted, and the trial's result."""
         asked = "get_best_result"
-        metric, mode = selection.resolve(asked, metric, mode, self._header)
+        metric, mode = selection.metric_and_mode(asked, metric, mode, self._header)
         trial, value = selection.best_trial(
             self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )

@@ -264,7 +264,7 @@ class ExperimentAnalysis:
     def _metric_or(self, metric: str | None, mode: str | None, asked: str) -> tuple[str, str]:
         metric = metric if metric is not None else self.default_metric
         mode = mode if mode is not None else self.default_mode
-        return selection.resolve(asked, metric, mode, self._header)
+        return selection.metric_and_mode(asked, metric, mode, self._header)
 
     def _best(
         self,

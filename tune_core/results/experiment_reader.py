@@ -18,10 +18,10 @@ from tune_core.engine.controller import Controller
 from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError
 from tune_core.journal.reader import Reader
-from tune_core.journal.recorded_decisions import RecordedScheduler
+from tune_core.journal.recorded_decisions import PassiveScheduler
 
 
-class Decision(NamedTuple):
+class DecisionRecord(NamedTuple):
     """A decision on a trial, with the iteration and the time of the trial's last result before it."""
 
     do: str
@@ -88,7 +88,7 @@ class Experiment:
         return +self.controller.counts
 
 
-class Follower:
+class TailReader:
     """Keeps an :class:`Experiment` up to date with a journal that may still grow. Runs no code of the experiment.
 
     Parameters
@@ -105,7 +105,7 @@ class Follower:
     def __init__(self, folder: str) -> None:
         self._reader = Reader(folder)
         header = self._reader.header
-        controller = Controller(Rules.of(header), RecordedScheduler(header.metric, header.mode))
+        controller = Controller(Rules.of(header), PassiveScheduler(header.metric, header.mode))
         self.experiment = Experiment(folder, header, controller, last_at=header.at)
 
     def refresh(self) -> Experiment:
@@ -153,10 +153,10 @@ def read_experiment(folder: str) -> Experiment:
     JournalError
         If the folder holds no experiment, or one that a newer tune-core wrote.
     """
-    return Follower(folder).refresh()
+    return TailReader(folder).refresh()
 
 
-def decisions(folder: str, trial: int) -> list[Decision]:
+def decisions(folder: str, trial: int) -> list[DecisionRecord]:
     """The decisions on one trial, in order."""
     reader = Reader(folder, trial)
     found = []
@@ -168,7 +168,7 @@ def decisions(folder: str, trial: int) -> list[Decision]:
             if type(event) is ev.Reported:
                 iteration, at = event.iteration, event.at
             elif type(event) is ev.Decided:
-                found.append(Decision(event.do, event.why, iteration, at))
+                found.append(DecisionRecord(event.do, event.why, iteration, at))
     return found
 
 

@@ -17,7 +17,7 @@ SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
 _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}
 
 
-def resolve(asked: str, metric: str | None, mode: str | None, header: Header) -> tuple[str, str]:
+def metric_and_mode(asked: str, metric: str | None, mode: str | None, header: Header) -> tuple[str, str]:
     """The metric and mode in force: those given, else the run's."""
     metric = metric if metric is not None else header.metric
     mode = mode if mode is not None else header.mode

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tune_core.core.trial import Status, TrialView
     from tune_core.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
     from tune_core.schedulers.auto import AutoScheduler
-    from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, Waiting
+    from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
     from tune_core.schedulers.fifo import FIFOScheduler
     from tune_core.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler, SuccessiveHalvingScheduler
     from tune_core.schedulers.legacy import TrialScheduler
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tune_core.schedulers.pb2 import PB2
     from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.pbt_replay import PopulationBasedTrainingReplay
-    from tune_core.schedulers.registry import create_scheduler, resolve
+    from tune_core.schedulers.registry import create_scheduler, scheduler_from
     from tune_core.schedulers.resource_changing import (
         DistributeResources,
         DistributeResourcesToTopJob,
@@ -52,9 +52,9 @@ _MODULES = {
     "Stop": "base",
     "SuccessiveHalvingScheduler": "hyperband",
     "TrialView": "base",
-    "Waiting": "base",
+    "WaitingTrials": "base",
     "create_scheduler": "registry",
-    "resolve": "registry",
+    "scheduler_from": "registry",
 }
 
 __all__ = [
@@ -83,9 +83,9 @@ __all__ = [
     "SuccessiveHalvingScheduler",
     "TrialScheduler",
     "TrialView",
-    "Waiting",
+    "WaitingTrials",
     "create_scheduler",
-    "resolve",
+    "scheduler_from",
 ]
 
 

@@ -11,12 +11,12 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.checks import count, fraction, one_of
 from tune_core.schedulers.rung_levels import ITERATION, Rung, as_number, milestones, show, show_share
 
 
-class _Place:
+class _RungEntry:
     """Where a trial stands: its bracket, the rung that it runs to, and what it waits with on the one below."""
 
     __slots__ = ("bracket", "loss", "requeued", "target", "waits")
@@ -117,7 +117,7 @@ class AsyncHyperBandScheduler(Scheduler):
         ]
         self._order = sorted((rung for rungs in self._brackets for rung in rungs), key=lambda rung: -rung.milestone)
         self._bounds = _cumulated_softmax([len(rungs) for rungs in self._brackets])
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, _RungEntry] = {}
         self._active: set[int] = set()  # pending or running: may still report
         self._reached_end = False
         self._finish: int | None = None  # the trial that goes on to max_t since no other will
@@ -140,7 +140,7 @@ class AsyncHyperBandScheduler(Scheduler):
         if len(self._brackets) > 1:
             drawn = random.Random(f"{self.seed}:{trial.index}").random()
             bracket = next(s for s, below in enumerate(self._bounds) if drawn < below)
-        self._places[trial.index] = _Place(bracket)
+        self._places[trial.index] = _RungEntry(bracket)
         self._active.add(trial.index)
 
     def lease(self, trial: TrialView) -> Lease:
@@ -207,7 +207,7 @@ class AsyncHyperBandScheduler(Scheduler):
             place.requeued = True
             self._brackets[place.bracket][place.target - 1].reopen(trial.index, place.loss)
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """The best promotable trial of the highest rung that has one (Algorithm 2, ``get_job``)."""
         if self.rule == "stopping":
             return None
@@ -237,7 +237,7 @@ class AsyncHyperBandScheduler(Scheduler):
 
     # --- decisions ----------------------------------------------------------------------------------------------------
 
-    def _stop_or_go(self, index: int, place: _Place, rung: Rung) -> Decision:
+    def _stop_or_go(self, index: int, place: _RungEntry, rung: Rung) -> Decision:
         better = rung.record(index, place.loss)
         places = max(1, rung.quota)
         share = f"the best {show_share(self._factor)} of {len(rung)}"
@@ -249,7 +249,7 @@ class AsyncHyperBandScheduler(Scheduler):
         why = f"{at} is the best so far of {len(rung)}" if better == 0 else f"{at} is within {share}"
         return Continue(self._next_stop(place), why)
 
-    def _aside(self, index: int, place: _Place, rung: Rung) -> Decision:
+    def _aside(self, index: int, place: _RungEntry, rung: Rung) -> Decision:
         self._active.discard(index)
         if place.loss == math.inf:
             return Stop(f"rung {rung.milestone}: {self._metric} is missing or no finite number, the worst there is")
@@ -258,11 +258,11 @@ class AsyncHyperBandScheduler(Scheduler):
             f"of {len(rung)} or more"
         )
 
-    def _promote(self, index: int, place: _Place) -> None:
+    def _promote(self, index: int, place: _RungEntry) -> None:
         self._brackets[place.bracket][place.target - 1].leave(index, place.loss)
         place.waits = False
 
-    def _best_promotable(self, waiting: Waiting | None) -> int | None:
+    def _best_promotable(self, waiting: WaitingTrials | None) -> int | None:
         """Whom to promote: of all, or of those that are paused now."""
         for rung in self._order:
             for index in rung.promotable():
@@ -270,7 +270,7 @@ class AsyncHyperBandScheduler(Scheduler):
                     return index
         return None
 
-    def _next_stop(self, place: _Place) -> Any:
+    def _next_stop(self, place: _RungEntry) -> Any:
         rungs = self._brackets[place.bracket]
         if place.waits:
             return rungs[place.target - 1].milestone

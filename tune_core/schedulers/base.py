@@ -52,7 +52,7 @@ class Exploit:
 Decision = Continue | Stop | Pause | Exploit
 
 
-class Waiting(Protocol):
+class WaitingTrials(Protocol):
     """The trials that could run now."""
 
     @property
@@ -127,7 +127,7 @@ class Scheduler:
     def on_requeue(self, trial: TrialView) -> None:
         """``trial`` goes back to its last checkpoint (``trial.iteration``), since its worker failed or was lost."""
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """Which waiting trial to run next on a free slot; None: the first pending one.
 
         A question: it must not change the scheduler's state. :meth:`lease` is called if the trial really starts.
@@ -139,7 +139,7 @@ class Scheduler:
         """Paused trials that will never resume, with reasons. Called after each event; each trial is named once."""
         return ()
 
-    def revise(self) -> Iterable[tuple[int, Exploit]]:
+    def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         """Paused trials that are to become copies of others now; each is named once. Called after each event."""
         return ()
 
@@ -147,7 +147,7 @@ class Scheduler:
         """The search space with what the scheduler must have in it; called before :meth:`setup`."""
         return space
 
-    def equip(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
         """Called before the run with what there is to share out among trials, and what a trial asks for by default."""
 
     def on_stall(self, exhausted: bool) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from tune_core.schedulers.checks import count, fraction
 from tune_core.schedulers.rung_levels import ITERATION, as_number
-from tune_core.schedulers.synchronous import Plan, SynchronousScheduler, halvings
+from tune_core.schedulers.synchronous import BracketPlan, SynchronousScheduler, halvings
 
 
-def hyperband_plan(max_t: Any, reduction_factor: Any, whole: bool = True) -> list[Plan]:
+def hyperband_plan(max_t: Any, reduction_factor: Any, whole: bool = True) -> list[BracketPlan]:
     """HyperBand's brackets, the most exploring first (Li et al. 2018, Algorithm 1), in exact arithmetic.
 
     Examples
@@ -78,7 +78,7 @@ class HyperBandScheduler(SynchronousScheduler):
         self._plans = hyperband_plan(max_t, reduction_factor, self._whole)
 
     @property
-    def brackets(self) -> list[Plan]:
+    def brackets(self) -> list[BracketPlan]:
         """(trials, time) of each rung, for each bracket."""
         return [list(plan) for plan in self._plans]
 
@@ -87,7 +87,7 @@ class HyperBandScheduler(SynchronousScheduler):
         """All times at which trials are compared, for model-based searchers."""
         return sorted({time for plan in self._plans for _, time in plan})
 
-    def plans(self, number: int) -> tuple[str, Plan]:
+    def plans(self, number: int) -> tuple[str, BracketPlan]:
         """See :class:`SynchronousScheduler`."""
         position = number % len(self._plans)
         return f"bracket {number} (s={len(self._plans) - 1 - position})", self._plans[position]
@@ -150,7 +150,7 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
         self.max_t = max_t
         self._plan = halvings(number, start, factor, levels, as_number(end), self._whole)
 
-    def plans(self, number: int) -> tuple[str, Plan]:
+    def plans(self, number: int) -> tuple[str, BracketPlan]:
         """See :class:`SynchronousScheduler`."""
         return f"bracket {number}", self._plan
 

@@ -8,7 +8,7 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 
 
 class TrialScheduler:
@@ -196,7 +196,7 @@ class LegacyScheduler(Scheduler):
         else:
             self._tell("on_trial_complete", legacy, dict(trial.last_result))
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         choose = getattr(self.scheduler, "choose_trial_to_run", None)
         if choose is None:

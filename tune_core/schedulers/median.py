@@ -10,12 +10,12 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
-from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.checks import count, fraction
 from tune_core.schedulers.rung_levels import show
 
 
-class _Course:
+class _TrialHistory:
     """One trial's results since the grace period: times, and the average of the losses up to each."""
 
     __slots__ = ("averages", "best", "since", "sum", "times")
@@ -84,14 +84,14 @@ class MedianStoppingRule(Scheduler):
         self.min_time_slice = min_time_slice
         self.hard_stop = hard_stop
         self.saves_at_lease_end = not hard_stop or min_time_slice > 0
-        self._courses: dict[int, _Course] = {}
+        self._courses: dict[int, _TrialHistory] = {}
         self._put_aside: set[int] = set()  # judged: not judged again
         self._waiting: set[int] = set()
         self._is_whole = False  # no further trial will come, for now
 
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._courses[trial.index] = _Course()
+        self._courses[trial.index] = _TrialHistory()
         self._waiting.add(trial.index)
         self._is_whole = False
 
@@ -149,7 +149,7 @@ class MedianStoppingRule(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.add(trial.index)
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """Those that wait to start; then those put aside for others; then those put aside for good."""
         if any(True for _ in waiting.pending) or not self._is_whole:
             return None

@@ -10,7 +10,7 @@ from typing import Any
 from tune_core.core.objective import lookup
 from tune_core.core.trial import TrialView
 from tune_core.schedulers.asha import AsyncHyperBandScheduler
-from tune_core.schedulers.base import Decision, Pause, Stop, Waiting
+from tune_core.schedulers.base import Decision, Pause, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import ITERATION, Rung
 
 
@@ -77,7 +77,7 @@ class PASHAScheduler(AsyncHyperBandScheduler):
             return Stop(decision.reason)
         return decision
 
-    def _best_promotable(self, waiting: Waiting | None) -> int | None:
+    def _best_promotable(self, waiting: WaitingTrials | None) -> int | None:
         """Whom to promote; nobody beyond the present top rung."""
         for rung in reversed(self._ladder[: self._top]):
             for index in rung.promotable():

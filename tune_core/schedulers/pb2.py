@@ -10,7 +10,7 @@ from typing import Any
 from tune_core import space
 from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.pbt import Member, Population
+from tune_core.schedulers.pbt import Population, PopulationMember
 from tune_core.schedulers.perturbation import complete, seeded, show
 
 CANDIDATES = 256
@@ -84,7 +84,7 @@ class PB2(Population):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, {name: _domain(bounds) for name, bounds in self.hyperparam_bounds.items()})
 
-    def learn(self, member: Member, time: Any) -> None:
+    def learn(self, member: PopulationMember, time: Any) -> None:
         """See :class:`Population`."""
         index, loss = member.trial.index, member.loss
         before = self._scores.get(index)
@@ -98,7 +98,9 @@ class PB2(Population):
             self._taken = [taken for taken in self._taken if taken[2] != point]
         self._scores[index] = (float(time), loss)
 
-    def explored(self, member: Member, source: Member, rng: random.Random) -> tuple[dict[str, Any], list[str]]:
+    def explored(
+        self, member: PopulationMember, source: PopulationMember, rng: random.Random
+    ) -> tuple[dict[str, Any], list[str]]:
         """See :class:`Population`."""
         at = self._scores.get(source.trial.index, (float(source.last), source.loss or 0.0))
         self._scores[member.trial.index] = at  # the copy's next change is measured from here

@@ -11,13 +11,13 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Waiting
+from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, WaitingTrials
 from tune_core.schedulers.checks import fraction, share
 from tune_core.schedulers.perturbation import check_mutations, complete, explore, seeded
 from tune_core.schedulers.rung_levels import as_number, show
 
 
-class Member:
+class PopulationMember:
     """One trial of the population."""
 
     __slots__ = ("arrived", "changes", "last", "loss", "trial")
@@ -53,7 +53,7 @@ class Population(Scheduler):
         self.quantile_fraction = share(f"{name}(quantile_fraction)", quantile_fraction, 0.5)
         self.synch = synch
         self.seed = seed
-        self._members: dict[int, Member] = {}
+        self._members: dict[int, PopulationMember] = {}
         self._waiting: dict[int, None] = {}  # pending or paused, those that have waited longest first
         self._released: dict[int, None] = {}  # synchronous: may go on
         self._revised: list[tuple[int, Exploit]] = []
@@ -67,7 +67,9 @@ class Population(Scheduler):
         self.seed = seed if self.seed is None else self.seed
         self.space = space or {}
 
-    def explored(self, member: Member, source: Member, rng: random.Random) -> tuple[dict[str, Any], list[str]]:
+    def explored(
+        self, member: PopulationMember, source: PopulationMember, rng: random.Random
+    ) -> tuple[dict[str, Any], list[str]]:
         """The configuration with which ``member`` goes on as a copy of ``source``, and what changed, in words."""
         raise NotImplementedError
 
@@ -75,7 +77,7 @@ class Population(Scheduler):
 
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._members[trial.index] = Member(trial)
+        self._members[trial.index] = PopulationMember(trial)
         self._waiting[trial.index] = None
         self._is_whole = False
 
@@ -96,9 +98,9 @@ class Population(Scheduler):
         member.loss = self.objective.loss(result)
         self.learn(member, time)
         member.last = time
-        return self._meet(member) if self.synch else self._perturb(member)
+        return self._wait_for_population(member) if self.synch else self._perturb(member)
 
-    def learn(self, member: Member, time: Any) -> None:
+    def learn(self, member: PopulationMember, time: Any) -> None:
         """``member`` has its score at ``time``; ``member.last`` is still when it had the one before."""
 
     def on_end(self, trial: TrialView, status: Status) -> None:
@@ -111,10 +113,10 @@ class Population(Scheduler):
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting[trial.index] = None
-        member = self._members.setdefault(trial.index, Member(trial))
+        member = self._members.setdefault(trial.index, PopulationMember(trial))
         member.arrived = False
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """New members first; then whoever has waited longest, copies and others alike."""
         if not self._is_whole:
             return None
@@ -124,7 +126,7 @@ class Population(Scheduler):
                 return index
         return None
 
-    def revise(self) -> Iterable[tuple[int, Exploit]]:
+    def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not self._revised:
             return ()
@@ -138,10 +140,10 @@ class Population(Scheduler):
 
     # --- decisions ----------------------------------------------------------------------------------------------------
 
-    def _until(self, member: Member) -> Any:
+    def _until(self, member: PopulationMember) -> Any:
         return self._next if self.synch else max(member.last + self.perturbation_interval, self.burn_in_period)
 
-    def quantiles(self) -> tuple[list[Member], list[Member]]:
+    def quantiles(self) -> tuple[list[PopulationMember], list[PopulationMember]]:
         """The worst and the best members, as many each; both empty where there is nobody to tell apart."""
         ranked = sorted(
             (m for m in self._members.values() if m.loss is not None), key=lambda m: (m.loss, m.trial.index)
@@ -152,7 +154,7 @@ class Population(Scheduler):
         best = [m for m in ranked[:number] if m.loss != math.inf]
         return (ranked[len(ranked) - number :], best) if best else ([], [])
 
-    def _perturb(self, member: Member) -> Decision:
+    def _perturb(self, member: PopulationMember) -> Decision:
         if not self._is_whole:
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
@@ -164,7 +166,9 @@ class Population(Scheduler):
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
         return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
 
-    def _exploit(self, member: Member, best: list[Member], worst: list[Member]) -> Exploit:
+    def _exploit(
+        self, member: PopulationMember, best: list[PopulationMember], worst: list[PopulationMember]
+    ) -> Exploit:
         rng = random.Random(f"{self.seed}:{member.trial.index}:{member.changes}:{member.last}")
         source = rng.choice(best)
         config, words = self.explored(member, source, rng)
@@ -179,7 +183,7 @@ class Population(Scheduler):
 
     # --- a synchronous population -------------------------------------------------------------------------------------
 
-    def _meet(self, member: Member) -> Decision:
+    def _wait_for_population(self, member: PopulationMember) -> Decision:
         member.arrived = True
         if not self._all_are_there():
             self._waiting[member.trial.index] = None
@@ -217,12 +221,12 @@ class Population(Scheduler):
 
     # --- words --------------------------------------------------------------------------------------------------------
 
-    def _rank(self, member: Member) -> str:
+    def _rank(self, member: PopulationMember) -> str:
         losses = [m.loss for m in self._members.values() if m.loss is not None]
         better = sum(loss < member.loss for loss in losses)  # type: ignore[operator]
         return f"{self._show(member)} is number {better + 1} of {len(losses)}"
 
-    def _show(self, member: Member) -> str:
+    def _show(self, member: PopulationMember) -> str:
         assert self.objective is not None
         if member.loss is None or member.loss == math.inf:
             return f"{self.objective.metric} that is no finite number"
@@ -317,7 +321,9 @@ class PopulationBasedTraining(Population):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, self.hyperparam_mutations)
 
-    def explored(self, member: Member, source: Member, rng: random.Random) -> tuple[dict[str, Any], list[str]]:
+    def explored(
+        self, member: PopulationMember, source: PopulationMember, rng: random.Random
+    ) -> tuple[dict[str, Any], list[str]]:
         """See :class:`Population`."""
         config, words = explore(
             source.trial.config,

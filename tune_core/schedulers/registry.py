@@ -91,7 +91,7 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(cls).parameters)
 
 
-def resolve(scheduler: Any) -> Scheduler:
+def scheduler_from(scheduler: Any) -> Scheduler:
     """The scheduler for what a user gave as ``TuneConfig(scheduler=...)``."""
     if scheduler is None:
         return create_scheduler("fifo")

@@ -9,7 +9,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Waiting
+from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, WaitingTrials
 from tune_core.schedulers.checks import count
 from tune_core.schedulers.fifo import FIFOScheduler
 
@@ -197,12 +197,12 @@ class ResourceChangingScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.complete_space(space)
 
-    def equip(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.capacity = dict(capacity)
         if isinstance(default_resources, Mapping):
             self.base_resources = dict(default_resources)
-        self.base_scheduler.equip(capacity, default_resources)
+        self.base_scheduler.set_cluster_resources(capacity, default_resources)
 
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -246,7 +246,7 @@ class ResourceChangingScheduler(Scheduler):
         self.live[trial.index] = trial
         self.base_scheduler.on_requeue(trial)
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.choose(waiting)
 
@@ -254,9 +254,9 @@ class ResourceChangingScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.discard()
 
-    def revise(self) -> Iterable[tuple[int, Exploit]]:
+    def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        return self.base_scheduler.revise()
+        return self.base_scheduler.pending_exploits()
 
     def on_stall(self, exhausted: bool) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""

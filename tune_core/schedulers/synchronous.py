@@ -10,11 +10,11 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
-from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, Waiting
+from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.checks import fraction
 from tune_core.schedulers.rung_levels import ITERATION, as_number, show
 
-Plan = list[tuple[int, Any]]
+BracketPlan = list[tuple[int, Any]]
 """(number of trials, the time that they run to) for each rung of a bracket, from the bottom."""
 
 
@@ -27,7 +27,7 @@ class _Bracket:
 
     __slots__ = ("above", "below", "closed", "losses", "name", "plan", "quotas", "rung", "size")
 
-    def __init__(self, name: str, plan: Plan, factor: Fraction) -> None:
+    def __init__(self, name: str, plan: BracketPlan, factor: Fraction) -> None:
         self.name = name
         self.above, self.below = factor.numerator, factor.denominator
         self.plan = plan
@@ -93,7 +93,7 @@ class SynchronousScheduler(Scheduler):
         self._over: set[int] = set()  # came back after their bracket had gone on
         self._open: list[_Bracket] = []  # with members
 
-    def plans(self, number: int) -> tuple[str, Plan]:
+    def plans(self, number: int) -> tuple[str, BracketPlan]:
         """Name and plan of the ``number``-th bracket, from 0."""
         raise NotImplementedError
 
@@ -165,7 +165,7 @@ class SynchronousScheduler(Scheduler):
             else:
                 self._over.add(trial.index)
 
-    def choose(self, waiting: Waiting) -> int | None:
+    def choose(self, waiting: WaitingTrials) -> int | None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return next((index for index in self._ready if waiting.is_paused(index)), None)
 
@@ -256,10 +256,10 @@ class SynchronousScheduler(Scheduler):
         return f"{bracket.name}, rung {bracket.milestone}"
 
 
-def halvings(number: int, start: Any, factor: Any, levels: int, end: Any, whole: bool) -> Plan:
+def halvings(number: int, start: Any, factor: Any, levels: int, end: Any, whole: bool) -> BracketPlan:
     """A bracket: ⌊n·η^-i⌋ trials run to r·η^i, for i = 0 … ``levels``; the last to ``end``."""
     eta, at, left = fraction("reduction_factor", factor, above=1), fraction("start", start), fraction("n", number)
-    plan: Plan = []
+    plan: BracketPlan = []
     for level in range(levels + 1):
         exact = at * eta**level
         time = end if level == levels else max(1, math.floor(exact)) if whole else as_number(exact)

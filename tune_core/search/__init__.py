@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tune_core.search.registry import HOMES, create_searcher, resolve
+from tune_core.search.registry import HOMES, create_searcher, searcher_from
 
 if TYPE_CHECKING:
     from tune_core.search.auto import AutoSearch
@@ -28,7 +28,7 @@ __all__ = [
     "Repeater",
     "Searcher",
     "create_searcher",
-    "resolve",
+    "searcher_from",
 ]
 
 

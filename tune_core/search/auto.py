@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tune_core.search.checks import check_count
-from tune_core.search.encoding.columns import Code, Columns
+from tune_core.search.encoding.columns import Code, ObservationTable
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
 from tune_core.search.surrogate import Surrogate, normal_scores
@@ -78,7 +78,7 @@ class AutoSearch(ModelSearcher):
         import numpy
 
         assert self.encoding is not None
-        self._columns = Columns(self.encoding)
+        self._columns = ObservationTable(self.encoding)
         self._rng = numpy.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, 0x7AE])
         self._surrogate = Surrogate(self._columns.is_category)
         self._codes: list[Code] = []

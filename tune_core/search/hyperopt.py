@@ -19,8 +19,8 @@ class HyperOptSearch(ModelSearcher):
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or one made of ``hyperopt.hp``.
     metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`. With a space of HyperOpt's own, a point gives each
-        label its value, and an ``hp.choice`` the number of its option.
+        See the base class. With a space of HyperOpt's own, a point gives each label its value, and an ``hp.choice`` the
+        number of its option.
     n_initial_points
         How many random points come first.
     random_state_seed

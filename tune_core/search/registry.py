@@ -103,7 +103,7 @@ def create_searcher(name: str, **arguments: Any) -> Any:
     return cls(**{key: value for key, value in arguments.items() if key in known})
 
 
-def resolve(search_alg: Any, space: Any, num_samples: int) -> Any:
+def searcher_from(search_alg: Any, space: Any, num_samples: int) -> Any:
     """The searcher for what a user gave as ``search_alg``: None, a name, or a searcher."""
     if search_alg is None:
         from tune_core.search.basic_variant import BasicVariantGenerator

@@ -13,7 +13,7 @@ from tune_core._version import __version__
 from tune_core.core import events as ev
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
-from tune_core.engine.loop import Loop, Plan
+from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
@@ -21,8 +21,8 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.machine_resources import Machine
 from tune_core.journal.replay import replay
-from tune_core.schedulers import resolve as resolve_scheduler
-from tune_core.search import resolve as resolve_searcher
+from tune_core.schedulers import scheduler_from
+from tune_core.search import searcher_from
 from tune_core.simulation.executor import Faults, SimulatedExecutor, SimulationStalledError
 from tune_core.simulation.objective import Store, as_model
 from tune_core.simulation.result import DriverDied, SimulatedJournal, Simulation
@@ -142,7 +142,7 @@ def simulate(
     run.check = check
     run.target = _Target(target, mode) if target is not None else None
     run.journal = SimulatedJournal(keep_journal or run.faults.driver_deaths > 0)
-    return run.go()
+    return run.run()
 
 
 class _Simulated:
@@ -186,7 +186,7 @@ class _Simulated:
         self.working_s = self.occupied_s = 0.0
         self.reports = 0
 
-    def go(self) -> Simulation:
+    def run(self) -> Simulation:
         """Run until it is finished, starting the driver again whenever it dies."""
         now = 0.0
         while True:
@@ -222,12 +222,12 @@ class _Simulated:
     def _driver(self, now: float) -> Loop:
         """Everything that a driver builds, from the journal if there is one."""
         given_scheduler, given_searcher = copy.deepcopy(self._parts)
-        scheduler = resolve_scheduler(given_scheduler)
+        scheduler = scheduler_from(given_scheduler)
         self.space = dict(scheduler.complete_space(self.space))
-        searcher = resolve_searcher(given_searcher, space=self.space, num_samples=self.num_samples)
+        searcher = searcher_from(given_searcher, space=self.space, num_samples=self.num_samples)
         searcher.set_search_properties(self.metric, self.mode, self.space, seed=self.seed, num_samples=self.num_samples)
         scheduler.setup(self.metric, self.mode, self.seed, self.space)
-        scheduler.equip(self._capacity(), self._request())
+        scheduler.set_cluster_resources(self._capacity(), self._request())
         controller = Controller(self.rules, scheduler)
         direct = searcher.stateless
         limit = None if direct or self.num_samples == -1 else self.num_samples
@@ -249,7 +249,7 @@ class _Simulated:
             used_s, unrecorded = replayed.used_s, replayed.unrecorded
         if self.budget is not None:
             executor.deadline = now + max(0.0, self.budget - used_s)
-        plan = Plan(
+        plan = LoopSettings(
             self._spec(scheduler),
             default_resources=self.resources,
             encode_config=lambda config: to_json(config, self.space),
@@ -258,7 +258,7 @@ class _Simulated:
             handle_signals=False,
         )
         observers = Observers((), controller.trials, "", lambda text: None)
-        loop = _SimulatedLoop(controller, executor, self.journal, suggestions, observers, _Nobody(), plan)
+        loop = _SimulatedLoop(controller, executor, self.journal, suggestions, observers, _NullObservers(), plan)
         loop.check = self.check
         loop.target = self.target
         self.journal.mortal(self._lifetime(), f"{self.seed}:tear:{self._deaths}")
@@ -362,7 +362,7 @@ class _Suggestions(Suggestions):
         """Nothing is asked ahead: an answer takes no virtual time."""
 
 
-class _Nobody:
+class _NullObservers:
     """Watches nothing."""
 
     def update(self, controller: Controller, now: float, waits_for: str | None) -> None:

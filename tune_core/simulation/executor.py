@@ -18,7 +18,7 @@ from tune_core.core.objective import lookup
 from tune_core.core.plain_values import plain_metrics
 from tune_core.errors import InvalidArgumentError, TuneError
 from tune_core.executors.base import RunSpec
-from tune_core.executors.machine_resources import Grant, Machine
+from tune_core.executors.machine_resources import Allocation, Machine
 from tune_core.simulation.objective import Model, Store
 from tune_core.trainable import DONE
 
@@ -162,7 +162,7 @@ class SimulatedExecutor:
         self._seed = seed
         self._now = start_s
         self._machine = machine
-        self._grants: dict[int, Grant] = {}
+        self._grants: dict[int, Allocation] = {}
         self._every = checkpoint_every
         self._launch_s = launch_s
         self._speed = speed

@@ -89,7 +89,7 @@ def _seen(value: Any, reads: list[Pending]) -> Any:
     return value
 
 
-def resolve(
+def draw_sample_from(
     config: dict[str, Any],
     pending: list[tuple[Any, Any, Pending]],
     draw_value: Callable[[Any, random.Random, Any], Any],

@@ -9,7 +9,7 @@ from typing import Any
 from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Categorical, Domain, Function, below, same
 from tune_core.space.numeric import Float, Integer
-from tune_core.space.sample_from import Box, Pending, resolve
+from tune_core.space.sample_from import Box, Pending, draw_sample_from
 
 Path = tuple[Any, ...]
 Make = Callable[["_Draw"], Any]
@@ -116,7 +116,7 @@ class Compiled:
         draw = _Draw(rng, grid)
         config: dict[str, Any] = self._make(draw)
         if draw.pending:
-            resolve(config, draw.pending, draw_value)
+            draw_sample_from(config, draw.pending, draw_value)
         for container, key in draw.boxes:
             container[key] = tuple(container[key])
         return config

@@ -55,7 +55,7 @@ def from_json(
     """
     if not _is_marked(json_config):
         return json_config
-    return {k: _decode(v, _child(param_space, k), (k,), _Again(fallback)) for k, v in json_config.items()}
+    return {k: _decode(v, _child(param_space, k), (k,), _DecodeContext(fallback)) for k, v in json_config.items()}
 
 
 def describe(param_space: Any) -> Any:
@@ -191,7 +191,7 @@ def _as_plain_number(value: Any) -> Any:
     return None
 
 
-class _Again:
+class _DecodeContext:
     """The configuration made anew, once, when a value asks for it."""
 
     def __init__(self, fallback: Callable[[], Mapping[str, Any] | None] | None) -> None:
@@ -219,7 +219,7 @@ def _lost(path: Path, text: str, cause: str) -> RestoreError:
     )
 
 
-def _decode(value: Any, space: Any, path: Path, again: _Again) -> Any:
+def _decode(value: Any, space: Any, path: Path, again: _DecodeContext) -> Any:
     if not _is_marked(value):
         return value
     if value.__class__ is list:
@@ -247,7 +247,7 @@ def _decode(value: Any, space: Any, path: Path, again: _Again) -> Any:
     return _decode_dict(value, space, path, again)
 
 
-def _decode_dict(value: Mapping[str, Any], space: Any, path: Path, again: _Again) -> dict[str, Any]:
+def _decode_dict(value: Mapping[str, Any], space: Any, path: Path, again: _DecodeContext) -> dict[str, Any]:
     return {k: _decode(v, _child(space, k), (*path, k), again) for k, v in value.items()}
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Storage", "default_storage_path", "is_remote", "local_path", "resolve"]
+__all__ = ["Storage", "default_storage_path", "is_remote", "local_path", "storage_from"]
 
 _URL = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters or more: C:\ is a path
 
@@ -69,7 +69,7 @@ def default_storage_path() -> str:
     return os.environ.get("TUNE_CORE_STORAGE") or os.path.expanduser("~/tune_results")
 
 
-def resolve(path: str | os.PathLike[str], filesystem: Any = None) -> Storage:
+def storage_from(path: str | os.PathLike[str], filesystem: Any = None) -> Storage:
     """The storage at ``path``.
 
     Parameters

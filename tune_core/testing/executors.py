@@ -41,7 +41,7 @@ CPU: dict[str, float] = {"cpu": 1}
 Verdict = tuple[str, Any] | tuple[str, str, str]
 
 
-class Driver:
+class ExecutorDriver:
     """Stands in for the loop: launches trials, gathers their events, and answers those that wait.
 
     Parameters
@@ -158,11 +158,11 @@ class ExecutorSuite:
     @contextlib.contextmanager
     def drive(
         self, folder: Path, objective: Any, options: Mapping[str, Any] | None = None, **spec: Any
-    ) -> Iterator[Driver]:
+    ) -> Iterator[ExecutorDriver]:
         """A driver of a new executor, closed at the end."""
         executor = self.make(**(options or {}))
         try:
-            yield Driver(executor, folder, objective, **spec)
+            yield ExecutorDriver(executor, folder, objective, **spec)
         finally:
             executor.close(5.0)
 

@@ -140,7 +140,7 @@ def check_journal(
     fresh = copy.deepcopy(scheduler)
     header = log.header
     fresh.setup(header.metric, header.mode, header.seed, fresh.complete_space(space or {}))
-    fresh.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
+    fresh.set_cluster_resources(header.settings.get("capacity", {}), header.settings.get("resources"))
     again = Controller(controller.rules, fresh)
     replay(header, log.events, again)
     _compare(controller, again, "restored")
@@ -170,7 +170,7 @@ def decisions_again(
     """
     header = log.header
     scheduler.setup(header.metric, header.mode, header.seed, scheduler.complete_space(space or {}))
-    scheduler.equip(header.settings.get("capacity", {}), header.settings.get("resources"))
+    scheduler.set_cluster_resources(header.settings.get("capacity", {}), header.settings.get("resources"))
     controller = Controller(rules, scheduler)
     made: list[ev.Decided] = []
     for event in log.events:
@@ -192,7 +192,7 @@ def state(controller: Controller) -> dict[str, Any]:
                 t.iteration,
                 t.attempt,
                 t.failures,
-                t.losses,
+                t.worker_losses,
                 t.best_loss,
                 repr(t.last.metrics) if t.last else None,  # NaN does not equal itself
                 t.reason,

@@ -129,9 +129,9 @@ class SchedulerContract:
 
         def twice(controller: Any, executor: Any, event: Any) -> None:
             if controller.finished is None and controller.stopping is None:
-                first = controller.candidate()
+                first = controller.next_trial_to_launch()
                 before = controller.scheduler.debug_string()
-                assert controller.candidate() is first
+                assert controller.next_trial_to_launch() is first
                 assert controller.scheduler.debug_string() == before
 
         simulate(

@@ -65,7 +65,7 @@ def loss_of(config: Mapping[str, Any]) -> float:
     return float((config["x"] - 0.7) ** 2 + (math.log10(config["y"]) + 1) ** 2 / 4 + penalty)
 
 
-class Drive:
+class SearcherDriver:
     """Asks and tells one searcher and keeps what it answered.
 
     Parameters
@@ -156,7 +156,7 @@ def _check(title: str) -> Callable[[Callable[[Make, int], None]], Callable[[Make
 @_check("every domain")
 def check_domains(make: Make, asks: int) -> None:
     """Each value is one that its domain holds, of Python's own types, and survives the journal."""
-    drive = Drive(make(), DOMAINS)
+    drive = SearcherDriver(make(), DOMAINS)
     for i in range(min(asks, 12)):
         config = drive.ask()
         assert isinstance(config, Mapping), f"it answered {config!r}"
@@ -174,7 +174,7 @@ def check_conditions(make: Make, asks: int) -> None:
     """What hangs on a choice exists only where the choice is made, at any depth."""
     inner = sp.choice([{"opt": "sgd", "momentum": sp.uniform(0, 1)}, {"opt": "adam"}])
     space = {"net": sp.choice([{"layers": sp.randint(1, 4), "inner": inner}, {"trees": sp.randint(1, 9)}, "none"])}
-    drive = Drive(make(), space)
+    drive = SearcherDriver(make(), space)
     seen = set()
     for i in range(max(asks, 12)):
         config = drive.ask()
@@ -187,7 +187,7 @@ def check_conditions(make: Make, asks: int) -> None:
 @_check("same seed, same search")
 def check_seed(make: Make, asks: int) -> None:
     """Suggestions depend on the seed, the asks and the tells alone; another seed gives others."""
-    first, again, other = (Drive(make(), seed=seed).rounds(asks) for seed in (3, 3, 4))
+    first, again, other = (SearcherDriver(make(), seed=seed).rounds(asks) for seed in (3, 3, 4))
     assert first == again, "the same seed gave other suggestions"
     assert first != other, "another seed gave the same suggestions"
 
@@ -195,7 +195,7 @@ def check_seed(make: Make, asks: int) -> None:
 @_check("parallel asks")
 def check_parallel(make: Make, asks: int) -> None:
     """Several suggestions may be unfinished, differ, and end in any order."""
-    drive = Drive(make())
+    drive = SearcherDriver(make())
     drive.rounds(min(asks, 6))
     batch = []
     for _ in range(4):
@@ -212,7 +212,7 @@ def check_parallel(make: Make, asks: int) -> None:
 @_check("many asks before any result")
 def check_cold_parallel(make: Make, asks: int) -> None:
     """A cluster may ask often before the first trial ends; "not now" is an answer, an error is none."""
-    drive = Drive(make())
+    drive = SearcherDriver(make())
     for _ in range(8):
         assert drive.ask() != Searcher.FINISHED
     assert drive.configs
@@ -224,7 +224,7 @@ def check_cold_parallel(make: Make, asks: int) -> None:
 @_check("failures, NaN, infinity")
 def check_failures(make: Make, asks: int) -> None:
     """Failed trials and useless values, first and later, neither stop nor poison the search."""
-    drive = Drive(make())
+    drive = SearcherDriver(make())
     for i in range(max(8, asks // 2)):
         config = drive.ask()
         assert fits(config, SMALL), config
@@ -243,7 +243,7 @@ def check_failures(make: Make, asks: int) -> None:
 @_check("metric missing")
 def check_missing_metric(make: Make, asks: int) -> None:
     """A result without the metric counts as a failure."""
-    drive = Drive(make())
+    drive = SearcherDriver(make())
     drive.ask()
     drive.searcher.on_trial_complete("00000", {"other": 1.0}, False)
     drive.open.clear()
@@ -253,8 +253,8 @@ def check_missing_metric(make: Make, asks: int) -> None:
 @_check("mode max")
 def check_modes(make: Make, asks: int) -> None:
     """Maximising the negative is the same search as minimising."""
-    least = Drive(make(), seed=1).rounds(asks)
-    most = Drive(make(), seed=1, mode="max").rounds(asks)
+    least = SearcherDriver(make(), seed=1).rounds(asks)
+    most = SearcherDriver(make(), seed=1, mode="max").rounds(asks)
     assert least == most, "mode='max' on the negative metric gave other suggestions"
 
 
@@ -263,7 +263,7 @@ def check_learns(make: Make, asks: int) -> None:
     """After some results, suggestions are better than random ones: the mean loss of the last ones is lower."""
     total, count = 0.0, 0
     for seed in range(2):
-        configs = Drive(make(), seed=seed).rounds(max(asks, 10) * 2)
+        configs = SearcherDriver(make(), seed=seed).rounds(max(asks, 10) * 2)
         last = [loss_of(c) for c in configs[-len(configs) // 3 :]]
         total, count = total + sum(last), count + len(last)
     rng = random.Random(0)
@@ -277,14 +277,14 @@ def check_learns(make: Make, asks: int) -> None:
 def check_points(make: Make, asks: int) -> None:
     """They come first, in order; what one leaves out is drawn; a wrong one is refused."""
     points = [{"x": 0.25, "y": 0.5, "act": "c"}, {"x": 0.75}]
-    drive = Drive(make(points_to_evaluate=points))
+    drive = SearcherDriver(make(points_to_evaluate=points))
     first, second = drive.rounds(2)
     assert first == points[0], first
     assert second["x"] == 0.75, second
     assert fits(second, SMALL), second
     drive.rounds(2)
     try:
-        Drive(make(points_to_evaluate=[{"x": 7.0}]))
+        SearcherDriver(make(points_to_evaluate=[{"x": 7.0}]))
     except SearchSpaceError:
         return
     raise AssertionError("a point outside of the space was taken")
@@ -295,11 +295,11 @@ def check_told_before(make: Make, asks: int) -> None:
     """Points evaluated elsewhere are learnt from and not tried: as ``evaluated_rewards``, and one by one."""
     rng = random.Random(1)
     known = [sp.generate(SMALL, rng.randrange(1 << 30), 0) for _ in range(max(asks, 10))]
-    drive = Drive(make(points_to_evaluate=known, evaluated_rewards=[loss_of(c) for c in known]))
+    drive = SearcherDriver(make(points_to_evaluate=known, evaluated_rewards=[loss_of(c) for c in known]))
     assert fits(drive.rounds(2)[0], SMALL)
     assert drive.configs[0] not in known, "it tried a point whose value it was told"
     searcher = make()
-    drive = Drive(searcher)
+    drive = SearcherDriver(searcher)
     for config in known:
         searcher.add_evaluated_point(config, loss_of(config))
     searcher.add_evaluated_point(known[0], math.nan, error=True)
@@ -309,7 +309,7 @@ def check_told_before(make: Make, asks: int) -> None:
 @_check("pruned")
 def check_pruned(make: Make, asks: int) -> None:
     """Trials that a scheduler ended early are taken in."""
-    drive = Drive(make())
+    drive = SearcherDriver(make())
     for i in range(6):
         config = drive.ask()
         if i % 2:
@@ -324,10 +324,10 @@ def check_pruned(make: Make, asks: int) -> None:
 def check_replay(make: Make, asks: int) -> None:
     """A fresh searcher given the same asks and tells goes on with the same suggestion, wherever it was cut off."""
     steps = _interleaved(asks)
-    whole = Drive(make(), seed=5)
+    whole = SearcherDriver(make(), seed=5)
     answers = _follow(whole, steps)
     for cut in _moments(steps):
-        fresh = Drive(make(), seed=5)
+        fresh = SearcherDriver(make(), seed=5)
         assert _follow(fresh, steps[:cut]) == answers[:cut], f"cut off after {cut} steps it repeated other suggestions"
         assert _follow(fresh, steps[cut : cut + 2]) == answers[cut : cut + 2]
 
@@ -336,9 +336,9 @@ def check_replay(make: Make, asks: int) -> None:
 def check_adopt(make: Make, asks: int) -> None:
     """A fresh searcher that is told what ran, instead of repeating it, suggests none of it again, and goes on."""
     steps = _interleaved(max(asks, _MOMENTS // 2 + 2))
-    answers = _follow(Drive(make(), seed=5), steps)
+    answers = _follow(SearcherDriver(make(), seed=5), steps)
     for cut in _moments(steps):
-        fresh = Drive(make(), seed=6)
+        fresh = SearcherDriver(make(), seed=6)
         _adopt(fresh, steps[:cut], answers)
         answer = fresh.ask()
         assert answer is None or fits(answer, SMALL), answer
@@ -351,7 +351,7 @@ def check_adopt(make: Make, asks: int) -> None:
 @_check("save and restore by file")
 def check_save(make: Make, asks: int) -> None:
     """``save`` and ``restore`` of Ray Tune's interface."""
-    drive = Drive(make(), seed=2)
+    drive = SearcherDriver(make(), seed=2)
     drive.rounds(min(asks, 8))
     handle, path = tempfile.mkstemp()
     os.close(handle)
@@ -359,7 +359,7 @@ def check_save(make: Make, asks: int) -> None:
         drive.searcher.save(path)
         fresh = make()
         fresh.restore(path)
-        again = Drive(fresh, seed=2)
+        again = SearcherDriver(fresh, seed=2)
         again.configs = list(drive.configs)
         assert again.ask() == drive.ask(), "the restored searcher went on differently"
     finally:
@@ -370,7 +370,7 @@ def check_save(make: Make, asks: int) -> None:
 def check_limiter(make: Make, asks: int) -> None:
     """A limit holds, alone and in batches."""
     for batch in (False, True):
-        drive = Drive(ConcurrencyLimiter(make(), max_concurrent=2, batch=batch))
+        drive = SearcherDriver(ConcurrencyLimiter(make(), max_concurrent=2, batch=batch))
         drive.ask(), drive.ask()
         assert drive.ask() is None
         for trial_id in list(drive.open):
@@ -383,7 +383,7 @@ def check_pickle(make: Make, asks: int) -> None:
     """The configuration of a run is kept for a restore, the searcher with it."""
     for arguments in ({}, {"space": SMALL, "metric": "loss", "mode": "min"}):
         for fresh in (copy.deepcopy(make(**arguments)), pickle.loads(pickle.dumps(make(**arguments)))):
-            assert isinstance(Drive(fresh, space={} if arguments else None).ask(), Mapping)
+            assert isinstance(SearcherDriver(fresh, space={} if arguments else None).ask(), Mapping)
     assert isinstance(make(space=SMALL, metric="loss", mode="min").suggest("00000"), Mapping)  # without a run
 
 
@@ -391,7 +391,7 @@ def check_pickle(make: Make, asks: int) -> None:
 def check_grid(make: Make, asks: int) -> None:
     """A grid in the space is an error that says so, or all of it is tried."""
     try:
-        drive = Drive(make(), {"x": sp.uniform(0, 1), "g": sp.grid_search([1, 2])})
+        drive = SearcherDriver(make(), {"x": sp.uniform(0, 1), "g": sp.grid_search([1, 2])})
     except TuneError as error:
         assert "grid" in str(error), error
         return
@@ -423,7 +423,7 @@ def _interleaved(asks: int) -> list[tuple[str, int]]:
     return steps
 
 
-def _follow(drive: Drive, steps: list[tuple[str, int]]) -> list[Any]:
+def _follow(drive: SearcherDriver, steps: list[tuple[str, int]]) -> list[Any]:
     answers: list[Any] = []
     for what, number in steps:
         trial_id = f"{number:05d}"
@@ -445,7 +445,7 @@ def _moments(steps: list[tuple[str, int]]) -> list[int]:
     return sorted(random.Random(0).sample(inside, min(_MOMENTS, len(inside))))
 
 
-def _adopt(drive: Drive, steps: list[tuple[str, int]], answers: list[Any]) -> None:
+def _adopt(drive: SearcherDriver, steps: list[tuple[str, int]], answers: list[Any]) -> None:
     """Tell what ran, as the engine does after a crash."""
     for (what, number), answer in zip(steps, answers, strict=False):
         trial_id = f"{number:05d}"

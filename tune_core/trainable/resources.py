@@ -116,7 +116,7 @@ def request_of(prepared: Prepared) -> Any:
     return DEFAULT_RESOURCES
 
 
-def resolve(request: Any, config: dict[str, Any]) -> Any:
+def resources_from(request: Any, config: dict[str, Any]) -> Any:
     """A request for one configuration: functions are called and their answers checked."""
     if isinstance(request, PlacementGroupFactory):
         return request
@@ -150,6 +150,6 @@ def resources_from_json(kept: Any) -> Any:
     return kept
 
 
-def grains(amount: float) -> int:
+def resource_units(amount: float) -> int:
     """An amount in whole ten-thousandths."""
     return round(amount * GRAIN)

@@ -16,7 +16,7 @@ import pytest
 from tune_core.core import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import LocalExecutor
-from tune_core.testing.executors import Driver, ExecutorSuite, is_alive, tells_gpus
+from tune_core.testing.executors import ExecutorDriver, ExecutorSuite, is_alive, tells_gpus
 from tune_core.trainable import session
 
 
@@ -51,7 +51,7 @@ def test_what_a_trial_started_dies_with_its_worker(tmp_path: Path, then: str) ->
     executor = LocalExecutor(num_cpus=1)
     try:
         limit = 1.0 if then == "timeout" else None
-        driver = Driver(executor, tmp_path, has_children, trial_timeout_s=limit)
+        driver = ExecutorDriver(executor, tmp_path, has_children, trial_timeout_s=limit)
         driver.launch(0, {"then": "crash" if then == "crash" else "hang", "family": str(tmp_path / "family")})
         driver.until(lambda: driver.reports(0) if then == "close" else driver.ended(0))
         family = [int(pid) for pid in (tmp_path / "family").read_text().split()]
@@ -109,7 +109,7 @@ def test_gpu_fraction_waits_for_room_on_one_device(tmp_path: Path) -> None:
     """0.6 and 0.6 take a device each; a third 0.6 waits though 0.8 is free in all, and 0.4 does not."""
     executor = LocalExecutor(num_cpus=8, num_gpus=2)
     try:
-        driver = Driver(executor, tmp_path, tells_gpus)
+        driver = ExecutorDriver(executor, tmp_path, tells_gpus)
         gate = {"gate": str(tmp_path / "gate")}
         for trial in (0, 1):
             driver.launch(trial, gate, {"gpu": 0.6})
@@ -131,7 +131,7 @@ def test_devices_are_those_that_the_driver_may_see(tmp_path: Path, monkeypatch: 
     (tmp_path / "gate").touch()
     executor = LocalExecutor(num_cpus=2)
     try:
-        driver = Driver(executor, tmp_path, tells_gpus)
+        driver = ExecutorDriver(executor, tmp_path, tells_gpus)
         driver.run(0, {"gate": str(tmp_path / "gate")}, resources={"gpu": 2})
         driver.run(1, {"gate": str(tmp_path / "gate")}, resources={"gpu": 0.5})
         assert driver.metric(0, "gpus") == "3,GPU-abc"
@@ -151,7 +151,7 @@ def prints(config: dict[str, Any]) -> None:
 def test_output_of_each_trial_is_in_its_own_file(tmp_path: Path) -> None:
     executor = LocalExecutor(num_cpus=1)
     try:
-        driver = Driver(executor, tmp_path, prints)
+        driver = ExecutorDriver(executor, tmp_path, prints)
         for trial in range(3):
             driver.run(trial, {"name": f"trial {trial}"})
             lines = Path(tmp_path, f"trial_{trial:05d}", "output.log").read_text().splitlines()
@@ -163,7 +163,7 @@ def test_output_of_each_trial_is_in_its_own_file(tmp_path: Path) -> None:
 def test_big_arguments_of_a_trial_pass_through_the_connection(tmp_path: Path) -> None:
     executor = LocalExecutor(num_cpus=1)
     try:
-        driver = Driver(executor, tmp_path, lambda config: {"length": len(config["text"])})
+        driver = ExecutorDriver(executor, tmp_path, lambda config: {"length": len(config["text"])})
         driver.run(0, {"text": "x" * 20_000_000})
         assert driver.metric(0, "length") == 20_000_000
     finally:

@@ -16,9 +16,9 @@ from ray import exceptions as rx
 
 import tune_core as tune
 from tune_core.errors import CheckpointError, ExecutorError, InvalidArgumentError, ResourceError
-from tune_core.executors import InlineExecutor, LocalExecutor, ray_is_up, resolve
+from tune_core.executors import InlineExecutor, LocalExecutor, executor_from, ray_is_up
 from tune_core.executors.ray import files as ray_files
-from tune_core.executors.ray.actor import InOrder
+from tune_core.executors.ray.actor import ReorderBuffer
 from tune_core.executors.ray.cluster import actor_options, bundle_of, shape_of
 from tune_core.executors.ray.host import how_it_died
 
@@ -36,40 +36,41 @@ def no_choice_made(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "kind"), [("local", LocalExecutor), ("inline", InlineExecutor), ("ray", tune.RayExecutor)]
 )
 def test_executor_is_chosen_by_name(name: str, kind: type) -> None:
-    assert type(resolve(name)) is kind
+    assert type(executor_from(name)) is kind
 
 
 def test_local_workers_are_chosen_where_ray_is_not_up() -> None:
     assert not ray_is_up()
-    assert isinstance(resolve(None), LocalExecutor)
+    assert isinstance(executor_from(None), LocalExecutor)
 
 
 def test_address_in_the_environment_chooses_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert isinstance(resolve(None), tune.RayExecutor)
+    assert isinstance(executor_from(None), tune.RayExecutor)
 
 
 def test_variable_overrules_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     monkeypatch.setenv("TUNE_CORE_EXECUTOR", "local")
-    assert isinstance(resolve(None), LocalExecutor)
+    assert isinstance(executor_from(None), LocalExecutor)
 
 
 def test_unknown_name_in_the_variable_is_said_to_come_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNE_CORE_EXECUTOR", "dusk")
     with pytest.raises(InvalidArgumentError, match="TUNE_CORE_EXECUTOR is 'dusk'"):
-        resolve(None)
+        executor_from(None)
 
 
 @pytest.mark.parametrize("wrong", ["dask", 3, LocalExecutor])
 def test_what_is_no_executor_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"RunConfig\(executor\)"):
-        resolve(wrong)
+        executor_from(wrong)
 
 
 def test_choosing_and_making_an_executor_imports_no_ray() -> None:
     code = (
-        "import sys, tune_core as tune; from tune_core.executors import resolve; resolve(None); tune.RayExecutor(); "
+        "import sys, tune_core as tune; from tune_core.executors import executor_from; "
+        "executor_from(None); tune.RayExecutor(); "
         "sys.exit('ray' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -173,7 +174,7 @@ def test_checkpoint_that_several_trials_start_from_is_sent_once(tmp_path: Path) 
 
 
 def test_what_overtook_waits_for_its_turn() -> None:
-    order = InOrder()
+    order = ReorderBuffer()
     assert list(order.put(1, "b")) == []
     assert list(order.put(0, "a")) == ["a", "b"]
     assert list(order.put(2, "c")) == ["c"]

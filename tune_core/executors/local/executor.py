@@ -27,7 +27,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.process import pack
-from tune_core.executors.machine_resources import Grant, Machine, available_cpus, discover_gpus
+from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus
 from tune_core.executors.worker import payload
 from tune_core.trainable import Prepared
 from tune_core.trainable.resources import PlacementGroupFactory, check_resources
@@ -45,7 +45,7 @@ class _Process:
         self.environment = environment
         self.output = os.path.join(folder, f"{name}.out")
         self.job: ev.Launch | None = None
-        self.grant: Grant | None = None
+        self.grant: Allocation | None = None
         self.deadline: float | None = None
         self.output_at = 0  # where the present trial's output begins in the file
         self.log_at = 0  # and how long the trial's own file was then
@@ -202,7 +202,7 @@ class LocalExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         return None
 
-    def _environment(self, grant: Grant, request: Mapping[str, float]) -> dict[str, str]:
+    def _environment(self, grant: Allocation, request: Mapping[str, float]) -> dict[str, str]:
         environment = dict(self._run.env)
         if self._machine.gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
@@ -265,9 +265,9 @@ class LocalExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         process = self._busy.get(trial)
         if process is not None:
-            self._bury(process, how, why)
+            self._report_worker_death(process, how, why)
 
-    def _bury(self, process: _Process, how: str, why: str) -> None:
+    def _report_worker_death(self, process: _Process, how: str, why: str) -> None:
         """End a process, and its trial with it."""
         self._selector.unregister(process.socket)
         process.kill()
@@ -337,7 +337,7 @@ class LocalExecutor:
         except OSError:
             data = b""
         if not data:
-            self._bury(process, "crashed", _death(process))
+            self._report_worker_death(process, "crashed", _death(process))
             return
         cut = data.rfind(b"\n") + 1
         if cut == 0:
@@ -358,7 +358,7 @@ class LocalExecutor:
         now = time.monotonic()
         for process in [p for p in self._busy.values() if p.deadline is not None and p.deadline < now]:
             limit = self._run.trial_timeout_s
-            self._bury(process, "timeout", f"the trial ran longer than trial_timeout_s={limit}")
+            self._report_worker_death(process, "timeout", f"the trial ran longer than trial_timeout_s={limit}")
 
 
 def _size(path: str) -> int:

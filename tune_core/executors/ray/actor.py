@@ -32,7 +32,7 @@ MAX_OPEN = 2
 _TICK_S = 0.1
 
 
-class InOrder:
+class ReorderBuffer:
     """Puts numbered things back into the order of their numbers: calls to a threaded actor may overtake each other."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class TrialHost:
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[tuple[ev.Launch, Any] | None] = queue.SimpleQueue()
         self._link = ActorLink(self._outbox)
-        self._arriving = InOrder()
+        self._arriving = ReorderBuffer()
         self._lock = threading.Lock()  # over the next four
         self._queued: set[tuple[int, int]] = set()
         self._open = 0

@@ -14,7 +14,7 @@ from typing import Any
 
 from tune_core.core.optional_imports import require
 from tune_core.errors import ExecutorError, ResourceError
-from tune_core.executors.machine_resources import Grant, Machine
+from tune_core.executors.machine_resources import Allocation, Machine
 from tune_core.trainable.resources import PlacementGroupFactory
 
 _NOT_AMOUNTS = ("node:", "object_store_memory", "accelerator_type:", "memory")
@@ -26,10 +26,10 @@ _GONE_AFTER_S = 10.0
 Request = Mapping[str, float] | PlacementGroupFactory
 
 
-class Holding:
+class PlacementGroup:
     """What one actor of ours holds or waits for, bundle by bundle: (node, grant)."""
 
-    def __init__(self, parts: list[tuple[str, Grant]]) -> None:
+    def __init__(self, parts: list[tuple[str, Allocation]]) -> None:
         self.parts = parts
 
 
@@ -75,7 +75,7 @@ class Cluster:
         before = os.environ.get("RAY_USAGE_STATS_ENABLED")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            _knock(address)
+            _probe_address(address)
             self.ray.init(**settings)
         except Exception as error:
             raise ExecutorError(
@@ -101,7 +101,7 @@ class Cluster:
 
     # --- nodes --------------------------------------------------------------------------------------------------------
 
-    def refresh(self, holdings: Iterable[Holding]) -> bool:
+    def refresh(self, holdings: Iterable[PlacementGroup]) -> bool:
         """Take in what has become of the nodes; whether they have changed."""
         now = time.monotonic()
         self._suspects = {node: until for node, until in self._suspects.items() if until > now}
@@ -122,14 +122,14 @@ class Cluster:
             total.update(_machine(resources).capacity())
         return dict(total)
 
-    def suspect(self, node: str) -> None:
+    def mark_suspect_node(self, node: str) -> None:
         """An actor on this node is out of reach; Ray itself may need many seconds to see that the node is."""
         self._suspects[node] = time.monotonic() + _SUSPICION_S
 
-    def take(self, request: Request) -> Holding | None:
+    def take(self, request: Request) -> PlacementGroup | None:
         """Note that an actor of ours will hold this; None if, for all we hold, it does not fit."""
         bundles = request.bundles if isinstance(request, PlacementGroupFactory) else [request]
-        parts: list[tuple[str, Grant]] = []
+        parts: list[tuple[str, Allocation]] = []
         for bundle in bundles:
             for node, machine in self._nodes.items():
                 grant = machine.take(_plain(bundle))
@@ -137,11 +137,11 @@ class Cluster:
                     parts.append((node, grant))
                     break
             else:
-                self.give_back(Holding(parts))
+                self.give_back(PlacementGroup(parts))
                 return None
-        return Holding(parts)
+        return PlacementGroup(parts)
 
-    def settle(self, holding: Holding, node: str, request: Request) -> None:
+    def settle(self, holding: PlacementGroup, node: str, request: Request) -> None:
         """Ray placed the actor on ``node``, perhaps not where we thought."""
         if (isinstance(request, PlacementGroupFactory) and holding.parts) or (
             holding.parts and holding.parts[0][0] == node
@@ -153,7 +153,7 @@ class Cluster:
         if grant is not None:
             holding.parts = [(node, grant)]
 
-    def give_back(self, holding: Holding) -> None:
+    def give_back(self, holding: PlacementGroup) -> None:
         """An actor is gone."""
         for node, grant in holding.parts:
             if node in self._nodes:
@@ -198,7 +198,7 @@ class Cluster:
             return
         self._head_at = now
         try:
-            _knock(self._gcs)
+            _probe_address(self._gcs)
         except OSError as error:
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= _GONE_AFTER_S:
@@ -213,7 +213,7 @@ class Cluster:
             self._silent_since = None
 
 
-def _knock(address: str | None) -> None:
+def _probe_address(address: str | None) -> None:
     """Raise an OSError if nobody listens at host:port; Ray would try for a minute and then end the process."""
     host, _, port = (address or "").rpartition(":")
     if host and port.isdigit() and "/" not in host:

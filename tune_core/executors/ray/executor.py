@@ -24,7 +24,7 @@ from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray.cluster import Cluster, shape_of
-from tune_core.executors.ray.host import Host, how_it_died
+from tune_core.executors.ray.host import WorkerActor, how_it_died
 from tune_core.executors.ray.pool import Pool
 from tune_core.executors.worker import payload
 from tune_core.trainable import Prepared
@@ -95,7 +95,7 @@ class RayExecutor:
         if runtime_env:
             self._actor_options["runtime_env"] = dict(runtime_env)
         self._cluster: Cluster | None = None
-        self._inbox: queue.SimpleQueue[tuple[Host, Any] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[WorkerActor, Any] | None] = queue.SimpleQueue()
         self._task: RunSpec | None = None
         self._payload: Any = None
 
@@ -121,8 +121,8 @@ class RayExecutor:
         cluster = self._join()
         self._task = run
         self._inbox = queue.SimpleQueue()
-        self._by_trial: dict[int, Host] = {}
-        self._unsent: dict[Host, None] = {}
+        self._by_trial: dict[int, WorkerActor] = {}
+        self._unsent: dict[WorkerActor, None] = {}
         self._local_events: deque[ev.Event] = deque()
         self._checkpoints = ray_files.Sender(cluster.ray.put, run.folder)
         self._failed_starts = 0
@@ -135,7 +135,7 @@ class RayExecutor:
         self._pool = Pool(cluster, self._start_host, run.reuse)
         cluster.refresh([])
 
-    def _start_host(self, host: Host) -> None:
+    def _start_host(self, host: WorkerActor) -> None:
         options, ray = self._actor_options, self._join().ray
         try:
             host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
@@ -226,14 +226,14 @@ class RayExecutor:
             checkpoint = self._checkpoints.send(*job.checkpoint)
         self._say(host, "launch", job, checkpoint)
 
-    def _begin(self, host: Host) -> None:
+    def _begin(self, host: WorkerActor) -> None:
         """The actor's next trial starts."""
         host.began = time.monotonic()
         host.asked_back = False
         limit = self._task.trial_timeout_s if self._task is not None else None
         host.deadline = None if limit is None else host.began + limit
 
-    def _say(self, host: Host, *message: Any) -> None:
+    def _say(self, host: WorkerActor, *message: Any) -> None:
         host.say(*message)
         self._unsent[host] = None
 
@@ -259,9 +259,9 @@ class RayExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         host = self._by_trial.get(trial)
         if host is not None:
-            self._bury(host, trial, how, why)
+            self._report_worker_death(host, trial, how, why)
 
-    def _bury(self, host: Host, trial: int, how: str, why: str) -> None:
+    def _report_worker_death(self, host: WorkerActor, trial: int, how: str, why: str) -> None:
         """An actor is dead or is to be: its trial ends, and one that it had in hand goes back."""
         now = time.time()
         for job in host.jobs:
@@ -305,7 +305,7 @@ class RayExecutor:
             batches.append(ev.batch(self._local_events.popleft()))
         return batches
 
-    def _receive(self, host: Host, future: Any, batches: list[ev.Batch]) -> None:
+    def _receive(self, host: WorkerActor, future: Any, batches: list[ev.Batch]) -> None:
         """Take in the answer to one call."""
         if host not in self._pool:
             return  # it was ended here
@@ -322,12 +322,12 @@ class RayExecutor:
             if lines:
                 self._take_lines(host, lines, batches)
 
-    def _take_extra(self, host: Host, extra: tuple[Any, ...]) -> None:
+    def _take_extra(self, host: WorkerActor, extra: tuple[Any, ...]) -> None:
         """What comes with events; a checkpoint is put in its place before the report that names it is known."""
         assert self._task is not None
         if extra[0] == "ready":
             self._failed_starts = 0
-            self._pool.welcome(host, extra[1])
+            self._pool.on_actor_ready(host, extra[1])
         elif extra[0] == "checkpoint":
             ray_files.unpack(extra[3], os.path.join(trial_folder(self._task.folder, extra[1]), extra[2]))
         elif extra[0] == "output":
@@ -336,14 +336,14 @@ class RayExecutor:
             with open(os.path.join(folder, OUTPUT_FILE), "ab") as file:
                 file.write(extra[2])
 
-    def _take_lines(self, host: Host, lines: bytes, batches: list[ev.Batch]) -> None:
+    def _take_lines(self, host: WorkerActor, lines: bytes, batches: list[ev.Batch]) -> None:
         events = ev.decode_lines(lines)
         batches.append(ev.Batch(lines, events))
         for event in events:
             if type(event) is ev.Ended:
                 self._trial_ended(host, event)
 
-    def _trial_ended(self, host: Host, event: ev.Ended) -> None:
+    def _trial_ended(self, host: WorkerActor, event: ev.Ended) -> None:
         self._by_trial.pop(event.trial, None)
         first = bool(host.jobs) and host.jobs[0].trial == event.trial
         host.jobs = [job for job in host.jobs if job.trial != event.trial]
@@ -359,13 +359,13 @@ class RayExecutor:
             if first and host.jobs:
                 self._begin(host)
 
-    def _remove(self, host: Host) -> None:
+    def _remove(self, host: WorkerActor) -> None:
         self._unsent.pop(host, None)
         for job in host.jobs:
             self._by_trial.pop(job.trial, None)
         self._pool.remove(host)
 
-    def _died(self, host: Host, error: BaseException) -> None:
+    def _died(self, host: WorkerActor, error: BaseException) -> None:
         """A call failed: the actor, or the way to it, is gone."""
         death = how_it_died(error)
         if not host.ready:
@@ -380,9 +380,9 @@ class RayExecutor:
                 ) from error
             return
         if death.how == "lost" and host.node and self._cluster is not None:
-            self._cluster.suspect(host.node)
+            self._cluster.mark_suspect_node(host.node)
         if host.jobs:
-            self._bury(host, host.jobs[0].trial, death.how, death.why)
+            self._report_worker_death(host, host.jobs[0].trial, death.how, death.why)
         else:
             self._remove(host)
 
@@ -397,7 +397,7 @@ class RayExecutor:
             if host.deadline is not None and host.jobs and now > host.deadline:
                 limit = self._task.trial_timeout_s if self._task is not None else None
                 why = f"the trial ran longer than trial_timeout_s={limit}"
-                self._bury(host, host.jobs[0].trial, "timeout", why)
+                self._report_worker_death(host, host.jobs[0].trial, "timeout", why)
             elif len(host.jobs) > 1 and now - host.began > _LONG_S and not host.asked_back:
                 host.asked_back = True
                 self._pool.note_long(now - host.began)

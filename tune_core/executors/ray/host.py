@@ -10,15 +10,15 @@ import time
 from typing import Any, NamedTuple
 
 from tune_core.core import events as ev
-from tune_core.executors.ray.actor import MAX_OPEN, InOrder, TrialHost
-from tune_core.executors.ray.cluster import Holding, actor_options, bundle_of
+from tune_core.executors.ray.actor import MAX_OPEN, ReorderBuffer, TrialHost
+from tune_core.executors.ray.cluster import PlacementGroup, actor_options, bundle_of
 from tune_core.trainable.resources import PlacementGroupFactory
 
 
-class Host:
+class WorkerActor:
     """An actor for trials of one shape."""
 
-    def __init__(self, name: str, shape: Any, resources: Any, holding: Holding) -> None:
+    def __init__(self, name: str, shape: Any, resources: Any, holding: PlacementGroup) -> None:
         self.name = name
         self.shape = shape
         self.resources = resources
@@ -33,7 +33,7 @@ class Host:
         self.asked_back = False  # all but the first
         self.is_listed = False  # among those that may take a further trial
         self.deadline: float | None = None
-        self.replies = InOrder()
+        self.replies = ReorderBuffer()
         self._outgoing: list[tuple[Any, ...]] = []
         self._calls = 0
         self._open = 0
@@ -60,7 +60,7 @@ class Host:
         self._actor = actor.remote(self.name, spec, [payload], token, path, hides_gpus)
         self.send(inbox)
 
-    def welcome(self, facts: dict[str, Any]) -> None:
+    def on_actor_ready(self, facts: dict[str, Any]) -> None:
         """It runs."""
         self.ready = True
         self.node = facts["node"]
@@ -104,7 +104,7 @@ class Host:
                 ray.util.remove_placement_group(self._group)
 
 
-class Death(NamedTuple):
+class WorkerFailure(NamedTuple):
     """Why an actor no longer answers."""
 
     how: str  # as in Ended
@@ -114,17 +114,19 @@ class Death(NamedTuple):
     fix: str = ""
 
 
-def how_it_died(error: BaseException) -> Death:
+def how_it_died(error: BaseException) -> WorkerFailure:
     """Whether an actor's end was its trial's doing (crashed) or not (lost), from what Ray says of it."""
     import ray.exceptions as rx
 
     text = str(error)
     if isinstance(error, rx.OutOfMemoryError) or "OUT_OF_MEMORY" in text or "memory pressure" in text:
-        return Death("crashed", "Ray ended the worker since its node ran out of memory")
+        return WorkerFailure("crashed", "Ray ended the worker since its node ran out of memory")
     if isinstance(error, rx.RuntimeEnvSetupError):
-        return Death("lost", text, True, "the runtime_env cannot be set up", "Correct RayExecutor(runtime_env=...).")
+        return WorkerFailure(
+            "lost", text, True, "the runtime_env cannot be set up", "Correct RayExecutor(runtime_env=...)."
+        )
     if "No module named 'tune_core" in text:
-        return Death(
+        return WorkerFailure(
             "lost",
             "No module named 'tune_core' on the node",
             True,
@@ -133,20 +135,22 @@ def how_it_died(error: BaseException) -> Death:
             '{"pip": ["tune-core"]}.',
         )
     if isinstance(error, rx.ActorUnavailableError):
-        return Death("lost", "the worker's node does not answer")
+        return WorkerFailure("lost", "the worker's node does not answer")
     if "node has died" in text or "node was terminated" in text:
-        return Death("lost", "the worker's node was lost")
+        return WorkerFailure("lost", "the worker's node was lost")
     if "killed by `ray.kill`" in text or "INTENDED" in text:
-        return Death("lost", "the worker was ended from outside (ray.kill)")
+        return WorkerFailure("lost", "the worker was ended from outside (ray.kill)")
     if isinstance(error, rx.RayActorError):
         if "worker process has died" in text:
-            return Death(
+            return WorkerFailure(
                 "crashed", "the worker process died (often: out of memory, a crash in compiled code, or os._exit)"
             )
-        return Death("crashed" if "creation task" in text else "lost", _last_line(text), "creation task" in text)
+        return WorkerFailure(
+            "crashed" if "creation task" in text else "lost", _last_line(text), "creation task" in text
+        )
     if isinstance(error, rx.RayTaskError):
-        return Death("crashed", f"the worker failed: {_last_line(text)}")
-    return Death("lost", f"{type(error).__name__}: {_last_line(text)}")
+        return WorkerFailure("crashed", f"the worker failed: {_last_line(text)}")
+    return WorkerFailure("lost", f"{type(error).__name__}: {_last_line(text)}")
 
 
 def _last_line(text: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tune_core.errors import ResourceError
-from tune_core.executors.ray.cluster import Cluster, Holding, shape_of
-from tune_core.executors.ray.host import Host
+from tune_core.executors.ray.cluster import Cluster, PlacementGroup, shape_of
+from tune_core.executors.ray.host import WorkerActor
 
 SHORT_S = 0.05
 """While trials are shorter than this, the next one is handed over before the end of the present one is known."""
@@ -29,25 +29,25 @@ class Pool:
     cluster
         Where they are.
     start
-        Asks Ray for the actor behind a new :class:`Host`.
+        Asks Ray for the actor behind a new :class:`WorkerActor`.
     reuse
         Whether an actor runs more than one trial.
     """
 
-    def __init__(self, cluster: Cluster, start: Callable[[Host], None], reuse: bool = True) -> None:
-        self.hosts: dict[str, Host] = {}
+    def __init__(self, cluster: Cluster, start: Callable[[WorkerActor], None], reuse: bool = True) -> None:
+        self.hosts: dict[str, WorkerActor] = {}
         self._cluster = cluster
         self._start = start
         self._reuse = reuse
-        self._idle: dict[Any, list[Host]] = {}
-        self._with_room: dict[Any, deque[Host]] = {}  # busy with short trials
+        self._idle: dict[Any, list[WorkerActor]] = {}
+        self._with_room: dict[Any, deque[WorkerActor]] = {}  # busy with short trials
         self._full: set[Any] = set()  # shapes that found no place since something last changed
         self._unmet: dict[Any, Any] = {}  # of these, those that have no actor at all, with what they ask for
         self._hopeless_since: dict[Any, float] = {}
         self._started = 0
         self._trial_s = math.inf  # moving average; not known yet
 
-    def __contains__(self, host: Host) -> bool:
+    def __contains__(self, host: WorkerActor) -> bool:
         return self.hosts.get(host.name) is host
 
     # --- places -------------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ class Pool:
         self._grow(shape, resources)
         return False
 
-    def reserve(self, resources: Any) -> Host | None:
+    def reserve(self, resources: Any) -> WorkerActor | None:
         """An actor for a trial; None if there is none yet."""
         shape = shape_of(resources)
         idle = self._idle.get(shape)
@@ -73,7 +73,7 @@ class Pool:
         host.load += 1
         return host
 
-    def _roomy(self, shape: Any) -> Host | None:
+    def _roomy(self, shape: Any) -> WorkerActor | None:
         """An actor that is busy with short trials, and may have a further one in hand."""
         if self._trial_s > SHORT_S or not self._reuse:
             return None
@@ -100,7 +100,7 @@ class Pool:
             if holding is None and not (self._cluster.autoscaling and pending < max(1, len(of_shape))):
                 break
             self._started += 1
-            host = Host(f"worker{self._started}", shape, resources, holding or Holding([]))
+            host = WorkerActor(f"worker{self._started}", shape, resources, holding or PlacementGroup([]))
             self.hosts[host.name] = host
             self._start(host)
             pending += 1
@@ -120,27 +120,27 @@ class Pool:
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    def welcome(self, host: Host, facts: dict[str, Any]) -> None:
+    def on_actor_ready(self, host: WorkerActor, facts: dict[str, Any]) -> None:
         """An actor runs, and says where."""
-        host.welcome(facts)
+        host.on_actor_ready(facts)
         self._cluster.settle(host.holding, host.node, host.resources)
         self._full.discard(host.shape)
         self.make_idle(host)
 
-    def make_idle(self, host: Host) -> None:
+    def make_idle(self, host: WorkerActor) -> None:
         """An actor has nothing to do."""
         host.idle_since = time.monotonic()
         self._idle.setdefault(host.shape, []).append(host)
         if self._full:
             self._full -= {shape for shape in self._full if shape != host.shape}
 
-    def make_roomy(self, host: Host) -> None:
+    def make_roomy(self, host: WorkerActor) -> None:
         """An actor is busy, and may take a further trial if trials are short."""
         if not host.is_listed:
             host.is_listed = True
             self._with_room.setdefault(host.shape, deque()).append(host)
 
-    def remove(self, host: Host) -> None:
+    def remove(self, host: WorkerActor) -> None:
         """End an actor."""
         self.hosts.pop(host.name, None)
         idle = self._idle.get(host.shape, [])
@@ -167,11 +167,11 @@ class Pool:
             self._full.clear()
         for host in [h for hosts in self._idle.values() for h in hosts if now - h.idle_since > _IDLE_S]:
             self.remove(host)
-        self._despair(now)
+        self._fail_unplaceable(now)
         self._full -= self._unmet.keys()  # who still wants them asks again
         self._unmet.clear()
 
-    def _despair(self, now: float) -> None:
+    def _fail_unplaceable(self, now: float) -> None:
         """Raise when what trials wait for is not there any more, and nobody will bring it."""
         wanted = {**self._unmet, **{host.shape: host.resources for host in self.pending(now - _PATIENCE_S)}}
         for shape in [shape for shape in self._hopeless_since if shape not in wanted]:
@@ -197,10 +197,10 @@ class Pool:
         places = f"{len(wanted)} places of {wanted[0]}" if len(wanted) > 1 else str(wanted[0])
         return f"room for {places} on the cluster, which has {self._cluster.describe()}"
 
-    def pending(self, before: float) -> list[Host]:
+    def pending(self, before: float) -> list[WorkerActor]:
         """Actors that were asked for before that time and do not run yet."""
         return [host for host in self.hosts.values() if not host.ready and host.asked_at < before]
 
-    def idle(self) -> Iterable[Host]:
+    def idle(self) -> Iterable[WorkerActor]:
         """Actors with nothing to do."""
         return [host for hosts in self._idle.values() for host in hosts]

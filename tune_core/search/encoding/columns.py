@@ -17,7 +17,7 @@ Code = tuple[Any, ...]
 """A point: for each parameter the number of its value, or for continuous ones its place in [0, 1]."""
 
 
-class Columns:
+class ObservationTable:
     """The parameters of an encoding as columns.
 
     Parameters

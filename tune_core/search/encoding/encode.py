@@ -15,12 +15,12 @@ from statistics import NormalDist
 from typing import Any
 
 from tune_core.errors import SearchSpaceError
-from tune_core.search.encoding.nodes import Choice, Computed, Container, Fixed, Making, Node, Number
+from tune_core.search.encoding.nodes import Choice, Computed, Container, DecodeState, Fixed, Node, Number
 from tune_core.search.encoding.params import Param, Values
 from tune_core.space.domains import Categorical, Domain, Function
 from tune_core.space.numeric import Float, Integer
 from tune_core.space.pinning import pin
-from tune_core.space.sample_from import resolve
+from tune_core.space.sample_from import draw_sample_from
 from tune_core.space.sampling import Constant, compile_space, draw_value, is_container, is_grid, path_str
 from tune_core.space.validation import validate
 
@@ -93,10 +93,11 @@ class Encoding:
 
     def decode(self, values: Mapping[str, Any], rng: Random | None = None) -> dict[str, Any]:
         """The configuration of a point; ``rng`` seeds the space's ``sample_from`` functions."""
-        made = Making({k: self.by_name[k].snap(v) for k, v in values.items() if k in self.by_name}, rng or Random(0))
+        known = {k: self.by_name[k].snap(v) for k, v in values.items() if k in self.by_name}
+        made = DecodeState(known, rng or Random(0))
         config: dict[str, Any] = self._root.make(made)
         if made.pending:
-            resolve(config, made.pending, draw_value)
+            draw_sample_from(config, made.pending, draw_value)
         for container, key in made.boxes:
             container[key] = tuple(container[key])
         return config

@@ -14,7 +14,7 @@ from tune_core.space.sample_from import Box, Pending
 from tune_core.space.sampling import fits, path_str
 
 
-class Making:
+class DecodeState:
     """One configuration being made."""
 
     __slots__ = ("boxes", "pending", "rng", "values")
@@ -29,7 +29,7 @@ class Making:
 class Node:
     """Part of a space."""
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         raise NotImplementedError
 
     def read(self, value: Any, out: Values, asked: str) -> None:
@@ -42,7 +42,7 @@ class Fixed(Node):
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         return self.value
 
     def read(self, value: Any, out: Values, asked: str) -> None:
@@ -55,7 +55,7 @@ class Computed(Fixed):
     def __init__(self, function: Function, path: tuple[Any, ...]) -> None:
         self.function, self.path = function, path
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         return Pending(self.function, making.rng.getrandbits(64), self.path)
 
 
@@ -65,7 +65,7 @@ class Container(Node):
     def __init__(self, kind: type, items: list[tuple[Any, Node]]) -> None:
         self.kind, self.items = kind, items
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         out: Any = {} if self.kind is dict else (Box if self.kind is tuple else list)([None] * len(self.items))
         for key, node in self.items:
             value = out[key] = node.make(making)
@@ -97,7 +97,7 @@ class Number(Node):
         self.normal = NormalDist(domain.mean or 0.0, domain.sd) if getattr(domain, "sd", None) is not None else None
         self.step = domain.q if param.kind == "int" else None
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         value = _value(making, self.param)
         if self.normal is not None:
             value = self.normal.inv_cdf(value)
@@ -123,7 +123,7 @@ class Choice(Node):
     def __init__(self, param: Param, domain: Categorical, branches: list[Node], path: tuple[Any, ...]) -> None:
         self.param, self.domain, self.branches, self.path = param, domain, branches, path
 
-    def make(self, making: Making) -> Any:
+    def make(self, making: DecodeState) -> Any:
         return self.branches[_value(making, self.param)].make(making)
 
     def read(self, value: Any, out: Values, asked: str) -> None:
@@ -136,7 +136,7 @@ class Choice(Node):
         self.branches[index].read(value, out, asked)
 
 
-def _value(making: Making, param: Param) -> Any:
+def _value(making: DecodeState, param: Param) -> Any:
     try:
         return making.values[param.name]
     except KeyError:
