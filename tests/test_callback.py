@@ -6,7 +6,8 @@ import pytest
 from views import View, run
 
 import tune_core as tune
-from tune_core.callback import Callback, LoggerCallback, flatten
+from tune_core.callback import Callback, LoggerCallback
+from tune_core.core.flatten import flatten
 
 TRIAL_HOOKS = ["start", "restore", "save", "complete", "error", "recover"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tune_core.core import trial as _trial
@@ -154,15 +154,3 @@ class LoggerCallback(Callback):
         if self._open_logs is not None:
             self._open_logs.discard(trial.trial_id)
         self.log_trial_end(trial, failed=failed)
-
-
-def flatten(nested: Mapping[str, Any], separator: str = "/") -> dict[str, Any]:
-    """Nested dicts as one, keys joined by ``separator``: ``{"a": {"b": 1}}`` becomes ``{"a/b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            for below, leaf in flatten(value, separator).items():
-                flat[f"{key}{separator}{below}"] = leaf
-        else:
-            flat[str(key)] = value
-    return flat

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.core.objective import check_mode
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
 from tune_core.stopper import coerce
-
-
-def _check_count(asked: str, value: Any, least: int, also: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidArgumentError(
-            asked, f"is {value!r}", f"it is a whole number of at least {least}", f"Use e.g. {max(least, 1)}{also}."
-        )
-
-
-def _check_seconds(asked: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isinf(value):
-        raise InvalidArgumentError(
-            asked, f"is {value!r}", "it is a time in seconds above 0", "Use e.g. 60.0, or None for no limit."
-        )
 
 
 @dataclass
@@ -77,12 +63,12 @@ class TuneConfig:
                 "TuneConfig(metric)", f"is {self.metric!r}", "it is the name of a metric", 'Use e.g. metric="loss".'
             )
         if self.num_samples != -1 or isinstance(self.num_samples, bool):
-            _check_count("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
+            validation.integer("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
         if self.max_concurrent_trials is not None:
             if self.max_concurrent_trials == 0 and not isinstance(self.max_concurrent_trials, bool):
                 self.max_concurrent_trials = None  # Ray Tune's "no limit"
             else:
-                _check_count("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
+                validation.integer("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
         if isinstance(self.time_budget_s, datetime.timedelta):
             self.time_budget_s = self.time_budget_s.total_seconds()
         if not isinstance(self.reuse_actors, bool):
@@ -91,7 +77,7 @@ class TuneConfig:
             )
         for name in ("time_budget_s", "trial_timeout_s"):
             if getattr(self, name) is not None:
-                _check_seconds(f"TuneConfig({name})", getattr(self, name))
+                validation.seconds(f"TuneConfig({name})", getattr(self, name))
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0):
             raise InvalidArgumentError(
                 "TuneConfig(seed)", f"is {self.seed!r}", "a seed is a whole number from 0", "Use e.g. seed=0, or None."
@@ -119,12 +105,12 @@ class FailureConfig:
 
     def __post_init__(self) -> None:
         if self.max_failures != -1 or isinstance(self.max_failures, bool):
-            _check_count("FailureConfig(max_failures)", self.max_failures, 0, ", or -1 for no limit")
+            validation.integer("FailureConfig(max_failures)", self.max_failures, 0, ", or -1 for no limit")
         if self.fail_fast not in (True, False, "raise"):
             raise InvalidArgumentError(
                 "FailureConfig(fail_fast)", f"is {self.fail_fast!r}", "it says yes or no", 'Use True, False or "raise".'
             )
-        _check_count("FailureConfig(max_worker_losses)", self.max_worker_losses, 0)
+        validation.integer("FailureConfig(max_worker_losses)", self.max_worker_losses, 0)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
-from tune_core.core.validation import check_takes, integer, number
+from tune_core.core.validation import integer, number, takes
 from tune_core.errors import InvalidArgumentError
 
 Result = Mapping[str, Any]
@@ -346,7 +346,7 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
         elif isinstance(part, Stopper):
             stoppers.append(part)
         elif FunctionStopper.is_valid_function(part):
-            check_takes("stop", part, "trial_id", "result", example="lambda trial_id, result: result['loss'] < 0.1")
+            takes("stop", part, "trial_id", "result", example="lambda trial_id, result: result['loss'] < 0.1")
             stoppers.append(FunctionStopper(part))
         else:
             raise _not_a_stopper("stop", part)

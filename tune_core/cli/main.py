@@ -242,7 +242,7 @@ def _width() -> int | None:
 
 
 def _best(arguments: argparse.Namespace) -> int:
-    from tune_core.callback import flatten
+    from tune_core.core.flatten import flatten
     from tune_core.display.formatting import value_text
     from tune_core.results import ResultGrid
 

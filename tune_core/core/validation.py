@@ -1,17 +1,23 @@
-"""Checks of the numbers and functions that users pass as arguments."""
+"""The one vocabulary for checking what users pass as arguments: each check returns the value, or says what to give.
+
+``asked`` names the argument as the user wrote it, e.g. ``"TuneConfig(num_samples)"``; every check raises
+:class:`~tune_core.errors.InvalidArgumentError`.
+"""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from numbers import Integral, Real
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 
 
 def number(asked: str, value: Any, least: float = -math.inf) -> float:
-    """``value`` as a float, if it is a finite number of at least ``least``; ``asked`` names it in the error."""
+    """``value`` as a float, if it is a finite number of at least ``least``."""
     if not isinstance(value, (str, bool)) and hasattr(value, "__float__"):
         found = float(value)
         if math.isfinite(found) and found >= least:
@@ -20,15 +26,68 @@ def number(asked: str, value: Any, least: float = -math.inf) -> float:
     raise InvalidArgumentError(asked, f"is {value!r}", f"it must be {needed}", f"Give {needed}, e.g. 0.01.")
 
 
-def integer(asked: str, value: Any, least: int) -> int:
-    """``value`` as an int, if it is an integer of at least ``least``; ``asked`` names it in the error."""
+def integer(asked: str, value: Any, least: int = 1, also: str = "") -> int:
+    """``value`` as an int, if it is an integer of at least ``least``; ``also`` says what else is allowed."""
     if not isinstance(value, (str, float, bool)) and hasattr(value, "__index__") and int(value) >= least:
         return int(value)
-    needed = f"an integer of {least} or more"
-    raise InvalidArgumentError(asked, f"is {value!r}", f"it must be {needed}", f"Give {needed}, e.g. {least + 4}.")
+    raise InvalidArgumentError(
+        asked,
+        f"is {value!r}",
+        f"it must be an integer of at least {least}{also}",
+        f"Use e.g. {max(least, 10)}{also}.",
+    )
 
 
-def check_takes(asked: str, function: Callable[..., Any], *names: str, example: str) -> None:
+def seconds(asked: str, value: Any) -> float:
+    """``value`` as a time in seconds, if it is a finite number above 0."""
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf:
+        return float(value)
+    raise InvalidArgumentError(
+        asked, f"is {value!r}", "it is a time in seconds above 0", "Use e.g. 60.0, or None for no limit."
+    )
+
+
+def fraction(asked: str, value: Any, above: float = 0, allowed: str = "a number") -> Fraction:
+    """A number as the exact fraction that its decimal notation says (1.1 is 11/10), if it is above ``above``."""
+    exact: Fraction | None = None
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        exact = Fraction(int(value))
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            exact = Fraction(repr(float(value)))
+        except ValueError:  # NaN, infinite
+            exact = None
+    if exact is None or exact <= above:
+        raise InvalidArgumentError(
+            asked, f"is {value!r}", f"it must be {allowed} above {above:g}", f"Use {allowed} above {above:g}."
+        )
+    return exact
+
+
+def share(asked: str, value: Any, most: float = 1.0) -> float:
+    """A number from 0 to ``most``, both included."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= most:
+        raise InvalidArgumentError(
+            asked, f"is {value!r}", f"it is a share between 0 and {most:g}", f"Use a number from 0 to {most:g}."
+        )
+    return float(value)
+
+
+def proper_share(asked: str, value: Any) -> float:
+    """A number between 0 and 1, both excluded."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < 1:
+        raise InvalidArgumentError(asked, f"is {value!r}", "it is a share between 0 and 1", "Use e.g. 0.25.")
+    return float(value)
+
+
+def one_of(asked: str, value: Any, choices: tuple[object, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        named = ", ".join(map(repr, choices))
+        raise InvalidArgumentError(asked, f"is {value!r}", "it is none of the known ones", f"Use one of {named}.")
+
+
+def takes(asked: str, function: Callable[..., Any], *names: str, example: str) -> None:
     """Raise unless ``function`` can be called with one positional argument for each of ``names``."""
     try:
         signature = inspect.signature(function)
@@ -43,3 +102,37 @@ def check_takes(asked: str, function: Callable[..., Any], *names: str, example: 
             f"it is called as function({', '.join(names)})",
             f"Give it {len(names)} parameters, e.g. {example}.",
         ) from error
+
+
+def points(name: str, value: Any) -> list[Mapping[str, Any]]:
+    """The ``points_to_evaluate`` of the searcher ``name``: a list of configurations; None is an empty one."""
+    asked = f"{name}(points_to_evaluate)"
+    if value is None:
+        return []
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+        raise InvalidArgumentError(asked, f"is {value!r}", "it is a list of configurations", "Use a list of dicts.")
+    for i, point in enumerate(value):
+        if not isinstance(point, Mapping):
+            raise InvalidArgumentError(f"{asked}[{i}]", f"is {point!r}", "a point is a dict", 'Use e.g. {"lr": 0.01}.')
+    return list(value)
+
+
+def rewards(name: str, value: Any, points: Sequence[Any]) -> list[Any] | None:
+    """The ``evaluated_rewards`` of the searcher ``name``: one value, or None, for each point."""
+    if value is None:
+        return None
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or len(value) != len(points):
+        raise InvalidArgumentError(
+            f"{name}(evaluated_rewards)",
+            f"is {value!r}, for {len(points)} points_to_evaluate",
+            "each point needs its value, or None where it is to be tried",
+            "Give a list of the same length.",
+        )
+    return list(value)
+
+
+def seed(asked: str, value: Any) -> int | None:
+    """An integer, or None."""
+    if value is None or (hasattr(value, "__index__") and not isinstance(value, bool)):
+        return None if value is None else int(value)
+    raise InvalidArgumentError(asked, f"is {value!r}", "a seed is a whole number", "Use e.g. 0, or None.")

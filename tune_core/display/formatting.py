@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tune_core.callback import flatten
+from tune_core.core.flatten import flatten
 
 STATUSES = ("TERMINATED", "ERROR", "RUNNING", "PAUSED", "PENDING")
 """The order in which counts of trials are said."""

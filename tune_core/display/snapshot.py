@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tune_core.callback import flatten
 from tune_core.core.events import error_line
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.trial import ERROR, RUNNING, TERMINATED
 from tune_core.display.formatting import config_text, counts_text, date_text, duration_text, html_table, value_text

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tune_core.callback import flatten
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.trial import RUNNING
 

@@ -6,7 +6,8 @@ import csv
 import os
 from typing import Any
 
-from tune_core.callback import LoggerCallback, Trials, TrialView, flatten
+from tune_core.callback import LoggerCallback, Trials, TrialView
+from tune_core.core.flatten import flatten
 from tune_core.logger.files import AppendFiles, cut_torn_line
 
 PROGRESS = "progress.csv"

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView, flatten
+from tune_core.callback import LoggerCallback, TrialView
+from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 
 _MAX_PARAM_LENGTH = 6000  # MLflow's limits

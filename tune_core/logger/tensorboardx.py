@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView, flatten
+from tune_core.callback import LoggerCallback, TrialView
+from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 
 _NOT_METRICS = ("config", "trial_id", "timestamp", "training_iteration", "pid", "date", "done")

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tune_core.callback import flatten
 from tune_core.core.events import Header, error_line
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, result_of

@@ -6,7 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tune_core.callback import flatten
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError, MetricError

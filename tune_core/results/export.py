@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from tune_core.callback import flatten
+from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.errors import StorageError
 from tune_core.results import ResultGrid

@@ -10,9 +10,9 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
+from tune_core.core.validation import fraction, integer, one_of
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
-from tune_core.schedulers.checks import count, fraction, one_of
 from tune_core.schedulers.rung_levels import ITERATION, Rung, as_number, milestones, show, show_share
 
 
@@ -102,7 +102,7 @@ class AsyncHyperBandScheduler(Scheduler):
                 "no trial would ever be compared",
                 "Use a grace_period below max_t; the first comparison is made when it is over.",
             )
-        count(f"{name}(brackets)", brackets)
+        integer(f"{name}(brackets)", brackets)
         self.max_t = as_number(fraction("max_t", max_t))
         self.grace_period = grace_period
         self.reduction_factor = reduction_factor

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from tune_core.schedulers.checks import count, fraction
+from tune_core.core.validation import fraction, integer
 from tune_core.schedulers.rung_levels import ITERATION, as_number
 from tune_core.schedulers.synchronous import BracketPlan, SynchronousScheduler, halvings
 
@@ -146,7 +146,7 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
         levels = 0
         while start * factor ** (levels + 1) <= end:
             levels += 1
-        number = math.ceil(factor**levels) if num_trials is None else count(f"{name}(num_trials)", num_trials)
+        number = math.ceil(factor**levels) if num_trials is None else integer(f"{name}(num_trials)", num_trials)
         self.max_t = max_t
         self._plan = halvings(number, start, factor, levels, as_number(end), self._whole)
 

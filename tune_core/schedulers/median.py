@@ -10,8 +10,8 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
+from tune_core.core.validation import fraction, integer
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
-from tune_core.schedulers.checks import count, fraction
 from tune_core.schedulers.rung_levels import show
 
 
@@ -80,7 +80,7 @@ class MedianStoppingRule(Scheduler):
         fraction("MedianStoppingRule(grace_period)", grace_period, above=-1)
         fraction("MedianStoppingRule(min_time_slice)", min_time_slice, above=-1)
         self.grace_period = grace_period
-        self.min_samples_required = count("MedianStoppingRule(min_samples_required)", min_samples_required)
+        self.min_samples_required = integer("MedianStoppingRule(min_samples_required)", min_samples_required)
         self.min_time_slice = min_time_slice
         self.hard_stop = hard_stop
         self.saves_at_lease_end = not hard_stop or min_time_slice > 0

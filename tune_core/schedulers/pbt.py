@@ -10,9 +10,9 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
+from tune_core.core.validation import fraction, share
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, WaitingTrials
-from tune_core.schedulers.checks import fraction, share
 from tune_core.schedulers.perturbation import check_mutations, complete, explore, seeded
 from tune_core.schedulers.rung_levels import as_number, show
 

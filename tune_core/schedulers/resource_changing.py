@@ -8,9 +8,9 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
+from tune_core.core.validation import integer
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, WaitingTrials
-from tune_core.schedulers.checks import count
 from tune_core.schedulers.fifo import FIFOScheduler
 
 Resources = Mapping[str, float]
@@ -178,7 +178,7 @@ class ResourceChangingScheduler(Scheduler):
         self.base_scheduler = base_scheduler or FIFOScheduler()
         super().__init__(self.base_scheduler.metric, self.base_scheduler.mode, self.base_scheduler.time_attr)
         self.allocate: Allocation = resources_allocation_function or DistributeResources()
-        self.check_every = count("ResourceChangingScheduler(check_every)", check_every)
+        self.check_every = integer("ResourceChangingScheduler(check_every)", check_every)
         self.needs_metric = self.base_scheduler.needs_metric
         self.restarts_without_checkpoint = self.base_scheduler.restarts_without_checkpoint
         self.observes = self.base_scheduler.observes

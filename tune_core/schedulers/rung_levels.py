@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from tune_core.core.objective import Objective
-from tune_core.schedulers.checks import fraction
+from tune_core.core.validation import fraction
 from tune_core.schedulers.sorted_losses import Ranked
 
 ITERATION = "training_iteration"

@@ -10,8 +10,8 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
+from tune_core.core.validation import fraction
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
-from tune_core.schedulers.checks import fraction
 from tune_core.schedulers.rung_levels import ITERATION, as_number, show
 
 BracketPlan = list[tuple[int, Any]]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tune_core.search.checks import check_count
+from tune_core.core import validation
 from tune_core.search.encoding.columns import Code, ObservationTable
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -63,7 +63,7 @@ class AutoSearch(ModelSearcher):
     ) -> None:
         self._n_initial = None
         if n_initial_points is not None:
-            self._n_initial = check_count("AutoSearch(n_initial_points)", n_initial_points)
+            self._n_initial = validation.integer("AutoSearch(n_initial_points)", n_initial_points)
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     @property

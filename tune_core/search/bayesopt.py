@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.checks import check_count
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 from tune_core.space.sampling import rng_for
@@ -57,7 +57,7 @@ class BayesOptSearch(ModelSearcher):
         evaluated_rewards: Sequence[Any] | None = None,
         acquisition: Any = None,
     ) -> None:
-        self._steps = check_count("BayesOptSearch(random_search_steps)", random_search_steps)
+        self._steps = validation.integer("BayesOptSearch(random_search_steps)", random_search_steps)
         self._utility = dict(utility_kwargs or {})
         self._acquisition = acquisition
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from tune_core.search.checks import check_count
+from tune_core.core import validation
 from tune_core.search.encoding.configspace import Configurations
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -51,7 +51,7 @@ class TuneBOHB(ModelSearcher):
         evaluated_rewards: Sequence[Any] | None = None,
     ) -> None:
         self._options = dict(bohb_config or {})
-        self._max_concurrent = check_count("TuneBOHB(max_concurrent)", max_concurrent, 0)
+        self._max_concurrent = validation.integer("TuneBOHB(max_concurrent)", max_concurrent, 0)
         self._steps: dict[str, int] = {}  # budget of each unfinished trial so far
         self._largest = 0
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_core.search.checks import check_count
+from tune_core.core import validation
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
@@ -49,7 +49,7 @@ class HEBOSearch(ModelSearcher):
         max_concurrent: int = 8,
         **options: Any,
     ) -> None:
-        self._max_concurrent = check_count("HEBOSearch(max_concurrent)", max_concurrent, 0)
+        self._max_concurrent = validation.integer("HEBOSearch(max_concurrent)", max_concurrent, 0)
         self._options = options
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.errors import SearchSpaceError
-from tune_core.search.checks import check_count, check_share
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher
 
@@ -50,8 +50,8 @@ class HyperOptSearch(ModelSearcher):
         evaluated_rewards: Sequence[Any] | None = None,
         algo: Any = None,
     ) -> None:
-        self._n_initial = check_count("HyperOptSearch(n_initial_points)", n_initial_points)
-        self._gamma = check_share("HyperOptSearch(gamma)", gamma)
+        self._n_initial = validation.integer("HyperOptSearch(n_initial_points)", n_initial_points)
+        self._gamma = validation.proper_share("HyperOptSearch(gamma)", gamma)
         self._algo = algo
         self._tids: dict[str, int] = {}
         self._native_points: list[Values] = []

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
 from tune_core.search.base import Searcher
-from tune_core.search.checks import check_points, check_rewards, check_seed
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.params import Values
 from tune_core.search.generator import OwnGenerator
@@ -68,9 +68,9 @@ class ModelSearcher(Searcher):
             )
         super().__init__(metric, mode)
         self._space_given = space
-        self._points = check_points(name, points_to_evaluate)
-        self._rewards = check_rewards(name, evaluated_rewards, self._points)
-        self._seed = check_seed(name, seed)
+        self._points = validation.points(name, points_to_evaluate)
+        self._rewards = validation.rewards(name, evaluated_rewards, self._points)
+        self._seed = validation.seed(f"{name}(seed)", seed)
         self.encoding: Encoding | None = None
         self.objective: Any = None  # Objective; None before the metric is known
         self._live: dict[str, Any] = {}  # suggested and not ended: what the library needs to be told

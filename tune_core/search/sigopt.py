@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.checks import check_count
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
@@ -54,7 +54,7 @@ class SigOptSearch(ModelSearcher):
         api_url: str | None = None,
     ) -> None:
         self._name, self._project, self._api_url = name, project, api_url
-        self._max_concurrent = check_count("SigOptSearch(max_concurrent)", max_concurrent)
+        self._max_concurrent = validation.integer("SigOptSearch(max_concurrent)", max_concurrent)
         self._connection, self._experiment_id, self._budget = connection, experiment_id, observation_budget
         self._suggestions: dict[str, str] = {}
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.checks import check_count
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher, draw_inactive
 
@@ -52,8 +52,8 @@ class ZOOptSearch(ModelSearcher):
     ) -> None:
         if not isinstance(algo, str) or algo.lower() not in ("asracos", "sracos"):
             raise InvalidArgumentError("ZOOptSearch(algo)", f"is {algo!r}", "there is one", 'Use "asracos".')
-        self._budget = None if budget is None else check_count("ZOOptSearch(budget)", budget)
-        self._parallel = None if parallel_num is None else check_count("ZOOptSearch(parallel_num)", parallel_num)
+        self._budget = None if budget is None else validation.integer("ZOOptSearch(budget)", budget)
+        self._parallel = None if parallel_num is None else validation.integer("ZOOptSearch(parallel_num)", parallel_num)
         self._solutions: dict[str, Any] = {}
         self._worst = 0.0
         given = dim_dict if dim_dict is not None else space

@@ -1,0 +1,18 @@
+"""Nested dicts as flat ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(nested: Mapping[str, Any], separator: str = "/") -> dict[str, Any]:
+    """Nested dicts as one, keys joined by ``separator``: ``{"a": {"b": 1}}`` becomes ``{"a/b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            for below, leaf in flatten(value, separator).items():
+                flat[f"{key}{separator}{below}"] = leaf
+        else:
+            flat[str(key)] = value
+    return flat
