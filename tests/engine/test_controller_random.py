@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tune_core.core import events as ev
 from tune_core.core.trial import Status
 from tune_core.engine.controller import Controller
-from tune_core.journal.recorded_decisions import PassiveScheduler
-from tune_core.journal.replay import replay
+from tune_core.engine.recorded_decisions import PassiveScheduler
+from tune_core.engine.replay import replay
 from tune_core.schedulers import ASHAScheduler
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
 

@@ -9,9 +9,9 @@ from tune_core.core.trial import TERMINATED
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
+from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
 from tune_core.executors.base import RunSpec
-from tune_core.journal.recorded_decisions import PassiveScheduler
 from tune_core.schedulers.base import Stop
 from tune_core.simulation.result import SimulatedJournal
 

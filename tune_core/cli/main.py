@@ -286,6 +286,6 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    from tune_core.display.watch import watch
+    from tune_core.cli.watch import watch
 
     return watch(find_experiment(arguments.experiment), state_of, arguments.once, max(0.1, arguments.interval))

@@ -24,9 +24,9 @@ from tune_core.core import events as ev
 from tune_core.core.objective import Objective
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
+from tune_core.engine.recorded_decisions import exploit_of, given_up
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
-from tune_core.journal.recorded_decisions import exploit_of, given_up
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
 
 

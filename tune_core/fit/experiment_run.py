@@ -16,6 +16,7 @@ from tune_core.core import events as ev
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
+from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
@@ -23,7 +24,6 @@ from tune_core.executors import executor_from
 from tune_core.executors.base import RunSpec
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.journal import writer as journal
-from tune_core.journal.replay import Replayed, replay
 from tune_core.journal.writer import Journal, Lock
 from tune_core.schedulers import scheduler_from
 from tune_core.schedulers.base import Scheduler
@@ -32,8 +32,8 @@ from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
-from tune_core.trainable import Prepared
-from tune_core.trainable.resources import PlacementGroupFactory, request_of, resources_from
+from tune_core.trainable import Prepared, request_of
+from tune_core.trainable.resources import PlacementGroupFactory, resources_from
 
 
 class ExperimentRun:

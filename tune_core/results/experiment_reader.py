@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from tune_core.core import events as ev
 from tune_core.core.trial import Trial, result_of
 from tune_core.engine.controller import Controller
+from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError
 from tune_core.journal.reader import Reader
-from tune_core.journal.recorded_decisions import PassiveScheduler
 
 
 class DecisionRecord(NamedTuple):

@@ -15,12 +15,12 @@ from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.observers import Observers
+from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.machine_resources import Machine
-from tune_core.journal.replay import replay
 from tune_core.schedulers import scheduler_from
 from tune_core.search import searcher_from
 from tune_core.simulation.executor import Faults, SimulatedExecutor, SimulationStalledError

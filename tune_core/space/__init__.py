@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tune_core.errors import SearchSpaceError
+from tune_core.space import domains as _domains
+from tune_core.space import sampling as _sampling
 from tune_core.space.domains import Categorical, Domain, Function, as_values
 from tune_core.space.numeric import Float, Integer
 from tune_core.space.pinning import pin
@@ -22,6 +24,8 @@ from tune_core.space.sampling import (
 )
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.space.validation import validate
+
+_domains.sampler = _sampling
 
 __all__ = [
     "Categorical",

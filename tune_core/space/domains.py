@@ -8,11 +8,25 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from random import Random
-from typing import Any
+from typing import Any, Protocol, cast
 
 from tune_core.errors import SearchSpaceError
 
 _BIG = 1 << 40  # below this, int(random() * n) is uniform to better than one part in 8,000
+
+
+class Sampler(Protocol):
+    """Draws from whole spaces; :mod:`tune_core.space.sampling`, which is built on the domains here."""
+
+    def draw_value(self, node: Any, rng: Random, config: Any = None) -> Any:
+        """Draw one domain, or all domains in a container."""
+
+    def fits(self, value: Any, node: Any) -> bool:
+        """Whether ``value`` is what ``node`` of a space could become."""
+
+
+# A choice's values may be whole spaces: the package sets what draws them when it is imported.
+sampler = cast(Sampler, None)
 
 
 def below(rng: Random, n: int) -> int:
@@ -85,10 +99,8 @@ class Domain:
         random_state
             None, a seed, a ``random.Random``, or a NumPy ``Generator`` or ``RandomState``.
         """
-        from tune_core.space.sampling import draw_value
-
         rng = as_rng(random_state)
-        values = [draw_value(self, rng, config) for _ in range(size)]
+        values = [sampler.draw_value(self, rng, config) for _ in range(size)]
         return values[0] if size == 1 else values
 
     def is_valid(self, value: Any) -> bool:
@@ -180,9 +192,7 @@ class Categorical(Domain):
 
     def is_valid(self, value: Any) -> bool:
         """Whether ``value`` is a category, or what a category that holds domains could become."""
-        from tune_core.space.sampling import fits
-
-        return self.index_of(value) is not None or any(fits(value, c) for c in self.categories)
+        return self.index_of(value) is not None or any(sampler.fits(value, c) for c in self.categories)
 
     def __len__(self) -> int:
         return len(self.categories)

@@ -11,8 +11,8 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 from tune_core.engine.controller import Controller
+from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
-from tune_core.journal.replay import replay
 from tune_core.journal.writer import JOURNAL_FILE, Log, parse
 from tune_core.results.experiment_reader import read_experiment
 from tune_core.schedulers.base import Scheduler

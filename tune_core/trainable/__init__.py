@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.trainable.resources import DEFAULT_RESOURCES, check_resources
 
 DONE = "done"
 SHOULD_CHECKPOINT = "should_checkpoint"
@@ -264,9 +265,18 @@ def with_resources(trainable: Any, resources: Any) -> Prepared:
         ``{"cpu": 2, "gpu": 0.5, "my_license": 1}`` (units of one; a GPU fraction shares a device), a function of the
         configuration that returns such a dict, or a :class:`PlacementGroupFactory`.
     """
-    from tune_core.trainable.resources import check_resources
-
     if not callable(resources):
         check_resources(resources, "with_resources(resources)")
     prepared = prepare(trainable)
     return Prepared(prepared.trainable, prepared.parameters, resources)
+
+
+def request_of(prepared: Prepared) -> Any:
+    """What a trainable asks for: a dict, a :class:`PlacementGroupFactory`, or a function of the configuration."""
+    if prepared.resources is not None:
+        return prepared.resources
+    cls: Any = prepared.trainable
+    default: Any = Trainable.default_resource_request
+    if prepared.is_class and cls.default_resource_request.__func__ is not default.__func__:
+        return cls.default_resource_request
+    return DEFAULT_RESOURCES

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import ResourceError, UserCodeError
-from tune_core.trainable import Prepared, Trainable
 
 DEFAULT_RESOURCES: dict[str, float] = {"cpu": 1}
 GRAIN = 10_000
@@ -103,17 +102,6 @@ def check_resources(resources: Any, asked: str) -> dict[str, float]:
             )
         checked[key] = amount
     return checked
-
-
-def request_of(prepared: Prepared) -> Any:
-    """What a trainable asks for: a dict, a :class:`PlacementGroupFactory`, or a function of the configuration."""
-    if prepared.resources is not None:
-        return prepared.resources
-    cls: Any = prepared.trainable
-    default: Any = Trainable.default_resource_request
-    if prepared.is_class and cls.default_resource_request.__func__ is not default.__func__:
-        return cls.default_resource_request
-    return DEFAULT_RESOURCES
 
 
 def resources_from(request: Any, config: dict[str, Any]) -> Any:

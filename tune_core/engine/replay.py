@@ -9,8 +9,8 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.trial import result_of
 from tune_core.engine.controller import Controller
+from tune_core.engine.recorded_decisions import RecordedScheduler, without
 from tune_core.engine.suggestions import Suggestions, tell_end
-from tune_core.journal.recorded_decisions import RecordedScheduler, without
 from tune_core.trainable.resources import resources_from_json
 
 
