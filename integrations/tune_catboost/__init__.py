@@ -25,9 +25,10 @@ _done: dict[str, int] = {}
 
 
 class TuneReportCallback:
-    """Reports the evaluation of each iteration, and ends the training when the trial is to end.
+    """Reports what each iteration has computed, and ends the training when the trial is to end.
 
-    Outside of a trial it does nothing.
+    With CatBoost's ``metric_period`` metrics are computed now and then: an iteration that has computed none of those
+    asked for is no result. Outside of a trial the callback does nothing.
 
     Parameters
     ----------
@@ -42,16 +43,25 @@ class TuneReportCallback:
 
     def __init__(self, metrics: tc.Metrics = None) -> None:
         self.metrics = metrics
+        self._lengths: dict[str, int] = {}  # of each metric's history, at the iteration before
 
     def after_iteration(self, info: Any) -> bool:
         """CatBoost's hook; False ends the training."""
-        if not tc.in_session() or info.iteration <= _done.get(_snapshot(), 0):
+        if not tc.in_session():
+            return True
+        histories = {f"{data}-{name}": values for data, found in info.metrics.items() for name, values in found.items()}
+        before, self._lengths = self._lengths, {name: len(values) for name, values in histories.items()}
+        if info.iteration == 1:
+            before = {}  # the callback served another training
+        if info.iteration <= _done.get(_snapshot(), 0):
             return True  # CatBoost repeats the last iteration of a snapshot
-        there = {
-            f"{data}-{name}": values[-1] for data, metrics in info.metrics.items() for name, values in metrics.items()
-        }
+        who = type(self).__name__
         try:
-            return self._report(info, tc.choose_metrics(self.metrics, there, type(self).__name__))
+            chosen = tc.choose_metrics(self.metrics, {name: values[-1] for name, values in histories.items()}, who)
+            is_new = {name: length != before.get(name) for name, length in self._lengths.items()}
+            new = tc.choose_metrics(self.metrics, is_new, who)
+            results = {name: value for name, value in chosen.items() if new[name]}
+            return self._report(info, results) if results else True
         except MissingMetricError as error:  # CatBoost would make an error of its own of it
             found = error
 
@@ -101,15 +111,23 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.frequency = frequency
         self.checkpoint_at_end = checkpoint_at_end
         self._iteration = 0
+        self._saved_at = 0
+        self._rounds = tc.RoundResults()
 
     def _report(self, info: Any, results: dict[str, Any]) -> bool:
+        done = _done.get(_snapshot(), 0)
+        if info.iteration == 1 or self._iteration <= done:
+            self._rounds, self._saved_at = tc.RoundResults(), done
+            if self.checkpoint_at_end:
+                tc.at_end(self._save_model)
         self._iteration = info.iteration
-        if self.checkpoint_at_end and info.iteration == _done.get(_snapshot(), 0) + 1:
-            tc.at_end(self._save_model)
-        due = (self.frequency and info.iteration % self.frequency == 0) or tc.checkpoint_due(results)
-        if due and os.path.exists(_snapshot()):
-            return tc.report_metrics(results, _copy_snapshot, {_ITERATION: info.iteration})
-        return tc.report_metrics(results)
+        passed = self.frequency and info.iteration // self.frequency > self._saved_at // self.frequency
+        write = _copy_snapshot if (passed or tc.checkpoint_due(results)) and os.path.exists(_snapshot()) else None
+        if write is not None:
+            self._saved_at = info.iteration
+        go_on = tc.report_metrics(results, write, {_ITERATION: info.iteration})
+        self._rounds.note(info.iteration, results)
+        return go_on
 
     def _save_model(self) -> None:
         def write(folder: str) -> None:
@@ -119,7 +137,10 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
         if self.model.is_fitted():
             # again: the last result's checkpoint may hold a snapshot only
-            tc.save_checkpoint(write, {_ITERATION: self._iteration}, again=True)
+            result = self._rounds.of(
+                self.model.tree_count_
+            )  # early stopping may have cut it back to its best iteration
+            tc.save_checkpoint(write, {_ITERATION: self._iteration}, again=True, result=result)
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:

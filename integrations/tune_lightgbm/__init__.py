@@ -82,8 +82,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     """Reports like :class:`TuneReportCallback`, and saves the model.
 
     It is saved every ``frequency`` rounds, where the scheduler may pause or copy the trial, and at the end of the
-    training. LightGBM does not tell callbacks that another one (its own early stopping) has ended the training;
-    then the model is saved when the objective returns.
+    training. A checkpoint belongs to the result of its own round: where LightGBM's early stopping has cut the model
+    back to its best round, the model is kept with that round's result, when the objective returns.
 
     Parameters
     ----------
@@ -112,6 +112,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.filename = filename
         self.frequency = frequency
         self.checkpoint_at_end = checkpoint_at_end
+        self._rounds = tc.RoundResults()
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
@@ -126,14 +127,17 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         def write(folder: str) -> None:
             model.save_model(os.path.join(folder, self.filename), num_iteration=-1)
 
-        last = self.checkpoint_at_end and env.iteration + 1 == env.end_iteration
-        due = last or (self.frequency and (env.iteration + 1) % self.frequency == 0) or tc.checkpoint_due(results)
+        rounds = env.iteration + 1
+        if env.iteration == env.begin_iteration:
+            self._rounds = known = tc.RoundResults()
+            if self.checkpoint_at_end:
+                tc.at_end(lambda: tc.save_checkpoint(write, result=known.of(model.current_iteration())))
+        last = self.checkpoint_at_end and rounds == env.end_iteration
+        due = last or (self.frequency and rounds % self.frequency == 0) or tc.checkpoint_due(results)
         go_on = tc.report_metrics(results, write if due else None)
-        if self.checkpoint_at_end:
-            if not go_on:
-                tc.save_checkpoint(write)
-            elif env.iteration == env.begin_iteration and not last:
-                tc.at_end(lambda: tc.save_checkpoint(write))
+        self._rounds.note(rounds, results)
+        if not go_on and self.checkpoint_at_end:
+            tc.save_checkpoint(write)
         return go_on
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -97,7 +98,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     """Reports like :class:`TuneReportCallback`, and saves the model.
 
     It is saved every ``frequency`` rounds, where the scheduler may pause or copy the trial, and at the end of the
-    training. Saving after each round makes a quick training several times slower.
+    training. A checkpoint belongs to the result of its own round: with XGBoost's early stopping the model of the best
+    round is kept too, with that round's result. Saving after each round makes a quick training several times slower.
 
     Parameters
     ----------
@@ -126,27 +128,62 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.filename = filename
         self.frequency = frequency
         self.checkpoint_at_end = checkpoint_at_end
+        self._rounds = tc.RoundResults()
+        self._whole: Any = None  # the model in training
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
         """See :func:`get_model`."""
         return get_model(checkpoint, filename)
 
+    def before_training(self, model: Any) -> Any:
+        """XGBoost's hook."""
+        self._rounds, self._whole = tc.RoundResults(), None
+        return super().before_training(model)
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Log) -> bool:
+        """XGBoost's hook; True ends the training."""
+        self._whole = model
+        return super().after_iteration(model, epoch, evals_log)
+
     def after_training(self, model: Any) -> Any:
         """XGBoost's hook; also saves the model."""
         super().after_training(model)
         if self._active and self.checkpoint_at_end and hasattr(model, "save_model"):
-            tc.save_checkpoint(self._writer(model))
+            whole = (
+                self._whole if self._whole is not None else model
+            )  # another callback's ``save_best`` may have cut it
+            best = _best_of(model, whole)
+            if best is not None:
+                tc.save_checkpoint(self._writer(best), result=self._rounds.of(best.num_boosted_rounds()))
+            tc.save_checkpoint(self._writer(whole))
+        self._whole = None
         return model
 
     def _report(self, model: Any, rounds: int, results: Results) -> bool:
         due = (self.frequency and rounds % self.frequency == 0) or tc.checkpoint_due(results)
-        if due and hasattr(model, "save_model"):
-            return tc.report_metrics(results, self._writer(model))
-        return tc.report_metrics(results)
+        write = (
+            self._writer(model if self._whole is None else self._whole)
+            if due and hasattr(model, "save_model")
+            else None
+        )
+        go_on = tc.report_metrics(results, write)
+        self._rounds.note(rounds, results)
+        return go_on
 
     def _writer(self, model: Any) -> Callable[[str], object]:
         return lambda folder: model.save_model(os.path.join(folder, self.filename))
+
+
+def _best_of(model: Any, whole: Any) -> Any:
+    """The model as it was at the best round that early stopping has found; None if that is the last, or not to be had.
+
+    Only trees of plain boosting stay as they are: DART gives earlier ones other weights, a linear model has no rounds.
+    """
+    found = model.attr("best_iteration")
+    rounds = None if found is None else int(found) + 1
+    kind = json.loads(whole.save_config())["learner"]["gradient_booster"]["name"]
+    return whole[:rounds] if rounds is not None and rounds < whole.num_boosted_rounds() and kind == "gbtree" else None
 
 
 def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:

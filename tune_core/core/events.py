@@ -92,12 +92,16 @@ WAITS_FOR_DRIVER = 2
 
 
 class Saved(Event, tag="save"):
-    """A checkpoint was written without a report, e.g. at a class trainable's end."""
+    """A checkpoint was written without a report, e.g. at a class trainable's end.
+
+    ``metrics`` are those of the result that it belongs to, where that is not the trial's last one.
+    """
 
     trial: int
     iteration: int
     checkpoint: str
     attempt: int = 1
+    metrics: dict[str, Any] | None = None
 
 
 class Ended(Event, tag="end"):

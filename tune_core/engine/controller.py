@@ -215,6 +215,8 @@ class Controller:
         if trial.status is RUNNING and event.attempt == trial.attempt:
             last = trial.last
             seconds, metrics = (last.seconds, last.metrics) if last else (0.0, None)
+            if event.metrics is not None:
+                metrics = event.metrics
             self._keep(trial, event.checkpoint, event.iteration, seconds, metrics, out)
 
     def _on_ended(self, event: ev.Ended, out: list[ev.Command]) -> None:

@@ -34,6 +34,7 @@ from tune_core.trainable.session import save as _save
 
 __all__ = [
     "Metrics",
+    "RoundResults",
     "Start",
     "at_end",
     "check_count",
@@ -154,7 +155,7 @@ def report_metrics(
     write
         Writes the checkpoint's files into the folder that it is given; None for no checkpoint.
     metadata
-        RetainedCheckpoint in the checkpoint for :func:`start`: JSON values.
+        Kept in the checkpoint for :func:`start`: JSON values.
 
     Returns
     -------
@@ -168,9 +169,13 @@ def report_metrics(
 
 
 def save_checkpoint(
-    write: Callable[[str], object], metadata: Mapping[str, Any] | None = None, *, again: bool = False
+    write: Callable[[str], object],
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
+    result: tuple[int, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Keep a checkpoint with the last result.
+    """Keep a checkpoint with a result that was reported before.
 
     Parameters
     ----------
@@ -178,10 +183,12 @@ def save_checkpoint(
         See :func:`report_metrics`.
     again
         Keep it even if the last result has a checkpoint already.
+    result
+        Iteration and metrics of the result whose model this is; None: the last result.
     """
     if in_session():
         with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
-            _save(_written(folder, write, metadata), again)
+            _save(_written(folder, write, metadata), again, result)
 
 
 def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, Any] | None) -> Checkpoint:
@@ -189,6 +196,24 @@ def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str,
     checkpoint = Checkpoint.from_directory(folder)
     checkpoint.set_metadata(start_metadata(metadata))
     return checkpoint
+
+
+@dataclass
+class RoundResults:
+    """The results that boosting rounds were reported with, so that a model can be kept with the one that it has.
+
+    Early stopping cuts a model back to its best round when the training ends, long after that round was reported.
+    """
+
+    _by_round: dict[int, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def note(self, rounds: int, results: Mapping[str, Any]) -> None:
+        """The last report was of a model of so many rounds."""
+        self._by_round[rounds] = (get_context().get_iteration(), results)
+
+    def of(self, rounds: int) -> tuple[int, Mapping[str, Any]] | None:
+        """Iteration and metrics of the result of a model of so many rounds; None if there is none."""
+        return self._by_round.get(rounds)
 
 
 def start_metadata(metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:

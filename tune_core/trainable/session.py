@@ -26,8 +26,10 @@ class Session(Protocol):
     def start_checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from."""
 
-    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
-        """Keep a checkpoint with the last result, without a new one."""
+    def save(
+        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Keep a checkpoint with the last result, or with the one of the given iteration, without a new one."""
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """Whether the scheduler may pause or copy the trial at its next report."""
@@ -167,14 +169,22 @@ def get_checkpoint() -> Checkpoint | None:
     return None if session is None else session.start_checkpoint()
 
 
-def save(checkpoint: Checkpoint, again: bool = False) -> None:
-    """Keep a checkpoint with the last reported result, e.g. the finished model, without reporting another one.
+def save(checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
+    """Keep a checkpoint with a result that was reported before, e.g. the finished model, without reporting another one.
 
-    Nothing happens if that result has a checkpoint already, unless ``again`` says that this one has more to it.
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint.
+    again
+        Keep it even if the last result has a checkpoint already, since this one has more to it.
+    result
+        Iteration and metrics of the result that it belongs to, where that is not the last one: a model that early
+        stopping has cut back to its best round.
     """
     session = _session()
     if session is not None:
-        session.save(checkpoint, again)
+        session.save(checkpoint, again, result)
 
 
 def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
@@ -210,6 +220,10 @@ class TrialContext:
     def get_trial_id(self) -> str | None:
         """The trial's id."""
         return self._info.get("trial_id")
+
+    def get_iteration(self) -> int:
+        """How many results the trial has reported."""
+        return int(self._info.get("iteration", 0))
 
     def get_trial_resources(self) -> Mapping[str, float] | None:
         """Resources that the trial was given."""

@@ -112,9 +112,11 @@ class RemoteSession:
         found: Checkpoint | None = self._call("start_checkpoint")
         return found
 
-    def save(self, checkpoint: Checkpoint, again: bool = False) -> None:
+    def save(
+        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
+    ) -> None:
         """See :class:`tune_core.trainable.session.Session`."""
-        self._call("save", checkpoint, again)
+        self._call("save", checkpoint, again, result)
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.trainable.session.Session`."""

@@ -179,3 +179,39 @@ def test_import_path_beside_ray_tunes_gives_the_same_callback() -> None:
     from tune_core.integration.catboost import TuneReportCallback as theirs
 
     assert theirs is TuneReportCallback
+
+
+# --- early stopping, metrics now and then ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_with_early_stopping_the_model_is_kept_with_the_result_that_it_has(tmp_path: Path, best: bool) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        model = catboost.CatBoostClassifier(
+            iterations=100, learning_rate=0.9, thread_count=1, verbose=0, allow_writing_files=False, random_seed=0,
+            early_stopping_rounds=8, use_best_model=best,
+        )  # fmt: skip
+        callback = TuneReportCheckpointCallback(model, {"loss": "validation-Logloss"})
+        model.fit(X_TRAIN, Y_TRAIN, eval_set=(X_VALID, Y_VALID), callbacks=[callback])
+
+    result = run(objective, tmp_path, metric="loss", mode="min")
+
+    losses = history(result, "loss")
+    ((checkpoint, metrics),) = result.best_checkpoints
+    rates = get_model(checkpoint).predict(X_VALID, prediction_type="Probability")[:, 1]
+    assert -np.mean(np.log(np.where(Y_VALID == 1, rates, 1 - rates))) == pytest.approx(metrics["loss"], rel=1e-6)
+    assert metrics["loss"] == (min(losses) if best else losses[-1]) and min(losses) < losses[-1]
+
+
+def test_a_metric_that_is_computed_now_and_then_is_reported_then_only(tmp_path: Path) -> None:
+    every: list[float] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        fit(make(12, metric_period=5), TuneReportCallback({"loss": "validation-Logloss"}))
+
+    fit(model := make(12))
+    every = model.get_evals_result()["validation"]["Logloss"]
+
+    result = run(objective, tmp_path)
+
+    assert history(result, "loss") == pytest.approx([every[i] for i in (0, 5, 10, 11)])

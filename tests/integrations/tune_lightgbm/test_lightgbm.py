@@ -288,3 +288,24 @@ def test_import_path_of_ray_tune_gives_the_same_callback() -> None:
     from tune_core.integration.lightgbm import TuneReportCheckpointCallback as theirs
 
     assert theirs is TuneReportCheckpointCallback
+
+
+@pytest.mark.parametrize("frequency", [0, 3])
+def test_with_early_stopping_each_checkpoint_has_the_model_of_its_result(tmp_path: Path, frequency: int) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        early = lightgbm.early_stopping(8, verbose=False)
+        train(
+            TuneReportCheckpointCallback({"loss": LOSS}, frequency=frequency),
+            early,
+            rounds=80,
+            params={"learning_rate": 0.9, "metric": "binary_logloss"},
+        )
+
+    result = run(objective, tmp_path, metric="loss", mode="min")
+
+    losses = history(result, "loss")
+    assert len(losses) < 80 and min(losses) < losses[-1]
+    for checkpoint, metrics in result.best_checkpoints:
+        rates = get_model(checkpoint).predict(X_VALID)
+        assert -np.mean(np.log(np.where(Y_VALID == 1, rates, 1 - rates))) == pytest.approx(metrics["loss"], rel=1e-6)
+    assert min(losses) in [metrics["loss"] for _, metrics in result.best_checkpoints]

@@ -295,3 +295,32 @@ def test_import_path_of_ray_tune_gives_the_same_callback() -> None:
     from tune_core.integration.xgboost import TuneReportCheckpointCallback as theirs
 
     assert theirs is TuneReportCheckpointCallback
+
+
+# --- early stopping --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("booster", ["gbtree", "dart"])
+@pytest.mark.parametrize("save_best", [False, True])
+@pytest.mark.parametrize("ours_first", [False, True])
+def test_with_early_stopping_each_checkpoint_has_the_model_of_its_result(
+    tmp_path: Path, booster: str, save_best: bool, ours_first: bool
+) -> None:
+    params = {"booster": booster, "eta": 1.5, "rate_drop": 0.3, "eval_metric": ["logloss"]}
+
+    def objective(config: dict[str, Any]) -> None:
+        early = xgboost.callback.EarlyStopping(5, save_best=save_best)
+        ours = TuneReportCheckpointCallback({"loss": "valid-logloss"}, frequency=3)
+        train(*([ours, early] if ours_first else [early, ours]), rounds=60, params=params)
+
+    result = run(objective, tmp_path, metric="loss", mode="min")
+
+    losses = history(result, "loss")
+    assert len(losses) < 60 and min(losses) < losses[-1]  # it was stopped early, behind its best round
+    for checkpoint, metrics in result.best_checkpoints:
+        rates = predictions(get_model(checkpoint))
+        loss = -np.mean(np.log(np.where(Y_VALID == 1, rates, 1 - rates)))
+        assert loss == pytest.approx(metrics["loss"], rel=1e-5)
+    kept = [metrics["loss"] for _, metrics in result.best_checkpoints]
+    assert losses[-1] in kept
+    assert booster == "dart" or min(losses) in kept

@@ -56,6 +56,7 @@ class TrialSession:
             "resources": job.resources,
             "config": job.config,
             "attempt": job.attempt,
+            "iteration": self.iteration,
         }
 
     def start_checkpoint(self) -> Any:
@@ -94,10 +95,16 @@ class TrialSession:
                 self._worker.flush_if_due(self, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
 
-    def save(self, checkpoint: Any, again: bool = False) -> None:
+    def save(self, checkpoint: Any, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
         """See :class:`tune_core.trainable.session.Session`."""
         with self._lock:
-            if again or self._saved_at != self.iteration:
+            if result is not None and result[0] != self.iteration:
+                iteration, metrics = result
+                name = self._save(checkpoint, iteration)
+                plain, _ = plain_metrics(metrics)
+                event = ev.Saved(self.job.trial, iteration, name, self.job.attempt, plain)
+                self._worker.send_later(ev.encode(event))
+            elif again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
                 event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
                 self._worker.send_later(ev.encode(event))
@@ -203,16 +210,18 @@ class TrialSession:
                     f"Report it: tune.report({{{name!r}: ...}}), or name one of the reported metrics.",
                 )
 
-    def _save(self, checkpoint: Any) -> str:
-        name = self.checkpoint_name()
-        if self._saved_at == self.iteration:
+    def _save(self, checkpoint: Any, earlier: int | None = None) -> str:
+        """Keep a checkpoint with the last result, or with the ``earlier`` one of that iteration."""
+        name = self.checkpoint_name(earlier)
+        if earlier is not None or self._saved_at == self.iteration:
             name += "_end"
-        self._saved_at = self.iteration
+        if earlier is None:
+            self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
             self._worker.store.save(folder, self.job.trial, name)
         return name
 
-    def checkpoint_name(self) -> str:
-        """Name for a checkpoint made at the present iteration; no two attempts of a trial share one."""
-        name = f"checkpoint_{self.iteration:06d}"
+    def checkpoint_name(self, iteration: int | None = None) -> str:
+        """Name for a checkpoint made at the present iteration, or another; no two attempts of a trial share one."""
+        name = f"checkpoint_{self.iteration if iteration is None else iteration:06d}"
         return name if self.job.attempt == 1 else f"{name}_{self.job.attempt}"
