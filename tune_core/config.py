@@ -37,11 +37,18 @@ class TuneConfig:
     time_budget_s
         Seconds (or a ``timedelta``) after which the run ends, over all restores.
     reuse_actors
-        Whether a worker takes one trial after another. False gives each trial a process of its own.
+        What trials share. None: a worker process takes one trial after another, and each trial of a class trainable
+        gets an object of its own. True: the object of a class trainable is handed on as well, if its ``reset_config``
+        accepts the next configuration; what it does not reset stays. False: each trial gets a process of its own.
     seed
         Seeds all chance of the run; None draws one and journals it.
     trial_timeout_s
         Seconds that one attempt at a trial may take before it is ended as failed.
+    chdir_to_trial_dir
+        Whether a trial that runs in a worker process has its own folder as working directory. The folder in which the
+        run was started is in ``os.environ["TUNE_ORIG_WORKING_DIR"]``. False: all trials work in that folder. Trials
+        that run in the driver's own process (``executor="inline"``) never change it. The environment variable
+        ``RAY_CHDIR_TO_TRIAL_DIR=0``, which Ray Tune knows, turns it off too.
     """
 
     mode: str | None = None
@@ -51,9 +58,10 @@ class TuneConfig:
     num_samples: int = 1
     max_concurrent_trials: int | None = None
     time_budget_s: float | datetime.timedelta | None = None
-    reuse_actors: bool = True
+    reuse_actors: bool | None = None
     seed: int | None = None
     trial_timeout_s: float | None = None
+    chdir_to_trial_dir: bool = True
 
     def __post_init__(self) -> None:
         if self.mode is not None:
@@ -71,9 +79,16 @@ class TuneConfig:
                 validation.integer("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
         if isinstance(self.time_budget_s, datetime.timedelta):
             self.time_budget_s = self.time_budget_s.total_seconds()
-        if not isinstance(self.reuse_actors, bool):
+        if not isinstance(self.reuse_actors, bool | None):
             raise InvalidArgumentError(
-                "TuneConfig(reuse_actors)", f"is {self.reuse_actors!r}", "it says yes or no", "Use True or False."
+                "TuneConfig(reuse_actors)", f"is {self.reuse_actors!r}", "it says yes or no", "Use True, False or None."
+            )
+        if not isinstance(self.chdir_to_trial_dir, bool):
+            raise InvalidArgumentError(
+                "TuneConfig(chdir_to_trial_dir)",
+                f"is {self.chdir_to_trial_dir!r}",
+                "it says yes or no",
+                "Use True or False.",
             )
         for name in ("time_budget_s", "trial_timeout_s"):
             if getattr(self, name) is not None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_core.core.events import Reported, decode_lines, encode
-from tune_core.core.plain_values import MAX_ELEMENTS, plain_metrics
+from tune_core.core.plain_values import MAX_ELEMENTS, MAX_TEXT, plain_metrics
 from tune_core.errors import MetricError
 
 
@@ -113,6 +113,8 @@ _circular["self"] = _circular
         ({"x": BadRepr()}, ["'x'", "BadRepr"]),
         ({"x": Unreadable()}, ["'x'", "device is lost"]),
         ({"x": list(range(MAX_ELEMENTS + 1))}, ["'x'", "10,001 elements"]),
+        ({"x": "x" * (MAX_TEXT + 1)}, ["'x'", "1,000,001 characters"]),
+        ({"x": {"y": ["x" * (MAX_TEXT + 1)]}}, ["'x/y/0'", "1,000,001 characters"]),
         ({"x": decimal.Decimal("sNaN")}, ["'x'", "Decimal"]),
         ({1.5: 0.5}, ["'1.5'", "names of metrics are strings"]),
         ({None: 0.5}, ["names of metrics are strings"]),

@@ -54,3 +54,16 @@ def test_arrays_that_cannot_be_plain_say_why(metrics, words):
     with pytest.raises(MetricError) as caught:
         plain_metrics(metrics)
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    "missing", [np.ma.masked, np.ma.array([3.0], mask=[True]), np.ma.array([3, 4], mask=[True] * 2).mean()]
+)
+def test_what_numpy_marks_as_missing_is_no_number(missing):
+    plain, nonfinite = plain_metrics({"loss": missing})
+    assert (plain, nonfinite) == ({"loss": "nan"}, ["loss"])
+
+
+def test_masked_values_among_others_are_none_and_unmasked_ones_stay():
+    assert plain_metrics({"x": np.ma.array([1, 2, 3], mask=[0, 1, 0])}) == ({"x": [1, None, 3]}, None)
+    assert plain_metrics({"x": np.ma.array(5, mask=False)}) == ({"x": 5}, None)

@@ -191,21 +191,22 @@ def test_the_hooks_of_a_class_are_called_in_order(tmp_path, executor):
 
 
 @pytest.mark.parametrize("executor", [tune.InlineExecutor, lambda: tune.LocalExecutor(num_cpus=1)])
-def test_an_instance_that_resets_itself_serves_the_next_trial(tmp_path, executor):
-    fit(Resettable, tmp_path, space(tmp_path), executor(), num_samples=3)
+def test_an_instance_that_resets_itself_serves_the_next_trial_if_that_is_asked(tmp_path, executor):
+    fit(Resettable, tmp_path, space(tmp_path), executor(), num_samples=3, reuse_actors=True)
     assert calls(tmp_path).count("setup") == 1
     assert calls(tmp_path).count("reset") == 2
     assert calls(tmp_path)[-1] == "cleanup"
 
 
 def test_an_instance_that_cannot_reset_itself_makes_way(tmp_path):
-    fit(Resettable, tmp_path, space(tmp_path, resets=False), num_samples=2)
+    fit(Resettable, tmp_path, space(tmp_path, resets=False), num_samples=2, reuse_actors=True)
     course = [name for name in calls(tmp_path) if name != "step"]
     assert course == ["setup", "reset", "cleanup", "setup", "cleanup"]
 
 
-def test_without_reuse_every_trial_has_its_own_instance(tmp_path):
-    fit(Resettable, tmp_path, space(tmp_path), num_samples=2, reuse_actors=False)
+@pytest.mark.parametrize("reuse", [None, False])
+def test_unless_reuse_is_asked_every_trial_has_its_own_instance(tmp_path, reuse):
+    fit(Resettable, tmp_path, space(tmp_path), num_samples=2, reuse_actors=reuse)
     assert calls(tmp_path).count("setup") == 2 and "reset" not in calls(tmp_path)
 
 

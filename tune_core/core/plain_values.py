@@ -14,6 +14,9 @@ from tune_core.errors import MetricError
 MAX_ELEMENTS = 10_000
 """Largest array, list or set that a metric may hold."""
 
+MAX_TEXT = 1_000_000
+"""Longest text, in characters, that a metric may be: results are kept in one journal, and read by many."""
+
 SEPARATOR = "\x1f"
 """Joins the keys of a path to a NaN or an infinity (see ``engine.events.restore_nonfinite``)."""
 
@@ -52,7 +55,7 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
                 if not _INT_MIN <= value <= _INT_MAX:
                     break
             elif kind is str:
-                if not value.isascii():  # may hold lone surrogates, which UTF-8 cannot
+                if not value.isascii() or len(value) > MAX_TEXT:  # may hold lone surrogates, which UTF-8 cannot
                     break
             elif kind is not bool and kind is not _NONE:
                 break
@@ -107,6 +110,11 @@ def _plain(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable:
         number = int.__int__(value)
         return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, nonfinite, addressable)
     if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            cause = f"it has {len(value):,} characters and a metric may have {MAX_TEXT:,}"
+            raise _unusable(
+                path, value[:1000], cause, "Write it to a file in the trial's folder, or save it in a checkpoint"
+            )
         return _plain_text(str.__str__(value))
     if len(path) > _MAX_DEPTH:
         raise _unusable(path[:3], value, f"it is nested more than {_MAX_DEPTH} deep", "Does it contain itself?")
@@ -166,7 +174,7 @@ def _plain_array(value: Any, path: tuple[str, ...], nonfinite: list[str], addres
         if not hasattr(value, "item") and hasattr(value, "numpy"):  # TensorFlow
             value = value.numpy()
         if size == 1 and hasattr(value, "item"):
-            plain = value.item()
+            plain = math.nan if _is_masked(value) else value.item()
         else:
             _check_size(size, path, value)
             plain = value.tolist()
@@ -177,6 +185,12 @@ def _plain_array(value: Any, path: tuple[str, ...], nonfinite: list[str], addres
     if type(plain) is type(value) or hasattr(plain, "shape"):  # e.g. numpy's longdouble is its own item
         return _as_float(plain, path, nonfinite, addressable)
     return _plain(plain, path, nonfinite, addressable)
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether numpy marks this one value as missing, such as the mean of nothing: it is no number, least of all 0."""
+    mask: Any = getattr(value, "mask", None)
+    return getattr(mask, "shape", None) is not None and bool(mask.all())
 
 
 def _as_float(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> float | str:

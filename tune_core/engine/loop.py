@@ -157,6 +157,8 @@ class Loop:
             else:
                 self._commands.append(command)
         kind = type(event)
+        if kind is ev.Noted and event.trial >= 0:  # from a worker: nobody else has said it
+            self.watcher.note(event.what)
         if kind is ev.Reported and self.suggestions.wants_results:
             self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
         if self._watches and kind in _WATCHED:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tune_core.core.events import Batch, Launch, Lease
+from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,18 @@ class RunSpec:
     checkpoint_frequency: int = 0  # class trainables: save each so many iterations; 0 never
     checkpoint_at_end: bool = False
     trial_timeout_s: float | None = None
-    reuse: bool = True
+    reuse: bool = True  # processes, from trial to trial
+    reuse_objects: bool = False  # of a class trainable, by reset_config
+    chdir: bool = True  # each trial's own folder is its working directory, where it has a process to itself
     env: Mapping[str, str] = field(default_factory=dict)
     needs_every_result: bool = False  # somebody in the driver tests each result before the trial goes on
     trainable_name: str = "trainable"
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ends_a_trial(events: Sequence[Any]) -> bool:
+    """Whether a batch brings a trial's end: its last event, but for notes that may come at any time."""
+    return next((type(event) is Ended for event in reversed(events) if type(event) is not Noted), False)
 
 
 class Executor(Protocol):

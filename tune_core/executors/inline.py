@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import queue
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tune_core.core import events as ev
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import RunSpec, ends_a_trial
 from tune_core.executors.worker.worker import Worker
-from tune_core.trainable.session import StopTrial
+from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.scope import outside
 
 
 class InlineExecutor:
@@ -22,6 +26,7 @@ class InlineExecutor:
     """
 
     name = "inline"
+    in_driver = True
 
     def __init__(self) -> None:
         self._job: ev.Launch | None = None
@@ -59,7 +64,7 @@ class InlineExecutor:
 
     def launch(self, worker: str, job: ev.Launch) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        self._job = job
+        self._job = msgspec.structs.replace(job, config=own_copy(job.config))
 
     def extend(self, trial: int, lease: ev.Lease | None) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -120,14 +125,15 @@ class InlineExecutor:
     def send(self, lines: bytes) -> None:
         """Hand a batch to the loop at once; the end of the trial is left for :meth:`poll` to return."""
         batch = ev.Batch(lines, ev.decode_lines(lines))
-        if type(batch.events[-1]) is ev.Ended:
+        if ends_a_trial(batch.events):
             self._job = None
             self._reserved = False
             self._last.append(batch)
             return
         if self._raised is None:
             try:
-                self._pump([batch])
+                with outside():  # callbacks and schedulers are the driver's
+                    self._pump([batch])
             except Exception as error:  # not the objective's: it only leaves, and poll() raises it
                 self._raised = error
         if self._raised is not None:
@@ -140,3 +146,16 @@ class InlineExecutor:
     def has_message(self) -> bool:
         """Whether a message is there."""
         return bool(self._inbox)
+
+
+def own_copy(value: Any) -> Any:
+    """A configuration that the objective may change, as one that was sent to another process could be.
+
+    What cannot be copied stays the same object.
+    """
+    try:
+        return copy.deepcopy(value)
+    except Exception:
+        if isinstance(value, dict):
+            return {key: own_copy(item) for key, item in value.items()}
+        return [own_copy(item) for item in value] if type(value) is list else value

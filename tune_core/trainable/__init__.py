@@ -7,6 +7,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
@@ -29,12 +30,13 @@ class Trainable:
         The trial's configuration.
     """
 
+    _trial_info: Mapping[str, Any] = MappingProxyType({})  # set by the worker before __init__ is called
+
     def __init__(self, config: dict[str, Any] | None = None, **setup_arguments: Any) -> None:
         self.config: dict[str, Any] = config if config is not None else {}
         self._iteration = 0
         self._started = time.perf_counter()
         self._time_total = 0.0
-        self._trial_info: Mapping[str, Any] = {}
         self.setup(self.config, **setup_arguments)
 
     @classmethod

@@ -7,71 +7,58 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from tune_core.trainable.protocol import SHARED, Session, StopTrial
+from tune_core.trainable.scope import current_scope, other_open
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
 
+__all__ = [
+    "SHARED",
+    "Session",
+    "StopTrial",
+    "TrialContext",
+    "at_end",
+    "checkpoint_due",
+    "get_checkpoint",
+    "get_context",
+    "get_trial_dir",
+    "get_trial_id",
+    "get_trial_name",
+    "get_trial_resources",
+    "in_session",
+    "join",
+    "report",
+    "save",
+    "share",
+]
 
-class StopTrial(BaseException):
-    """Raised by :func:`report` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
-
-
-class Session(Protocol):
-    """The trial that this process runs, as the functions below see it."""
-
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
-        """Pass on a result; False if the trial is to end."""
-
-    def start_checkpoint(self) -> Checkpoint | None:
-        """The checkpoint to go on from."""
-
-    def save(
-        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
-    ) -> None:
-        """Keep a checkpoint with the last result, or with the one of the given iteration, without a new one."""
-
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
-        """Whether the scheduler may pause or copy the trial at its next report."""
-
-    def at_end(self, function: Callable[[], None]) -> None:
-        """Call ``function`` when the objective has returned."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """The trial's id, name, folder, resources and configuration, and the experiment's name."""
-
-
-SHARED = "TUNE_CORE_SESSION"
-"""Environment variable in which a trial's process tells the processes that it starts how to reach its session."""
-
-_current: Session | None = None
-_close_shared: Callable[[], None] | None = None
-_forked_from: Session | None = None
-
-
-def set_session(session: Session | None) -> Session | None:
-    """Install the session of this process; the one before is returned. For executors."""
-    global _current, _close_shared
-    if _close_shared is not None:
-        _close_shared()
-        _close_shared = None
-    before, _current = _current, session
-    return before
+_joined: Session | None = None  # of the trial that started this process and shares its session with it
 
 
 def _session() -> Session | None:
-    """The session of this process, or of the trial that started it and shares its own."""
-    global _current
-    if _current is None and SHARED in os.environ:
-        from tune_core.trainable.session_remote import connect
-
-        _current = connect(os.environ[SHARED])
-    elif _current is None and _forked_from is not None:
+    """The session that the calling code belongs to: its own trial's, or that of the trial that started this process."""
+    scope = current_scope()
+    if scope is not None and scope.session is not None:
+        return scope.session
+    if _joined is not None or SHARED in os.environ:
+        return _join_shared()
+    if scope is not None and scope.forked:
         from tune_core.trainable.session_remote import ForkedSession
 
-        _current = ForkedSession(_forked_from.info)
-    return _current
+        return ForkedSession(scope.info)
+    return None
+
+
+def _join_shared() -> Session | None:
+    global _joined
+    if _joined is None:
+        from tune_core.trainable.session_remote import connect
+
+        _joined = connect(os.environ[SHARED])
+    return _joined
 
 
 def in_session() -> bool:
@@ -89,25 +76,40 @@ def share() -> str | None:
     -------
     str or None
         What the variable holds, for a process that does not inherit it; None outside of a trial.
+
+    Raises
+    ------
+    TuneError
+        If another trial of this very process shares its session already: the two have one environment.
     """
-    global _close_shared
-    if _current is not None and _close_shared is None and not _current.info.get("remote"):
+    scope = current_scope()
+    if scope is not None and scope.session is not None and scope.close_shared is None:
+        if SHARED in os.environ and other_open(scope):
+            from tune_core.errors import TuneError
+
+            raise TuneError(
+                "tune_core.trainable.session.share",
+                "was called by a second trial of this process",
+                "processes find their trial by an environment variable, and this process has only one",
+                'Run the trials in processes of their own: RunConfig(executor="local").',
+            )
         from tune_core.trainable.session_remote import serve
 
-        _close_shared = serve(_current)
+        scope.close_shared = serve(scope.session)
     return os.environ.get(SHARED)
 
 
 def join(shared: str) -> None:
     """Let this process report for the trial that has shared its session as ``shared`` (see :func:`share`)."""
-    if _current is None:
+    scope = current_scope()
+    if _joined is None and (scope is None or scope.session is None):
         os.environ[SHARED] = shared
 
 
 def _after_fork() -> None:
-    """A forked child must not use its parent's connection to the driver."""
-    global _current, _close_shared, _forked_from
-    _current, _close_shared, _forked_from = None, None, _current or _forked_from
+    """A forked child cannot use its parent's connection to the trial's process either."""
+    global _joined
+    _joined = None
 
 
 if hasattr(os, "register_at_fork"):
@@ -145,7 +147,8 @@ def report(
     MetricError
         If a metric that the run needs is missing, or a value cannot be reported.
     """
-    session = _current or _session()
+    scope = current_scope()
+    session = (scope.session if scope is not None else None) or _session()
     if session is None:
         return True
     if checkpoint is not None and not hasattr(checkpoint, "as_directory"):

@@ -24,7 +24,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
 from tune_core.errors import InvalidArgumentError
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import RunSpec, ends_a_trial
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.process import pack
 from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus
@@ -347,7 +347,7 @@ class LocalExecutor:
         process.rest = data[cut:]
         events = ev.decode_lines(lines)
         batches.append(ev.Batch(lines, events))
-        if type(events[-1]) is ev.Ended:
+        if ends_a_trial(events):
             self._release(process)
             if self._run.reuse:
                 self._idle.append(process)

@@ -130,7 +130,7 @@ def _tick(lifeline_fd: int, output: Output, worker_box: list[Worker]) -> None:
             os._exit(1)
         with contextlib.suppress(OSError):
             for worker in worker_box:
-                worker.flush()
+                worker.pipe.flush()
             output.move()
 
 

@@ -249,7 +249,7 @@ class TrialHost:
             time.sleep(_TICK_S)
             with contextlib.suppress(Exception):
                 if self._worker is not None:
-                    self._worker.flush()
+                    self._worker.pipe.flush()
                 if self._output is not None:
                     self._output.move()
 

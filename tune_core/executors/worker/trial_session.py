@@ -5,25 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.objective import lookup
-from tune_core.core.paths import trial_folder
+from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
 from tune_core.errors import MissingMetricError
-from tune_core.trainable.session import StopTrial
-
-if TYPE_CHECKING:
-    from tune_core.executors.worker.worker import Worker
+from tune_core.executors.base import RunSpec
+from tune_core.executors.worker.pipe import EventPipe
 
 
 class TrialSession:
-    """One attempt at one trial, as user code talks to it through ``tune_core.trainable.session``."""
+    """One attempt at one trial, as user code talks to it through ``tune_core.trainable.session``.
 
-    def __init__(self, worker: Worker, job: ev.Launch) -> None:
-        self._worker = worker
-        self._spec = worker.spec
+    Threads of the trial take turns: a report holds the session's lock until the driver has answered it.
+    """
+
+    def __init__(self, pipe: EventPipe, store: CheckpointStore, spec: RunSpec, job: ev.Launch) -> None:
+        self._pipe = pipe
+        self._store = store
+        self._spec = spec
         self.job = job
         self.iteration = job.iteration
         self.ended_how: str | None = None  # set once the trial is to end
@@ -32,6 +34,8 @@ class TrialSession:
         self._steps = job.lease.steps
         self._time_attr = self._spec.time_attr
         self._lock = threading.RLock()
+        self._closed = False  # the attempt is over: what comes now is of something that it left behind
+        self._stray_said = False
         self._waited = 0.0
         self._base = job.seconds
         self._began = time.perf_counter()
@@ -44,7 +48,7 @@ class TrialSession:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """See :class:`tune_core.trainable.session.Session`."""
+        """See :class:`tune_core.trainable.protocol.Session`."""
         job, spec = self.job, self._spec
         trial_id = f"{job.trial:05d}"
         return {
@@ -60,17 +64,18 @@ class TrialSession:
         }
 
     def start_checkpoint(self) -> Any:
-        """See :class:`tune_core.trainable.session.Session`."""
+        """See :class:`tune_core.trainable.protocol.Session`."""
         if self.job.checkpoint is None:
             return None
         from tune_core.checkpoint import Checkpoint
 
-        return Checkpoint(self._worker.store.fetch(*self.job.checkpoint))
+        return Checkpoint(self._store.fetch(*self.job.checkpoint))
 
     def report(self, metrics: Mapping[str, Any], checkpoint: Any = None) -> bool:
         """Pass on a result; False if the trial is to end."""
         with self._lock:
-            if self.ended_how is not None:
+            if self._closed or self.ended_how is not None:
+                self._say_if_stray()
                 return False
             plain, nonfinite = plain_metrics(metrics)
             if self.last_metrics is None:
@@ -83,39 +88,57 @@ class TrialSession:
                 self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, self.job.attempt
             )
             if self._meets_stop(event):
-                self._worker.send_later(ev.encode(event))
+                self._pipe.add(event)
                 return False
             due = self._lease_ends(event)
             if due or self._spec.needs_every_result:
                 event.waiting = ev.WAITS_FOR_SCHEDULER if due else ev.WAITS_FOR_DRIVER
-                self._worker.send_later(ev.encode(event))
+                self._pipe.add(event)
                 self._await_verdict()
             else:
-                self._worker.send_later(ev.encode(event))
-                self._worker.flush_if_due(self, at_once=name is not None)  # a crash must not cost a checkpoint
+                self._pipe.add(event)
+                self._pipe.flush_if_due(self.take, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
 
     def save(self, checkpoint: Any, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
-        """See :class:`tune_core.trainable.session.Session`."""
+        """See :class:`tune_core.trainable.protocol.Session`."""
         with self._lock:
-            if result is not None and result[0] != self.iteration:
+            if self._closed:
+                self._say_if_stray()
+            elif result is not None and result[0] != self.iteration:
                 iteration, metrics = result
                 name = self._save(checkpoint, iteration)
                 plain, _ = plain_metrics(metrics)
-                event = ev.Saved(self.job.trial, iteration, name, self.job.attempt, plain)
-                self._worker.send_later(ev.encode(event))
+                self._pipe.add(ev.Saved(self.job.trial, iteration, name, self.job.attempt, plain))
             elif again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
                 event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
-                self._worker.send_later(ev.encode(event))
+                self._pipe.add(event)
 
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
-        """See :class:`tune_core.trainable.session.Session`."""
+        """See :class:`tune_core.trainable.protocol.Session`."""
         return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """See :class:`tune_core.trainable.session.Session`."""
+        """See :class:`tune_core.trainable.protocol.Session`."""
         self._at_end.append(function)
+
+    def close(self) -> None:
+        """The attempt is over: from now on nothing reaches the driver through this session.
+
+        Waits for a thread of the trial's that is just being answered.
+        """
+        self._closed = True  # before the lock: threads that report without pause might not let go of it
+        with self._lock:
+            self._at_end.clear()
+
+    def _say_if_stray(self) -> None:
+        """Something that the trial has left behind still reports: say so once."""
+        if self._closed and not self._stray_said:
+            self._stray_said = True
+            trial_id = f"{self.job.trial:05d}"
+            note = f"trial {trial_id} left a thread behind that still reports; what it reports counts for no trial"
+            self._pipe.note(note, self.job.trial)
 
     def run_at_end(self) -> None:
         """The objective has returned, or left at the driver's wish: what was asked for last comes first."""
@@ -165,21 +188,17 @@ class TrialSession:
         return end is not None
 
     def _await_verdict(self) -> None:
-        self._worker.flush()
+        self._pipe.flush()
         began = time.perf_counter()
-        while True:
-            message = self._worker.link.receive()
-            if message is None:
-                raise StopTrial
-            if self.take(message):
-                break
+        while not self.take(self._pipe.receive()):
+            pass
         self._waited += time.perf_counter() - began
 
     def take(self, message: tuple[Any, ...]) -> bool:
         """Act on a message from the driver; whether it answers a waiting trial."""
         kind = message[0]
         if kind == "launch":
-            self._worker.inbox.append(message)
+            self._pipe.inbox.append(message)
             return False
         if message[1:3] != (self.job.trial, self.job.attempt):
             return False  # for an attempt that is over
@@ -218,7 +237,7 @@ class TrialSession:
         if earlier is None:
             self._saved_at = self.iteration
         with checkpoint.as_directory() as folder:
-            self._worker.store.save(folder, self.job.trial, name)
+            self._store.save(folder, self.job.trial, name)
         return name
 
     def checkpoint_name(self, iteration: int | None = None) -> str:

@@ -12,9 +12,8 @@ import os
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.objective import DEFAULT_METRIC
@@ -23,78 +22,30 @@ from tune_core.errors import FatalError, InvalidArgumentError, MetricError, Tune
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
 from tune_core.executors.worker.class_state import ClassCheckpoint, load_state
+from tune_core.executors.worker.pipe import EventPipe, Link
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
-from tune_core.trainable.session import StopTrial, set_session
-
-FLUSH_BYTES = 1 << 16
-FLUSH_S = 0.05
-_NO_TIME = float("-inf")
-
-
-class Link(Protocol):
-    """A worker's connection to its driver."""
-
-    def send(self, lines: bytes) -> None:
-        """Pass journal lines to the driver."""
-
-    def receive(self) -> tuple[Any, ...] | None:
-        """Wait for a message; None when there will be no more."""
-
-    def has_message(self) -> bool:
-        """Whether a message is there."""
+from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.scope import entered
 
 
 class Worker:
     """Runs trials one after another, from a link, until it closes."""
 
     def __init__(self, link: Link, spec: RunSpec, prepared: Prepared, store: CheckpointStore | None = None) -> None:
-        self.link = link
+        self.pipe = EventPipe(link)
         self.spec = spec
         self.store: CheckpointStore = store or FolderStore(spec.folder)
-        self.inbox: deque[tuple[Any, ...]] = deque()
         self.output: Output | None = None
         self._prepared = prepared
-        self._buffer: list[bytes] = []
-        self._bytes = 0
-        self._flushed_at = _NO_TIME
-        self._lock = threading.RLock()
         self._kept: Trainable | None = None
-
-    # --- sending ------------------------------------------------------------------------------------------------------
-
-    def send_later(self, line: bytes) -> None:
-        """Put a line into the present batch."""
-        with self._lock:
-            self._buffer.append(line)
-            self._bytes += len(line)
-
-    def flush(self) -> None:
-        """Send the present batch."""
-        with self._lock:
-            self._flushed_at = time.perf_counter()
-            if self._buffer:
-                lines = b"".join(self._buffer)
-                self._buffer.clear()
-                self._bytes = 0
-                self.link.send(lines)
-
-    def flush_if_due(self, session: TrialSession, at_once: bool = False) -> None:
-        """Send the batch if it is large or old, or that is asked, and look for a revocation."""
-        if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
-            self.flush()
-            while self.link.has_message():
-                message = self.link.receive()
-                if message is None:
-                    raise StopTrial
-                session.take(message)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Run what the driver sends until the link closes."""
         while True:
-            message = self.inbox.popleft() if self.inbox else self.link.receive()
+            message = self.pipe.inbox.popleft() if self.pipe.inbox else self.pipe.link.receive()
             if message is None:
                 break
             if message[0] == "launch":
@@ -105,14 +56,15 @@ class Worker:
         """Run one attempt at a trial and send its end."""
         if self.output is not None:
             self.output.begin(trial_folder(self.spec.folder, job.trial))
-        session = TrialSession(self, job)
-        before = set_session(session)
+        session = TrialSession(self.pipe, self.store, self.spec, job)
         how, error = "completed", ""
         try:
-            if self._prepared.is_class:
-                self._run_class(session)
-            else:
-                self._run_function(session)
+            with entered(session, owns_process=self.output is not None):
+                if self._prepared.is_class:
+                    self._run_class(session)
+                else:
+                    self._run_function(session)
+            session.close()
             how = session.ended_how or "completed"
             if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
                 how, error = "errored", str(_nothing_reported(self.spec))
@@ -129,15 +81,15 @@ class Worker:
         except BaseException as raised:
             how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
         finally:
-            set_session(before)
+            session.close()
             if how == "errored":
                 self._discard_kept()
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
             if error:
                 error = ev.with_output(error, tail)
-        self.send_later(ev.encode(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt)))
-        self.flush()
+        self.pipe.add(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt))
+        self.pipe.flush()
 
     def _run_function(self, session: TrialSession) -> None:
         try:
@@ -165,7 +117,7 @@ class Worker:
             with contextlib.suppress(Exception):
                 trainable.stop()
             raise
-        if self.spec.reuse and _overrides(trainable, "reset_config"):
+        if self.spec.reuse_objects and _overrides(trainable, "reset_config"):
             self._kept = trainable
         else:
             trainable.stop()
@@ -197,23 +149,22 @@ class Worker:
         if saved_at != trainable._iteration and (spec.checkpoint_at_end or session.ended_how == "revoked"):
             with contextlib.suppress(NotImplementedError):
                 name = session._save(ClassCheckpoint(trainable))
-                self.send_later(ev.encode(ev.Saved(job.trial, session.iteration, name, job.attempt)))
+                self.pipe.add(ev.Saved(job.trial, session.iteration, name, job.attempt))
 
     def _trainable_for(self, session: TrialSession) -> Trainable:
-        """A new instance, or the last one if it accepts the new configuration."""
+        """A new object; or, if reusing them was asked for, the last one where it accepts the new configuration."""
         kept, self._kept = self._kept, None
         config = session.job.config
         if kept is not None:
+            kept._trial_info = session.info
             if kept.reset_config(config):
                 kept.config = config
-                kept._trial_info = session.info
                 return kept
             kept.stop()
         cls: Any = self._prepared.trainable
         made: Trainable = cls.__new__(cls)
         made._trial_info = session.info
         made.__init__(config, **self._prepared.parameters)  # type: ignore[misc]
-        made._trial_info = session.info
         return made
 
     def _discard_kept(self) -> None:

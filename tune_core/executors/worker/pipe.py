@@ -1,0 +1,91 @@
+"""The way between a trial and its driver: events leave in batches as the journal's own lines, messages come in.
+
+Below both the worker, which serves trials one after another, and the session of one trial.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tune_core.core import events as ev
+from tune_core.trainable.protocol import StopTrial
+
+FLUSH_BYTES = 1 << 16
+FLUSH_S = 0.05
+_NO_TIME = float("-inf")
+
+
+class Link(Protocol):
+    """A worker's connection to its driver."""
+
+    def send(self, lines: bytes) -> None:
+        """Pass journal lines to the driver."""
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """Wait for a message; None when there will be no more."""
+
+    def has_message(self) -> bool:
+        """Whether a message is there."""
+
+
+class EventPipe:
+    """Batches events on their way to the driver; any thread may add to a batch and flush it.
+
+    Messages are received by one thread at a time: the worker's between trials, else whoever holds the session's lock.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.inbox: deque[tuple[Any, ...]] = deque()  #: launches that came while a trial waited for its verdict
+        self._buffer: list[bytes] = []
+        self._bytes = 0
+        self._flushed_at = _NO_TIME
+        self._lock = threading.RLock()  #: over the buffer, and the order in which batches leave
+
+    def add(self, event: ev.Event) -> None:
+        """Put an event into the present batch."""
+        line = ev.encode(event)
+        with self._lock:
+            self._buffer.append(line)
+            self._bytes += len(line)
+
+    def note(self, text: str, trial: int) -> None:
+        """Have something said to the user; in the driver's own process at once, since the run may be over."""
+        if getattr(self.link, "in_driver", False):
+            logging.getLogger(__name__).warning(text)
+        self.add(ev.Noted(text, trial))
+
+    def flush(self) -> None:
+        """Send the present batch."""
+        with self._lock:
+            self._flushed_at = time.perf_counter()
+            if self._buffer:
+                lines = b"".join(self._buffer)
+                self._buffer.clear()
+                self._bytes = 0
+                self.link.send(lines)
+
+    def flush_if_due(self, take: Callable[[tuple[Any, ...]], Any], at_once: bool = False) -> None:
+        """Send the batch if it is large or old, or that is asked; then let ``take`` have what the driver has sent."""
+        if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
+            self.flush()
+            while self.link.has_message():
+                take(self.receive())
+
+    def receive(self) -> tuple[Any, ...]:
+        """Wait for a message inside a trial.
+
+        Raises
+        ------
+        StopTrial
+            If the driver has closed the connection.
+        """
+        message = self.link.receive()
+        if message is None:
+            raise StopTrial
+        return message

@@ -1,0 +1,41 @@
+"""What a trial's session offers to user code, wherever that code runs: in the trial's process, or in one it started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
+
+SHARED = "TUNE_CORE_SESSION"
+"""Environment variable in which a trial's process tells the processes that it starts how to reach its session."""
+
+
+class StopTrial(BaseException):
+    """Raised by ``tune.report`` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
+
+
+class Session(Protocol):
+    """One attempt at one trial, as user code sees it."""
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+        """Pass on a result; False if the trial is to end."""
+
+    def start_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint to go on from."""
+
+    def save(
+        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Keep a checkpoint with the last result, or with the one of the given iteration, without a new one."""
+
+    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether the scheduler may pause or copy the trial at its next report."""
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when the objective has returned."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The trial's id, name, folder, resources and configuration, and the experiment's name."""
