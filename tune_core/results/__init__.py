@@ -19,6 +19,7 @@ from tune_core.results.experiment_reader import Experiment, history, read_experi
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
     from tune_core.engine.checkpoint_retention import RetainedCheckpoint
+    from tune_core.plots import Plots
 
 __all__ = ["Result", "ResultGrid"]
 
@@ -340,6 +341,13 @@ class ResultGrid(Sequence[Result]):
                 row = flatten(_fields(trial, report))
                 rows.append({**row, "logdir": f"{self._folder}/trial_{trial.index:05d}"})
         return rows
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the results: ``results.plot.history()``; see :mod:`tune_core.plots`."""
+        from tune_core.plots import Plots
+
+        return Plots(self)
 
     def explain(self, trial_id: str | int) -> str:
         """Why a trial was stopped, paused or went on: its story, in the order of events."""

@@ -15,6 +15,7 @@ from tune_core.results.experiment_reader import history, read_experiment
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
+    from tune_core.plots import Plots
 
 __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 
@@ -221,6 +222,13 @@ class ExperimentAnalysis:
         """Paths of a trial's kept checkpoints, each with the value of ``metric`` that it came with."""
         name = metric if metric is not None else self.default_metric or "training_iteration"
         return [(checkpoint.path, lookup(values, name)) for checkpoint, values in self._find(trial).best_checkpoints]
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the results: ``analysis.plot.history()``; see :mod:`tune_core.plots`."""
+        from tune_core.plots import Plots
+
+        return Plots(self)
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
