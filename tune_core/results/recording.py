@@ -325,7 +325,7 @@ def _fetched(url: str) -> str:
 
 def flat_config(config: Any, separator: str = "/") -> dict[str, Any]:
     """A configuration as one level: nested dicts joined by ``/``; lists and other objects stay as they are."""
-    from tune_core.callback import flatten
+    from tune_core.core.flatten import flatten
 
     plain = readable(config)
     flat: dict[str, Any] = flatten(plain if isinstance(plain, dict) else {}, separator)
