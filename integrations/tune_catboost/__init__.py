@@ -57,10 +57,9 @@ class TuneReportCallback:
             return True  # CatBoost repeats the last iteration of a snapshot
         who = type(self).__name__
         try:
-            chosen = tc.choose_metrics(self.metrics, {name: values[-1] for name, values in histories.items()}, who)
-            is_new = {name: length != before.get(name) for name, length in self._lengths.items()}
-            new = tc.choose_metrics(self.metrics, is_new, who)
-            results = {name: value for name, value in chosen.items() if new[name]}
+            tc.choose_metrics(self.metrics, histories, who)  # all are there, if only from before
+            new = {name: values[-1] for name, values in histories.items() if len(values) != before.get(name)}
+            results = tc.choose_metrics(self.metrics, new, who, those_there=True)
             return self._report(info, results) if results else True
         except MissingMetricError as error:  # CatBoost would make an error of its own of it
             found = error

@@ -12,7 +12,7 @@ from typing import Any
 
 from tune_core import Checkpoint
 from tune_core import integration as tc
-from tune_lightning.flavour import EarlyStopping, Trainer, refuse_script_launcher
+from tune_lightning.flavour import Callback, Trainer, monitoring_base, refuse_script_launcher
 
 __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_model", "resume"]
 
@@ -22,20 +22,18 @@ HOOKS = (
     "train_start", "train_end", "fit_end",
 )  # fmt: skip
 
-_EPOCH = "epoch"  # our own: once an epoch, when it has all its results
+_EPOCH = "epoch"  # our own: each validation, and each epoch of a training without any, when all results are there
+_VALIDATION = ("validation_end", "validation_epoch_end")
 _ALIASES = {"epoch_end": "train_epoch_end", "batch_end": "train_batch_end"}
 
 if hasattr(os, "register_at_fork"):  # a strategy that forks: the new processes are to find the trial
     os.register_at_fork(before=tc.share)
 
 
-class TuneReportCallback(EarlyStopping):
+class TuneReportCallback(Callback):
     """Reports what the module logs, and ends the training when the trial is to end.
 
     Outside of a trial it does nothing. Of several processes the one of rank zero reports, and all end together.
-
-    It derives from Lightning's ``EarlyStopping`` because Lightning calls callbacks of that kind after the module's own
-    hook, so that what the module logs in ``on_train_epoch_end`` is there.
 
     Parameters
     ----------
@@ -43,8 +41,10 @@ class TuneReportCallback(EarlyStopping):
         None for all, a name, a list of names, or a dict from the name to report to the name that was logged.
     on
         Lightning's hook to report on, without ``on_``, or several: ``"train_epoch_end"``, ``"validation_end"``,
-        ``"train_batch_end"`` and so on. None reports once an epoch, when its training and its validation are done;
-        epochs that are not validated are left out if the training has a validation.
+        ``"train_batch_end"`` and so on. None reports each validation: at the end of an epoch, together with what the
+        training has logged for it; amid an epoch or a stream of steps (``val_check_interval``), without what is still
+        the last epoch's. A training without validation reports each epoch. What ``Trainer.validate`` finds is reported
+        by the hooks of the validation, unless ``fit`` has reported it.
 
     Examples
     --------
@@ -56,20 +56,19 @@ class TuneReportCallback(EarlyStopping):
         self.metrics = metrics
         hooks = (_EPOCH,) if on is None else tc.check_hooks(type(self).__name__, on, HOOKS)
         self.on = tuple(dict.fromkeys(_ALIASES.get(hook, hook) for hook in hooks))
-        self._validated = False
+        self._validated = False  # at the end of the epoch whose training is about to end
+        self._at_epoch_start: dict[str, float] = {}  # what was logged before
+        self._after_module: Any = None  # see on_train_epoch_end
         self._fresh_settings: list[list[dict[str, Any]]] = []
         self._reported: list[Any] = []  # the hook and the step of the last report
         self._restored: list[Any] = []  # the same, in the checkpoint that the training goes on from
 
-    # --- what EarlyStopping would do otherwise ------------------------------------------------------------------------
+    # --- state in Lightning's checkpoints -----------------------------------------------------------------------------
 
     @property
     def state_key(self) -> str:
         """Lightning asks under which name to keep our state."""
         return f"{type(self).__qualname__}{self.on}"
-
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Lightning's hook."""
 
     def state_dict(self) -> dict[str, Any]:
         """Lightning's hook."""
@@ -83,7 +82,7 @@ class TuneReportCallback(EarlyStopping):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled for a process that a strategy spawns: it is to find the trial."""
-        state = dict(vars(self))
+        state = {**vars(self), "_after_module": None}
         if get_spawning_popen() is not None:
             state["_shared"] = tc.share()
         return state
@@ -116,6 +115,9 @@ class TuneReportCallback(EarlyStopping):
                     config.scheduler.base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]
         self._at("train_start", trainer)
 
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._at_epoch_start = self._logged(trainer)
+
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._at("train_batch_end", trainer)
 
@@ -123,15 +125,36 @@ class TuneReportCallback(EarlyStopping):
         self._at("validation_epoch_end", trainer)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if not trainer.sanity_checking:
-            self._validated = True
         self._at("validation_end", trainer)
+        if _EPOCH in self.on and not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._validated = _ends_epoch(trainer)
+            if not self._validated:
+                self._at(_EPOCH, trainer, amid_epoch=True)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Report when the module's own hook has run, which may log.
+
+        Lightning calls callbacks before the module, but those that derive from its ``EarlyStopping`` after it. To be
+        one would hide the user's own from ``trainer.early_stopping_callback``; so one is in the list for this hook.
+        """
+        if tc.in_session():
+            self._after_module = monitoring_base(trainer)(lambda: self._end_epoch(trainer))
+            trainer.callbacks.append(self._after_module)
+
+    def _end_epoch(self, trainer: Any) -> None:
+        self._withdraw(trainer)
         self._at("train_epoch_end", trainer)
         if _EPOCH in self.on and (self._validated or not trainer.enable_validation):
             self._at(_EPOCH, trainer)
         self._validated = False
+
+    def _withdraw(self, trainer: Any) -> None:
+        if self._after_module in trainer.callbacks:
+            trainer.callbacks.remove(self._after_module)
+        self._after_module = None
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._withdraw(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._at("train_end", trainer)
@@ -141,28 +164,61 @@ class TuneReportCallback(EarlyStopping):
 
     # --- reporting ----------------------------------------------------------------------------------------------------
 
-    def _at(self, hook: str, trainer: Any) -> None:
-        if hook not in self.on or trainer.sanity_checking or trainer.state.fn != "fit" or not tc.in_session():
+    def _at(self, hook: str, trainer: Any, amid_epoch: bool = False) -> None:
+        stages = ("fit", "validate") if hook in _VALIDATION else ("fit",)
+        if hook not in self.on or trainer.sanity_checking or trainer.state.fn not in stages or not tc.in_session():
             return
-        self._reported = [hook, trainer.global_step]
-        if self._reported == self._restored:
+        place = [hook, trainer.global_step]
+        if place == self._restored:
             return  # Lightning 2.4 calls some hooks again when it goes on
-        stop = not self._report(trainer, self._results(trainer) if trainer.is_global_zero else {})
+        if trainer.state.fn == "fit":
+            self._reported = place
+        elif place == self._reported:
+            return  # ``validate`` behind a ``fit`` that has reported this model's validation
+        results = self._results(trainer, amid_epoch) if trainer.is_global_zero else {}
+        if trainer.strategy.broadcast(not results and amid_epoch):
+            return  # none of those asked for has been computed since the last epoch
+        stop = not self._report(trainer, results)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
             trainer.fit_loop.min_epochs = 0  # or should_stop would wait for them
             trainer.fit_loop.epoch_loop.min_steps = None
             self._stopped(trainer)
 
-    def _results(self, trainer: Any) -> dict[str, Any]:
-        there = {name: value for name, value in trainer.callback_metrics.items() if value.numel() == 1}
-        return {k: float(v) for k, v in tc.choose_metrics(self.metrics, there, type(self).__name__).items()}
+    def _results(self, trainer: Any, amid_epoch: bool) -> dict[str, Any]:
+        there, who = self._logged(trainer), type(self).__name__
+        if not amid_epoch:
+            return tc.choose_metrics(self.metrics, there, who)
+        validated = _of_active_loop(trainer)
+        new = {k: v for k, v in there.items() if k in validated or self._at_epoch_start.get(k) != v}
+        return tc.choose_metrics(self.metrics, new, who, those_there=True)
+
+    @staticmethod
+    def _logged(trainer: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
 
     def _report(self, trainer: Any, results: dict[str, Any]) -> bool:
         return tc.report_metrics(results) if trainer.is_global_zero else True
 
     def _stopped(self, trainer: Any) -> None:
         """The trial is to end with the last result."""
+
+
+def _ends_epoch(trainer: Any) -> bool:
+    """Whether the validation that has just ended was the last thing of its epoch: the epoch's end comes next."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
+    out_of_batches = progress.is_last_batch or progress.current.ready >= trainer.num_training_batches
+    return bool(
+        out_of_steps or out_of_batches or (trainer.should_stop and getattr(trainer.fit_loop, "_can_stop_early", True))
+    )
+
+
+def _of_active_loop(trainer: Any) -> set[str]:
+    """Names of what was logged by the loop that runs now: during a validation, by the validation."""
+    connector = getattr(trainer, "_logger_connector", None)
+    metrics = getattr(connector, "metrics", None)
+    return set(metrics["callback"]) if metrics else set()
 
 
 def _leave_process_group() -> None:

@@ -62,7 +62,9 @@ _CONFIG = "config"
 # --- what to report --------------------------------------------------------------------------------------------------
 
 
-def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> dict[str, Any]:
+def choose_metrics(
+    metrics: Metrics, available: Mapping[str, Any], who: str, *, those_there: bool = False
+) -> dict[str, Any]:
     """Those of the ``available`` metrics that were asked for, under the names to report them by.
 
     Parameters
@@ -73,6 +75,8 @@ def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> 
         What the framework has, by its own names.
     who
         The callback, for the error.
+    those_there
+        Leave out those that are not available, e.g. since they are computed at another time.
 
     Raises
     ------
@@ -92,6 +96,8 @@ def choose_metrics(metrics: Metrics, available: Mapping[str, Any], who: str) -> 
     chosen = {}
     for name, key in wanted.items():
         if key not in available:
+            if those_there:
+                continue
             raise _missing(key, available, who)
         chosen[name] = available[key]
     return chosen

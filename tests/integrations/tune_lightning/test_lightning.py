@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import pickle
 from pathlib import Path
@@ -85,15 +86,70 @@ def test_epochs_without_validation_are_left_out_so_that_no_value_is_stale(tmp_pa
     assert history(result, "epoch_now") == [2.0, 5.0]
 
 
-def test_several_validations_an_epoch_are_one_report_unless_asked_for(tmp_path: Path) -> None:
-    once = run(lambda config: fit(TuneReportCallback("val_loss"), val_check_interval=0.5), tmp_path, name="once")
-    each = run(
+@pytest.mark.parametrize("metrics", [None, ["val_loss"], ["val_loss", "epoch_now", "train_loss_epoch"]])
+def test_each_validation_of_an_epoch_is_a_result_with_what_was_computed_by_then(tmp_path: Path, metrics: Any) -> None:
+    asked = run(
         lambda config: fit(TuneReportCallback("val_loss", on="validation_end"), val_check_interval=0.5),
         tmp_path,
-        name="each",
+        name="asked",
     )
-    assert once.metrics["training_iteration"] == 3
-    assert each.metrics["training_iteration"] == 6
+    result = run(lambda config: fit(TuneReportCallback(metrics), val_check_interval=0.5), tmp_path, name="each")
+
+    rows = result._history()
+    assert [row["val_loss"] for row in rows] == history(asked, "val_loss")
+    assert len(rows) == 6
+    if metrics != ["val_loss"]:  # an epoch's own values come at its end only
+        assert [row.get("epoch_now") for row in rows] == [None, 0.0, None, 1.0, None, 2.0]
+        assert ["train_loss_epoch" in row for row in rows] == [False, True] * 3
+
+
+def test_only_an_epochs_own_metrics_are_no_result_amid_the_epoch(tmp_path: Path) -> None:
+    result = run(lambda config: fit(TuneReportCallback("epoch_now"), val_check_interval=0.5), tmp_path)
+    assert history(result, "epoch_now") == [0.0, 1.0, 2.0]
+
+
+def test_a_stream_of_steps_is_reported_at_each_validation_and_stops_there(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        own = trainer(TuneReportCheckpointCallback("val_loss"), max_steps=20, max_epochs=-1, val_check_interval=5)
+        own.fit(Net(), itertools.cycle(loader()), loader())
+        steps.append(own.global_step)
+
+    steps: list[int] = []
+    whole = run(objective, tmp_path, name="whole")
+    stopped = run(objective, tmp_path, scheduler=stop_at(2), name="stopped")
+
+    assert (len(whole._history()), len(stopped._history()), steps) == (4, 2, [20, 10])
+    saved = [torch.load(f"{c.path}/checkpoint", weights_only=False)["global_step"] for c, _ in whole.best_checkpoints]
+    assert saved == [5, 10, 15, 20]
+
+
+@pytest.mark.parametrize("has_own", [False, True])
+def test_the_trainer_finds_the_users_own_early_stopping_and_no_other(tmp_path: Path, has_own: bool) -> None:
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    seen: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        own = [EarlyStopping("val_loss", patience=1, min_delta=10.0)] if has_own else []
+        made = trainer(TuneReportCallback("val_loss"), *own, max_epochs=4)
+        made.fit(Net(), loader(), loader())
+        seen.append((made.early_stopping_callbacks == own, len(made.callbacks), made.current_epoch))
+
+    objective({})  # outside of a trial
+    result = run(objective, tmp_path)
+
+    assert seen[0] == seen[1] and seen[0][0]
+    assert len(result._history()) == (2 if has_own else 4)
+
+
+def test_validation_alone_is_a_result_where_it_is_asked_for(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        own = trainer(TuneReportCallback("val_loss", on="validation_end"))
+        values.extend(own.validate(Net(), loader(), verbose=False)[0]["val_loss"] for _ in range(2))
+
+    values: list[float] = []
+    result = run(objective, tmp_path)
+    assert history(result, "val_loss") == pytest.approx(values)
 
 
 def test_validation_outside_of_fit_is_not_reported(tmp_path: Path) -> None:
