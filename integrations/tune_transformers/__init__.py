@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 from typing import Any
@@ -20,7 +21,8 @@ HOOKS = ("evaluate", "log")
 class TuneReportCallback(_TrainerCallback):
     """Reports what the ``Trainer`` evaluates or logs, and ends the training when the trial is to end.
 
-    Outside of a trial it does nothing.
+    An evaluation of several data sets (``eval_dataset={"a": ..., "b": ...}``) is one result. Outside of a trial the
+    callback does nothing.
 
     Parameters
     ----------
@@ -40,18 +42,30 @@ class TuneReportCallback(_TrainerCallback):
         (self.on,) = tc.check_hooks(type(self).__name__, on, HOOKS)
         self.metrics = metrics
         self._active = False
+        self._sets: tuple[str, ...] = ()  # names of the data sets that the Trainer evaluates one after another
+        self._evaluated: dict[str, Any] = {}  # of those so far
 
     # --- the Trainer's hooks ------------------------------------------------------------------------------------------
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **what: Any) -> None:
         self._active = tc.in_session() and state.is_world_process_zero
+        self._sets = _names_of_evaluation_sets() if self._active else ()
+        self._evaluated = {}
         found = tc.start() if self._active else None
         if found is not None and not found.same_config:
             _set_learning_rate(what.get("optimizer"), what.get("lr_scheduler"), args.learning_rate)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
-        if self._active and self.on == "evaluate":
+        if not self._active or self.on != "evaluate":
+            return
+        name = next((name for name in self._sets if f"eval_{name}_runtime" in (metrics or {})), None)
+        if name is None:
             self._handle(metrics or {}, control)
+            return
+        self._evaluated.update(metrics)
+        if name == self._sets[-1]:
+            everything, self._evaluated = self._evaluated, {}
+            self._handle(everything, control)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         is_training = "loss" in (logs or {})  # evaluations and the summary at the end are logged too
@@ -69,6 +83,18 @@ class TuneReportCallback(_TrainerCallback):
     def _report(self, results: dict[str, Any], control: Any) -> None:
         if not tc.report_metrics(results):
             control.should_training_stop = True
+
+
+def _names_of_evaluation_sets() -> tuple[str, ...]:
+    """The keys of the ``eval_dataset`` of the Trainer that is calling; it passes itself to no callback."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        trainer = frame.f_locals.get("self")
+        if isinstance(trainer, transformers.Trainer):
+            sets = trainer.eval_dataset
+            return tuple(sets) if isinstance(sets, dict) else ()
+        frame = frame.f_back
+    return ()
 
 
 def _set_learning_rate(optimizer: Any, scheduler: Any, rate: float) -> None:
@@ -108,9 +134,17 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self._reports = 0
         self._results: dict[str, Any] | None = None  # to be reported with the checkpoint that is being saved
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **what: Any) -> Any:
+        super().on_evaluate(args, state, control, metrics, **what)
+        return _insist(args, control) if self._results is not None else None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **what: Any) -> Any:
+        super().on_log(args, state, control, logs, **what)
+        return _insist(args, control) if self._results is not None else None
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         if not self._active:
-            return
+            return None
         folder = os.path.join(args.output_dir, f"checkpoint-{state.global_step}")
         results, self._results = self._results, None
 
@@ -121,6 +155,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             tc.save_checkpoint(write)
         elif not tc.report_metrics(results, write):
             control.should_training_stop = True
+        return _at_ease(control)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._flush(control)
@@ -144,6 +179,34 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         super()._report(results, control)
         if control.should_training_stop and self.checkpoint_at_end:
             control.should_save = True
+
+
+def _insist(args: Any, control: Any) -> Any:
+    """A control under which ``save_strategy="best"``, which saves the best only, saves this time too."""
+    if not control.should_save or getattr(args.save_strategy, "value", args.save_strategy) != "best":
+        return control
+    insistent = _InsistentControl()
+    insistent.__dict__.update(vars(control))
+    return insistent
+
+
+def _at_ease(control: Any) -> Any:
+    """The Trainer's own kind of control again."""
+    if not isinstance(control, _InsistentControl):
+        return control
+    plain = transformers.TrainerControl()
+    plain.__dict__.update(vars(control))
+    return plain
+
+
+class _InsistentControl(transformers.TrainerControl):
+    """Saves whatever the Trainer decides; until :func:`_at_ease`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, True if name == "should_save" else value)
+
+
+_InsistentControl.__name__ = transformers.TrainerControl.__name__  # the Trainer keeps its state under this name
 
 
 def get_folder(checkpoint: Checkpoint) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import pickle
 from pathlib import Path
@@ -210,3 +211,45 @@ def test_callback_made_in_the_driver_works_in_a_worker_process(tmp_path: Path) -
 
     result = run(tune.with_parameters(objective, callback=callback), tmp_path, executor="local", metric="score")
     assert result.metrics["training_iteration"] == 3
+
+
+@pytest.mark.parametrize("metrics", [{"loss": "eval_first_loss"}, {"loss": "eval_second_loss"}, None])
+def test_an_evaluation_of_several_sets_is_one_result_and_is_stopped_there(tmp_path: Path, metrics: Any) -> None:
+    trainers: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        own = trainer(tmp_path / "out", TuneReportCallback(metrics))
+        own.eval_dataset = {"first": DATA[:32], "second": DATA[32:]}
+        trainers.append(own)
+        own.train()
+
+    whole = run(objective, tmp_path, name="whole")
+    stopped = run(objective, tmp_path, name="stopped", scheduler=stop_at(2))
+
+    log = trainers[0].state.log_history
+    for name, theirs in (
+        metrics or {"eval_first_loss": "eval_first_loss", "eval_second_loss": "eval_second_loss"}
+    ).items():
+        assert history(whole, name) == [entry[theirs] for entry in log if theirs in entry]
+    assert len(whole._history()) == 3 and len(stopped._history()) == 2
+    assert trainers[1].state.global_step == 2 * STEPS
+
+
+def test_saving_the_best_only_does_not_cancel_what_the_callback_saves(tmp_path: Path) -> None:
+    trainers: list[Any] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        scores = iter([1.0, 3.0, 2.0, 0.5])
+        how = {"save_strategy": "best", "metric_for_best_model": "score", "epochs": 4}
+        trainers.append(trainer(tmp_path / "out", TuneReportCheckpointCallback({"score": "eval_score"}), **how))
+        trainers[0].compute_metrics = lambda _: {"score": next(scores)}
+        trainers[0].train()
+
+    result = run(objective, tmp_path)
+
+    assert [metrics["score"] for _, metrics in result.best_checkpoints] == [1.0, 3.0, 2.0, 0.5]
+    for (checkpoint, _), epoch in zip(result.best_checkpoints, (1, 2, 3, 4)):
+        state = json.loads(Path(checkpoint.path, "trainer_state.json").read_text())
+        assert state["global_step"] == epoch * STEPS
+    assert Path(trainers[0].state.best_model_checkpoint).name == f"checkpoint-{2 * STEPS}"
+    assert type(trainers[0].control) is transformers.TrainerControl
