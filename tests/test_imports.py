@@ -15,7 +15,7 @@ KNOWN = frozenset(CORE)
 CORE_IMPORTS = [found for name, path in CORE.items() for found in imports_of(name, path, KNOWN)]
 INTEGRATIONS = modules(ROOT / "integrations")
 
-ALLOWED_AT_IMPORT = {*sys.stdlib_module_names, "tune_core", "msgspec", "cloudpickle", "fsspec"}
+ALLOWED_AT_IMPORT = {*sys.stdlib_module_names, "tune_core", "msgspec", "cloudpickle", "fsspec", "sortedcontainers"}
 TESTING_ALSO = {"pytest", "hypothesis"}  # tune_core.testing is for test suites
 
 FOUNDATION = ["errors", "objective", "space", "engine.events", "trial", "_version"]
@@ -120,7 +120,8 @@ import importlib, sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in ("tune_core", "msgspec", "cloudpickle", "fsspec"):
+        light = ("tune_core", "msgspec", "cloudpickle", "fsspec", "sortedcontainers")
+        if top not in sys.stdlib_module_names and top not in light:
             raise ModuleNotFoundError(f"{name} is blocked", name=name)
 
 sys.meta_path.insert(0, Blocker())

@@ -50,7 +50,8 @@ import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in ("tune_core", "msgspec", "cloudpickle", "fsspec"):
+        light = ("tune_core", "msgspec", "cloudpickle", "fsspec", "sortedcontainers")
+        if top not in sys.stdlib_module_names and top not in light:
             raise ModuleNotFoundError(f"{name} is blocked", name=name)
 
 sys.meta_path.insert(0, Blocker())

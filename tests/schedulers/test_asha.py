@@ -92,7 +92,7 @@ def test_trial_stops_at_max_t_although_no_rung_is_there() -> None:
     bench.report(0, 1, 0.5)
     bench.report(0, 3, 0.5)
     assert bench.report(0, 9, 0.5).until == 20
-    assert bench.report(0, 20, 0.5) == Stop("has reached max_t=20")
+    assert bench.report(0, 20, 0.5) == Stop("has reached max_t=20", early=False)
 
 
 def test_without_stop_last_trials_a_trial_runs_on_past_max_t() -> None:

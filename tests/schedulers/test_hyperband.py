@@ -206,3 +206,23 @@ def test_lost_trials_leave_their_places_to_others_unless_the_letter_of_the_algor
     assert any(t.status == "ERROR" for t in kept.trials)
     assert lengths(kept)[9] == 1
     assert lengths(lost)[9] == 0
+
+
+@pytest.mark.parametrize("scheduler", [HyperBandScheduler(max_t=9), SuccessiveHalvingScheduler(max_t=9)])
+@pytest.mark.parametrize("workers", [1, 8])
+def test_who_has_been_trained_to_the_end_is_complete_and_nobody_else(scheduler: Any, workers: int) -> None:
+    result = run(scheduler, workers=workers, num_samples=30)
+    stops = {d.trial: d.complete for d in result.decisions() if d.do == "stop"}
+    assert stops == {t.index: t.iteration == 9 for t in result.trials}
+    assert Counter(stops.values())[True] >= 3
+
+
+def test_bracket_that_ends_names_each_trial_once() -> None:
+    bench = Bench(SuccessiveHalvingScheduler(max_t=1, num_trials=3))
+    for index in range(3):
+        bench.start(index)
+    bench.scheduler.on_stall(True)
+    for index in range(3):
+        assert bench.report(index, 1, 0.5) == Stop("bracket 0, rung 1, the end of its bracket", early=False)
+        bench.end(index)
+    assert list(bench.scheduler.discard()) == []

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 import tune_core as tune
+from tests.schedulers.helpers import Bench
 from tune_core.schedulers import ASHAScheduler, AutoScheduler, FIFOScheduler, PASHAScheduler, create_scheduler
 from tune_core.simulation import Simulation, simulate
 
@@ -45,6 +48,34 @@ def test_differences_within_the_noise_count_as_equal() -> None:
     result = run(PASHAScheduler(max_t=81), noisy, num_samples=200)
     assert result.controller.scheduler.epsilon > 0.01
     assert "ε 0." in result.controller.scheduler.debug_string()
+
+
+def test_noise_is_the_percentile_of_differences_between_curves_that_crossed_twice() -> None:
+    """Worked by hand, in the order in which the trials reach the top rung at 3.
+
+    At their third result trials 0 and 1 are 0.3 apart after two crossings, 0 and 2 are 0.1 apart after two, 1 and 2
+    never cross, and trial 3 crosses each of the others once at most. The 90th percentile of {0.1, 0.3} is 0.28.
+    """
+    scheduler = PASHAScheduler(max_t=27)
+    bench = Bench(scheduler)
+    curves = {0: [0.5, 0.7, 0.5], 1: [0.6, 0.65, 0.8], 2: [0.55, 0.6, 0.6], 3: [0.9, 0.9, 0.1]}
+    scheduler._common.clear()
+    for index, losses in curves.items():
+        bench.start(index)
+        for step, loss in enumerate(losses, start=1):
+            trial = bench.trials[index]
+            scheduler.observe(trial, {"loss": loss, "training_iteration": step})
+        scheduler._learn_noise(index)
+        scheduler._common.append(index)
+    assert scheduler.epsilon == pytest.approx(0.28)
+
+
+def test_trials_on_the_top_rung_are_complete_when_the_run_ends() -> None:
+    result = run(PASHAScheduler(max_t=81))
+    stops = [d for d in result.decisions() if d.do == "stop"]
+    complete = {d.trial for d in stops if d.complete}
+    assert complete == {t.index for t in result.trials if t.iteration == 3}
+    assert {d.trial for d in stops} - complete
 
 
 def test_auto_stops_what_falls_behind_without_knowing_how_long_trials_are() -> None:

@@ -10,9 +10,10 @@ import tune_core as tune
 from tune_core.errors import InvalidArgumentError
 from tune_core.simulation import Faults, Simulation, simulate
 
-pytest.importorskip("numpy")
+numpy = pytest.importorskip("numpy")
 
 from tune_core.schedulers import PB2
+from tune_core.schedulers.pb2 import Process, confidence_width
 
 
 def pb2(**more: Any) -> PB2:
@@ -36,11 +37,55 @@ def run(scheduler: Any, objective: Any = grow, **more: Any) -> Simulation:
 
 
 def test_copies_come_to_the_best_hyperparameters() -> None:
-    result = run(pb2(synch=True), space={"rate": tune.uniform(0, 1)}, seed=2)
-    rates = [d.config["rate"] for d in result.decisions() if d.do == "exploit"]
-    assert len(rates) > 5
-    assert sorted(abs(r - 0.8) for r in rates[-5:])[2] < 0.15  # the median of the last
-    assert all(0.0 <= r <= 1.0 for r in rates)
+    distances = []
+    for seed in range(5):
+        result = run(pb2(synch=True), space={"rate": tune.uniform(0, 1)}, seed=seed)
+        rates = [d.config["rate"] for d in result.decisions() if d.do == "exploit"]
+        assert len(rates) > 5
+        assert all(0.0 <= r <= 1.0 for r in rates)
+        distances.append(sorted(abs(rate - 0.8) for rate in rates[-5:])[2])
+    assert sum(distances) / len(distances) < 0.16  # about 0.3 by chance
+
+
+def test_width_of_the_confidence_bound_is_that_of_the_authors() -> None:
+    """β = 0.2 + max(0, log(0.4·n)): worked out by hand."""
+    assert confidence_width(2) == pytest.approx(0.447214, abs=1e-6)  # log(0.8) < 0
+    assert confidence_width(10) == pytest.approx(1.259482, abs=1e-6)  # √(0.2 + 1.386294)
+    assert confidence_width(100) == pytest.approx(1.972024, abs=1e-6)  # √(0.2 + 3.688879)
+
+
+def test_forgetting_and_noise_are_those_that_explain_the_data_best() -> None:
+    """An optimum that moves calls for forgetting, one that stays does not."""
+    generator = numpy.random.default_rng(0)
+    points, times = generator.random((80, 1)), numpy.repeat(numpy.arange(20.0), 4)
+    still = numpy.sin(6 * points[:, 0])
+    moving = numpy.sin(6 * points[:, 0] + times)
+    assert Process(points, times, still).chosen.forgetting == 0.0
+    assert Process(points, times, still).chosen.noise == 0.01
+    assert Process(points, times, moving).chosen.forgetting > 0.0
+
+
+def test_bounds_of_nested_parameters_choose_nested_parameters() -> None:
+    bounds = {"optimizer": {"rate": [0.2, 0.6], "decay": {"every": [1, 4]}}, "width": [numpy.int64(2), 5]}
+
+    def nested(config: dict[str, Any], step: int, state: Any) -> Any:
+        return grow({"rate": config["optimizer"]["rate"]}, step, state)
+
+    result = run(pb2(hyperparam_bounds=bounds), nested, space={"optimizer": {"name": "sgd"}})
+    copies = [d.config for d in result.decisions() if d.do == "exploit"]
+    assert copies
+    for config in [*copies, *(t.config for t in result.trials)]:
+        assert set(config) == {"optimizer", "width"}
+        assert config["optimizer"]["name"] == "sgd"
+        assert 0.2 <= config["optimizer"]["rate"] <= 0.6
+        assert config["optimizer"]["decay"]["every"] in (1, 2, 3, 4)
+        assert config["width"] in (2, 3, 4, 5)
+    assert any("optimizer/rate" in d.why for d in result.decisions())
+
+
+def test_wrong_nested_bounds_are_named() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"hyperparam_bounds\['optimizer'\]\['rate'\]"):
+        pb2(hyperparam_bounds={"optimizer": {"rate": [1, 0]}})
 
 
 def test_seed_repeats_everything() -> None:

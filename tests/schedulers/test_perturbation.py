@@ -109,3 +109,20 @@ def test_impossible_mutations_are_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         check_mutations("mutations", wrong)
     assert raised.value.fix
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int8", "int64", "uint16"])
+def test_numpy_numbers_are_multiplied_and_come_out_as_pythons_own(kind: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    old, rng = getattr(numpy, kind)(40), random.Random(0)
+    domain = tune.uniform(0, 100) if kind.startswith("float") else tune.randint(1, 101)
+    moved = {move(old, domain, domain, rng, (1.2, 0.8)) for _ in range(20)}
+    assert moved == {48, 32}
+    assert {type(value) for value in moved} == {float if kind.startswith("float") else int}
+
+
+def test_factors_may_be_numpy_numbers_and_booleans_are_no_numbers() -> None:
+    numpy = pytest.importorskip("numpy")
+    assert move(2.0, tune.uniform(0, 9), tune.uniform(0, 9), random.Random(0), (numpy.float32(1.5),)) == 3.0
+    for truth in (True, numpy.bool_(True)):
+        assert move(truth, lambda: "drawn", None, random.Random(0), (1.2,)) == "drawn"

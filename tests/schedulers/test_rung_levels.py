@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers import sorted_losses as ranked
 from tune_core.schedulers.rung_levels import Rung, best_share, milestones
 
 
@@ -92,18 +91,13 @@ def test_impossible_rungs_are_refused_by_name(arguments: tuple[float, float, flo
         milestones(*arguments)
 
 
-def test_ranked_list_is_a_sorted_list_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranked, "BLOCK", 5)
-    draw, made, expected = random.Random(1), ranked.Ranked(), []
+def test_rung_counts_and_cuts_as_a_sort_would() -> None:
+    draw, rung, expected = random.Random(1), Rung(1, Fraction(3)), []
     for trial in range(2000):
-        entry = (float(draw.randrange(300)), trial)
-        made.add(entry)
-        expected.append(entry)
+        loss = float(draw.randrange(300))
+        assert rung.record(trial, loss) == sum(other < loss for other, _ in expected)
+        expected.append((loss, trial))
         if trial % 97 == 0:
-            expected.sort()
-            assert list(made) == expected
-            assert len(made) == trial + 1
-            probe = (float(draw.randrange(-5, 310)), draw.randrange(2000))
-            assert made.before(probe) == sum(other < probe for other in expected)
-            position = draw.randrange(trial + 1)
-            assert made[position] == expected[position]
+            assert rung.ranking == sorted(expected)
+            place = draw.randrange(trial + 1)
+            assert rung.cutoff(place + 1) == sorted(expected)[place][0]

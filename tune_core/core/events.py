@@ -126,7 +126,8 @@ class Decided(Event, tag="decide"):
     """A decision and its reason: kept for people and for replaying.
 
     ``source``, ``config``, ``resources`` and ``checkpoint`` are an exploit's; ``checkpoint`` is where ``source`` stood:
-    its own, or, if it is a copy that has saved nothing since, the one that it started from.
+    its own, or, if it is a copy that has saved nothing since, the one that it started from. ``complete`` is a stop's:
+    the trial has had all that it could get, so searchers are told of a complete trial, not of a pruned one.
     """
 
     trial: int
@@ -137,6 +138,7 @@ class Decided(Event, tag="decide"):
     config: dict[str, Any] | None = None
     resources: dict[str, float] | None = None
     checkpoint: str | None = None
+    complete: bool = False
 
 
 class StopRequested(Event, tag="stop"):

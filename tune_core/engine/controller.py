@@ -30,6 +30,10 @@ from tune_core.errors import UserCodeError
 from tune_core.schedulers.base import Continue, Exploit, Pause, Scheduler, Stop
 
 
+def _stop_decided(index: int, stop: Stop) -> ev.Decided:
+    return ev.Decided(index, "stop", stop.reason, complete=not stop.early)
+
+
 def _is_being_paused(trial: Trial) -> bool:
     """Whether its worker was told to put it aside, and has not answered yet."""
     return trial.status is RUNNING and isinstance(trial.verdict, Pause) and trial.exploit is None
@@ -272,11 +276,13 @@ class Controller:
         """A decision that was made before, and that the scheduler has not made again: it is carried out now."""
         trial = self.trials[event.trial]
         if event.do == "stop":
+            stop = Stop(event.why, not event.complete)
             if trial.status in (PENDING, PAUSED):
                 self._withdraw(trial)
+                trial.verdict = stop
                 self._end(trial, Change.STOP, event.why, out)
             elif trial.status is RUNNING:
-                trial.verdict = Stop(event.why)
+                trial.verdict = stop
         elif event.do == "exploit" and event.source is not None and event.config is not None:
             self._copy_as_decided(trial, event, out)
         elif trial.status is RUNNING:
@@ -377,7 +383,7 @@ class Controller:
             out.append(ev.Halt(trial.index, "revoked" if self.interrupted else "stopped", self.stopping))
             return
         if isinstance(trial.verdict, Stop):  # a stop request came with this result
-            out.append(ev.Record(ev.Decided(trial.index, "stop", trial.verdict.reason)))
+            out.append(ev.Record(_stop_decided(trial.index, trial.verdict)))
             out.append(ev.Halt(trial.index, "stopped", trial.verdict.reason))
             return
         if event.waiting == ev.WAITS_FOR_DRIVER:
@@ -393,7 +399,7 @@ class Controller:
             out.append(ev.Extend(trial.index, ev.Lease(decision.until, decision.steps)))
         elif isinstance(decision, Stop):
             trial.verdict = decision
-            out.append(ev.Record(ev.Decided(trial.index, "stop", decision.reason)))
+            out.append(ev.Record(_stop_decided(trial.index, decision)))
             out.append(ev.Halt(trial.index, "stopped", decision.reason))
         elif isinstance(decision, Pause):
             self._pause(trial, decision, out)
@@ -534,7 +540,7 @@ class Controller:
             self.pending.remove(trial.index)
 
     def _end(self, trial: Trial, change: Change, why: str, out: list[ev.Command]) -> None:
-        stopped_early = trial.status is PAUSED or (isinstance(trial.verdict, Stop) and trial.verdict.early)
+        stopped_early = trial.verdict.early if isinstance(trial.verdict, Stop) else trial.status is PAUSED
         pruned = change is Change.STOP and self.stopping is None and stopped_early
         self._change(trial, change)
         trial.reason = why
@@ -575,11 +581,12 @@ class Controller:
             self._revise(out)
         for index, why in self._ask("discard"):
             trial = self.trials[index]
+            stop = why if isinstance(why, Stop) else Stop(why)
             if trial.status is PAUSED:
-                self._drop(trial, why, out)
+                self._drop(trial, stop, out)
             elif _is_being_paused(trial):
-                out.append(ev.Record(ev.Decided(index, "stop", why)))
-                trial.verdict = Stop(why)
+                out.append(ev.Record(_stop_decided(index, stop)))
+                trial.verdict = stop
         if self.finished is not None or self.running:
             return
         if self.interrupted:
@@ -594,15 +601,16 @@ class Controller:
                 self._finish_if_idle(out)
                 return
             for trial in list(self.paused.values()):
-                self._drop(trial, given_up(trial), out)
+                self._drop(trial, Stop(given_up(trial)), out)
         if not self.paused:
             self._finish(self.stopping or "all trials have ended", out)
 
-    def _drop(self, trial: Trial, why: str, out: list[ev.Command]) -> None:
+    def _drop(self, trial: Trial, stop: Stop, out: list[ev.Command]) -> None:
         """End a waiting trial by a decision."""
-        out.append(ev.Record(ev.Decided(trial.index, "stop", why)))
+        out.append(ev.Record(_stop_decided(trial.index, stop)))
         self._withdraw(trial)
-        self._end(trial, Change.STOP, why, out)
+        trial.verdict = stop
+        self._end(trial, Change.STOP, stop.reason, out)
 
     def _finish(self, why: str, out: list[ev.Command]) -> None:
         self.finished = why

@@ -65,18 +65,18 @@ class RecordedScheduler:
         if recorded is None:
             return answer if self._is_open else _GO_ON
         if recorded.do == "stop":
-            return Stop(recorded.why, answer.early if isinstance(answer, Stop) else True)
+            return _stop(recorded, answer)
         if recorded.do == "pause":
             return Pause(recorded.why)
         return exploit_of(recorded) if recorded.do == "exploit" else Continue(recorded.until, recorded.why)
 
-    def discard(self) -> Iterable[tuple[int, str]]:
+    def discard(self) -> Iterable[tuple[int, Stop | str]]:
         """Those that were recorded, as they were recorded."""
-        chosen = []
+        chosen: list[tuple[int, Stop | str]] = []
         for index, why in self.followed.discard():
             recorded = self._find("stop", index)
             if recorded is not None or self._is_open:
-                chosen.append((index, recorded.why if recorded is not None else why))
+                chosen.append((index, _stop(recorded, why) if recorded is not None else why))
         return chosen
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
@@ -110,6 +110,11 @@ class RecordedScheduler:
 def given_up(trial: Any) -> str:
     """Why a paused trial ends when nothing runs, nothing will, and the scheduler resumes nobody."""
     return f"{trial.reason}; nothing is left that could promote it"
+
+
+def _stop(decided: ev.Decided, answer: Any) -> Stop:
+    """A stop as it was recorded; journals of older versions do not say whether the trial was complete."""
+    return Stop(decided.why, answer.early if isinstance(answer, Stop) else not decided.complete)
 
 
 def exploit_of(decided: ev.Decided) -> Exploit:

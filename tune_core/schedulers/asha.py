@@ -238,16 +238,9 @@ class AsyncHyperBandScheduler(Scheduler):
     # --- decisions ----------------------------------------------------------------------------------------------------
 
     def _stop_or_go(self, index: int, place: _RungEntry, rung: Rung) -> Decision:
-        better = rung.record(index, place.loss)
-        places = max(1, rung.quota)
-        share = f"the best {show_share(self._factor)} of {len(rung)}"
-        at = f"rung {rung.milestone}: {self._show(place.loss)}"
-        if place.loss == math.inf:
-            return Stop(f"rung {rung.milestone}: {self._metric} is missing or no finite number, the worst there is")
-        if better >= places:
-            return Stop(f"{at} is outside {share} (cutoff {self._value(rung.cutoff(places)):.6g})")
-        why = f"{at} is the best so far of {len(rung)}" if better == 0 else f"{at} is within {share}"
-        return Continue(self._next_stop(place), why)
+        assert self.objective is not None
+        stop, why = rung.stop_or_continue(index, place.loss, self.objective, f"rung {rung.milestone}")
+        return stop or Continue(self._next_stop(place), why)
 
     def _aside(self, index: int, place: _RungEntry, rung: Rung) -> Decision:
         self._active.discard(index)
@@ -288,10 +281,6 @@ class AsyncHyperBandScheduler(Scheduler):
     def _loss(self, result: Mapping[str, Any]) -> float:
         assert self.objective is not None
         return self.objective.loss(result)
-
-    def _value(self, loss: float) -> float:
-        assert self.objective is not None
-        return self.objective.as_value(loss)
 
     def _show(self, loss: float) -> str:
         assert self.objective is not None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from tune_core.core.events import Lease
 from tune_core.core.trial import TrialView
-from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
-from tune_core.schedulers.rung_levels import Rung, show, show_share
+from tune_core.schedulers.base import Continue, Decision, Scheduler
+from tune_core.schedulers.rung_levels import Rung
 
 
 class AutoScheduler(Scheduler):
@@ -47,17 +46,9 @@ class AutoScheduler(Scheduler):
         if self.objective is None or result["training_iteration"] < rung.milestone:
             return Continue(rung.milestone)
         self._reached[trial.index] = position + 1
-        loss = self.objective.loss(result)
-        better = rung.record(trial.index, loss)
-        places = max(1, rung.quota)
-        at = f"after {rung.milestone} results: {show(self.objective, loss)}"
-        share = f"the best {show_share(rung.factor)} of {len(rung)}"
-        if loss == math.inf:
-            return Stop(f"after {rung.milestone} results: {self.objective.metric} is missing or no finite number")
-        if better >= places:
-            cutoff = self.objective.as_value(rung.cutoff(places))
-            return Stop(f"{at} is outside {share} (cutoff {cutoff:.6g})")
-        return Continue(self._rung(position + 1).milestone, f"{at} is within {share}")
+        loss, at = self.objective.loss(result), f"after {rung.milestone} results"
+        stop, why = rung.stop_or_continue(trial.index, loss, self.objective, at)
+        return stop or Continue(self._rung(position + 1).milestone, why)
 
     def describe(self) -> str:
         """See :class:`tune_core.schedulers.base.Scheduler`."""

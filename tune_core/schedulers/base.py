@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import Status, TrialView
+from tune_core.schedulers.ray_methods import RayTuneMethods
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Continue:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the trial for good. ``early``: before it has had all that it could get, as searchers are told."""
+    """End the trial for good. ``early``: before it has had all that it could get; searchers are told it was pruned."""
 
     reason: str
-    early: bool = field(default=True, compare=False)
+    early: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class WaitingTrials(Protocol):
         """Whether a trial is paused at this moment."""
 
 
-class Scheduler:
+class Scheduler(RayTuneMethods):
     """Decides, at the end of each lease, whether a trial goes on.
 
     A subclass usually needs :meth:`lease` (how far a trial may run before the next decision) and :meth:`on_result`
@@ -135,8 +136,11 @@ class Scheduler:
         """
         return None
 
-    def discard(self) -> Iterable[tuple[int, str]]:
-        """Paused trials that will never resume, with reasons. Called after each event; each trial is named once."""
+    def discard(self) -> Iterable[tuple[int, Stop | str]]:
+        """Paused trials that will never resume. Called after each event; each trial is named once.
+
+        A text is the reason of an early stop; ``Stop(reason, early=False)`` ends a trial that has had all it could get.
+        """
         return ()
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:

@@ -1,4 +1,4 @@
-"""Schedulers written for Ray Tune's ``TrialScheduler``, through a thin adapter."""
+"""Schedulers written for Ray Tune, through thin adapters: its ``TrialScheduler``, and subclasses of the ones here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
+from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
+from tune_core.schedulers.ray_methods import CONTINUE, NOOP, PAUSE, STOP, word_of
 
 
 class TrialScheduler:
@@ -18,10 +19,7 @@ class TrialScheduler:
     result.
     """
 
-    CONTINUE = "CONTINUE"
-    PAUSE = "PAUSE"
-    STOP = "STOP"
-    NOOP = "NOOP"
+    CONTINUE, PAUSE, STOP, NOOP = CONTINUE, PAUSE, STOP, NOOP
 
     _metric: str | None = None
     _supports_buffered_results = True
@@ -91,6 +89,11 @@ class LegacyTrial:
         return hash(self._view.index)
 
     @property
+    def view(self) -> TrialView:
+        """The trial as schedulers of this package see it."""
+        return self._view
+
+    @property
     def evaluated_params(self) -> Mapping[str, Any]:
         """The configuration."""
         return self._view.config
@@ -105,6 +108,16 @@ class LegacyController:
 
     def __init__(self) -> None:
         self._trials: dict[int, LegacyTrial] = {}
+        self.waiting: Any = None  # WaitingTrials, while a scheduler is asked whom to run
+
+    def add(self, view: TrialView) -> LegacyTrial:
+        """Take a trial in."""
+        trial = self._trials[view.index] = LegacyTrial(view)
+        return trial
+
+    def trial_at(self, index: int) -> LegacyTrial:
+        """A trial by its position."""
+        return self._trials[index]
 
     def get_trials(self) -> list[LegacyTrial]:
         """All trials."""
@@ -125,12 +138,16 @@ class LegacyController:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise InvalidArgumentError(
+        raise NotInControllerError(
             f"tune_controller.{name}",
             "is not there",
             "a scheduler decides by what it returns, and cannot reach into the run",
             "Return CONTINUE, PAUSE or STOP; or derive from tune_core.schedulers.Scheduler, which can also copy.",
         )
+
+
+class NotInControllerError(InvalidArgumentError, AttributeError):
+    """A scheduler wanted something of the run that is not there; ``hasattr`` sees an AttributeError."""
 
 
 class LegacyScheduler(Scheduler):
@@ -160,8 +177,7 @@ class LegacyScheduler(Scheduler):
 
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        legacy = self._controller._trials[trial.index] = LegacyTrial(trial)
-        self._tell("on_trial_add", legacy)
+        self._tell("on_trial_add", self._controller.add(trial))
 
     def lease(self, trial: TrialView) -> Lease:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -169,26 +185,16 @@ class LegacyScheduler(Scheduler):
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        legacy = self._controller._trials[trial.index]
+        legacy = self._controller.trial_at(trial.index)
         answer = self.scheduler.on_trial_result(self._controller, legacy, dict(result))
-        name = type(self.scheduler).__name__
-        if answer == TrialScheduler.STOP:
+        decision = decision_of(self.scheduler, answer, trial)
+        if isinstance(decision, Stop):
             self._stopped.add(trial.index)
-            return Stop(f"{name} said STOP at {trial.iteration}")
-        if answer == TrialScheduler.PAUSE:
-            return Pause(f"{name} said PAUSE at {trial.iteration}")
-        if answer in (TrialScheduler.CONTINUE, TrialScheduler.NOOP, None):
-            return Continue(steps=1)
-        raise InvalidArgumentError(
-            f"{name}.on_trial_result",
-            f"returned {answer!r}",
-            "it is to return CONTINUE, PAUSE or STOP",
-            "Return one of the constants of TrialScheduler.",
-        )
+        return decision
 
     def on_end(self, trial: TrialView, status: Status) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        legacy = self._controller._trials[trial.index]
+        legacy = self._controller.trial_at(trial.index)
         if status is ERROR:
             self._tell("on_trial_error", legacy)
         elif trial.index in self._stopped or not trial.last_result:
@@ -214,6 +220,121 @@ class LegacyScheduler(Scheduler):
         call = getattr(self.scheduler, method, None)
         if call is not None:
             call(self._controller, *args)
+
+
+class OverriddenScheduler(Scheduler):
+    """Runs a scheduler of this package whose class overrides Ray Tune's methods: it is asked after every result.
+
+    Where the override leaves a decision to ``super()`` and returns its answer, the decision is carried out as the
+    scheduler itself would have it: with its reason, as complete or pruned, and copies with their source.
+
+    Parameters
+    ----------
+    scheduler
+        The instance.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__(scheduler.metric, scheduler.mode, scheduler.time_attr)
+        self.scheduler = scheduler
+        self.needs_metric = scheduler.needs_metric
+        self.saves_at_lease_end = scheduler.saves_at_lease_end
+        self.restarts_without_checkpoint = scheduler.restarts_without_checkpoint
+        self._controller = LegacyController()
+        self._stopped: set[int] = set()
+
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        super().setup(metric, mode, seed, space)
+        self.scheduler.set_search_properties(metric, mode)
+        self.scheduler.setup(metric, mode, seed, space)
+
+    def on_add(self, trial: TrialView) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self.scheduler.on_trial_add(self._controller, self._controller.add(trial))
+
+    def lease(self, trial: TrialView) -> Lease:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self.scheduler.lease(trial)  # it takes note of those that start
+        return Lease(steps=1)
+
+    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        scheduler = self.scheduler
+        scheduler.decided = None
+        answer = scheduler.on_trial_result(self._controller, self._controller.trial_at(trial.index), dict(result))
+        decided: Decision | None = scheduler.decided
+        if decided is None or answer != word_of(decided):
+            decided = decision_of(scheduler, answer, trial)
+        if isinstance(decided, Stop):
+            self._stopped.add(trial.index)
+        return Continue(steps=1, reason=decided.reason) if isinstance(decided, Continue) else decided
+
+    def on_end(self, trial: TrialView, status: Status) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        legacy = self._controller.trial_at(trial.index)
+        if status is ERROR:
+            self.scheduler.on_trial_error(self._controller, legacy)
+        elif trial.index in self._stopped or not trial.last_result:
+            self.scheduler.on_trial_remove(self._controller, legacy)
+        else:
+            self.scheduler.on_trial_complete(self._controller, legacy, dict(trial.last_result))
+
+    def on_requeue(self, trial: TrialView) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._stopped.discard(trial.index)
+        self.scheduler.on_requeue(trial)
+
+    def choose(self, waiting: WaitingTrials) -> int | None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self._controller.waiting = waiting
+        chosen = self.scheduler.choose_trial_to_run(self._controller)
+        return None if chosen is None else int(chosen.index)
+
+    def discard(self) -> Iterable[tuple[int, Stop | str]]:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return self.scheduler.discard()
+
+    def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return self.scheduler.pending_exploits()
+
+    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return self.scheduler.complete_space(space)
+
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self.scheduler.set_cluster_resources(capacity, default_resources)
+
+    def on_stall(self, exhausted: bool) -> None:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        self.scheduler.on_stall(exhausted)
+
+    def describe(self) -> str:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return f"{type(self.scheduler).__name__} ({self.scheduler.describe()}; asked after every result)"
+
+    def debug_string(self) -> str:
+        """See :class:`tune_core.schedulers.base.Scheduler`."""
+        return self.scheduler.debug_string()
+
+
+def decision_of(scheduler: Any, answer: Any, trial: TrialView) -> Decision:
+    """The decision that one of Ray Tune's words stands for."""
+    name = type(scheduler).__name__
+    if answer == STOP:
+        return Stop(f"{name} said STOP at {trial.iteration}")
+    if answer == PAUSE:
+        return Pause(f"{name} said PAUSE at {trial.iteration}")
+    if answer in (CONTINUE, NOOP, None):
+        return Continue(steps=1)
+    raise InvalidArgumentError(
+        f"{name}.on_trial_result",
+        f"returned {answer!r}",
+        "it is to return CONTINUE, PAUSE or STOP",
+        "Return one of the constants of TrialScheduler.",
+    )
 
 
 def _any(trials: Iterable[Any]) -> bool:

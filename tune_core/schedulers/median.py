@@ -1,11 +1,18 @@
-"""The median stopping rule: stop a trial whose best result is worse than the median of the others' averages."""
+"""The median stopping rule: stop a trial whose best result is worse than the median of the others' averages.
+
+Each trial has a running average of its results since the grace period. When it comes to a *tick* (a whole number of
+steps up to 64; beyond, ticks are some 2 % apart) its average there is entered in the tick's sorted list. A result at
+time t is compared with the others' averages at the last tick up to t. So a decision costs a search in a sorted list,
+whatever the number of trials, and what is kept for a trial is one number a tick, not its reports.
+"""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
+
+from sortedcontainers import SortedList
 
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
@@ -14,28 +21,33 @@ from tune_core.core.validation import fraction, integer
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import show
 
+_DIGITS = 6  # binary digits of a tick: all whole numbers up to 64 are ticks
+
 
 class _TrialHistory:
-    """One trial's results since the grace period: times, and the average of the losses up to each."""
+    """What is kept of one trial's results since the grace period."""
 
-    __slots__ = ("averages", "best", "since", "sum", "times")
+    __slots__ = ("average_at_tick", "best", "last", "number", "since", "sum", "tick")
 
     def __init__(self) -> None:
-        self.times: list[Any] = []
-        self.averages: list[float] = []
+        self.last: Any = None  # time of the last result
         self.best = math.inf
         self.sum = 0.0
+        self.number = 0
         self.since: Any = 0  # when it was last resumed
+        self.tick: float | None = None  # the last one it came to, and its average there
+        self.average_at_tick = math.inf
 
     def add(self, time: Any, loss: float) -> None:
-        self.times.append(time)
+        self.last = time
+        self.number += 1
         self.sum += loss
-        self.averages.append(self.sum / len(self.times))
         self.best = min(self.best, loss)
 
-    def average_at(self, time: Any) -> float:
-        """The average up to ``time``."""
-        return self.averages[bisect_right(self.times, time) - 1]
+    @property
+    def average(self) -> float:
+        """The average of its results so far."""
+        return self.sum / self.number
 
 
 class MedianStoppingRule(Scheduler):
@@ -58,7 +70,8 @@ class MedianStoppingRule(Scheduler):
 
     Notes
     -----
-    Each result after the grace period waits for a decision.
+    Each result after the grace period waits for a decision. Trials are compared at whole numbers of ``time_attr`` up to
+    64 and at times about 2 % apart beyond; an average at such a time takes in the first result at or past it.
 
     References
     ----------
@@ -84,55 +97,70 @@ class MedianStoppingRule(Scheduler):
         self.min_time_slice = min_time_slice
         self.hard_stop = hard_stop
         self.saves_at_lease_end = not hard_stop or min_time_slice > 0
-        self._courses: dict[int, _TrialHistory] = {}
+        self._histories: dict[int, _TrialHistory] = {}
+        self._averages: dict[float, SortedList] = {}  # by tick: (average, trial) of all that came to it
         self._put_aside: set[int] = set()  # judged: not judged again
         self._waiting: set[int] = set()
         self._is_whole = False  # no further trial will come, for now
 
     def on_add(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._courses[trial.index] = _TrialHistory()
+        self._histories[trial.index] = _TrialHistory()
         self._waiting.add(trial.index)
         self._is_whole = False
 
     def lease(self, trial: TrialView) -> Lease:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.discard(trial.index)
-        course = self._courses[trial.index]
+        history = self._histories[trial.index]
         if trial.index in self._put_aside:
             return Lease()
-        if course.times:
-            course.since = course.times[-1]
-        return Lease(steps=1) if course.times or not self.grace_period else Lease(self.grace_period)
+        if history.number:
+            history.since = history.last
+        return Lease(steps=1) if history.number or not self.grace_period else Lease(self.grace_period)
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        index, course = trial.index, self._courses[trial.index]
+        history = self._histories[trial.index]
         time = lookup(result, self.time_attr)
         if time < self.grace_period:
             return Continue(self.grace_period)
         assert self.objective is not None
-        if course.times and time <= course.times[-1]:
+        if history.number and time <= history.last:
             return Continue(steps=1)  # repeats what it had done before a failure
-        course.add(time, self.objective.loss(result))
-        others = [
-            c.average_at(time) for i, c in self._courses.items() if i != index and c.times and c.times[-1] >= time
-        ]
-        if len(others) < self.min_samples_required:
+        history.add(time, self.objective.loss(result))
+        self._enter(trial.index, history)
+        return self._judge(trial.index, history)
+
+    def _enter(self, index: int, history: _TrialHistory) -> None:
+        """Enter the trial's average at each tick that it has come to with this result."""
+        latest = _tick(history.last)
+        if history.tick is None:
+            tick = _tick(self.grace_period) if self.grace_period else latest
+        else:
+            tick = _next(history.tick)
+        while tick <= latest:
+            self._averages.setdefault(tick, SortedList()).add((history.average, index))
+            history.tick, history.average_at_tick = tick, history.average
+            tick = _next(tick)
+
+    def _judge(self, index: int, history: _TrialHistory) -> Decision:
+        assert self.objective is not None and history.tick is not None
+        time, averages = history.last, self._averages[history.tick]
+        others = len(averages) - 1
+        if others < self.min_samples_required:
             someone_waits = bool(self._waiting) or not self._is_whole
-            if self.min_time_slice and someone_waits and time - course.since >= self.min_time_slice:
+            if self.min_time_slice and someone_waits and time - history.since >= self.min_time_slice:
                 self._waiting.add(index)
-                return Pause(
-                    f"only {len(others)} others have come to {self.time_attr} {time}: lets those that wait run"
-                )
+                return Pause(f"only {others} others have come to {self.time_attr} {time}: lets those that wait run")
             return Continue(steps=1)
-        median = _median(others)
-        if course.best <= median and course.best != math.inf:
+        median = _median_of_others(averages, averages.index((history.average_at_tick, index)))
+        if history.best <= median and history.best != math.inf:
             return Continue(steps=1)
-        best = "no finite result" if course.best == math.inf else show(self.objective, course.best)
+        best = "no finite result" if history.best == math.inf else show(self.objective, history.best)
         limit = self.objective.as_value(median)
         reason = (
-            f"at {self.time_attr} {time}: best so far {best} is worse than {limit:.6g}, the median of {len(others)} "
+            f"at {self.time_attr} {time}: best so far {best} is worse than {limit:.6g}, the median of {others} "
             "others' averages"
         )
         if self.hard_stop:
@@ -153,8 +181,12 @@ class MedianStoppingRule(Scheduler):
         """Those that wait to start; then those put aside for others; then those put aside for good."""
         if any(True for _ in waiting.pending) or not self._is_whole:
             return None
-        paused = [t.index for t in waiting.paused]
-        return next((i for i in paused if i not in self._put_aside), paused[0] if paused else None)
+        first = None
+        for trial in waiting.paused:
+            if trial.index not in self._put_aside:
+                return trial.index
+            first = trial.index if first is None else first
+        return first
 
     def on_stall(self, exhausted: bool) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -168,7 +200,23 @@ class MedianStoppingRule(Scheduler):
         )
 
 
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+def _tick(time: float) -> float:
+    """The last tick up to ``time``: its leading binary digits, so no rounding is involved."""
+    mantissa, exponent = math.frexp(time)
+    return math.ldexp(math.floor(math.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
+
+
+def _next(tick: float) -> float:
+    """The tick after."""
+    return tick + math.ldexp(1.0, math.frexp(tick)[1] - _DIGITS)
+
+
+def _median_of_others(averages: SortedList, own: int) -> float:
+    """The median of all but the entry at position ``own``."""
+    number = len(averages) - 1
+
+    def other(position: int) -> float:
+        return float(averages[position if position < own else position + 1][0])
+
+    middle = number // 2
+    return other(middle) if number % 2 else (other(middle - 1) + other(middle)) / 2

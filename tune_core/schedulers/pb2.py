@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tune_core import space
 from tune_core.core.optional_imports import require
+from tune_core.core.random_state import seeded
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.pbt import Population, PopulationMember
-from tune_core.schedulers.perturbation import complete, seeded, show
+from tune_core.schedulers.perturbation import as_python_number, complete, show
+
+Path = tuple[str, ...]
 
 CANDIDATES = 256
 """Points at which the acquisition is computed; the best is refined."""
 MOST_POINTS = 300
-"""The Gaussian process sees no more than so many of the latest points."""
+"""The Gaussian process sees no more than so many of the latest points: older ones are damped to next to nothing."""
+
+FIT_POINTS = 100
+"""Its kernel's parameters are fitted to so many of the latest."""
+
+
+class _Parameters(NamedTuple):
+    """Of the kernel: length-scale in the unit cube, variance of the noise in units of the signal's, and ω."""
+
+    scale: float
+    noise: float
+    forgetting: float
+
+
+_GRID = [_Parameters(*point) for point in itertools.product((0.1, 0.2, 0.4, 0.8), (0.01, 0.1, 0.5), (0.0, 0.05, 0.2))]
+
+
+def confidence_width(intervals: int) -> float:
+    """√β after so many observed intervals: β = c₁ + max(0, log(c₂·n)), c₁ = 0.2, c₂ = 0.4 (the authors' constants)."""
+    return math.sqrt(0.2 + max(0.0, math.log(0.4 * intervals)))
 
 
 class PB2(Population):
@@ -27,26 +51,30 @@ class PB2(Population):
     time_attr, metric, mode, perturbation_interval, quantile_fraction, synch
         As for :class:`PopulationBasedTraining`.
     hyperparam_bounds
-        Lower and upper bound of each hyperparameter to choose. Those whose domain in ``param_space`` is logarithmic are
-        chosen on that scale, and integers stay integers.
+        Lower and upper bound of each hyperparameter to choose, nested as in ``param_space``:
+        ``{"optimizer": {"lr": [1e-4, 1e-1]}}``. Those whose domain in ``param_space`` is logarithmic are chosen on that
+        scale, and integers stay integers.
     log_config, require_attrs
-        Accepted for Ray Tune's sake.
+        Accepted and ignored; Ray Tune has them.
     custom_explore_fn
         Takes the new configuration, and returns what is to be run.
     seed
-        Of all chance; None takes the run's.
+        Of all random draws; None takes the run's.
 
     Notes
     -----
     Needs numpy. The process models the change of the metric over an interval, given the hyperparameters, the metric at
     the interval's start and the time; kernels of points far apart in time are damped by ``(1 - ω)^(|i - j|/2)``. A
-    copy takes the maximum of the upper confidence bound, where points that other copies have just taken count as
-    observed.
+    copy takes the maximum of the upper confidence bound μ + √β·σ, where points that other copies have just taken count
+    as observed. After n intervals β = 0.2 + max(0, log(0.4·n)), as in the authors' implementation; length-scale, noise
+    and ω are those of a small grid under which the intervals so far are most likely.
 
     References
     ----------
     Parker-Holder, Nguyen, Roberts: Provably Efficient Online Hyperparameter Optimization with Population-Based Bandits.
-    NeurIPS 2020, Algorithm 1 and equation 5.
+    NeurIPS 2020, Algorithm 1 and equation 5. Time-varying kernel: Bogunovic, Scarlett, Cevher: Time-Varying Gaussian
+    Process Bandit Optimization, AISTATS 2016, equation 5. Pending points: Desautels, Krause, Burdick: Parallelizing
+    Exploration-Exploitation Tradeoffs in Gaussian Process Bandit Optimization, JMLR 2014, algorithm GP-BUCB.
     """
 
     def __init__(
@@ -65,8 +93,9 @@ class PB2(Population):
         seed: int | None = None,
     ) -> None:
         super().__init__(time_attr, metric, mode, perturbation_interval, 0.0, quantile_fraction, synch, seed)
-        self.hyperparam_bounds = {name: _check_bounds(name, b) for name, b in (hyperparam_bounds or {}).items()}
-        if not self.hyperparam_bounds:
+        self.hyperparam_bounds = dict(hyperparam_bounds or {})
+        self._bounds = dict(_flat_bounds(self.hyperparam_bounds))  # by path of a nested parameter
+        if not self._bounds:
             raise InvalidArgumentError(
                 "PB2(hyperparam_bounds)",
                 "is empty",
@@ -82,7 +111,7 @@ class PB2(Population):
 
     def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        return complete(space, {name: _domain(bounds) for name, bounds in self.hyperparam_bounds.items()})
+        return complete(space, _domains(self.hyperparam_bounds))
 
     def learn(self, member: PopulationMember, time: Any) -> None:
         """See :class:`Population`."""
@@ -92,7 +121,7 @@ class PB2(Population):
             self._scores.pop(index, None)
             return
         if before is not None and time > before[0]:
-            point = [self._scale(name, member.trial.config.get(name)) for name in self.hyperparam_bounds]
+            point = [self._scale(path, value_at(member.trial.config, path)) for path in self._bounds]
             self._data.append((float(time), before[1], (loss - before[1]) / (time - before[0]), point))
             del self._data[:-MOST_POINTS]
             self._taken = [taken for taken in self._taken if taken[2] != point]
@@ -104,19 +133,20 @@ class PB2(Population):
         """See :class:`Population`."""
         at = self._scores.get(source.trial.index, (float(source.last), source.loss or 0.0))
         self._scores[member.trial.index] = at  # the copy's next change is measured from here
-        names = list(self.hyperparam_bounds)
         if len(self._data) < 2:
-            point = [rng.random() for _ in names]
+            point = [rng.random() for _ in self._bounds]
         else:
-            point = _choose(self._data, self._taken, at, len(names), rng)
-        config = dict(source.trial.config)
-        words = []
-        for name, scaled in zip(names, point):
-            config[name] = self._unscale(name, scaled)
-            words.append(f"{name} {show(source.trial.config.get(name))} → {show(config[name])}")
-        self._taken.append((*at, [self._scale(name, config[name]) for name in names]))
+            point = _choose(self._data, self._taken, at, len(self._bounds), rng)
+        config = copy.deepcopy(dict(source.trial.config))
+        words, taken = [], []
+        for path, scaled in zip(self._bounds, point):
+            new = self._unscale(path, scaled)
+            taken.append(self._scale(path, new))
+            words.append(f"{'/'.join(path)} {show(value_at(config, path))} → {show(new)}")
+            _put(config, path, new)
+        self._taken.append((*at, taken))
         if self.custom_explore_fn is not None:
-            with seeded(rng):
+            with seeded(rng.getrandbits(32)):
                 config = self.custom_explore_fn(config)
             words.append("then custom_explore_fn")
         return config, words
@@ -125,7 +155,7 @@ class PB2(Population):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return (
             f"PB2{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
-            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(self.hyperparam_bounds)}"
+            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(map('/'.join, self._bounds))}"
         )
 
     def debug_string(self) -> str:
@@ -134,30 +164,31 @@ class PB2(Population):
 
     # --- scales -------------------------------------------------------------------------------------------------------
 
-    def _is_log(self, name: str) -> bool:
-        low, _ = self.hyperparam_bounds[name]
-        return bool(getattr(self.space.get(name), "log", False)) and low > 0
+    def _is_log(self, path: Path) -> bool:
+        low, _ = self._bounds[path]
+        return bool(getattr(value_at(self.space, path), "log", False)) and low > 0
 
-    def _scale(self, name: str, value: Any) -> float:
-        """A hyperparameter in the unit interval."""
-        low, high = self.hyperparam_bounds[name]
-        if not isinstance(value, (int, float)) or high == low:
+    def _scale(self, path: Path, value: Any) -> float:
+        """A hyperparameter in the unit interval; its middle for a value that is no number."""
+        low, high = self._bounds[path]
+        number = as_python_number(value)
+        if number is None:
             return 0.5
-        if self._is_log(name):
-            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
-        return float(min(max((value - low) / (high - low), 0.0), 1.0))
+        if self._is_log(path):
+            low, high, number = math.log(low), math.log(high), math.log(max(number, low))
+        return float(min(max((number - low) / (high - low), 0.0), 1.0))
 
-    def _unscale(self, name: str, scaled: float) -> Any:
-        low, high = self.hyperparam_bounds[name]
-        if self._is_log(name):
+    def _unscale(self, path: Path, scaled: float) -> Any:
+        low, high = self._bounds[path]
+        if self._is_log(path):
             value = math.exp(math.log(low) + scaled * (math.log(high) - math.log(low)))
         else:
             value = low + scaled * (high - low)
         value = min(max(value, low), high)
-        domain = self.space.get(name)
+        domain = value_at(self.space, path)
         if isinstance(domain, (space.Float, space.Integer)):
             return domain.snap(value)
-        return round(value) if all(isinstance(b, int) for b in self.hyperparam_bounds[name]) else value
+        return round(value) if all(isinstance(b, int) for b in self._bounds[path]) else value
 
 
 def _choose(
@@ -183,13 +214,13 @@ def _choose(
         return np.column_stack([points, np.broadcast_to(np.clip(scaled, -1.0, 2.0), len(points))])
 
     seen = with_context(inputs[:, :dimensions], inputs[:, dimensions])
-    process = _Process(seen, times, gains)
+    process = Process(seen, times, gains)
     if taken:  # GP-BUCB: what others have taken counts as observed at its mean
         points = with_context(np.array([t[2] for t in taken]), [t[1] for t in taken])
         when = np.array([t[0] for t in taken])
         mean, _ = process.predict(points, when)
-        process = _Process(np.vstack([seen, points]), np.r_[times, when], np.r_[gains, mean], process.scale)
-    width = math.sqrt(0.2 * dimensions * math.log(2.0 * max(len(data), 2)) + 0.4)
+        process = Process(np.vstack([seen, points]), np.r_[times, when], np.r_[gains, mean], process.chosen)
+    width = confidence_width(len(data))
 
     def bound(points: Any) -> Any:
         mean, deviation = process.predict(with_context(points, at[1]), np.full(len(points), at[0]))
@@ -204,27 +235,21 @@ def _choose(
     return [float(x) for x in best]
 
 
-class _Process:
-    """A Gaussian process with a squared exponential kernel, damped over time (Bogunovic et al. 2016)."""
+class Process:
+    """A Gaussian process with a squared exponential kernel, damped over time (Bogunovic et al. 2016, equation 5)."""
 
-    forgetting = 0.02
-    noise = 0.1
-
-    def __init__(self, inputs: Any, times: Any, outputs: Any, scale: float | None = None) -> None:
+    def __init__(self, inputs: Any, times: Any, outputs: Any, chosen: _Parameters | None = None) -> None:
         import numpy as np
 
         self._np = np
         self._inputs = inputs
         self._steps = self._rank(times)
         self._times = times
-        best = (-math.inf, 0.3)
-        for candidate in (0.1, 0.2, 0.4, 0.8) if scale is None else (scale,):
-            self.scale = candidate
-            factor = self._factor()
-            solved = np.linalg.solve(factor, outputs)
-            likelihood = -0.5 * float(solved @ solved) - float(np.log(np.diag(factor)).sum())
-            best = max(best, (likelihood, candidate))
-        self.scale = best[1]
+        self._squares = ((inputs[:, None, :] - inputs[None, :, :]) ** 2).sum(axis=2)
+        self._apart = np.abs(self._steps[:, None] - self._steps[None, :])
+        if chosen is None:
+            chosen = max(_GRID, key=lambda parameters: self._likelihood(parameters, outputs))
+        self.chosen = chosen
         self._inverse = np.linalg.inv(self._factor())  # of the Cholesky factor
         self._weights = self._inverse.T @ (self._inverse @ outputs)
 
@@ -235,46 +260,77 @@ class _Process:
         self._unit = float(np.median(gaps)) if len(gaps) else 1.0
         return times / self._unit
 
-    def _kernel(self, a: Any, a_steps: Any, b: Any, b_steps: Any) -> Any:
+    def _likelihood(self, parameters: _Parameters, outputs: Any) -> float:
+        """Logarithm of the marginal likelihood, without its constant."""
         np = self._np
-        squares = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
-        apart = np.abs(a_steps[:, None] - b_steps[None, :])
-        return np.exp(-0.5 * squares / self.scale**2) * (1.0 - self.forgetting) ** (apart / 2.0)
+        self.chosen = parameters
+        factor = self._factor(-FIT_POINTS)
+        solved = np.linalg.solve(factor, outputs[-FIT_POINTS:])
+        return -0.5 * float(solved @ solved) - float(np.log(np.diag(factor)).sum())
 
-    def _factor(self) -> Any:
+    def _kernel(self, squares: Any, apart: Any) -> Any:
+        scale, _, forgetting = self.chosen
+        return self._np.exp(-0.5 * squares / scale**2) * (1.0 - forgetting) ** (apart / 2.0)
+
+    def _factor(self, first: int = 0) -> Any:
+        """The covariances' Cholesky factor, of the points from position ``first`` on."""
         np = self._np
-        covariance = self._kernel(self._inputs, self._steps, self._inputs, self._steps)
-        covariance[np.diag_indices_from(covariance)] += self.noise
+        covariance = self._kernel(self._squares[first:, first:], self._apart[first:, first:])
+        covariance[np.diag_indices_from(covariance)] += self.chosen.noise
         return np.linalg.cholesky(covariance)
 
     def predict(self, inputs: Any, times: Any) -> tuple[Any, Any]:
         """Mean and standard deviation."""
         np = self._np
-        across = self._kernel(inputs, times / self._unit, self._inputs, self._steps)
+        squares = ((inputs[:, None, :] - self._inputs[None, :, :]) ** 2).sum(axis=2)
+        across = self._kernel(squares, np.abs((times / self._unit)[:, None] - self._steps[None, :]))
         half = self._inverse @ across.T
         variance = np.maximum(1.0 - (half**2).sum(axis=0), 1e-12)
         return across @ self._weights, np.sqrt(variance)
 
 
-def _check_bounds(name: str, bounds: Any) -> tuple[Any, Any]:
-    good = (
-        isinstance(bounds, Sequence)
-        and len(bounds) == 2
-        and all(isinstance(b, (int, float)) and not isinstance(b, bool) and math.isfinite(b) for b in bounds)
-        and bounds[0] < bounds[1]
-    )
-    if not good:
+def _flat_bounds(bounds: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, tuple[Any, Any]]]:
+    for name, inner in bounds.items():
+        path = (*above, name)
+        if isinstance(inner, Mapping):
+            yield from _flat_bounds(inner, path)
+        else:
+            yield path, _check_bounds("".join(f"[{key!r}]" for key in path), inner)
+
+
+def _check_bounds(where: str, bounds: Any) -> tuple[Any, Any]:
+    pair = bounds if isinstance(bounds, Sequence) and not isinstance(bounds, str) and len(bounds) == 2 else (0, 0)
+    low, high = map(as_python_number, pair)
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InvalidArgumentError(
-            f"PB2(hyperparam_bounds[{name!r}])",
+            f"PB2(hyperparam_bounds{where})",
             f"is {bounds!r}",
             "it is the lower and the upper bound of a number",
             "Use e.g. [1e-4, 1e-1].",
         )
-    return bounds[0], bounds[1]
+    return low, high
 
 
-def _domain(bounds: tuple[Any, Any]) -> Any:
-    low, high = bounds
+def _domains(bounds: Mapping[str, Any]) -> dict[str, Any]:
+    """What is drawn where ``param_space`` lacks a hyperparameter."""
+    return {name: _domains(inner) if isinstance(inner, Mapping) else _domain(inner) for name, inner in bounds.items()}
+
+
+def value_at(values: Any, path: Path) -> Any:
+    """A nested value; None where there is none."""
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def _put(config: dict[str, Any], path: Path, value: Any) -> None:
+    for key in path[:-1]:
+        config = config.setdefault(key, {})
+    config[path[-1]] = value
+
+
+def _domain(bounds: Any) -> Any:
+    low, high = _check_bounds("", bounds)
     if isinstance(low, int) and isinstance(high, int):
         return space.randint(low, high + 1)
     return space.uniform(low, high)

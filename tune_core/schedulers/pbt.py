@@ -7,27 +7,29 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from sortedcontainers import SortedList
+
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
-from tune_core.core.trial import Status, TrialView
+from tune_core.core.random_state import seeded
+from tune_core.core.trial import PAUSED, PENDING, Status, TrialView
 from tune_core.core.validation import fraction, share
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, WaitingTrials
-from tune_core.schedulers.perturbation import check_mutations, complete, explore, seeded
+from tune_core.schedulers.perturbation import as_python_number, check_mutations, complete, explore
 from tune_core.schedulers.rung_levels import as_number, show
 
 
 class PopulationMember:
     """One trial of the population."""
 
-    __slots__ = ("arrived", "changes", "last", "loss", "trial")
+    __slots__ = ("changes", "last", "loss", "trial")
 
     def __init__(self, trial: TrialView) -> None:
         self.trial = trial
         self.loss: float | None = None  # at its last perturbation; None before the first
         self.last: Any = 0  # time of its last perturbation
         self.changes = 0  # exploits so far
-        self.arrived = False  # at the present time of a synchronous population
 
 
 class Population(Scheduler):
@@ -54,8 +56,9 @@ class Population(Scheduler):
         self.synch = synch
         self.seed = seed
         self._members: dict[int, PopulationMember] = {}
-        self._waiting: dict[int, None] = {}  # pending or paused, those that have waited longest first
-        self._released: dict[int, None] = {}  # synchronous: may go on
+        self._ranking = SortedList()  # (loss, index) of the members that have one, best first
+        self._arrived: set[int] = set()  # at the present time of a synchronous population
+        self._waiting: dict[int, None] = {}  # may run on and do not, those that have waited longest first
         self._revised: list[tuple[int, Exploit]] = []
         self._is_whole = False  # nobody else will join for now
         self._next = max(self.perturbation_interval, burn_in_period)  # synchronous: when all meet
@@ -84,7 +87,6 @@ class Population(Scheduler):
     def lease(self, trial: TrialView) -> Lease:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.pop(trial.index, None)
-        self._released.pop(trial.index, None)
         return Lease(self._until(self._members[trial.index]))
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
@@ -95,7 +97,9 @@ class Population(Scheduler):
         if time < until:
             return Continue(until)
         assert self.objective is not None
+        self._unrank(member)
         member.loss = self.objective.loss(result)
+        self._ranking.add((member.loss, trial.index))
         self.learn(member, time)
         member.last = time
         return self._wait_for_population(member) if self.synch else self._perturb(member)
@@ -105,26 +109,24 @@ class Population(Scheduler):
 
     def on_end(self, trial: TrialView, status: Status) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
-        self._members.pop(trial.index, None)
+        member = self._members.pop(trial.index, None)
+        if member is not None:
+            self._unrank(member)
         self._waiting.pop(trial.index, None)
-        self._released.pop(trial.index, None)
+        self._arrived.discard(trial.index)
         self._meet_if_all_are_there()
 
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting[trial.index] = None
-        member = self._members.setdefault(trial.index, PopulationMember(trial))
-        member.arrived = False
+        self._members.setdefault(trial.index, PopulationMember(trial))
+        self._arrived.discard(trial.index)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
         """New members first; then whoever has waited longest, copies and others alike."""
         if not self._is_whole:
             return None
-        pending = {trial.index for trial in waiting.pending}
-        for index in self._waiting:
-            if index in pending or (waiting.is_paused(index) and (not self.synch or index in self._released)):
-                return index
-        return None
+        return next((i for i in self._waiting if self._members[i].trial.status in (PENDING, PAUSED)), None)
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -143,34 +145,37 @@ class Population(Scheduler):
     def _until(self, member: PopulationMember) -> Any:
         return self._next if self.synch else max(member.last + self.perturbation_interval, self.burn_in_period)
 
-    def quantiles(self) -> tuple[list[PopulationMember], list[PopulationMember]]:
-        """The worst and the best members, as many each; both empty where there is nobody to tell apart."""
-        ranked = sorted(
-            (m for m in self._members.values() if m.loss is not None), key=lambda m: (m.loss, m.trial.index)
-        )
-        number = math.ceil(len(ranked) * self.quantile_fraction)
-        if number > len(ranked) / 2:
-            number = len(ranked) // 2
-        best = [m for m in ranked[:number] if m.loss != math.inf]
-        return (ranked[len(ranked) - number :], best) if best else ([], [])
+    def _tails(self) -> tuple[range, range]:
+        """The worst and the best members, by position in the ranking; both empty where none can be told apart."""
+        members = len(self._ranking)
+        number = math.ceil(members * self.quantile_fraction)
+        if number > members / 2:
+            number = members // 2
+        best = min(number, self._ranking.bisect_left((math.inf, -1)))
+        return (range(members - number, members), range(best)) if best else (range(0), range(0))
+
+    def _at(self, position: int) -> PopulationMember:
+        return self._members[self._ranking[position][1]]
+
+    def _unrank(self, member: PopulationMember) -> None:
+        if member.loss is not None:
+            self._ranking.discard((member.loss, member.trial.index))
 
     def _perturb(self, member: PopulationMember) -> Decision:
         if not self._is_whole:
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
-        worst, best = self.quantiles()
-        if any(member is one for one in worst):
+        worst, best = self._tails()
+        if self._ranking.index((member.loss, member.trial.index)) in worst:
             return self._exploit(member, best, worst)
         if self._waiting:
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
         return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
 
-    def _exploit(
-        self, member: PopulationMember, best: list[PopulationMember], worst: list[PopulationMember]
-    ) -> Exploit:
+    def _exploit(self, member: PopulationMember, best: range, worst: range) -> Exploit:
         rng = random.Random(f"{self.seed}:{member.trial.index}:{member.changes}:{member.last}")
-        source = rng.choice(best)
+        source = self._at(rng.choice(best))
         config, words = self.explored(member, source, rng)
         member.changes += 1
         reason = (
@@ -184,14 +189,12 @@ class Population(Scheduler):
     # --- a synchronous population -------------------------------------------------------------------------------------
 
     def _wait_for_population(self, member: PopulationMember) -> Decision:
-        member.arrived = True
+        self._arrived.add(member.trial.index)
         if not self._all_are_there():
-            self._waiting[member.trial.index] = None
-            missing = sum(not m.arrived for m in self._members.values())
+            missing = len(self._members) - len(self._arrived)
             return Pause(f"at {self.time_attr} {member.last}: waits for {missing} others of the population")
         index = member.trial.index
         self._meet_all()
-        self._released.pop(index, None)
         for position, (revised, exploit) in enumerate(self._revised):
             if revised == index:
                 del self._revised[position]
@@ -200,7 +203,7 @@ class Population(Scheduler):
         return Continue(self._next, f"{self._rank(member)}: goes on as it is")
 
     def _all_are_there(self) -> bool:
-        return self._is_whole and bool(self._members) and all(m.arrived for m in self._members.values())
+        return self._is_whole and bool(self._members) and len(self._arrived) == len(self._members)
 
     def _meet_if_all_are_there(self) -> None:
         if self.synch and self._all_are_there():
@@ -208,23 +211,22 @@ class Population(Scheduler):
 
     def _meet_all(self) -> None:
         """All have their scores: decide for all of them."""
-        worst, best = self.quantiles()
-        copies = {m.trial.index: self._exploit(m, best, worst) for m in worst}
+        worst, best = self._tails()
+        losers = [self._at(position) for position in worst]
+        copies = {m.trial.index: self._exploit(m, best, worst) for m in losers}
         latest = max(m.last for m in self._members.values())
         self._next = max(self._next + self.perturbation_interval, latest)
-        for index, member in self._members.items():
-            member.arrived = False
+        self._arrived.clear()
+        for index in self._members:
+            self._waiting[index] = None
             if index in copies:
                 self._revised.append((index, copies[index]))
-            else:
-                self._released[index] = None
 
     # --- words --------------------------------------------------------------------------------------------------------
 
     def _rank(self, member: PopulationMember) -> str:
-        losses = [m.loss for m in self._members.values() if m.loss is not None]
-        better = sum(loss < member.loss for loss in losses)  # type: ignore[operator]
-        return f"{self._show(member)} is number {better + 1} of {len(losses)}"
+        better = self._ranking.bisect_left((member.loss, -1))
+        return f"{self._show(member)} is number {better + 1} of {len(self._ranking)}"
 
     def _show(self, member: PopulationMember) -> str:
         assert self.objective is not None
@@ -305,7 +307,7 @@ class PopulationBasedTraining(Population):
                 "copies would train with the very same hyperparameters",
                 'Use e.g. hyperparam_mutations={"lr": tune.loguniform(1e-4, 1e-1)}.',
             )
-        if not perturbation_factors or not all(isinstance(f, (int, float)) and f > 0 for f in perturbation_factors):
+        if not perturbation_factors or not all((as_python_number(f) or 0) > 0 for f in perturbation_factors):
             raise InvalidArgumentError(
                 "PopulationBasedTraining(perturbation_factors)",
                 f"is {perturbation_factors!r}",
@@ -334,7 +336,7 @@ class PopulationBasedTraining(Population):
             self.perturbation_factors,
         )
         if self.custom_explore_fn is not None:
-            with seeded(rng):
+            with seeded(rng.getrandbits(32)):
                 config = self.custom_explore_fn(config)
             if not isinstance(config, dict):
                 raise InvalidArgumentError(

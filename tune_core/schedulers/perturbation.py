@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import random
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from tune_core import space
+from tune_core.core.random_state import seeded
 from tune_core.errors import InvalidArgumentError
 
 Mutations = Mapping[str, Any]
@@ -126,7 +126,7 @@ def draw(how: Any, rng: random.Random) -> Any:
         return how.sample(random_state=rng)
     if isinstance(how, Sequence):
         return rng.choice(how)
-    with seeded(rng):
+    with seeded(rng.getrandbits(32)):
         return how()
 
 
@@ -139,43 +139,36 @@ def move(old: Any, how: Any, bounds: Any, rng: random.Random, factors: Sequence[
             return rng.choice(values)
         return values[min(max(at + rng.choice((-1, 1)), 0), len(values) - 1)]
     factor = rng.choice(factors)
-    if isinstance(old, bool) or not isinstance(old, (int, float)):
+    number = as_python_number(old)
+    if number is None:
         return draw(how, rng)
-    new = into(bounds, old * factor)
-    if isinstance(old, int):
+    new = into(bounds, number * factor)
+    if isinstance(number, int):
         new = round(new)
-    if new == old and old != 0:  # a step too small for its grid: take the next one on it
-        step = (getattr(bounds, "q", None) or (1 if isinstance(old, int) else 0)) * (1 if old > 0 else -1)
-        new = into(bounds, old + step if factor > 1 else old - step)
-    return type(old)(new)
+    if new == number and number != 0:  # a step too small for its grid: take the next one on it
+        step = (getattr(bounds, "q", None) or (1 if isinstance(number, int) else 0)) * (1 if number > 0 else -1)
+        new = into(bounds, number + step if factor > 1 else number - step)
+    return type(number)(new)
+
+
+def as_python_number(value: Any) -> int | float | None:
+    """A number of any type (NumPy's too) as an int or float; None for anything else, booleans among it."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else None
 
 
 def into(bounds: Any, value: Any) -> Any:
     """The value of the domain that is nearest."""
     snap: Callable[[Any], Any] | None = getattr(bounds, "snap", None)
-    if snap is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    number = as_python_number(value)
+    if snap is None or number is None or not math.isfinite(number):
         return value
-    return snap(value)
+    return snap(number)
 
 
 def show(value: Any) -> str:
     """A value for a reason."""
     return f"{value:.4g}" if isinstance(value, float) else repr(value)
-
-
-@contextmanager
-def seeded(rng: random.Random) -> Iterator[None]:
-    """Let a function that draws by the global generators draw the same each time."""
-    seed = rng.getrandbits(32)
-    before = random.getstate()
-    numpy: Any = sys.modules.get("numpy")
-    numpy_before = numpy.random.get_state() if numpy is not None else None
-    random.seed(seed)
-    if numpy is not None:
-        numpy.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        if numpy is not None:
-            numpy.random.set_state(numpy_before)

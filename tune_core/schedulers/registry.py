@@ -8,6 +8,7 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Scheduler
+from tune_core.schedulers.ray_methods import overrides
 
 _CLASSES = {
     "asha": ("asha", "AsyncHyperBandScheduler"),
@@ -97,12 +98,12 @@ def scheduler_from(scheduler: Any) -> Scheduler:
         return create_scheduler("fifo")
     if isinstance(scheduler, str):
         return create_scheduler(scheduler)
-    if not isinstance(scheduler, type) and hasattr(scheduler, "on_trial_result"):
-        from tune_core.schedulers.legacy import LegacyScheduler
-
-        return LegacyScheduler(scheduler)
-    if isinstance(scheduler, Scheduler):
+    if isinstance(scheduler, Scheduler) and not overrides(scheduler):
         return scheduler
+    if not isinstance(scheduler, type) and hasattr(scheduler, "on_trial_result"):
+        from tune_core.schedulers.legacy import LegacyScheduler, OverriddenScheduler
+
+        return OverriddenScheduler(scheduler) if isinstance(scheduler, Scheduler) else LegacyScheduler(scheduler)
     raise InvalidArgumentError(
         "TuneConfig(scheduler)",
         f"is {scheduler!r}",

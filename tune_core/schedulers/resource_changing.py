@@ -10,7 +10,7 @@ from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
 from tune_core.core.validation import integer
 from tune_core.errors import InvalidArgumentError
-from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, WaitingTrials
+from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.fifo import FIFOScheduler
 
 Resources = Mapping[str, float]
@@ -250,7 +250,7 @@ class ResourceChangingScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.choose(waiting)
 
-    def discard(self) -> Iterable[tuple[int, str]]:
+    def discard(self) -> Iterable[tuple[int, Stop | str]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.discard()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from sortedcontainers import SortedList
+
 from tune_core.core.objective import Objective
 from tune_core.core.validation import fraction
-from tune_core.schedulers.sorted_losses import Ranked
+from tune_core.schedulers.base import Stop
 
 ITERATION = "training_iteration"
 
@@ -86,8 +87,8 @@ class Rung:
         self.milestone = milestone
         self.factor = factor
         self._above, self._below = factor.numerator, factor.denominator
-        self._all = Ranked()
-        self._open: list[tuple[float, int]] = []  # those that were not promoted yet and have not ended
+        self._all = SortedList()  # (loss, trial)
+        self._open = SortedList()  # of these, the ones that were not promoted yet and have not ended
 
     def __len__(self) -> int:
         return len(self._all)
@@ -105,18 +106,44 @@ class Rung:
     def record(self, trial: int, loss: float) -> int:
         """Take a trial in; how many of those before are strictly better."""
         self._all.add((loss, trial))
-        return self._all.before((loss, -1))
+        return int(self._all.bisect_left((loss, -1)))
 
     def cutoff(self, places: int) -> float:
         """The loss of the last of the best ``places``."""
-        return self._all[places - 1][0]
+        return float(self._all[places - 1][0])
+
+    def stop_or_continue(self, trial: int, loss: float, objective: Objective, at: str) -> tuple[Stop | None, str]:
+        """Take a trial in and apply ASHA's stopping rule: it stops if it is outside the best 1/η, but never the best.
+
+        Parameters
+        ----------
+        trial, loss
+            Who reached the rung, and with which loss.
+        objective, at
+            The metric and the rung's name, for the reason.
+
+        Returns
+        -------
+        tuple
+            The decision to stop, or None; and the reason to continue.
+        """
+        better = self.record(trial, loss)
+        places = max(1, self.quota)
+        if loss == math.inf:
+            return Stop(f"{at}: {objective.metric} is missing or no finite number, the worst there is"), ""
+        share = f"the best {show_share(self.factor)} of {len(self)}"
+        here = f"{at}: {show(objective, loss)}"
+        if better >= places:
+            cutoff = objective.as_value(self.cutoff(places))
+            return Stop(f"{here} is outside {share} (cutoff {cutoff:.6g})"), ""
+        return None, f"{here} is the best so far of {len(self)}" if better == 0 else f"{here} is within {share}"
 
     # --- promotion ----------------------------------------------------------------------------------------------------
 
     def enter(self, trial: int, loss: float) -> None:
         """Take in a trial that waits for its promotion."""
         self.record(trial, loss)
-        insort(self._open, (loss, trial))
+        self._open.add((loss, trial))
 
     def promotable(self) -> Iterator[int]:
         """Trials among the best 1/η that were not promoted yet, best first (Li et al. 2020, Algorithm 2, line 15)."""
@@ -138,13 +165,11 @@ class Rung:
     def reopen(self, trial: int, loss: float) -> None:
         """A trial that had ended waits for its promotion again."""
         if (loss, trial) not in self._open:
-            insort(self._open, (loss, trial))
+            self._open.add((loss, trial))
 
     def leave(self, trial: int, loss: float) -> None:
         """A trial was promoted, or ended: it is not promoted again, and still counts."""
-        at = bisect_left(self._open, (loss, trial))
-        if at < len(self._open) and self._open[at] == (loss, trial):
-            del self._open[at]
+        self._open.discard((loss, trial))
 
 
 def show(objective: Objective, loss: float) -> str:

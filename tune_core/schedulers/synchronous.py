@@ -25,7 +25,7 @@ class _Bracket:
     more trials and nobody runs, the best go on to the next rung.
     """
 
-    __slots__ = ("above", "below", "closed", "losses", "name", "plan", "quotas", "rung", "size")
+    __slots__ = ("above", "below", "closed", "losses", "name", "plan", "quotas", "rung", "running", "size")
 
     def __init__(self, name: str, plan: BracketPlan, factor: Fraction) -> None:
         self.name = name
@@ -36,6 +36,24 @@ class _Bracket:
         self.size = 0  # trials taken in
         self.closed = False
         self.losses: dict[int, float | None] = {}
+        self.running = 0  # members that have not reached the present rung: counted, so that a wait costs no scan
+
+    def enter(self, trial: int) -> None:
+        """A trial runs towards the present rung."""
+        self.losses[trial] = None
+        self.running += 1
+
+    def arrive(self, trial: int, loss: float) -> None:
+        """A member has reached the present rung."""
+        self.losses[trial] = loss
+        self.running -= 1
+
+    def leave(self, trial: int) -> bool:
+        """A trial ended; whether it was a member."""
+        if trial not in self.losses:
+            return False
+        self.running -= self.losses.pop(trial) is None
+        return True
 
     @property
     def milestone(self) -> Any:
@@ -56,7 +74,7 @@ class _Bracket:
 
     def is_complete(self) -> bool:
         """Whether all that are left have reached the present rung."""
-        return self.closed and bool(self.losses) and None not in self.losses.values()
+        return self.closed and bool(self.losses) and not self.running
 
     def ranked(self) -> list[tuple[float, int]]:
         """(loss, trial) of all that are left, best first."""
@@ -89,9 +107,9 @@ class SynchronousScheduler(Scheduler):
         self._filling: _Bracket | None = None
         self._opened = 0
         self._ready: dict[int, None] = {}  # promoted and not yet resumed, in order
-        self._dropped: dict[int, str] = {}  # not promoted, and not yet told
+        self._dropped: dict[int, Stop] = {}  # they will not go on, and the controller does not know yet
         self._over: set[int] = set()  # came back after their bracket had gone on
-        self._open: list[_Bracket] = []  # with members
+        self._open: dict[_Bracket, None] = {}  # with members
 
     def plans(self, number: int) -> tuple[str, BracketPlan]:
         """Name and plan of the ``number``-th bracket, from 0."""
@@ -105,9 +123,9 @@ class SynchronousScheduler(Scheduler):
         if bracket is None:
             bracket = self._filling = _Bracket(*self.plans(self._opened), self._factor)
             self._opened += 1
-            self._open.append(bracket)
+            self._open[bracket] = None
         self._brackets[trial.index] = bracket
-        bracket.losses[trial.index] = None
+        bracket.enter(trial.index)
         bracket.size += 1
         if bracket.size >= bracket.plan[0][0]:
             self._close_filling()
@@ -133,12 +151,12 @@ class SynchronousScheduler(Scheduler):
         loss = self.objective.loss(result)
         if loss == math.inf:
             return Stop(f"{self._at(bracket)}: {self.objective.metric} is missing or no finite number")
-        bracket.losses[index] = loss
+        bracket.arrive(index, loss)
         if bracket.is_complete():
             self._compare(bracket)
-            why = self._dropped.pop(index, None)
-            if why is not None:
-                return Stop(why)
+            stop = self._dropped.pop(index, None)
+            if stop is not None:
+                return stop
             self._ready.pop(index, None)
             if index in bracket.losses:
                 return Continue(self._until(bracket), f"{bracket.name} goes on to {bracket.milestone} with this trial")
@@ -150,7 +168,7 @@ class SynchronousScheduler(Scheduler):
         self._ready.pop(trial.index, None)
         self._dropped.pop(trial.index, None)
         self._over.discard(trial.index)
-        if bracket is not None and bracket.losses.pop(trial.index, math.inf) != math.inf:
+        if bracket is not None and bracket.leave(trial.index) and bracket in self._open:
             if bracket.is_complete():
                 self._compare(bracket)
             elif not bracket.losses and bracket.closed:
@@ -161,7 +179,7 @@ class SynchronousScheduler(Scheduler):
         bracket = self._brackets[trial.index]
         if trial.index not in bracket.losses:  # it had ended, and is tried again
             if bracket in self._open and not bracket.is_complete():
-                bracket.losses[trial.index] = None
+                bracket.enter(trial.index)
             else:
                 self._over.add(trial.index)
 
@@ -169,7 +187,7 @@ class SynchronousScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return next((index for index in self._ready if waiting.is_paused(index)), None)
 
-    def discard(self) -> Iterable[tuple[int, str]]:
+    def discard(self) -> Iterable[tuple[int, Stop]]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not self._dropped:
             return ()
@@ -207,7 +225,7 @@ class SynchronousScheduler(Scheduler):
         places = bracket.quotas[bracket.rung + 1] if self.refill else len(ranked) * bracket.below // bracket.above
         bracket.rung += 1
         if not places:
-            self._dropped.update({index: f"{at}: none of {len(ranked)} is the best 1/η" for _, index in ranked})
+            self._dropped.update({i: Stop(f"{at}: none of {len(ranked)} is the best 1/η") for _, i in ranked})
             bracket.losses.clear()
             self._forget(bracket)
             return
@@ -216,11 +234,11 @@ class SynchronousScheduler(Scheduler):
         value = self.objective.as_value(cutoff)
         for place, (loss, index) in enumerate(ranked):
             if place < places:
-                bracket.losses[index] = None
+                bracket.enter(index)
                 self._ready[index] = None
             else:
-                del bracket.losses[index]
-                self._dropped[index] = (
+                bracket.leave(index)
+                self._dropped[index] = Stop(
                     f"{at}: {show(self.objective, loss)} is outside the best {places} of {len(ranked)} "
                     f"(cutoff {value:.6g})"
                 )
@@ -229,14 +247,13 @@ class SynchronousScheduler(Scheduler):
         """The top rung was reached by all."""
         for index in bracket.losses:
             if self.stop_last_trials:
-                self._dropped[index] = f"{at}, the end of its bracket"
+                self._dropped[index] = Stop(f"{at}, the end of its bracket", early=False)
             else:
                 self._ready[index] = None
         self._forget(bracket)
 
     def _forget(self, bracket: _Bracket) -> None:
-        if bracket in self._open:
-            self._open.remove(bracket)
+        self._open.pop(bracket, None)
 
     def _until(self, bracket: _Bracket) -> Any:
         if bracket not in self._open and not self.stop_last_trials and bracket.is_last:
@@ -248,9 +265,8 @@ class SynchronousScheduler(Scheduler):
             return Stop(f"{self._at(bracket)}, the end of its bracket", early=False)
         if bracket.is_last:
             return Continue(None, f"{self._at(bracket)}, the end of its bracket: runs on")
-        running = sum(loss is None for loss in bracket.losses.values())
         missing = 0 if bracket.closed else bracket.plan[0][0] - bracket.size
-        return Pause(f"{self._at(bracket)}: waits for {running + missing} others")
+        return Pause(f"{self._at(bracket)}: waits for {bracket.running + missing} others")
 
     def _at(self, bracket: _Bracket) -> str:
         return f"{bracket.name}, rung {bracket.milestone}"

@@ -11,11 +11,11 @@ from typing import Any
 from tune_core.core import validation
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.optional_imports import require
+from tune_core.core.random_state import OwnGenerator
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.params import Values
-from tune_core.search.generator import OwnGenerator
 from tune_core.space.sampling import rng_for, varies
 
 

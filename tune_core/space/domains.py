@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from random import Random
@@ -282,8 +281,3 @@ def _takes_config(func: Callable[..., Any]) -> bool:
 
 
 _SPEC_NAMES = ("spec", "config")
-
-
-def numpy_random() -> Any:
-    """NumPy's module of random numbers if something has imported it already."""
-    return sys.modules.get("numpy.random")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
+from tune_core.core.random_state import seeded
 from tune_core.errors import SearchSpaceError, UserCodeError
-from tune_core.space.domains import Function, numpy_random
+from tune_core.space.domains import Function
 
 
 class Pending:
@@ -116,7 +115,7 @@ def draw_sample_from(
 
 
 def _call(what: Pending, spec: Spec, draw_value: Callable[[Any, random.Random, Any], Any]) -> Any:
-    with _seeded(what.seed):
+    with seeded(what.seed):
         try:
             value = what.domain.draw(random.Random(what.seed), spec)
         except Exception as error:
@@ -147,24 +146,3 @@ def _cycle(blocked: list[tuple[Pending, Pending]]) -> SearchSpaceError:
         f"these functions wait for one another: {chain}",
         "Let one of them not read the other, or compute both in one sample_from that returns a dict.",
     )
-
-
-_global_generators = threading.RLock()  # a function may itself draw from a space
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of ``random`` and, if it is imported, NumPy, and put their states back after."""
-    with _global_generators:
-        state = random.getstate()
-        numpy = numpy_random()
-        numpy_state = numpy.get_state() if numpy is not None else None
-        random.seed(seed)
-        if numpy is not None:
-            numpy.seed(seed & 0xFFFFFFFF)
-        try:
-            yield
-        finally:
-            random.setstate(state)
-            if numpy is not None:
-                numpy.set_state(numpy_state)

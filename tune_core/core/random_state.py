@@ -1,0 +1,84 @@
+"""The global random generators, lent to foreign code: seeded for a call, put back after, one thread at a time.
+
+Functions that users give (``sample_from``, mutations) and some search libraries draw from the generators that all of a
+process shares: those of ``random``, of NumPy and of PyTorch (its CPU generator), the last two as far as something has
+imported them. Whoever lends them takes the one lock here, so that no two threads see each other's states.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+_lock = threading.RLock()  # a function that is lent them may itself draw from a space
+
+
+class _Generator(NamedTuple):
+    """How to read, write and seed the state of one global generator."""
+
+    get: Callable[[], Any]
+    put: Callable[[Any], object]
+    seed: Callable[[int], object]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators meanwhile, and put their states back after; ``seed`` counts modulo 2^32."""
+    with _lock:
+        generators = _generators()
+        before = [(generator, generator.get()) for generator in generators.values()]
+        for generator in generators.values():
+            generator.seed(seed & 0xFFFFFFFF)
+        try:
+            yield
+        finally:
+            for generator, state in before:
+                generator.put(state)
+
+
+class OwnGenerator:
+    """A sequence of its own in place of the global generators', continued each time that it is lent.
+
+    Parameters
+    ----------
+    seed
+        Where the sequence begins.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._states: dict[str, Any] = {}
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Continue the own sequence meanwhile, and put the global states back after."""
+        with _lock:
+            generators = _generators()
+            before = {name: generator.get() for name, generator in generators.items()}
+            for name, generator in generators.items():
+                if name in self._states:
+                    generator.put(self._states[name])
+                else:
+                    generator.seed(self._seed & 0xFFFFFFFF)
+            try:
+                yield
+            finally:
+                for name, generator in generators.items():
+                    self._states[name] = generator.get()
+                    generator.put(before[name])
+
+
+def _generators() -> dict[str, _Generator]:
+    """The global generators that there are by now."""
+    found = {"random": _Generator(random.getstate, random.setstate, random.seed)}
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None and hasattr(numpy, "set_state"):  # not in the middle of its import
+        found["numpy"] = _Generator(numpy.get_state, numpy.set_state, numpy.seed)
+    torch = sys.modules.get("torch.random")
+    if torch is not None and hasattr(torch, "set_rng_state"):
+        found["torch"] = _Generator(torch.get_rng_state, torch.set_rng_state, torch.default_generator.manual_seed)
+    return found
