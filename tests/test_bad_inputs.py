@@ -228,7 +228,6 @@ BAD: list[Row] = [
     ("storage is a file", lambda p: fit(p, storage_path=a_file(p)), StorageError, "file"),
     ("storage is a number", run_config(storage_path=3), A, "storage_path"),
     ("storage without append", lambda p: fit(p, storage_path="memory://x"), A, "storage_path"),
-    ("name that is taken", lambda p: (finished(p), fit(p, name="done"))[1], StorageError, "exists already"),
     # the other configurations
     ("max_failures of -2", lambda p: tune.FailureConfig(max_failures=-2), A, "max_failures"),
     ("max_failures as a float", lambda p: tune.FailureConfig(max_failures=1.0), A, "max_failures"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -14,8 +15,16 @@ import pytest
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.engine.loop import LoopSettings
-from tune_core.errors import FatalError, InvalidArgumentError, TrialError, TuneError, UserCodeError
+from tune_core.errors import (
+    ExperimentLockedError,
+    FatalError,
+    InvalidArgumentError,
+    TrialError,
+    TuneError,
+    UserCodeError,
+)
 from tune_core.journal import writer as journal
+from tune_core.journal.writer import Lock
 from tune_core.schedulers import ASHAScheduler, Continue, Scheduler
 from tune_core.search import Searcher
 from tune_core.stopper import Stopper
@@ -525,10 +534,21 @@ def test_an_executor_can_be_used_for_one_run_after_another(fit):
             assert fit(three, executor=executor, num_samples=2, name=name + executor.name).num_errors == 0
 
 
-def test_a_name_that_is_taken_is_refused(fit):
+def test_a_run_of_the_same_name_moves_the_earlier_one_aside(fit, tmp_path):
     fit(three)
-    with pytest.raises(TuneError, match=r"exists already(.|\n)*Tuner\.restore"):
+    second = fit(three, num_samples=2)
+    (aside,) = (folder for folder in tmp_path.iterdir() if folder.name != "run")
+    assert re.fullmatch(r"run_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", aside.name)
+    assert [len(tune.ResultGrid.from_path(path)) for path in (aside, second.experiment_path)] == [1, 2]
+
+
+def test_a_run_that_goes_on_is_not_moved_aside(fit):
+    folder = fit(three).experiment_path
+    lock = Lock(folder)
+    with pytest.raises(ExperimentLockedError):
         fit(three)
+    lock.release()
+    assert len(tune.ResultGrid.from_path(folder)) == 1
 
 
 # --- resources --------------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from tune_core._version import __version__
 if TYPE_CHECKING:
     from tune_core.callback import Callback
     from tune_core.checkpoint import Checkpoint
-    from tune_core.config import FailureConfig, RunConfig, TuneConfig
+    from tune_core.compat.experiment import Experiment, run_experiments
+    from tune_core.config import FailureConfig, ResumeConfig, RunConfig, SyncConfig, TuneConfig
     from tune_core.display.progress import CLIReporter, JupyterNotebookReporter
+    from tune_core.display.reporter import ProgressReporter
     from tune_core.engine.checkpoint_retention import CheckpointConfig
     from tune_core.errors import TuneError
     from tune_core.executors.inline import InlineExecutor
@@ -45,8 +47,10 @@ if TYPE_CHECKING:
     from tune_core.stopper import Stopper
     from tune_core.trainable import Trainable, with_parameters, with_resources
     from tune_core.trainable.gpu import wait_for_gpu
+    from tune_core.trainable.registry import register_trainable
     from tune_core.trainable.resources import PlacementGroupFactory
     from tune_core.trainable.session import (
+        TuneContext,
         get_checkpoint,
         get_context,
         get_trial_dir,
@@ -73,6 +77,13 @@ _HOMES = {
     "CLIReporter": "display.progress",
     "ExperimentAnalysis": "results.analysis",
     "FailureConfig": "config",
+    "TuneContext": "trainable.session",
+    "run_experiments": "compat.experiment",
+    "register_trainable": "trainable.registry",
+    "SyncConfig": "config",
+    "ResumeConfig": "config",
+    "ProgressReporter": "display.reporter",
+    "Experiment": "compat.experiment",
     "InlineExecutor": "executors.inline",
     "JupyterNotebookReporter": "display.progress",
     "LocalExecutor": "executors.local.executor",
@@ -101,19 +112,24 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CheckpointConfig",
+    "Experiment",
     "ExperimentAnalysis",
     "FailureConfig",
     "InlineExecutor",
     "JupyterNotebookReporter",
     "LocalExecutor",
     "PlacementGroupFactory",
+    "ProgressReporter",
     "RayExecutor",
     "Result",
     "ResultGrid",
+    "ResumeConfig",
     "RunConfig",
     "Stopper",
+    "SyncConfig",
     "Trainable",
     "TuneConfig",
+    "TuneContext",
     "TuneError",
     "Tuner",
     "__version__",
@@ -136,8 +152,10 @@ __all__ = [
     "quniform",
     "randint",
     "randn",
+    "register_trainable",
     "report",
     "run",
+    "run_experiments",
     "sample_from",
     "simulate",
     "uniform",
@@ -147,18 +165,23 @@ __all__ = [
 ]
 
 
-class _OtherPaths:
-    """Finds modules that have a path without having a file: those of the table in :mod:`tune_core.compat.names`."""
+class _Paths:
+    """Finds the modules of this package: their files, and the paths that :mod:`tune_core.compat.names` adds."""
 
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        """Called by the import system where no file answers to ``name``."""
-        if not name.startswith(f"{__name__}."):
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
+        """Called by the import system for every module that is not loaded yet."""
+        if not name.startswith(f"{__name__}.") or name.startswith((f"{__name__}.compat", f"{__name__}._")):
             return None
-        return import_module(f"{__name__}.compat.names").find_spec(name)
+
+        def by_file() -> Any:
+            others = (finder for finder in sys.meta_path if finder is not cls)
+            return next((spec for other in others if (spec := other.find_spec(name, path, target))), None)
+
+        return import_module(f"{__name__}.compat.paths").find_spec(name, by_file)
 
 
-sys.meta_path.append(_OtherPaths)
+sys.meta_path.insert(0, _Paths)
 
 
 def __getattr__(name: str) -> Any:
@@ -168,7 +191,9 @@ def __getattr__(name: str) -> Any:
             return import_module(f"{__name__}.{name}")  # a documented subpackage: tune.schedulers, tune.search, ...
         except ModuleNotFoundError as error:
             if error.name == f"{__name__}.{name}":
-                raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+                if name.startswith("__"):
+                    raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+                return import_module(f"{__name__}.compat.paths").fetch(__name__, name)
             raise
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value

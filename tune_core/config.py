@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from tune_core.core import validation
@@ -49,6 +50,9 @@ class TuneConfig:
         run was started is in ``os.environ["TUNE_ORIG_WORKING_DIR"]``. False: all trials work in that folder. Trials
         that run in the driver's own process (``executor="inline"``) never change it. The environment variable
         ``RAY_CHDIR_TO_TRIAL_DIR=0``, which Ray Tune knows, turns it off too.
+    trial_name_creator, trial_dirname_creator
+        Functions of a trial (with ``trial_id``, ``config``, ``trainable_name``, ``experiment_tag``, …) that return its
+        name, as views and the trial's context show it, and the name of its folder.
     """
 
     mode: str | None = None
@@ -62,10 +66,20 @@ class TuneConfig:
     seed: int | None = None
     trial_timeout_s: float | None = None
     chdir_to_trial_dir: bool = True
+    trial_name_creator: Callable[[Any], str] | None = None
+    trial_dirname_creator: Callable[[Any], str] | None = None
 
     def __post_init__(self) -> None:
         if self.mode is not None:
             check_mode(self.mode, "TuneConfig(mode)")
+        for name in ("trial_name_creator", "trial_dirname_creator"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise InvalidArgumentError(
+                    f"TuneConfig({name})",
+                    f"is {getattr(self, name)!r}",
+                    "it is a function of a trial that returns a name",
+                    'Use e.g. lambda trial: f"model_{trial.trial_id}".',
+                )
         if self.metric is not None and (not isinstance(self.metric, str) or not self.metric):
             raise InvalidArgumentError(
                 "TuneConfig(metric)", f"is {self.metric!r}", "it is the name of a metric", 'Use e.g. metric="loss".'
@@ -97,6 +111,65 @@ class TuneConfig:
             raise InvalidArgumentError(
                 "TuneConfig(seed)", f"is {self.seed!r}", "a seed is a whole number from 0", "Use e.g. seed=0, or None."
             )
+
+
+@dataclass
+class ResumeConfig:
+    """Which trials of an earlier run ``tune.run(resume=True, resume_config=ResumeConfig(...))`` goes on with.
+
+    Parameters
+    ----------
+    finished, unfinished, errored
+        What to do with trials in each state: one of :class:`ResumeConfig.ResumeType`: ``SKIP`` leaves them as they
+        are, ``RESUME`` goes on from their last checkpoints, ``RESTART`` starts them anew.
+    """
+
+    class ResumeType(Enum):
+        """What to do with trials."""
+
+        RESUME = "resume"
+        RESTART = "restart"
+        SKIP = "skip"
+
+    finished: ResumeType = ResumeType.SKIP
+    unfinished: ResumeType = ResumeType.RESUME
+    errored: ResumeType = ResumeType.SKIP
+
+    def __post_init__(self) -> None:
+        for name in ("finished", "unfinished", "errored"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                setattr(self, name, self.ResumeType(value.lower()))
+            elif not isinstance(value, self.ResumeType):
+                raise InvalidArgumentError(
+                    f"ResumeConfig({name})",
+                    f"is {value!r}",
+                    "it is RESUME, RESTART or SKIP",
+                    "Use e.g. ResumeConfig.ResumeType.RESUME.",
+                )
+
+
+@dataclass
+class SyncConfig:
+    """Ray Tune's settings for copying results between machines: accepted, and not needed.
+
+    Results, checkpoints and what trials write are brought into the experiment's folder by the run itself, as they
+    come.
+
+    Parameters
+    ----------
+    sync_period, sync_timeout
+        Seconds.
+    sync_artifacts, sync_artifacts_on_checkpoint
+        Whether trials' other files are copied.
+    """
+
+    sync_period: int = 300
+    sync_timeout: int = 1800
+    sync_artifacts: bool = False
+    sync_artifacts_on_checkpoint: bool = True
+    upload_dir: Any = None
+    syncer: Any = None
 
 
 @dataclass

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tune_core.config import FailureConfig, RunConfig, TuneConfig
+from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError
 from tune_core.journal.writer import JOURNAL_FILE
@@ -19,13 +19,16 @@ from tune_core.tuner import Tuner
 if TYPE_CHECKING:
     from tune_core.results.analysis import ExperimentAnalysis
 
-_WAYS: dict[Any, tuple[bool, bool, bool]] = {  # unfinished, errored, errored from the start
-    True: (True, False, False),
-    "AUTO": (True, False, False),
-    "LOCAL": (True, False, False),
-    "ERRORED_ONLY": (False, True, False),
-    "AUTO+ERRORED": (True, True, False),
-    "AUTO+RESTART_ERRORED": (True, False, True),
+_SKIP, _RESUME, _RESTART = ResumeConfig.ResumeType.SKIP, ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.RESTART
+_WAYS: dict[Any, ResumeConfig] = {
+    True: ResumeConfig(),
+    "AUTO": ResumeConfig(),
+    "LOCAL": ResumeConfig(),
+    "ERRORED_ONLY": ResumeConfig(unfinished=_SKIP, errored=_RESUME),
+    "AUTO+ERRORED": ResumeConfig(errored=_RESUME),
+    "AUTO+ERRORED_ONLY": ResumeConfig(unfinished=_SKIP, errored=_RESUME),
+    "AUTO+RESTART_ERRORED": ResumeConfig(errored=_RESTART),
+    "AUTO+RESTART_ERRORED_ONLY": ResumeConfig(unfinished=_SKIP, errored=_RESTART),
 }
 
 
@@ -41,22 +44,39 @@ def run(
     resources_per_trial: Any = None,
     num_samples: int = 1,
     storage_path: str | None = None,
+    storage_filesystem: Any = None,
     local_dir: str | None = None,
     search_alg: Any = None,
     scheduler: Any = None,
     checkpoint_config: CheckpointConfig | None = None,
+    checkpoint_freq: int = 0,
+    checkpoint_at_end: bool = False,
+    keep_checkpoints_num: int | None = None,
+    checkpoint_score_attr: str | None = None,
     verbose: int | None = None,
     progress_reporter: Any = None,
+    log_to_file: Any = False,
+    trial_name_creator: Callable[[Any], str] | None = None,
+    trial_dirname_creator: Callable[[Any], str] | None = None,
+    chdir_to_trial_dir: bool = True,
+    sync_config: Any = None,
+    export_formats: Sequence[str] | None = None,
     max_failures: int = 0,
     fail_fast: bool | str = False,
+    restore: str | None = None,
     resume: bool | str | None = None,
-    reuse_actors: bool = True,
+    resume_config: ResumeConfig | None = None,
+    reuse_actors: bool | None = None,
     raise_on_failed_trial: bool = True,
     callbacks: Sequence[Any] | None = None,
     max_concurrent_trials: int | None = None,
     seed: int | None = None,
     executor: Any = None,
     trial_timeout_s: float | None = None,
+    trial_executor: Any = None,
+    _remote: Any = None,
+    _remote_string_queue: Any = None,
+    _entrypoint: Any = None,
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
@@ -66,26 +86,44 @@ def run(
     Parameters
     ----------
     run_or_experiment
-        The trainable, as for :class:`tune_core.Tuner`.
+        The trainable, as for :class:`tune_core.Tuner`; or an :class:`Experiment`, or a list of them, whose arguments
+        stand in place of these.
     config
         The search space.
     resources_per_trial
         As for :func:`tune_core.with_resources`.
     storage_path, local_dir
         Folder of experiments; ``local_dir`` is the older name.
+    checkpoint_freq, checkpoint_at_end, keep_checkpoints_num, checkpoint_score_attr
+        Older forms of ``CheckpointConfig``'s ``checkpoint_frequency``, ``checkpoint_at_end``, ``num_to_keep`` and
+        ``checkpoint_score_attribute``; the latter with ``min-`` before the name where less is better.
+    export_formats
+        Class trainables export their model in these formats when they end (``Trainable.export_model``).
+    restore
+        A checkpoint's folder from which every trial starts.
     resume
         ``True`` or ``"AUTO"``: go on with the experiment ``name`` if there is one; with ``"+ERRORED"`` failed trials
         too, with ``"+RESTART_ERRORED"`` those from the start; ``"ERRORED_ONLY"`` those alone.
+    resume_config
+        The same trial state by trial state; see :class:`ResumeConfig`.
     raise_on_failed_trial
         Raise :class:`tune_core.errors.TrialError` if trials failed.
+    trial_executor, _remote, _remote_string_queue, _entrypoint
+        Accepted and ignored: the run is always driven from here.
 
     Raises
     ------
     TrialError
         If trials failed and ``raise_on_failed_trial`` is set.
     """
+    from tune_core.compat.experiment import Experiment
     from tune_core.results.analysis import ExperimentAnalysis
 
+    given = {k: v for k, v in locals().items() if k not in ("run_or_experiment", "Experiment", "ExperimentAnalysis")}
+    if isinstance(run_or_experiment, (list, tuple)) and len(run_or_experiment) == 1:
+        run_or_experiment = run_or_experiment[0]
+    if isinstance(run_or_experiment, Experiment):
+        return run(run_or_experiment.run, **{**given, **run_or_experiment.arguments, "name": run_or_experiment.name})
     trainable = prepare(run_or_experiment)
     if resources_per_trial is not None:
         trainable = with_resources(trainable, resources_per_trial)
@@ -100,21 +138,30 @@ def run(
         reuse_actors=reuse_actors,
         seed=seed,
         trial_timeout_s=trial_timeout_s,
+        trial_name_creator=trial_name_creator,
+        trial_dirname_creator=trial_dirname_creator,
+        chdir_to_trial_dir=chdir_to_trial_dir,
     )
     run_config = RunConfig(
         name=name,
         storage_path=storage_path or local_dir,
+        storage_filesystem=storage_filesystem,
         failure_config=FailureConfig(max_failures, fail_fast),
-        checkpoint_config=checkpoint_config,
+        checkpoint_config=_checkpoints(
+            checkpoint_config, checkpoint_freq, checkpoint_at_end, keep_checkpoints_num, checkpoint_score_attr
+        ),
         stop=stop,
         callbacks=callbacks,
         progress_reporter=progress_reporter,
         verbose=verbose,
+        log_to_file=log_to_file,
+        sync_config=sync_config,
         executor=executor,
     )
-    tuner = _resumed(trainable, config, tune_config, run_config, resume) or Tuner(
+    tuner = _resumed(trainable, config, tune_config, run_config, resume, resume_config) or Tuner(
         trainable, param_space=config, tune_config=tune_config, run_config=run_config
     )
+    tuner._start_from, tuner._export_formats = restore, export_formats
     results = tuner.fit()
     if raise_on_failed_trial and results.num_errors:
         first = results.errors[0]
@@ -127,7 +174,34 @@ def run(
     return ExperimentAnalysis(results, default_metric=metric, default_mode=mode)
 
 
-def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: RunConfig, resume: Any) -> Tuner | None:
+def _checkpoints(
+    config: CheckpointConfig | None, frequency: int, at_end: bool, keep: int | None, score: str | None
+) -> CheckpointConfig | None:
+    """What the older arguments say, in place of ``checkpoint_config``."""
+    older = (frequency, at_end, keep, score)
+    if not any(older):
+        return config
+    if config is not None:
+        raise InvalidArgumentError(
+            "tune.run(checkpoint_config)",
+            "was given beside checkpoint_freq, checkpoint_at_end, keep_checkpoints_num or checkpoint_score_attr",
+            "the latter are older forms of its fields",
+            "Give everything in CheckpointConfig(...).",
+        )
+    order = "max"
+    if score is not None and score.startswith("min-"):
+        order, score = "min", score.removeprefix("min-")
+    return CheckpointConfig(keep, score, order, frequency, at_end)
+
+
+def _resumed(
+    trainable: Any,
+    config: Any,
+    tune_config: TuneConfig,
+    run_config: RunConfig,
+    resume: Any,
+    resume_config: ResumeConfig | None,
+) -> Tuner | None:
     """The tuner that goes on with an earlier experiment, if that was asked for and there is one."""
     if resume in (None, False, "PROMPT", "REMOTE"):
         return None
@@ -143,14 +217,16 @@ def _resumed(trainable: Any, config: Any, tune_config: TuneConfig, run_config: R
     folder = os.path.join(base, run_config.name)
     if not os.path.exists(os.path.join(folder, JOURNAL_FILE)):
         return None
-    unfinished, errored, restart = _WAYS[resume]
-    return Tuner.restore(
+    way = resume_config or _WAYS[resume]
+    tuner = Tuner.restore(
         folder,
         trainable,
-        resume_unfinished=unfinished,
-        resume_errored=errored,
-        restart_errored=restart,
+        resume_unfinished=way.unfinished is not _SKIP,
+        resume_errored=way.errored is _RESUME,
+        restart_errored=way.errored is _RESTART,
         param_space=config,
         tune_config=replace(tune_config),
         run_config=run_config,
     )
+    tuner._go_on_with(finished=way.finished.value, restart_unfinished=way.unfinished is _RESTART)
+    return tuner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ class Tuner:
         self._run = _expect("Tuner(run_config)", run_config, RunConfig)
         self._restored: dict[str, Any] | None = None
         self._folder: str | None = None
+        self._start_from: str | None = None  # a checkpoint that every trial starts from
+        self._export_formats: Sequence[str] | None = None
         _check_trainable_fits(self._prepared, self._run)
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -88,6 +90,11 @@ class Tuner:
             if run.begun:  # another call goes on with this run
                 self._folder, self._restored = run.folder, {}
         return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
+
+    def _go_on_with(self, finished: str = "skip", restart_unfinished: bool = False) -> None:
+        """Further ways to go on with a restored run; see :class:`tune_core.ResumeConfig`."""
+        if self._restored is not None:
+            self._restored.update(finished=finished, restart_unfinished=restart_unfinished)
 
     def get_results(self) -> ResultGrid:
         """Results of a run that was restored or has been fitted, read from its folder."""

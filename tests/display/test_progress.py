@@ -15,6 +15,7 @@ from rich.console import Console
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.display.progress import CLIReporter, JupyterNotebookReporter, Progress
+from tune_core.errors import InvalidArgumentError
 from tune_core.results import ResultGrid
 
 
@@ -342,11 +343,15 @@ def test_reporters_show_the_columns_asked_for(run: Run) -> None:
 
 
 def test_reporter_columns_can_be_added() -> None:
-    reporter = JupyterNotebookReporter(metric_columns=["loss"])
+    reporter = JupyterNotebookReporter(metric_columns={"loss": "loss"})
     reporter.add_metric_column("acc", "accuracy")
     reporter.add_parameter_column("lr")
     assert reporter.columns.metrics == {"loss": "loss", "acc": "accuracy"}
     assert reporter.columns.parameters == {"lr": "lr"}
+    with pytest.raises(InvalidArgumentError, match="exists already"):
+        reporter.add_metric_column("acc")
+    with pytest.raises(InvalidArgumentError, match="heading"):
+        CLIReporter(metric_columns=["loss"]).add_metric_column("acc", "accuracy")
 
 
 # --- real runs --------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_trial_has_a_trials_own_names(analysis: ExperimentAnalysis) -> None:
     trial = analysis.trials[1]
     assert trial.logdir == trial.local_path == trial.path
     assert trial.evaluated_params == {"x": 1, "deep/y": 1}
-    assert trial.experiment_tag.startswith("1_x=1")
+    assert trial.experiment_tag == "1_y=1,x=1"
 
 
 def test_missing_metric_warns_where_none_is_an_answer_and_raises_where_not(analysis: ExperimentAnalysis) -> None:

@@ -45,12 +45,17 @@ class Header(Event, tag="run", kw_only=True):
 
 
 class Suggested(Event, tag="suggest"):
-    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order)."""
+    """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order).
+
+    ``name`` and ``folder`` are what the user's functions called the trial and its folder; empty: as usual.
+    """
 
     trial: int
     config: dict[str, Any]
     told: int = 0
     resources: Any = None
+    name: str = ""
+    folder: str = ""
 
 
 class Exhausted(Event, tag="exhausted"):
@@ -73,7 +78,8 @@ class Reported(Event, tag="report"):
 
     ``waiting``: 0 goes on by itself; ``WAITS_FOR_SCHEDULER`` is at its lease's end; ``WAITS_FOR_DRIVER`` only lets the
     driver test a stopper before it goes on. ``attempt``: the launch that it belongs to, so that one that comes late,
-    after its trial was started again, is known for what it is.
+    after its trial was started again, is known for what it is. ``began``, in the first report of an attempt: where it
+    runs (hostname, address, process id), and the training time and timesteps from which it went on.
     """
 
     trial: int
@@ -85,6 +91,7 @@ class Reported(Event, tag="report"):
     waiting: int = 0
     nonfinite: list[str] | None = None
     attempt: int = 1
+    began: list[Any] | None = None
 
 
 WAITS_FOR_SCHEDULER = 1
@@ -158,7 +165,8 @@ class Interrupted(Event, tag="interrupt"):
 class Restored(Event, tag="restore"):
     """A new driver took over. Trials that were running are requeued from their last checkpoints.
 
-    ``settings``: the rules in force from here on, as in the header's; None: unchanged.
+    ``settings``: the rules in force from here on, as in the header's; None: unchanged. ``finished``: whether trials
+    that ended well go on too (``"resume"``), start over (``"restart"``) or stay as they are (``"skip"``).
     """
 
     at: float
@@ -167,6 +175,8 @@ class Restored(Event, tag="restore"):
     restart_errored: bool = False
     num_samples: int | None = None
     settings: dict[str, Any] | None = None
+    finished: str = "skip"
+    restart_unfinished: bool = False
 
 
 class Refused(Event, tag="refuse"):
@@ -312,6 +322,9 @@ class Launch(Command, frozen=True, gc=False):
     iteration: int = 0
     seconds: float = 0.0
     attempt: int = 1
+    totals: dict[str, float] | None = None  # timesteps and episodes so far, where they are counted
+    name: str = ""
+    folder: str = ""
 
 
 class Extend(Command, frozen=True, gc=False):

@@ -6,8 +6,10 @@ import os
 from typing import Protocol
 
 
-def trial_folder(experiment: str, trial: int) -> str:
-    """A trial's folder in its experiment's."""
+def trial_folder(experiment: str, trial: int, name: str = "") -> str:
+    """A trial's folder in its experiment's; ``name`` is its own name, where it has one besides ``trial_00003``."""
+    if name:
+        return f"{experiment}/{name}"
     return f"{experiment}/trial_{trial:05d}"
 
 

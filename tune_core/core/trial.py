@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tune_core.core.automatic import fields_of
 from tune_core.errors import TuneError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Trial:
 
     __slots__ = (
         "attempt",
+        "began",
         "best",
         "best_loss",
         "checkpoints",
@@ -121,9 +123,11 @@ class Trial:
         "error",
         "exploit",
         "failures",
+        "folder",
         "index",
         "iteration",
         "last",
+        "name",
         "previous_s",
         "reason",
         "resources",
@@ -141,7 +145,10 @@ class Trial:
         self.config = config
         self.resources = resources
         self.status = PENDING
+        self.name = ""  # what trial_name_creator called it
+        self.folder = ""  # what trial_dirname_creator called its folder
         self.attempt = 0  # launches so far
+        self.began: tuple[int, float, Any] = (0, 0.0, None)  # iteration, time and place of the attempt of ``last``
         self.failures = 0  # failures that count against max_failures
         self.worker_losses = 0  # workers or nodes lost under it
         self.iteration = 0
@@ -174,7 +181,12 @@ class Trial:
     @property
     def last_result(self) -> dict[str, Any]:
         """The last result with the automatic fields; empty before the first."""
-        return {} if self.last is None else result_of(self.last)
+        if self.last is None:
+            return {}
+        result = fields_of(self.last, self.previous_s, self.began)
+        result.setdefault("done", self.status in (TERMINATED, ERROR))
+        result.setdefault("config", self.config)
+        return result
 
     def change(self, change: Change) -> None:
         """Change the status as the table says, or raise :class:`IllegalTransitionError`."""
@@ -191,13 +203,3 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"Trial({self.trial_id}, {self.status}, iteration={self.iteration})"
-
-
-def result_of(event: Reported) -> dict[str, Any]:
-    """A reported event as the flat dict that schedulers, stoppers, searchers and callbacks see."""
-    result = dict(event.metrics)
-    result["training_iteration"] = event.iteration
-    result["time_total_s"] = event.seconds
-    result["timestamp"] = event.at
-    result["trial_id"] = f"{event.trial:05d}"
-    return result

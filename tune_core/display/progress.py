@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tune_core.callback import Callback
+from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.events import error_line
 from tune_core.core.trial import ERROR, TERMINATED
-from tune_core.display.formatting import config_text, duration_text, value_text
+from tune_core.display.formatting import config_text, duration_text, plain_table, value_text
+from tune_core.display.reporter import ReporterWatcher, TuneReporterBase, labelled
 from tune_core.display.snapshot import (
     Selection,
     Snapshot,
@@ -73,6 +75,7 @@ class Progress:
         self._console = console
         self._clock = clock
         self._line_s = LINE_S
+        self._tables = False  # whether tables are printed where there is no terminal
         self._style: str | None = None
         self.bind(verbose, total, metric, mode, name, folder)
 
@@ -230,11 +233,14 @@ class Progress:
             snapshot = self._snapshot(controller, now, waits_for, self.columns.max_rows)
             self._show_html(html_view(snapshot))
         else:
-            snapshot = self._snapshot(controller, now, waits_for, 0)
+            rows = self.columns.max_rows if self._tables else 0
+            snapshot = self._snapshot(controller, now, waits_for, rows)
             best = f"; best {snapshot.best if len(snapshot.best) < 200 else snapshot.best[:199] + '…'}"
             best = best if snapshot.best else ""
             waiting = f"; waiting: {waits_for}" if waits_for else ""
             self._print(f"{self._name}: {snapshot.line()}{best}{waiting}")
+            if self._tables and snapshot.rows:
+                self._print(plain_table(snapshot.header, snapshot.rows, width=200))
 
     def _show_html(self, html: str) -> None:
         from IPython.display import HTML, display
@@ -266,7 +272,7 @@ class _Lines(Callback):
             self.on_trial_result = self._result  # type: ignore[method-assign]
 
     def _result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        automatic = ("training_iteration", "time_total_s", "timestamp", "trial_id", "config", "done")
+        automatic = {*AUTO_RESULT_KEYS, "trial_id", "done", "experiment_tag"}
         values = {key: value for key, value in result.items() if key not in automatic}
         self._progress.note(f"trial {trial.trial_id}, iteration {result['training_iteration']}: {config_text(values)}")
 
@@ -286,21 +292,32 @@ class _Lines(Callback):
         self._progress.note(f"trial {trial.trial_id} {trial.status}{took}{value}{why}")
 
 
-class CLIReporter(Progress):
+class CLIReporter(TuneReporterBase, Progress):
     """The view with columns of your choice: ``RunConfig(progress_reporter=CLIReporter(metric_columns=["loss"]))``.
+
+    Where the output is no terminal it prints tables. A subclass may override ``should_report`` and ``report``, which
+    are then called in place of the view.
 
     Parameters
     ----------
     metric_columns, parameter_columns
         Names of the metrics and parameters to show, or a dict from names to headings; None chooses.
-    max_progress_rows
-        Most rows of the table.
+    total_samples
+        How many trials there will be; None: as the run knows.
+    max_progress_rows, max_error_rows
+        Most rows of the tables of trials and of errors.
+    max_column_length
+        Most characters of a heading or value in printed tables.
     max_report_frequency
-        Seconds between lines where output is no terminal.
+        Seconds between reports where output is no terminal.
+    infer_limit
+        How many metrics to choose.
+    print_intermediate_tables
+        Whether tables are printed before the end as well; None: they are.
+    metric, mode
+        What is optimised; None takes the run's.
     sort_by_metric
         Best trials first, in place of running ones first.
-    max_error_rows, max_column_length, print_intermediate_tables, infer_limit, total_samples, metric, mode
-        Accepted for Ray Tune's sake.
     """
 
     def __init__(
@@ -319,20 +336,44 @@ class CLIReporter(Progress):
         mode: str | None = None,
         sort_by_metric: bool = False,
     ) -> None:
-        super().__init__(total=total_samples, metric=metric, mode=mode)
-        self.columns = TableColumns(
-            _labels(metric_columns), _labels(parameter_columns), max_progress_rows, sort_by_metric
+        Progress.__init__(self, total=total_samples, metric=metric, mode=mode)
+        TuneReporterBase.__init__(
+            self,
+            metric_columns=metric_columns,
+            parameter_columns=parameter_columns,
+            total_samples=total_samples,
+            max_progress_rows=max_progress_rows,
+            max_error_rows=max_error_rows,
+            max_column_length=max_column_length,
+            max_report_frequency=max_report_frequency,
+            infer_limit=infer_limit,
+            print_intermediate_tables=print_intermediate_tables is not False,
+            metric=metric,
+            mode=mode,
+            sort_by_metric=sort_by_metric,
         )
-        self._selection = Selection(self.columns)
         self._line_s = max_report_frequency
+        self._tables = self._print_intermediate_tables
+        self._take_columns()
+
+    def report(self, trials: Sequence[Any], done: bool, *sys_info: str) -> None:
+        """Print the progress and its tables."""
+        print(self.progress_str(trials, done, *sys_info), flush=True)
 
     def add_metric_column(self, metric: str, representation: str | None = None) -> None:
         """Show a further metric, under a heading of its own if one is given."""
-        self.columns.metrics = {**(self.columns.metrics or {}), metric: representation or metric}
+        super().add_metric_column(metric, representation)
+        self._take_columns()
 
     def add_parameter_column(self, parameter: str, representation: str | None = None) -> None:
         """Show a further parameter, under a heading of its own if one is given."""
-        self.columns.parameters = {**(self.columns.parameters or {}), parameter: representation or parameter}
+        super().add_parameter_column(parameter, representation)
+        self._take_columns()
+
+    def _take_columns(self) -> None:
+        metrics, parameters = labelled(self._metric_columns), labelled(self._parameter_columns)
+        self.columns = TableColumns(metrics, parameters, self._max_progress_rows, self._sort_by_metric)
+        self._selection = Selection(self.columns)
 
 
 class JupyterNotebookReporter(CLIReporter):
@@ -349,6 +390,21 @@ class JupyterNotebookReporter(CLIReporter):
         self._style = "notebook" if _in_notebook() else None
 
 
+def watcher_for(reporter: Any) -> Any:
+    """What watches a run for a reporter: itself if it draws the view, else whoever calls its ``report``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no reporter.
+    """
+    kind = type(reporter)
+    own = [getattr(kind, name, None) is not getattr(CLIReporter, name) for name in ("should_report", "report")]
+    if (isinstance(reporter, Progress) and not any(own)) or not any(hasattr(kind, n) for n in ("report", "update")):
+        return reporter
+    return ReporterWatcher(reporter) if hasattr(kind, "report") else reporter
+
+
 def _make_console() -> Any:
     from rich.console import Console
 
@@ -359,12 +415,6 @@ def _make_console() -> Any:
             raise BrokenPipeError("the output was closed")
 
     return PatientConsole()
-
-
-def _labels(columns: Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str] | None:
-    if columns is None or isinstance(columns, Mapping):
-        return columns
-    return {name: name for name in columns}
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -18,6 +18,7 @@ class RetainedCheckpoint(NamedTuple):
     iteration: int
     seconds: float
     loss: float
+    totals: dict[str, float] | None = None  # timesteps and episodes up to there, where they are counted
 
 
 @dataclass

@@ -21,8 +21,9 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core import events as ev
+from tune_core.core.automatic import result_of, totals_in
 from tune_core.core.objective import Objective
-from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial, result_of
+from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED, Change, Trial
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.recorded_decisions import exploit_of, given_up
 from tune_core.engine.rules import Rules
@@ -141,6 +142,7 @@ class Controller:
 
     def _on_suggested(self, event: ev.Suggested, out: list[ev.Command]) -> None:
         trial = Trial(event.trial, event.config, event.resources)
+        trial.name, trial.folder = event.name, event.folder
         self.trials.append(trial)
         self.counts[PENDING] += 1
         self.pending.append(event.trial)
@@ -190,6 +192,9 @@ class Controller:
                 trial.iteration,
                 start.seconds if start else 0.0,
                 trial.attempt,
+                start.totals if start else None,
+                trial.name,
+                trial.folder,
             )
         )
 
@@ -199,6 +204,8 @@ class Controller:
             return  # late, or told twice
         if trial.last is not None and trial.last.iteration == trial.iteration:
             trial.previous_s = trial.last.seconds
+        if trial.last is None or trial.last.attempt != event.attempt:
+            trial.began = (trial.iteration, trial.previous_s, event.began)
         trial.iteration = event.iteration
         trial.last = event
         if self.objective is not None:
@@ -337,6 +344,8 @@ class Controller:
         for trial in list(self.running.values()):
             del self.running[trial.index]
             self._settle_orphan(trial, out)
+        if event.finished != "skip" or event.restart_unfinished:
+            self._go_on_further(event, out)
         for trial in self.trials:
             if trial.status is ERROR and (event.errored or event.restart_errored):
                 if event.restart_errored:
@@ -350,6 +359,23 @@ class Controller:
         if event.num_samples is not None:
             self.exhausted = False
         self._finish_if_idle(out)
+
+    def _go_on_further(self, event: ev.Restored, out: list[ev.Command]) -> None:
+        """What only a :class:`ResumeConfig` can ask for: finished trials go on, unfinished ones start over."""
+        for trial in self.trials:
+            if trial.status in (PENDING, PAUSED) and event.restart_unfinished:
+                if trial.status is PAUSED:
+                    del self.paused[trial.index]
+                    self._forget_start(trial, out)
+                    self._requeue(trial, front=False)
+                else:
+                    self._forget_start(trial, out)
+                    trial.iteration = 0
+                    self._ask("on_requeue", trial)
+            elif trial.status is TERMINATED and event.finished != "skip":
+                if event.finished == "restart":
+                    self._forget_start(trial, out)
+                self._requeue(trial, front=False)
 
     def _settle_orphan(self, trial: Trial, out: list[ev.Command]) -> None:
         """A worker or driver is gone that had this trial: carry out the verdict on it, or run it again."""
@@ -491,7 +517,8 @@ class Controller:
         self.counts[trial.status] += 1
 
     def _keep(self, trial: Trial, name: str, iteration: int, seconds: float, metrics: Any, out: list[Any]) -> None:
-        kept = RetainedCheckpoint(trial.index, name, iteration, seconds, self.retention.loss(metrics))
+        loss = self.retention.loss(metrics)
+        kept = RetainedCheckpoint(trial.index, name, iteration, seconds, loss, totals_in(metrics))
         if trial.checkpoints is None:
             trial.checkpoints = []
         trial.checkpoints.append(kept)

@@ -11,16 +11,19 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
 from tune_core.core import events as ev
+from tune_core.core.automatic import Courses, experiment_tag
+from tune_core.core.environment import flag
 from tune_core.core.paths import trial_folder
-from tune_core.core.trial import Status, result_of
+from tune_core.core.trial import Status, Trial
 from tune_core.engine.controller import Controller
+from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
@@ -64,6 +67,8 @@ class LoopSettings:
     default_resources: Any = None
     encode_config: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda config: config)
     stopper: Any = None
+    varied: Collection[str] | None = None  # names of what the search space varies
+    names: TrialNames | None = None  # what the user calls trials and their folders
     time_budget_s: float | None = None
     used_s: float = 0.0  # of the time budget, by earlier drivers
     grace_s: float = GRACE_S
@@ -97,6 +102,7 @@ class Loop:
         self._happened: list[tuple[ev.Event, Status]] = []
         self._leaving: dict[int, tuple[float, str, str]] = {}  # until when, how and why trials are to let go
         self._refusals = 0
+        self._courses = Courses()
         self._started = 0.0
         self._watches = bool(observers)
         self._act: dict[type, Callable[[Any], None]] = {
@@ -185,7 +191,7 @@ class Loop:
         if event.iteration <= trial.iteration:
             return
         try:
-            stops = stopper(trial.trial_id, {**result_of(event), "config": trial.config})
+            stops = stopper(trial.trial_id, self._full_result(trial, event))
             stops_all = stopper.stop_all()
             reason = getattr(stopper, "reason", lambda: "")() if stops or stops_all else ""
         except Exception as error:
@@ -199,6 +205,13 @@ class Loop:
             self.feed(ev.StopRequested(-1, f"{type(stopper).__name__}: {reason or 'it stopped the whole run'}"))
         elif stops:
             self.feed(ev.StopRequested(event.trial, f"{type(stopper).__name__}: {reason or 'it stopped the trial'}"))
+
+    def _full_result(self, trial: Trial, event: ev.Reported) -> dict[str, Any]:
+        """A report as stoppers see it, with the fields that callbacks and data frames have."""
+        result = self._courses.fields(event)
+        result.setdefault("done", False)
+        result.update(config=trial.config, experiment_tag=experiment_tag(trial.index, trial.config, self.plan.varied))
+        return result
 
     # --- filling ------------------------------------------------------------------------------------------------------
 
@@ -234,6 +247,8 @@ class Loop:
         resources = self.plan.resources(config) if self.plan.resources is not None else None
         told = self.suggestions.last_told
         event = ev.Suggested(index, self.plan.encode_config(config), told, resources_to_json(resources))
+        if self.plan.names:
+            event.name, event.folder = self.plan.names(index, config, resources)
         self.journal.append(ev.encode(event))
         event.config, event.resources = config, resources
         self._apply(event)
@@ -339,7 +354,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """First Ctrl-C or SIGTERM: end gracefully. Second: at once."""
+        """First Ctrl-C, SIGTERM or SIGUSR1: end gracefully. Second: at once."""
         if not self.plan.handle_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -351,7 +366,10 @@ class Loop:
             self.watcher.note("Stopping: trials end at their next report. Press Ctrl-C again to stop at once.")
             self.executor.wake()
 
-        before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+        watched = [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+        if flag("TUNE_DISABLE_SIGINT_HANDLER"):
+            watched.remove(signal.SIGINT)
+        before = {s: signal.signal(s, interrupt) for s in watched}
         try:
             yield
         finally:

@@ -10,41 +10,48 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tune_core.callback import Callback
 from tune_core.core import events as ev
-from tune_core.core.paths import trial_folder
-from tune_core.core.trial import ERROR, Status, Trial, result_of
+from tune_core.core.automatic import Courses
+from tune_core.core.trial import ERROR, Status, Trial
+from tune_core.core.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import UserCodeError
 from tune_core.storage.local import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from tune_core.checkpoint import Checkpoint
 
 STATES_FILE = "callbacks.json"
 _KEEP_EVERY_S = 1.0
 
 
-class TrialOfExperiment:
-    """A trial as callbacks see it: :class:`tune_core.core.trial.TrialView` and the folder that is its."""
+class TrialOfExperiment(TrialFacts):
+    """A trial as callbacks see it: :class:`tune_core.core.trial.TrialView`, its folder, and Ray Tune's names."""
 
-    __slots__ = ("_folder", "_trial")
+    __slots__ = ("_facts", "_trial")
 
-    def __init__(self, trial: Trial, folder: str) -> None:
+    def __init__(self, trial: Trial, facts: RunFacts) -> None:
         self._trial = trial
-        self._folder = folder
+        self._facts = facts
 
     @property
-    def path(self) -> str:
-        """The trial's folder; it exists once something was written there."""
-        return trial_folder(self._folder, self._trial.index)
+    def checkpoint(self) -> Checkpoint | None:
+        """Its latest checkpoint."""
+        from tune_core.checkpoint import Checkpoint
 
-    local_path = logdir = path
+        name = self._trial.checkpoint
+        return Checkpoint(f"{self.path}/{name}") if name is not None else None
 
-    @property
-    def experiment_tag(self) -> str:
-        """The trial's id, for loggers that want a tag."""
-        return self._trial.trial_id
+    def _results(self) -> list[dict[str, Any]]:
+        from tune_core.results.experiment_reader import history
+
+        return history(self._facts.folder, self._trial.index).get(self._trial.index, [])
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self._trial, name)
 
     def __eq__(self, other: object) -> bool:
@@ -60,9 +67,9 @@ class TrialOfExperiment:
 class _Trials(Sequence[Any]):
     """All trials, as a read-only sequence of views made when they are asked for."""
 
-    def __init__(self, trials: list[Trial], folder: str) -> None:
+    def __init__(self, trials: list[Trial], facts: RunFacts) -> None:
         self._trials = trials
-        self._folder = folder
+        self._facts = facts
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -73,8 +80,8 @@ class _Trials(Sequence[Any]):
     def __getitem__(self, at: slice) -> list[TrialOfExperiment]: ...
     def __getitem__(self, at: int | slice) -> Any:
         if isinstance(at, slice):
-            return [TrialOfExperiment(t, self._folder) for t in self._trials[at]]
-        return TrialOfExperiment(self._trials[at], self._folder)
+            return [TrialOfExperiment(t, self._facts) for t in self._trials[at]]
+        return TrialOfExperiment(self._trials[at], self._facts)
 
 
 class Observers:
@@ -86,19 +93,20 @@ class Observers:
         Whom to call.
     trials
         The controller's trials.
-    folder
-        The experiment's folder.
+    facts
+        The experiment's folder, and what else its trials' views tell.
     say
         Where a callback's failure is said, once for each callback and hook.
     """
 
     def __init__(
-        self, callbacks: Sequence[Any], trials: list[Trial], folder: str, say: Callable[[str], None] | None = None
+        self, callbacks: Sequence[Any], trials: list[Trial], facts: RunFacts, say: Callable[[str], None] | None = None
     ) -> None:
         self.callbacks = list(callbacks)
-        self._views = _Trials(trials, folder)
+        self.views: Sequence[Any] = _Trials(trials, facts)
         self._trials = trials
-        self._folder = folder
+        self._facts = facts
+        self._courses = Courses()
         self._say = say or (lambda text: print(text, file=sys.stderr))
         self._said: set[tuple[int, str]] = set()
         self._turn = 0
@@ -116,16 +124,16 @@ class Observers:
     def turn(self, happened: Sequence[tuple[ev.Event, Status]]) -> None:
         """Events of one turn of the loop, each with the status that its trial had after it."""
         self._turn += 1
-        self._call("on_step_begin", iteration=self._turn, trials=self._views)
+        self._call("on_step_begin", iteration=self._turn, trials=self.views)
         for event, status in happened:
             self._tell(event, status)
-        self._call("on_step_end", iteration=self._turn, trials=self._views)
+        self._call("on_step_end", iteration=self._turn, trials=self.views)
         if self._stateful and time.monotonic() >= self._kept_at + _KEEP_EVERY_S:
             self._keep_states()
 
     def end(self) -> None:
         """The run is over."""
-        self._call("on_experiment_end", trials=self._views)
+        self._call("on_experiment_end", trials=self.views)
         if self._stateful:
             self._keep_states()
 
@@ -136,7 +144,7 @@ class Observers:
         if not self._stateful:
             return
         try:
-            with open(os.path.join(self._folder, STATES_FILE), encoding="utf-8") as file:
+            with open(os.path.join(self._facts.folder, STATES_FILE), encoding="utf-8") as file:
                 kept = json.load(file)
         except (OSError, ValueError):
             return
@@ -158,21 +166,24 @@ class Observers:
             states[str(position)] = {"callback": type(callback).__name__, "state": state}
         kept = json.dumps(states).encode()
         if kept != self._kept:
-            write_bytes_atomic(os.path.join(self._folder, STATES_FILE), kept)
+            write_bytes_atomic(os.path.join(self._facts.folder, STATES_FILE), kept)
             self._kept = kept
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _tell(self, event: Any, status: Status) -> None:
-        trial = TrialOfExperiment(self._trials[event.trial], self._folder)
-        about: dict[str, Any] = {"iteration": self._turn, "trials": self._views, "trial": trial}
+        trial = TrialOfExperiment(self._trials[event.trial], self._facts)
+        about: dict[str, Any] = {"iteration": self._turn, "trials": self.views, "trial": trial}
         kind = type(event)
         if kind is ev.Launched:
             if event.attempt > 1:
                 self._call("on_trial_restore", **about)
             self._call("on_trial_start", **about)
         elif kind is ev.Reported:
-            result = {**result_of(event), "config": trial.config, "done": False}
+            result = self._courses.fields(event)
+            result.setdefault("done", False)
+            result["config"] = trial.config
+            result["experiment_tag"] = trial.experiment_tag
             self._call("on_trial_result", **about, result=result)
             if event.checkpoint is not None:
                 self._checkpoint(event.checkpoint, about)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_core.core import events as ev
-from tune_core.core.trial import result_of
+from tune_core.core.automatic import Courses
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import RecordedScheduler, without
 from tune_core.engine.suggestions import Suggestions, tell_end
@@ -76,6 +76,7 @@ class _ReplayCursor:
         self.suggestions = suggestions
         self.decode_config = decode_config
         self.stopper = stopper
+        self._courses = Courses()
         self.scheduler = RecordedScheduler(controller.scheduler)
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[Any] = []
@@ -110,7 +111,7 @@ class _ReplayCursor:
         elif kind is ev.Reported and self.stopper is not None and controller.stopping is None:
             trial = controller.trials[event.trial]
             if event.iteration > trial.iteration:
-                self.stopper(trial.trial_id, {**result_of(event), "config": trial.config})
+                self.stopper(trial.trial_id, {**self._courses.fields(event), "done": False, "config": trial.config})
 
     def _apply(self, event: Any) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""

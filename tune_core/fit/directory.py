@@ -10,23 +10,24 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+from tune_core.core.environment import flag
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import RUNNING, Trial
-from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
-from tune_core.journal.writer import JOURNAL_FILE, unwritable
+from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TuneError
+from tune_core.journal.writer import JOURNAL_FILE, Lock, outline, unwritable
 from tune_core.storage import default_storage_path, local_path
 
 SETUP_FILE = "tuner.pkl"
 """The search space and configuration as given, for :meth:`Tuner.restore` alone; reading results never opens it."""
 
 
-def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tuple[str, str]:
-    """The name and the folder of a new experiment, made.
+def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tuple[str, str, str]:
+    """The name and the folder of a new experiment, made; and where an earlier one of that name was moved to, or "".
 
     Raises
     ------
     StorageError
-        If the folder holds an experiment already, or cannot be made.
+        If an experiment of that name is running now, or the folder cannot be made.
     """
     base = local_path(storage_path) if storage_path is not None else default_storage_path()
     if base is None:
@@ -39,27 +40,61 @@ def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tu
     base = os.path.abspath(os.path.expanduser(base))
     if name is not None:
         folder = os.path.join(base, name)
-        refuse_if_begun(folder)
+        moved = move_aside(folder)
         _make(folder, exist_ok=True)
-        return name, folder
+        return name, folder, moved
     stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    if flag("TUNE_DISABLE_DATED_SUBDIR"):
+        return folder_for(storage_path, trainable, trainable)
     for attempt in range(1000):
         name = stem if attempt == 0 else f"{stem}_{attempt}"
         with contextlib.suppress(FileExistsError):
             folder = os.path.join(base, name)
             _make(folder, exist_ok=False)
-            return name, folder
+            return name, folder, ""
     raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
 
 
-def refuse_if_begun(folder: str) -> None:
-    """Raise if the folder holds an experiment. One whose driver was killed before its first line does not count."""
+def move_aside(folder: str) -> str:
+    """Give the folder of an experiment that is over another name beside it; returns it, or "" if there is none.
+
+    Raises
+    ------
+    ExperimentLockedError
+        If it is running.
+    """
+    if not _has_begun(folder):
+        return ""
+    lock = Lock(folder)
+    try:
+        began = datetime.datetime.fromtimestamp(os.path.getctime(os.path.join(folder, JOURNAL_FILE)))
+        with contextlib.suppress(TuneError):
+            began = datetime.datetime.fromtimestamp(outline(folder)[0].at)
+        stem = f"{folder}_{began:%Y-%m-%d_%H-%M-%S}"
+        for attempt in range(1000):
+            target = stem if attempt == 0 else f"{stem}_{attempt}"
+            if not os.path.lexists(target):
+                os.rename(folder, target)
+                return target
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        lock.release()
+    raise StorageError(f"No free name like {stem}", "is left", "all are taken", "Give another RunConfig(name=...).")
+
+
+def _has_begun(folder: str) -> bool:
+    """Whether a folder holds an experiment. One whose driver was killed before its first line does not count."""
     try:
         with open(os.path.join(folder, JOURNAL_FILE), "rb") as file:
-            begun = file.readline().endswith(b"\n")
+            return file.readline().endswith(b"\n")
     except OSError:
-        return
-    if begun:
+        return False
+
+
+def refuse_if_begun(folder: str) -> None:
+    """Raise if the folder holds an experiment."""
+    if _has_begun(folder):
         base, name = os.path.split(folder)
         raise StorageError(
             f"The experiment {name!r} in {base}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import secrets
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +14,12 @@ from typing import Any
 from tune_core._version import __version__
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core import events as ev
+from tune_core.core.automatic import varied_in
+from tune_core.core.environment import flag, seconds
+from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
+from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
@@ -30,6 +35,7 @@ from tune_core.schedulers.base import Scheduler
 from tune_core.search import searcher_from
 from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
+from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.trainable import Prepared, request_of
@@ -53,7 +59,7 @@ class ExperimentRun:
         self.tune_config = tune
         self.run_config = run
         self.restored = restored
-        self.seed = tune.seed if tune.seed is not None else secrets.randbits(32)
+        self.seed = tune.seed if tune.seed is not None else fresh_seed()
         kept = self._copy_setup()
         self.scheduler = scheduler_from(tune.scheduler)
         self.space = dict(self.scheduler.complete_space(param_space))
@@ -69,6 +75,7 @@ class ExperimentRun:
         self.kept = kept
         self.folder = folder or ""
         self.name = run.name or ""
+        self.moved = ""  # where an earlier run of that name was moved to
         self.begun = False  # whether there is a journal to go on from
 
     # --- checks before the first trial --------------------------------------------------------------------------------
@@ -206,7 +213,8 @@ class ExperimentRun:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
         if self.folder:
             return None
-        self.name, self.folder = folder_for(self.run_config.storage_path, self.run_config.name, self.prepared.__name__)
+        place = folder_for(self.run_config.storage_path, self.run_config.name, self.prepared.__name__)
+        self.name, self.folder, self.moved = place
         return keep_setup(self.folder, self.kept) if self.kept is not None else None
 
     def _drive(
@@ -219,7 +227,9 @@ class ExperimentRun:
     ) -> None:
         watcher = self._watcher()
         callbacks = [*(self.run_config.callbacks or ()), *getattr(watcher, "callbacks", ())]
-        observers = Observers(callbacks, self.controller.trials, self.folder, watcher.note)
+        observers = Observers(callbacks, self.controller.trials, self._facts(), watcher.note)
+        if hasattr(watcher, "views"):
+            watcher.views = observers.views
         plan = self._plan(replayed.used_s if replayed is not None else 0.0)
         self.loop = loop = Loop(self.controller, self.executor, writer, suggestions, observers, watcher, plan)
         ended = ""
@@ -243,6 +253,8 @@ class ExperimentRun:
             writer.write()
             self.begun = True
             watcher.start()
+            if self.moved:
+                watcher.note(f"The earlier run of that name is now in {self.moved}.")
             observers.begin(stop=self.stop, num_samples=self.tune_config.num_samples, total_num_samples=self._total())
             loop.run()
             observers.end()
@@ -253,15 +265,21 @@ class ExperimentRun:
             watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
 
     def _plan(self, used_s: float) -> LoopSettings:
-        return LoopSettings(
+        tune = self.tune_config
+        settings = LoopSettings(
             self._spec(),
             resources=self._resources_of if self.default_resources is None else None,
             default_resources=self.default_resources,
             encode_config=lambda config: to_json(config, self.space),
             stopper=self.stopper,
+            varied=varied_in(self.header),
+            names=TrialNames(self._facts(), tune.trial_name_creator, tune.trial_dirname_creator),
             time_budget_s=self.budget,
             used_s=used_s,
         )
+        settings.grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.grace_s)
+        settings.halt_grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.halt_grace_s)
+        return settings
 
     def _limit(self) -> int | None:
         """How many suggestions to ask the searcher for; None where it counts them itself."""
@@ -309,8 +327,15 @@ class ExperimentRun:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
-            settings={**self._rules().settings(), "capacity": self._capacity()},
+            settings={**self._rules().settings(), "capacity": self._capacity(), "varied": self._varied()},
         )
+
+    def _facts(self) -> RunFacts:
+        return RunFacts(self.folder, self.prepared.__name__, varied_in(self.header))
+
+    def _varied(self) -> list[str] | None:
+        """Names of what the search space varies; None if the searcher may add names of its own."""
+        return varied_names(self.space) if varies(self.space) or type(self.searcher) is BasicVariantGenerator else None
 
     def _capacity(self) -> dict[str, float]:
         """What the executor has to share out, as far as it knows."""
@@ -326,7 +351,7 @@ class ExperimentRun:
             payload=self.payload,
             time_attr=self.scheduler.time_attr,
             stop=self.stop,
-            metrics=tuple(wanted),
+            metrics=() if flag("TUNE_DISABLE_STRICT_METRIC_CHECKING") else tuple(wanted),
             saves_at_lease_end=self.scheduler.saves_at_lease_end,
             checkpoint_frequency=checkpoints.checkpoint_frequency if checkpoints else 0,
             checkpoint_at_end=bool(checkpoints and checkpoints.checkpoint_at_end),
@@ -355,16 +380,27 @@ class ExperimentRun:
         return self.tune_config.num_samples if self.tune_config.num_samples != -1 else None
 
     def _watcher(self) -> Any:
-        from tune_core.display.progress import Progress
+        from tune_core.display.progress import Progress, watcher_for
 
         verbose = self.run_config.verbose if self.run_config.verbose is not None else 1
         facts = (verbose, self._total(), self.metric, self.mode, self.name, self.folder)
-        watcher = (
-            self.run_config.progress_reporter if self.run_config.progress_reporter is not None else Progress(*facts)
-        )
+        reporter = self.run_config.progress_reporter
+        watcher = Progress(*facts) if reporter is None else watcher_for(reporter)
         if hasattr(watcher, "bind"):
             watcher.bind(*facts, in_process=self.executor.name == "inline")
         return watcher
+
+
+def fresh_seed() -> int:
+    """A seed for a run that was given none: drawn from NumPy's global generator where NumPy is loaded.
+
+    So a script that calls ``np.random.seed`` before ``fit`` repeats its run, as people are used to; without that the
+    generator is as random as the system's.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "random"):
+        return int(numpy.random.randint(0, 2**31 - 1))
+    return secrets.randbits(32)
 
 
 def describe_searcher(searcher: Searcher) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tune_core.core.events import Header, error_line
+from tune_core.core.automatic import experiment_tag, fields_of, varied_in
+from tune_core.core.events import Header, Reported, error_line
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
-from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, result_of
-from tune_core.display.formatting import config_text, counts_text, date_text, html_table, plain_table, value_text
+from tune_core.core.paths import trial_folder
+from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
+from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, history, read_experiment
 
@@ -45,16 +48,16 @@ class Result:
             If the folder is no trial's.
         """
         folder, _, name = os.path.abspath(os.path.expanduser(os.fspath(path))).rpartition(os.sep)
-        index = name.removeprefix("trial_")
-        experiment = read_experiment(folder) if index.isdigit() else None
-        if experiment is None or int(index) >= len(experiment.trials):
-            raise InvalidArgumentError(
-                f"Result.from_path({os.fspath(path)!r})",
-                "names no trial's folder",
-                "trials are folders such as trial_00003 in their experiment's folder",
-                "Use ResultGrid.from_path(experiment_folder) to see all trials of an experiment.",
-            )
-        return cls(experiment.trials[int(index)], folder, experiment.header)
+        experiment = read_experiment(folder) if os.path.exists(os.path.join(folder, JOURNAL_FILE)) else None
+        for trial in experiment.trials if experiment is not None else ():
+            if name in (f"trial_{trial.trial_id}", trial.folder):
+                return cls(trial, folder, experiment.header)  # type: ignore[union-attr]
+        raise InvalidArgumentError(
+            f"Result.from_path({os.fspath(path)!r})",
+            "names no trial's folder",
+            "trials are folders such as trial_00003 in their experiment's folder",
+            "Use ResultGrid.from_path(experiment_folder) to see all trials of an experiment.",
+        )
 
     @property
     def trial_id(self) -> str:
@@ -84,7 +87,7 @@ class Result:
     @property
     def metrics(self) -> dict[str, Any]:
         """The last result with the automatic fields; before the first, only what is known of the trial."""
-        return _fields(self._trial, self._trial.last)
+        return _fields(self._trial, self._trial.last, varied_in(self._header))
 
     @property
     def error(self) -> TrialError | None:
@@ -105,7 +108,7 @@ class Result:
     @property
     def path(self) -> str:
         """The trial's folder; it exists once something was written to it."""
-        return f"{self._folder}/trial_{self._trial.index:05d}"
+        return trial_folder(self._folder, self._trial.index, self._trial.folder)
 
     @property
     def filesystem(self) -> Any:
@@ -335,11 +338,12 @@ class ResultGrid(Sequence[Result]):
         else:
             chosen = selection.best_reports(self._trials, self._folder, self._header, filter_metric, filter_mode)
         rows = []
+        varied = varied_in(self._header)
         for trial in self._trials:
             report = chosen.get(trial.index)
             if report is not None:
-                row = flatten(_fields(trial, report))
-                rows.append({**row, "logdir": f"{self._folder}/trial_{trial.index:05d}"})
+                row = flatten(_fields(trial, report, varied))
+                rows.append({**row, "logdir": trial_folder(self._folder, trial.index, trial.folder)})
         return rows
 
     @property
@@ -385,19 +389,19 @@ class ResultGrid(Sequence[Result]):
         return f"{table}{more}<p><code>{escape(self._folder)}</code></p>"
 
 
-def _fields(trial: Trial, report: Any) -> dict[str, Any]:
+def _fields(trial: Trial, report: Reported | None, varied: Collection[str] | None) -> dict[str, Any]:
     """A report with the fields that every result has."""
     config: Mapping[str, Any] = trial.config
-    result: dict[str, Any] = result_of(report) if report is not None else {"trial_id": trial.trial_id}
-    if report is not None:
-        result.setdefault("date", date_text(report.at).replace(" ", "_").replace(":", "-"))
-        previous = trial.previous_s if report is trial.last else 0.0 if report.iteration == 1 else None
-        if previous is not None:
-            result.setdefault("time_this_iter_s", max(0.0, report.seconds - previous))
-        if report.checkpoint is not None:
-            result.setdefault("checkpoint_dir_name", report.checkpoint)
+    if report is None:
+        result: dict[str, Any] = {"trial_id": trial.trial_id}
+    elif trial.last is report:
+        result = fields_of(report, trial.previous_s, trial.began)
+    else:
+        result = fields_of(report, 0.0, trial.began)
+        if report.iteration > 1 and "time_this_iter_s" not in report.metrics:
+            del result["time_this_iter_s"]  # the result before is not known here
     result.setdefault("done", trial.status in (TERMINATED, ERROR))
-    result.setdefault("experiment_tag", f"{trial.index}_{config_text(config, 80).replace(', ', ',')}")
+    result.setdefault("experiment_tag", experiment_tag(trial.index, config, varied))
     result.setdefault("config", dict(config))
     return result
 

@@ -6,22 +6,30 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tune_core.core.automatic import varied_in
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
+from tune_core.core.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.results import Result, ResultGrid, selection
 from tune_core.results.experiment_reader import history, read_experiment
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
+    from tune_core.core.events import Header
+    from tune_core.core.trial import Trial
     from tune_core.plots import Plots
 
 __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 
 
-class AnalysedTrial(Result):
+class AnalysedTrial(Result, TrialFacts):
     """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
+
+    def __init__(self, trial: Trial, folder: str, header: Header) -> None:
+        super().__init__(trial, folder, header)
+        self._facts = RunFacts(folder, header.trainable, varied_in(header))
 
     @property
     def last_result(self) -> dict[str, Any]:
@@ -33,20 +41,16 @@ class AnalysedTrial(Result):
         """The trial's folder."""
         return self.path
 
-    @property
-    def logdir(self) -> str:
-        """The trial's folder."""
-        return self.path
+    logdir = local_path
 
-    @property
-    def experiment_tag(self) -> str:
-        """The trial's index and configuration in one word."""
-        return str(self.metrics["experiment_tag"])
+    def _results(self) -> list[dict[str, Any]]:
+        return self._history()
 
-    @property
-    def evaluated_params(self) -> dict[str, Any]:
-        """The configuration, nested names joined by ``/``."""
-        return flatten(self.config)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnalysedTrial) and (other.path, other.trial_id) == (self.path, self.trial_id)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
 
 
 class ExperimentAnalysis:
@@ -74,13 +78,19 @@ class ExperimentAnalysis:
 
     def __init__(
         self,
-        experiment: str | os.PathLike[str] | ResultGrid,
+        experiment: str | os.PathLike[str] | ResultGrid | None = None,
         *,
         default_metric: str | None = None,
         default_mode: str | None = None,
         storage_filesystem: Any = None,
         trials: Any = None,
+        experiment_checkpoint_path: str | os.PathLike[str] | ResultGrid | None = None,
     ) -> None:
+        experiment = experiment if experiment is not None else experiment_checkpoint_path
+        if experiment is None:
+            raise InvalidArgumentError(
+                "ExperimentAnalysis(experiment)", "is missing", "there is nothing to analyse", "Give a folder."
+            )
         grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
         self._grid = grid
         self._header = grid._header
@@ -125,7 +135,20 @@ class ExperimentAnalysis:
         return self.trial_dataframes
 
     def dataframe(self, metric: str | None = None, mode: str | None = None) -> Any:
-        """One row a trial: its last result, or its best by ``metric`` and ``mode``."""
+        """One row a trial: its last result, or its best by ``metric`` and ``mode``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is a mode and no metric.
+        """
+        if mode is not None and metric is None:
+            raise InvalidArgumentError(
+                "ExperimentAnalysis.dataframe(mode)",
+                f"is {mode!r}, without a metric",
+                "a mode says which value of a metric is best",
+                'Give both, e.g. dataframe("loss", "min"), or neither for the last results.',
+            )
         if metric is not None and mode is None:
             mode = self.default_mode
         return self._grid.get_dataframe(metric, mode if metric is not None else None)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_core.core import events as ev
-from tune_core.core.trial import Trial, result_of
+from tune_core.core.automatic import Courses
+from tune_core.core.trial import Trial
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
@@ -190,14 +191,10 @@ def history(folder: str, trial: int | None = None) -> dict[int, list[dict[str, A
     that point is replaced by what it reported then, so iterations always increase.
     """
     found: dict[int, list[dict[str, Any]]] = {}
+    courses = Courses()
     for event in reports(folder, trial):
         results = found.setdefault(event.trial, [])
         while results and results[-1]["training_iteration"] >= event.iteration:
             results.pop()
-        result = result_of(event)
-        before = results[-1]["time_total_s"] if results else 0.0
-        result.setdefault("time_this_iter_s", max(0.0, event.seconds - before))
-        if event.checkpoint is not None:
-            result["checkpoint_dir_name"] = event.checkpoint
-        results.append(result)
+        results.append(courses.fields(event, results[-1]["time_total_s"] if results else 0.0))
     return found

@@ -37,6 +37,11 @@ def _load(name: str) -> Any:
     return getattr(import_module(f"tune_core.schedulers.{module}"), cls)
 
 
+def scheduler_class(name: str) -> Any:
+    """The class of a scheduler, by its name; KeyError if there is none."""
+    return _load(name)
+
+
 def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
     """A scheduler by its name.
 

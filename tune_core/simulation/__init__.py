@@ -11,6 +11,7 @@ from typing import Any
 from tune_core import space
 from tune_core._version import __version__
 from tune_core.core import events as ev
+from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
@@ -257,7 +258,7 @@ class _Simulated:
             used_s=used_s,
             handle_signals=False,
         )
-        observers = Observers((), controller.trials, "", lambda text: None)
+        observers = Observers((), controller.trials, RunFacts(""), lambda text: None)
         loop = _SimulatedLoop(controller, executor, self.journal, suggestions, observers, _NullObservers(), plan)
         loop.check = self.check
         loop.target = self.target

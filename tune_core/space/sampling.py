@@ -72,6 +72,13 @@ def varies(node: Any) -> bool:
     return isinstance(node, Domain) or is_grid(node) or any(varies(child) for _, child in children(node))
 
 
+def varied_names(node: Any, path: tuple[str, ...] = ()) -> list[str]:
+    """Names of what varies in a space, nested dicts' ones joined by ``/``; a list varies as a whole."""
+    if isinstance(node, (Domain, list, tuple)) or is_grid(node):
+        return ["/".join(path)] if varies(node) else []
+    return [name for key, child in children(node) for name in varied_names(child, (*path, str(key)))]
+
+
 # --- compiling ----------------------------------------------------------------------------------------------------
 
 

@@ -65,8 +65,11 @@ def local_path(storage_path: str | os.PathLike[str]) -> str | None:
 
 
 def default_storage_path() -> str:
-    """``TUNE_CORE_STORAGE`` if it is set, otherwise ``~/tune_results``."""
-    return os.environ.get("TUNE_CORE_STORAGE") or os.path.expanduser("~/tune_results")
+    """``TUNE_CORE_STORAGE`` or one of Ray Tune's variables for it, if they are set, otherwise ``~/tune_results``."""
+    for variable in ("TUNE_CORE_STORAGE", "RAY_AIR_LOCAL_CACHE_DIR", "TUNE_RESULT_DIR"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    return os.path.expanduser("~/tune_results")
 
 
 def storage_from(path: str | os.PathLike[str], filesystem: Any = None) -> Storage:

@@ -4,121 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.trainable.resources import DEFAULT_RESOURCES, check_resources
+from tune_core.trainable.base import DONE, RESULT_DUPLICATE, SHOULD_CHECKPOINT, Trainable
+from tune_core.trainable.resources import DEFAULT_RESOURCES, as_request
 
-DONE = "done"
-SHOULD_CHECKPOINT = "should_checkpoint"
-RESULT_DUPLICATE = "__duplicate__"
-
-
-class Trainable:
-    """A training as a class: :meth:`setup` once, then :meth:`step` until something stops it.
-
-    Override :meth:`setup`, :meth:`step`, and, so that it can be paused, exploited or tried again without starting
-    over, :meth:`save_checkpoint` and :meth:`load_checkpoint`. Names and semantics are Ray Tune's.
-
-    Parameters
-    ----------
-    config
-        The trial's configuration.
-    """
-
-    _trial_info: Mapping[str, Any] = MappingProxyType({})  # set by the worker before __init__ is called
-
-    def __init__(self, config: dict[str, Any] | None = None, **setup_arguments: Any) -> None:
-        self.config: dict[str, Any] = config if config is not None else {}
-        self._iteration = 0
-        self._started = time.perf_counter()
-        self._time_total = 0.0
-        self.setup(self.config, **setup_arguments)
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> Mapping[str, float] | None:
-        """Resources that a trial with ``config`` asks for, e.g. ``{"cpu": 1, "gpu": 0.5}``; None: the default."""
-        return None
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Prepare to train with ``config``."""
-
-    def step(self) -> dict[str, Any]:
-        """Train for one iteration and return its metrics; ``{"done": True}`` among them ends the trial."""
-        raise NotImplementedError(f"{type(self).__name__} has to define step(self), which returns a dict of metrics")
-
-    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | str | None:
-        """Write what is needed to go on into ``checkpoint_dir``, or return it as a dict."""
-        raise NotImplementedError(f"{type(self).__name__} defines no save_checkpoint(self, checkpoint_dir)")
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Go on from what :meth:`save_checkpoint` wrote (its folder) or returned (its dict)."""
-        raise NotImplementedError(f"{type(self).__name__} defines no load_checkpoint(self, checkpoint)")
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take a new configuration in place of being built anew; return True if that was possible."""
-        return False
-
-    def cleanup(self) -> None:
-        """Release what :meth:`setup` took."""
-
-    def train(self) -> dict[str, Any]:
-        """One iteration outside of a tuning run: :meth:`step`'s metrics with the automatic fields."""
-        began = time.perf_counter()
-        result = dict(self.step())
-        took = time.perf_counter() - began
-        self._iteration += 1
-        self._time_total += took
-        result.setdefault("training_iteration", self._iteration)
-        result.setdefault("time_this_iter_s", took)
-        result.setdefault("time_total_s", self._time_total)
-        result.setdefault(DONE, False)
-        return result
-
-    def stop(self) -> None:
-        """End the training: calls :meth:`cleanup`."""
-        self.cleanup()
-
-    @property
-    def iteration(self) -> int:
-        """Iterations done so far."""
-        return self._iteration
-
-    @property
-    def training_iteration(self) -> int:
-        """Iterations done so far."""
-        return self._iteration
-
-    @property
-    def trial_id(self) -> str:
-        """The trial's id, or ``"default"`` outside of a run."""
-        return str(self._trial_info.get("trial_id", "default"))
-
-    @property
-    def trial_name(self) -> str:
-        """The trial's name, or ``"default"`` outside of a run."""
-        return str(self._trial_info.get("trial_name", "default"))
-
-    @property
-    def logdir(self) -> str | None:
-        """The trial's folder, made on first use; None outside of a run."""
-        folder = self._trial_info.get("trial_dir")
-        if folder is not None:
-            os.makedirs(folder, exist_ok=True)
-        return folder
-
-    @property
-    def trial_resources(self) -> Mapping[str, float] | None:
-        """What the trial was given."""
-        return self._trial_info.get("resources")
-
-    def get_config(self) -> dict[str, Any]:
-        """The configuration in force."""
-        return self.config
+__all__ = [
+    "DONE",
+    "RESULT_DUPLICATE",
+    "SHOULD_CHECKPOINT",
+    "Prepared",
+    "Trainable",
+    "is_class",
+    "name_of",
+    "prepare",
+    "request_of",
+    "with_parameters",
+    "with_resources",
+]
 
 
 def is_class(trainable: Any) -> bool:
@@ -151,9 +56,16 @@ class Prepared:
 
 
 def prepare(trainable: Any) -> Prepared:
-    """Any trainable as a :class:`Prepared`, after checking that it is one."""
+    """Any trainable, or the name of one that was registered, as a :class:`Prepared`, after checking that it is one."""
     if isinstance(trainable, Prepared):
         return trainable
+    if isinstance(trainable, str):
+        from tune_core.trainable.registry import get_trainable_cls
+
+        return prepare(get_trainable_cls(trainable))
+    function = vars(trainable).get("_function") if is_class(trainable) else None
+    if isinstance(function, staticmethod):  # a class made by wrap_function
+        return prepare(function.__func__)
     if inspect.isclass(trainable) and not issubclass(trainable, Trainable):
         raise InvalidArgumentError(
             "Tuner(trainable)",
@@ -231,6 +143,8 @@ def with_parameters(trainable: Any, **parameters: Any) -> Prepared:
     >>> bound({"x": 4})
     {'loss': 2}
     """
+    if isinstance(trainable, str):
+        trainable = prepare(trainable)
     inner = trainable if isinstance(trainable, Prepared) else None
     target = inner.trainable if inner else trainable
     everything = {**(inner.parameters if inner else {}), **parameters}
@@ -265,12 +179,12 @@ def with_resources(trainable: Any, resources: Any) -> Prepared:
         A function or class trainable.
     resources
         ``{"cpu": 2, "gpu": 0.5, "my_license": 1}`` (units of one; a GPU fraction shares a device), a function of the
-        configuration that returns such a dict, or a :class:`PlacementGroupFactory`.
+        configuration that returns such a dict, a :class:`PlacementGroupFactory`, or a ``ScalingConfig``. Custom
+        resources stand in the dict itself or in a dict under ``"custom_resources"``; ``"memory"`` is in bytes.
     """
-    if not callable(resources):
-        check_resources(resources, "with_resources(resources)")
+    request = as_request(resources, "with_resources(resources)")
     prepared = prepare(trainable)
-    return Prepared(prepared.trainable, prepared.parameters, resources)
+    return Prepared(prepared.trainable, prepared.parameters, request)
 
 
 def request_of(prepared: Prepared) -> Any:

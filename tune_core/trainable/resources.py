@@ -48,6 +48,21 @@ class PlacementGroupFactory:
         """The trial's own bundle."""
         return self.bundles[0]
 
+    @property
+    def head_cpus(self) -> float:
+        """CPUs of the trial's own bundle."""
+        return self.bundles[0].get("cpu", 0.0)
+
+    @property
+    def head_bundle_is_empty(self) -> bool:
+        """Whether the trial's own process asks for nothing."""
+        return not any(self.bundles[0].values())
+
+    @property
+    def required_resources(self) -> dict[str, float]:
+        """All bundles added up, with Ray's names: ``{"CPU": 2.0, "GPU": 0.5}``."""
+        return {name.upper() if name in ("cpu", "gpu") else name: float(n) for name, n in self.total().items()}
+
     def total(self) -> dict[str, float]:
         """All bundles added up."""
         total: dict[str, float] = {}
@@ -82,7 +97,7 @@ def check_resources(resources: Any, asked: str) -> dict[str, float]:
             'Use e.g. {"cpu": 1, "gpu": 0.5}.',
         )
     checked: dict[str, float] = {}
-    for name, amount in resources.items():
+    for name, amount in _flat(resources).items():
         key = name.lower() if isinstance(name, str) and name.lower() in ("cpu", "gpu") else name
         if not isinstance(key, str):
             raise ResourceError(asked, f"has the key {name!r}", "a resource has a name", 'Use e.g. {"cpu": 1}.')
@@ -102,6 +117,50 @@ def check_resources(resources: Any, asked: str) -> dict[str, float]:
             )
         checked[key] = amount
     return checked
+
+
+def _flat(resources: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """A request with what stands under ``custom_resources`` (and what is 0 under ``object_store_memory``) inlined."""
+    custom = resources.get("custom_resources")
+    if custom is not None and not isinstance(custom, Mapping):
+        return resources
+    others = {name: amount for name, amount in resources.items() if name != "custom_resources"}
+    return {**others, **(custom or {})}
+
+
+def as_request(resources: Any, asked: str) -> Any:
+    """What ``with_resources`` was given, checked: a dict, a :class:`PlacementGroupFactory` or a function."""
+    bundles = getattr(resources, "as_placement_group_factory", None)
+    if bundles is not None:  # a ScalingConfig, also Ray Train's own
+        made = bundles()
+        return made if isinstance(made, PlacementGroupFactory) else PlacementGroupFactory(made.bundles, made.strategy)
+    if not callable(resources) or isinstance(resources, PlacementGroupFactory):
+        check_resources(resources, asked)
+    return resources
+
+
+def resource_dict_to_pg_factory(spec: Mapping[str, Any] | None = None) -> PlacementGroupFactory:
+    """One bundle of a dict of resources; None: one CPU."""
+    return PlacementGroupFactory([dict(spec or DEFAULT_RESOURCES)])
+
+
+def json_to_resources(data: str | Mapping[str, Any] | None) -> PlacementGroupFactory | None:
+    """Resources from JSON such as ``'{"cpu": 2, "gpu": 0.5}'``; None stays None.
+
+    Raises
+    ------
+    ResourceError
+        If it is no JSON of a dict.
+    """
+    found: Any = data
+    if isinstance(data, str):
+        import json
+
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise ResourceError("json_to_resources(data)", f"is no JSON: {error}", "", "Use a dict's JSON.") from error
+    return None if found is None else resource_dict_to_pg_factory(found)
 
 
 def resources_from(request: Any, config: dict[str, Any]) -> Any:

@@ -269,6 +269,10 @@ class TrialContext:
         return 1
 
 
+TuneContext = TrialContext
+"""Ray Tune's name for it."""
+
+
 def get_context() -> TrialContext:
     """Facts about the running trial."""
     session = _session()

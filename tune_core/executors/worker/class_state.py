@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
-from typing import Any
 
 from tune_core.trainable import Trainable
+from tune_core.trainable.state import load_state, write_state
 
-CLASS_STATE = "trainable_state.pkl"
+__all__ = ["ClassCheckpoint", "load_state"]
 
 
 class ClassCheckpoint:
@@ -25,20 +24,5 @@ class ClassCheckpoint:
 
         with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
             answer = self._trainable.save_checkpoint(folder)
-            if isinstance(answer, dict):
-                import cloudpickle
-
-                with open(os.path.join(folder, CLASS_STATE), "wb") as file:
-                    cloudpickle.dump(answer, file)
+            write_state(answer, folder)
             yield folder
-
-
-def load_state(folder: str) -> Any:
-    """What ``load_checkpoint`` gets: the dict that ``save_checkpoint`` returned, else the folder."""
-    path = os.path.join(folder, CLASS_STATE)
-    if not os.path.exists(path):
-        return folder
-    import cloudpickle
-
-    with open(path, "rb") as file:
-        return cloudpickle.load(file)

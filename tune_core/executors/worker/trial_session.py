@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core import events as ev
+from tune_core.core.automatic import TOTALS
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
 from tune_core.errors import MissingMetricError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
+from tune_core.trainable.base import node_ip
 
 
 class TrialSession:
@@ -38,6 +42,7 @@ class TrialSession:
         self._stray_said = False
         self._waited = 0.0
         self._base = job.seconds
+        self._totals: dict[str, float] = dict(job.totals or {})
         self._began = time.perf_counter()
         self.last_metrics: Mapping[str, Any] | None = None
         self.refused = ""  # why no trial of this objective can be judged, seen in another process
@@ -53,8 +58,8 @@ class TrialSession:
         trial_id = f"{job.trial:05d}"
         return {
             "trial_id": trial_id,
-            "trial_name": f"{spec.trainable_name}_{trial_id}",
-            "trial_dir": trial_folder(spec.folder, job.trial),
+            "trial_name": job.name or f"{spec.trainable_name}_{trial_id}",
+            "trial_dir": trial_folder(spec.folder, job.trial, job.folder),
             "experiment_name": spec.name,
             "experiment_dir": spec.folder,
             "resources": job.resources,
@@ -78,14 +83,20 @@ class TrialSession:
                 self._say_if_stray()
                 return False
             plain, nonfinite = plain_metrics(metrics)
+            began = None
             if self.last_metrics is None:
                 self._check_first(plain)
+                steps = self._totals.get("timesteps_total", 0)
+                began = [platform.node(), node_ip(), os.getpid(), self._base, steps]
+            if "timesteps_this_iter" in plain or "episodes_this_iter" in plain:
+                plain = self._count(plain)
             self.last_metrics = plain
             self.iteration += 1
             seconds = time.perf_counter() - self._began - self._waited + self._base
             name = self._save(checkpoint) if checkpoint is not None else None
+            attempt = self.job.attempt
             event = ev.Reported(
-                self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, self.job.attempt
+                self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, attempt, began
             )
             if self._meets_stop(event):
                 self._pipe.add(event)
@@ -99,6 +110,15 @@ class TrialSession:
                 self._pipe.add(event)
                 self._pipe.flush_if_due(self.take, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
+
+    def _count(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Metrics that tell one iteration's timesteps or episodes, with their sums so far."""
+        counted = dict(metrics)
+        for each, total in TOTALS.items():
+            if isinstance(counted.get(each), (int, float)):
+                self._totals[total] = self._totals.get(total, 0) + counted[each]
+                counted.setdefault(total, self._totals[total])
+        return counted
 
     def save(self, checkpoint: Any, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
         """See :class:`tune_core.trainable.protocol.Session`."""
