@@ -88,5 +88,6 @@ def verdict(results: Any) -> str:
     return (
         f"\nThe best of {len(results)} classifiers recognises {accuracy:.1%} of the test digits.\n"
         f"ASHA spent {epochs} epochs of training; running every trial to its end would have taken {every}.\n"
-        f"Why a trial was stopped: tune-core explain {results.experiment_path} {stopped.trial_id}"
+        f"Why a trial was stopped: tune-core explain {results.experiment_path} {stopped.trial_id}\n"
+        f"Look at all of it: tune-core report {results.experiment_path} -o report.html"
     )

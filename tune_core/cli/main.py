@@ -82,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--results", action="store_true", help="one row for every report, not for every trial")
     export.set_defaults(run=_export, parser=export)
 
+    report = commands.add_parser("report", help="one page, or Markdown, that shows everything; opens without internet")
+    report.add_argument("experiments", metavar="EXP", nargs="*", help="default: the newest in the default storage path")
+    report.add_argument("-o", "--output", metavar="FILE", help="default: report.html; Markdown goes to standard output")
+    report.add_argument("--format", choices=("html", "md"), help="default: by the file's name, else html")
+    report.add_argument("--metric", help="default: each run's")
+    report.add_argument("--mode", choices=("min", "max"), help="default: each run's")
+    report.add_argument("--theme", choices=("light", "dark"), help="default: as the reader's system")
+    report.set_defaults(run=_report)
+
     watch = commands.add_parser("watch", help="follow a running experiment")
     watch.add_argument("experiment", metavar="EXP", nargs="?", help="default: the newest in the default storage path")
     watch.add_argument("--once", action="store_true", help="show it once and return")
@@ -282,6 +291,22 @@ def _export(arguments: argparse.Namespace) -> int:
     rows = export(find_experiment(arguments.experiment), kind, arguments.output, arguments.results)
     if arguments.output:
         print(f"{rows} rows in {arguments.output}")
+    return OK
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from tune_core.report import report, write_report
+
+    folders = [find_experiment(name) for name in arguments.experiments] or [find_experiment(None)]
+    ending = os.path.splitext(arguments.output or "")[1].lower()
+    kind = arguments.format or ("md" if ending in (".md", ".markdown") else "html")
+    options = {"format": kind, "metric": arguments.metric, "mode": arguments.mode, "theme": arguments.theme}
+    if kind == "md" and not arguments.output:
+        print(report(*folders, **options))
+        return OK
+    path = arguments.output or "report.html"
+    size = write_report(folders, path, **options)
+    print(f"{path}: {size / 1e6:.1f} MB" if size > 1e5 else f"{path}: {size / 1e3:.0f} kB")
     return OK
 
 

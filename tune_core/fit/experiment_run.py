@@ -28,6 +28,7 @@ from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import executor_from
 from tune_core.executors.base import RunSpec
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
+from tune_core.fit.environment import environment
 from tune_core.journal import writer as journal
 from tune_core.journal.writer import Journal, Lock
 from tune_core.schedulers import scheduler_from
@@ -327,7 +328,12 @@ class ExperimentRun:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
-            settings={**self._rules().settings(), "capacity": self._capacity(), "varied": self._varied()},
+            settings={
+                **self._rules().settings(),
+                "capacity": self._capacity(),
+                "varied": self._varied(),
+                "environment": environment(),
+            },
         )
 
     def _facts(self) -> RunFacts:

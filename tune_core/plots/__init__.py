@@ -49,7 +49,20 @@ def _recordings(experiments: tuple[Any, ...], what: str, metric: str | None, mod
             "there is nothing to draw",
             "Give a ResultGrid, an ExperimentAnalysis, or an experiment's folder or URL.",
         )
-    return [record(one, metric, mode) for one in listed]
+    found = [record(one, metric, mode) for one in listed]
+    if what in _COMPARED_BY_METRIC:
+        measures = list(dict.fromkeys((one.metric, one.mode) for one in found))
+        if len(measures) > 1:
+            raise InvalidArgumentError(
+                f"plots.{what}(metric)",
+                f"would show {' and '.join(f'{m} ({o})' for m, o in measures)} on one axis",
+                "the experiments were run for different metrics",
+                f'Give one that all have: {what}(..., metric="loss", mode="min").',
+            )
+    return found
+
+
+_COMPARED_BY_METRIC = ("history", "learning_curves", "slices", "contour", "parallel_coordinates")
 
 
 def history(*experiments: Any, metric: str | None = None, mode: str | None = None, log: bool | None = None) -> Chart:

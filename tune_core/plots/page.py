@@ -164,6 +164,8 @@ def page(
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+    pooled, pool = _pooled(dict(data))
+    data = {**pooled, "array-pool": pool}
     blocks = "".join(f'<script type="application/json" id="{name}">{embedded(v)}</script>' for name, v in data.items())
     mark = f' data-theme="{theme}"' if theme is not None else ""
     return (
@@ -174,6 +176,21 @@ def page(
         f'<link rel="icon" href="data:,"><style>{style}</style></head>'
         f"<body>{body}{blocks}<script>{script}</script></body></html>\n"
     )
+
+
+def _pooled(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The data with packed arrays replaced by their positions in one list, in which equal ones stand once."""
+    position: dict[str, int] = {}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            if len(value) == 1 and isinstance(packed := next(iter(value.values())), str) and next(iter(value)) in "fi":
+                return {next(iter(value)): position.setdefault(packed, len(position))}
+            return {key: walk(child) for key, child in value.items()}
+        return [walk(child) for child in value] if isinstance(value, (list, tuple)) else value
+
+    pooled = {name: walk(value) for name, value in data.items()}
+    return pooled, list(position)
 
 
 def _hash(text: str) -> str:

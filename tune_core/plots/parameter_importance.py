@@ -20,11 +20,12 @@ LEAST_TRIALS = 10
 """With fewer trials nothing is computed."""
 ROOM_PER_PARAMETER = 10
 """With fewer trials a parameter than this, the result is said to be uncertain."""
-MAX_TRIALS = 2000
+MAX_TRIALS = 1000
 """Of more trials, a random sample of so many is looked at."""
 _FORESTS = 5
-_REPEATS = 5
-_BOOTSTRAPS = 20
+_TREES = 64
+_REPEATS = 4
+_BOOTSTRAPS = 10
 
 
 @dataclass
@@ -132,7 +133,8 @@ def measure(recording: Recording, method: str = "auto", seed: int = 0) -> Import
     question = "What moves the metric?" if method == "forest" else "What sets the best trials apart?"
     result = Importance(question, used=len(compared.losses), left_out=compared.left_out, note=compared.note)
     if len(compared.losses) < LEAST_TRIALS or not parameters:
-        why = f"too few: it takes at least {LEAST_TRIALS}" if parameters else "no parameter has more than one value"
+        few = len(compared.losses) < LEAST_TRIALS
+        why = f"too few: it takes at least {LEAST_TRIALS}" if few else "no parameter has more than one value"
         result.note = f"{compared.note}; {why}"
         return result
     raw = _forest(compared, parameters, seed, result) if method == "forest" else _pedanova(compared, parameters, seed)
@@ -187,7 +189,7 @@ def _forest(
     for k in range(_FORESTS):
         order = np.random.default_rng(seed + k).permutation(len(ids))
         train, test = order[: len(ids) // 2], order[len(ids) // 2 :]
-        forest = ensemble.RandomForestRegressor(100, min_samples_leaf=2, random_state=seed + k, n_jobs=1)
+        forest = ensemble.RandomForestRegressor(_TREES, min_samples_leaf=2, random_state=seed + k, n_jobs=1)
         forest.fit(x[train], y[train])
         scores.append(float(forest.score(x[test], y[test])))
         found = inspection.permutation_importance(

@@ -28,6 +28,7 @@ class Parameter:
     log: bool = False
     labels: list[str] | None = None
     values: dict[int, float] = field(default_factory=dict)
+    _bounds: tuple[float, float] | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_category(self) -> bool:
@@ -41,6 +42,11 @@ class Parameter:
 
     def bounds(self) -> tuple[float, float]:
         """Least and greatest value, never the same."""
+        if self._bounds is None:
+            self._bounds = self._find_bounds()
+        return self._bounds
+
+    def _find_bounds(self) -> tuple[float, float]:
         if self.labels is not None:
             return 0.0, max(1.0, len(self.labels) - 1.0)
         finite = [v for v in self.values.values() if math.isfinite(v)] or [0.0]

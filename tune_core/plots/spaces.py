@@ -131,7 +131,7 @@ def _axis_texts(at: float, axis: Parameter) -> list[Text]:
         step = math.ceil(len(axis.labels) / 12)
         for k in range(0, len(axis.labels), step):
             texts.append(Text(at, axis.unit(float(k)), axis.labels[k][:14], "left"))
-    else:
+    elif axis.values:
         low, high = axis.bounds()
         middle = math.sqrt(low * high) if axis.log and low > 0 else (low + high) / 2
         texts += [Text(at, axis.unit(v), axis.text(v), "left") for v in (low, middle, high)]

@@ -25,11 +25,13 @@
   TC.unpack = function (packed) {
     if (Array.isArray(packed)) return packed.map((v) => (v === null ? NaN : v));
     if (!packed || packed.buffer) return packed;
-    const text = atob(packed.f || packed.i);
+    const sent = packed.f !== undefined ? packed.f : packed.i, text = atob(typeof sent === 'number' ? pool()[sent] : sent);
     const bytes = new Uint8Array(text.length);
     for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
-    return packed.f ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer);
+    return packed.f !== undefined ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer);
   };
+  let arrays = null; // equal arrays are sent once
+  function pool() { if (arrays === null) arrays = TC.data('array-pool'); return arrays; }
   TC.number = function (value) {
     if (value === null || value === undefined) return '';
     if (!Number.isFinite(value)) return String(value);
@@ -141,6 +143,12 @@
     return text.slice(0, keep) + '…';
   }
 
+  // Only what is in sight is drawn.
+  const eye = new IntersectionObserver((entries) => {
+    for (const entry of entries) { const view = entry.target.view; view.seen = entry.isIntersecting; if (view.seen && view.stale) view.draw(); }
+  }, { rootMargin: '400px' });
+  window.addEventListener('beforeprint', () => all.forEach((chart) => chart.views.forEach((view) => { if (view.stale) view.draw(); })));
+
   // --- one panel ----------------------------------------------------------------------------------------------------
   class PanelView {
     constructor(chart, panel, holder) {
@@ -155,9 +163,15 @@
       on('mouseup', (e) => this.release(e)); on('dblclick', () => { this.zoom = null; this.draw(); });
       on('keydown', (e) => this.key(e));
       this.tip.hidden = true;
+      this.canvas.style.height = chart.height + 'px'; this.canvas.style.width = '100%';
+      this.canvas.setAttribute('aria-label', this.describe());
+      this.canvas.view = this; this.stale = true;
+      eye.observe(this.canvas);
     }
+    refresh() { this.stale = true; if (this.seen) this.draw(); }
     place(e) { const box = this.canvas.getBoundingClientRect(); return [e.clientX - box.left, e.clientY - box.top]; }
     draw() {
+      this.stale = false;
       const { panel, chart, canvas } = this;
       const width = Math.max(180, this.frame.clientWidth), height = chart.height, ratio = window.devicePixelRatio || 1;
       canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
@@ -417,7 +431,7 @@
       for (let k = 0; k < 160; k++) { g.fillStyle = sequential(scale.reverse ? 1 - k / 159 : k / 159); g.fillRect(k, 0, 1, 12); }
       return el('div', { class: 'tc-scale' }, `${TC.t(scale.title)}: `, el('span', {}, TC.number(scale.low)), bar, el('span', {}, TC.number(scale.high)), scale.log ? ` (${TC.t('log')})` : '');
     }
-    draw() { styles = null; for (const view of this.views) view.draw(); for (const s of this.holder.querySelectorAll('.tc-swatch')) s.style.background = colorOf(isNaN(s.dataset.color) ? s.dataset.color : Number(s.dataset.color)); }
+    draw() { styles = null; for (const view of this.views) view.refresh(); for (const s of this.holder.querySelectorAll('.tc-swatch')) s.style.background = colorOf(isNaN(s.dataset.color) ? s.dataset.color : Number(s.dataset.color)); }
     remove() { all.delete(this); this.holder.replaceChildren(); }
   }
   const all = new Set();
