@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from journals import Run
 
-from tune_core.report import write_report
+from tune_core.reporting import write_report
 
 from .axe import serious_findings
 

@@ -295,7 +295,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from tune_core.report import report, write_report
+    from tune_core.reporting import report, write_report
 
     folders = [find_experiment(name) for name in arguments.experiments] or [find_experiment(None)]
     ending = os.path.splitext(arguments.output or "")[1].lower()

@@ -16,7 +16,7 @@ import tune_core as tune
 from tune_core.cli.main import main
 from tune_core.errors import InvalidArgumentError
 from tune_core.fit.environment import environment, git_revision
-from tune_core.report import content, report
+from tune_core.reporting import content, report
 from tune_core.results.recording import record
 
 HOSTILE = "</script><img src=x onerror=alert(1)>`|*_\u202e"

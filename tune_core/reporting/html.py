@@ -16,7 +16,7 @@ from tune_core.plots.page import asset, chart_data, floats, integers, page
 from tune_core.plots.parameter_importance import importance
 from tune_core.plots.scheduling import pbt_lineage, rungs, timeline
 from tune_core.plots.spaces import contour, parallel_coordinates, slices
-from tune_core.report import content
+from tune_core.reporting import content
 from tune_core.results.recording import Recording
 
 MAX_FAILURES = 50
@@ -39,7 +39,7 @@ def html(recordings: Sequence[Recording], theme: str | None = None) -> str:
         charts = (history(recordings, None), learning_curves(recordings, None))
         data["compared"] = [chart_data(chart) for chart in charts]
     body = '<main class="tc-page" id="report"></main><noscript>This report needs JavaScript.</noscript>'
-    scripts = [asset("charts.js"), asset("table.js"), asset("report.js", "tune_core.report")]
+    scripts = [asset("charts.js"), asset("table.js"), asset("report.js", "tune_core.reporting")]
     return page(title, body, {"report-data": data}, scripts, theme)
 
 

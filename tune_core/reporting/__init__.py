@@ -51,10 +51,10 @@ def report(
         )
     recordings = [record(one, metric, mode) for one in experiments]
     if format == "md":
-        from tune_core.report.markdown import markdown
+        from tune_core.reporting.markdown import markdown
 
         return markdown(recordings)
-    from tune_core.report.html import html
+    from tune_core.reporting.html import html
 
     return html(recordings, theme)
 

@@ -9,7 +9,7 @@ from typing import Any
 from tune_core.core.trial import ERROR
 from tune_core.display.formatting import value_text
 from tune_core.plots.basic import unnamed
-from tune_core.report import content
+from tune_core.reporting import content
 from tune_core.results.recording import Recording
 
 MAX_ROWS = 10
