@@ -6,6 +6,7 @@ used.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -202,3 +203,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
+
+
+if "TUNE_CORE_WORKER" in os.environ:  # a frozen program that was started as a worker: it does this and nothing else
+    import_module(f"{__name__}.executors.local.process").main_of_frozen()

@@ -152,6 +152,7 @@ def run(search: Any, work: SearchTask, plan: SearchPlan) -> Any:
         parts: dict[str, Any] = {
             "param_space": plan.space,
             "tune_config": tune.TuneConfig(
+                chdir_to_trial_dir=False,  # users of this interface expect paths as they are
                 metric=work.metric,
                 mode=search.mode or "max",
                 search_alg=plan.searcher,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,9 @@ def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float]
         return tune.InlineExecutor(), {"cpu": 1}, True
     if n_fits is not None:
         workers = max(1, min(workers, n_fits))
-    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    from tune_core.executors.machine_resources import available_cpus
+
+    threads = max(1, available_cpus() // workers)
     return tune.LocalExecutor(num_cpus=workers * threads), {"cpu": threads, **gpu}, False
 
 

@@ -78,6 +78,7 @@ def fmin(
     tuner = tune.Tuner(
         _objective(fn, isinstance(space, Mapping)),
         tune_config=tune.TuneConfig(
+            chdir_to_trial_dir=False,  # users of this interface expect paths as they are
             metric="loss",
             mode="min",
             search_alg=searcher,

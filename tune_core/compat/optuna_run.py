@@ -43,6 +43,7 @@ def run(
         study._study = _emptied(study)
     directions = [d.name.lower() for d in study._study.directions]
     tune_config = tune.TuneConfig(
+        chdir_to_trial_dir=False,  # users of this interface expect paths as they are
         metric="value",
         mode="min" if directions[0] == "minimize" else "max",
         search_alg=StudySearch(study, callbacks),

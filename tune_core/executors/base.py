@@ -33,6 +33,7 @@ class RunSpec:
     needs_every_result: bool = False  # somebody in the driver tests each result before the trial goes on
     trainable_name: str = "trainable"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    logging: Any = None  # how the driver's logging is set: tune_core.executors.worker.log_setup.LogSetup
 
 
 def ends_a_trial(events: Sequence[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import secrets
 import sys
 import time
@@ -364,7 +365,7 @@ class ExperimentRun:
             trial_timeout_s=self.tune_config.trial_timeout_s,
             reuse=self.tune_config.reuse_actors is not False,
             reuse_objects=self.tune_config.reuse_actors is True,
-            chdir=self.tune_config.chdir_to_trial_dir,
+            chdir=self.tune_config.chdir_to_trial_dir and os.environ.get("RAY_CHDIR_TO_TRIAL_DIR") != "0",
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
             trainable_name=self.prepared.__name__,

@@ -55,6 +55,15 @@ def validate(param_space: Any) -> None:
     _check(dict(param_space), (), None, frozenset())
 
 
+def _is_text(key: str) -> bool:
+    """Whether a name can be written as UTF-8."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check(node: Any, path: Path, within: str | None, parents: frozenset[int]) -> None:
     """Check one node; ``within`` says what alternatives the node is a part of, where no grid may be."""
     if isinstance(node, Constant):
@@ -73,6 +82,13 @@ def _check(node: Any, path: Path, within: str | None, parents: frozenset[int]) -
             path_str(path), "contains itself", "such a space has no end", "Copy the inner dict or list instead."
         )
     for key, child in children(node):
+        if isinstance(key, str) and not _is_text(key):
+            raise SearchSpaceError(
+                path_str(path),
+                f"has the key {key!r}",
+                "half of a surrogate pair is no character, and names are kept as UTF-8",
+                "Rename the parameter.",
+            )
         if isinstance(node, dict) and not isinstance(key, str):
             raise SearchSpaceError(
                 f"{path_str(path)}[{key!r}]",

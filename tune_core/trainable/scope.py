@@ -11,7 +11,6 @@ reaches a session that takes nothing more. In a forked child every scope is mark
 from __future__ import annotations
 
 import _thread
-import concurrent.futures
 import contextlib
 import contextvars
 import functools
@@ -118,6 +117,8 @@ def _carry_over() -> None:
 
     Done once in a process, before its first trial. Outside of trials the wrapped functions do what they always did.
     """
+    import concurrent.futures
+
     start = threading.Thread.start
     submit = concurrent.futures.ThreadPoolExecutor.submit
     start_new_thread = _thread.start_new_thread

@@ -50,7 +50,7 @@ def has_children(config: dict[str, Any]) -> None:
 def test_what_a_trial_started_dies_with_its_worker(tmp_path: Path, then: str) -> None:
     executor = LocalExecutor(num_cpus=1)
     try:
-        limit = 1.0 if then == "timeout" else None
+        limit = 4.0 if then == "timeout" else None
         driver = ExecutorDriver(executor, tmp_path, has_children, trial_timeout_s=limit)
         driver.launch(0, {"then": "crash" if then == "crash" else "hang", "family": str(tmp_path / "family")})
         driver.until(lambda: driver.reports(0) if then == "close" else driver.ended(0))

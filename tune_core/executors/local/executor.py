@@ -8,78 +8,33 @@ that only the driver has open for writing: when the driver dies, however it dies
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.executors.base import RunSpec, ends_a_trial
+from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
-from tune_core.executors.local.process import pack
+from tune_core.executors.local.pool import idle_seconds, start_worker
 from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus
-from tune_core.executors.worker import payload
+from tune_core.executors.worker import log_setup, payload
+from tune_core.executors.worker.system import fill_standard_streams
 from tune_core.trainable import Prepared
 from tune_core.trainable.resources import PlacementGroupFactory, check_resources
 
+_log = logging.getLogger(__name__)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _RECEIVE_BYTES = 1 << 18
-
-
-class _Process:
-    """A worker process and the driver's end of its connection."""
-
-    def __init__(self, name: str, folder: str, inherits: tuple[int, int], environment: Mapping[str, str]) -> None:
-        lifeline, _ = inherits
-        self.name = name
-        self.environment = environment
-        self.output = os.path.join(folder, f"{name}.out")
-        self.job: ev.Launch | None = None
-        self.grant: Allocation | None = None
-        self.deadline: float | None = None
-        self.output_at = 0  # where the present trial's output begins in the file
-        self.log_at = 0  # and how long the trial's own file was then
-        self.rest = b""
-        self.socket, theirs = socket.socketpair()
-        with open(self.output, "ab") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-c", _bootstrap(), str(theirs.fileno()), str(lifeline), self.output],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(theirs.fileno(), *inherits),
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
-        theirs.close()
-
-    def send(self, message: tuple[Any, ...]) -> None:
-        with contextlib.suppress(OSError):  # its death is seen when it is read from
-            self.socket.sendall(pack(message))
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
-        self.socket.close()
-
-
-def _bootstrap() -> str:
-    path = [p or os.getcwd() for p in sys.path]
-    return (
-        f"import sys; sys.path[:] = {path!r}; from tune_core.executors.local import process; "
-        "process.main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
-    )
 
 
 class LocalExecutor:
@@ -93,12 +48,20 @@ class LocalExecutor:
         GPUs to hand out; None: those in ``CUDA_VISIBLE_DEVICES``, else those that the driver of the machine lists.
     resources
         Amounts of custom resources, e.g. ``{"license": 2}``.
+    idle_s
+        Seconds for which what a run has loaded is kept for the next run of this process (see
+        ``tune_core.executors``); 0 keeps nothing. None: the environment variable ``TUNE_CORE_IDLE_WORKERS_S``, else
+        300.
     """
 
     name = "local"
 
     def __init__(
-        self, num_cpus: float | None = None, num_gpus: int | None = None, resources: Mapping[str, float] | None = None
+        self,
+        num_cpus: float | None = None,
+        num_gpus: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        idle_s: float | None = None,
     ) -> None:
         cpus = num_cpus if num_cpus is not None else available_cpus()
         for label, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
@@ -115,17 +78,17 @@ class LocalExecutor:
             )
         custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
         gpus = None if num_gpus is None else int(num_gpus)
+        self._idle_s = idle_seconds(idle_s)
         self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(gpus), custom)
-        self._machine = self._make_machine()
-        self._idle: list[_Process] = []
-        self._busy: dict[int, _Process] = {}
-        self._reserved: dict[str, _Process] = {}
-        self._local_events: deque[ev.Event] = deque()
-        self._started = 0
-        self._folder = ""
-        self._payload = -1
-        self._lifeline_read, self._lifeline_write = -1, -1
-        self._wake_read, self._wake_write = -1, -1
+        self._machine = self._make_machine()  #: what there is, and who holds it
+        self._idle: list[WorkerProcess] = []  #: have the trainable and run nothing
+        self._busy: dict[int, WorkerProcess] = {}  #: by the trial that they run
+        self._reserved: dict[str, WorkerProcess] = {}  #: by name: a place is held, the launch is to come
+        self._local_events: deque[ev.Event] = deque()  #: made here, for the next poll
+        self._started = 0  #: workers so far, for their names
+        self._payload: payload.Dumped | None = None  #: the trainable
+        self._selector: selectors.BaseSelector | None = None  #: over all workers' connections and the wake-up pipe
+        self._wake_read, self._wake_write = -1, -1  #: a byte in this pipe ends a poll
 
     def capacity(self) -> dict[str, float]:
         """What there is to share out among trials."""
@@ -135,17 +98,16 @@ class LocalExecutor:
 
     def pack(self, prepared: Prepared) -> int:
         """See :class:`tune_core.executors.base.Executor`."""
+        fill_standard_streams()
         self._payload = payload.dump(prepared, prepared.__name__)
-        return self._payload
+        return self._payload.handle
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        self._run = run
+        self._run = replace(run, logging=log_setup.capture())
         self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
-        self._folder = tempfile.mkdtemp(prefix="tune-core-workers-")
-        self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -161,21 +123,22 @@ class LocalExecutor:
         deadline = time.monotonic() + grace_s
         for process in everyone:
             if process.job is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.popen.wait(max(0.0, deadline - time.monotonic()))
+                process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()
         self._idle.clear()
         self._busy.clear()
         self._reserved.clear()
         self._local_events.clear()
-        for fd in (self._payload, self._lifeline_read, self._lifeline_write, self._wake_read, self._wake_write):
+        if self._payload is not None:
+            os.close(self._payload.handle)
+            self._payload = None
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
+        for fd in (self._wake_read, self._wake_write):
             if fd >= 0:
                 os.close(fd)
-        self._payload = self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
-        if self._folder:
-            self._selector.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ""
+        self._wake_read = self._wake_write = -1
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -211,7 +174,7 @@ class LocalExecutor:
             environment.setdefault(variable, threads)
         return environment
 
-    def _process_for(self, environment: Mapping[str, str]) -> _Process:
+    def _process_for(self, environment: Mapping[str, str]) -> WorkerProcess:
         for process in self._idle:
             if process.environment == environment:
                 self._idle.remove(process)
@@ -220,16 +183,26 @@ class LocalExecutor:
             self._retire(self._idle.pop(0))
         return self._start_process(environment)
 
-    def _start_process(self, environment: Mapping[str, str]) -> _Process:
+    def _start_process(self, environment: Mapping[str, str]) -> WorkerProcess:
+        assert self._selector is not None and self._payload is not None
         self._started += 1
-        process = _Process(f"worker{self._started}", self._folder, (self._lifeline_read, self._payload), environment)
+        process = WorkerProcess(f"worker{self._started}", environment)
+        try:
+            start_worker(process, self._idle_s, self._payload.modules)
+        except BaseException:
+            process.kill()
+            raise
         self._selector.register(process.socket, selectors.EVENT_READ, process)
-        process.send(("run", self._run))
+        process.send(("run", self._run), [self._payload.handle])
         return process
 
-    def _retire(self, process: _Process) -> None:
-        self._selector.unregister(process.socket)
+    def _retire(self, process: WorkerProcess) -> None:
+        self._forget(process)
         process.kill()
+
+    def _forget(self, process: WorkerProcess) -> None:
+        if self._selector is not None:
+            self._selector.unregister(process.socket)
 
     # --- trials -------------------------------------------------------------------------------------------------------
 
@@ -238,11 +211,14 @@ class LocalExecutor:
         process = self._reserved.pop(worker)
         process.job = job
         self._busy[job.trial] = process
-        process.output_at = os.path.getsize(process.output)
+        process.output_at = process.printed()
         process.log_at = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
         limit = self._run.trial_timeout_s
         process.deadline = None if limit is None else time.monotonic() + limit
-        process.send(("launch", job))
+        try:
+            process.send(("launch", job))
+        except Exception as error:  # it could not be pickled
+            raise _unsendable(job, error) from error
 
     def extend(self, trial: int, lease: ev.Lease | None) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -267,36 +243,39 @@ class LocalExecutor:
         if process is not None:
             self._report_worker_death(process, how, why)
 
-    def _report_worker_death(self, process: _Process, how: str, why: str) -> None:
+    def _report_worker_death(self, process: WorkerProcess, how: str, why: str) -> None:
         """End a process, and its trial with it."""
-        self._selector.unregister(process.socket)
-        process.kill()
         job = process.job
+        self._forget(process)
+        process.end()
+        tail = self._rescue_output(process, job) if job is not None else ""
+        process.let_go()
         if job is None:
             if process in self._idle:
                 self._idle.remove(process)
             return
-        tail = self._rescue_output(process, job)
         error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
         self._release(process)
 
-    def _rescue_output(self, process: _Process, job: ev.Launch) -> str:
+    def _rescue_output(self, process: WorkerProcess, job: ev.Launch) -> str:
         """Move what a dead process wrote to the trial's own file; its last lines."""
         log = self._log_of(job.trial)
-        with open(process.output, "rb") as file:
-            file.seek(process.output_at + _size(log) - process.log_at)
-            rest = file.read()
-        if rest:
-            os.makedirs(os.path.dirname(log), exist_ok=True)
-            with open(log, "ab") as file:
-                file.write(rest)
+        try:
+            at = process.output_at + max(0, _size(log) - process.log_at)
+            rest = os.pread(process.output, max(0, process.printed() - at), at)
+            if rest:
+                os.makedirs(os.path.dirname(log), exist_ok=True)
+                with open(log, "ab") as file:
+                    file.write(rest)
+        except OSError as error:
+            _log.warning("the last output of trial %05d is lost: %s", job.trial, error)
         return last_lines(log)
 
     def _log_of(self, trial: int) -> str:
         return os.path.join(trial_folder(self._run.folder, trial), OUTPUT_FILE)
 
-    def _release(self, process: _Process) -> None:
+    def _release(self, process: WorkerProcess) -> None:
         if process.job is not None:
             del self._busy[process.job.trial]
         if process.grant is not None:
@@ -316,6 +295,7 @@ class LocalExecutor:
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """See :class:`tune_core.executors.base.Executor`."""
+        assert self._selector is not None
         batches: list[ev.Batch] = []
         if self._local_events:
             timeout_s = 0.0
@@ -331,7 +311,7 @@ class LocalExecutor:
             batches.append(ev.batch(self._local_events.popleft()))
         return batches
 
-    def _receive(self, process: _Process, batches: list[ev.Batch]) -> None:
+    def _receive(self, process: WorkerProcess, batches: list[ev.Batch]) -> None:
         try:
             data = process.socket.recv(_RECEIVE_BYTES)
         except OSError:
@@ -341,10 +321,10 @@ class LocalExecutor:
             return
         cut = data.rfind(b"\n") + 1
         if cut == 0:
-            process.rest += data
+            process.rest += data  # in place: a long line costs time in proportion to its length
             return
-        lines = process.rest + data[:cut]
-        process.rest = data[cut:]
+        lines = bytes(process.rest) + data[:cut] if process.rest else data[:cut]
+        process.rest = bytearray(data[cut:])
         events = ev.decode_lines(lines)
         batches.append(ev.Batch(lines, events))
         if ends_a_trial(events):
@@ -374,11 +354,22 @@ def _as_dict(resources: Any) -> Mapping[str, float]:
     return resources.total() if isinstance(resources, PlacementGroupFactory) else resources
 
 
-def _death(process: _Process) -> str:
+def _unsendable(job: ev.Launch, error: Exception) -> SerializationError:
+    """The error for a configuration that cannot be pickled; names the parameter that is at fault."""
+    name = next((key for key, value in job.config.items() if not payload.pickles(value)), None)
+    return SerializationError(
+        f"The configuration of trial {job.trial:05d}" if name is None else f"The parameter {name!r}",
+        f"cannot be sent to a worker process: {type(error).__name__}: {error}",
+        "what a trial gets is pickled on its way to it",
+        "Make it inside the objective, bind it with tune.with_parameters if it can be pickled, "
+        'or run in this process with RunConfig(executor="inline").',
+    )
+
+
+def _death(process: WorkerProcess) -> str:
     """How a process died, for people."""
-    try:
-        code = process.popen.wait(1.0)
-    except subprocess.TimeoutExpired:
+    code = process.wait(1.0)
+    if code is None:
         return "the worker process closed its connection"
     if code >= 0:
         return f"the worker process exited with code {code}"

@@ -1,56 +1,104 @@
-"""What worker processes print, sorted into the trials' own files."""
+"""What worker processes print, sorted into the trials' own files. None of it can fail a trial or a run."""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import sys
 import threading
+from typing import Any
 
-_TRUNCATE_BYTES = 1 << 20
+from tune_core.executors.worker.system import free_beginning
+
+_FREE_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 22
+_TAIL_BYTES = 1 << 16
+_log = logging.getLogger(__name__)
 
 
 class Output:
     """What a worker process prints, sorted into the trials' own files.
 
-    The process's stdout and stderr both go to one file (so the C level and child processes are caught too); what was
-    written while a trial ran is moved to ``output.log`` in its folder. A trial that prints nothing costs no file.
+    The process's stdout and stderr both go to one file without a name (so the C level and child processes are caught
+    too); what was written while a trial ran is moved to ``output.log`` in its folder, and its space in the first file
+    is given back, so that output is kept once. A trial that prints nothing costs no file.
+
+    Parameters
+    ----------
+    file
+        Descriptor of the file to which stdout and stderr go.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._file = open(path, "rb")  # noqa: SIM115 - lives as long as the process
+    def __init__(self, file: int) -> None:
+        self._file = file
         self._folder: str | None = None
         self._at = 0
-        self._lock = threading.Lock()
+        self._freed = 0
+        self._said = False
+        self._lock = threading.Lock()  #: over all of the above
 
     def begin(self, folder: str) -> None:
         """A trial starts."""
         with self._lock:
             self._folder = folder
-            self._at = os.fstat(self._file.fileno()).st_size
+            self._at = self._mended_size()
 
     def end(self, keep_tail: bool) -> str:
         """A trial ends; with ``keep_tail`` the last lines of its output."""
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
-            if self._at > _TRUNCATE_BYTES:
-                os.truncate(self._path, 0)
+            if self._at > _FREE_BYTES:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, 0)
+                self._at = self._freed = 0
         return last_lines(os.path.join(folder, OUTPUT_FILE)) if keep_tail and folder else ""
 
     def move(self) -> None:
         """Move what has been written so far to the running trial's file."""
         with self._lock:
-            if self._folder is None or os.fstat(self._file.fileno()).st_size == self._at:
-                return
-            self._file.seek(self._at)
-            data = self._file.read()
-            self._at += len(data)
-            self.write(self._folder, data)
+            while self._folder is not None and (data := self._read()):
+                try:
+                    self.write(self._folder, data)
+                except OSError as error:
+                    if not self._said:
+                        self._said = True
+                        _log.warning("output of trials cannot be kept in %s: %s", self._folder, error)
+                    return  # it stays where it is, and is tried again
+                self._at += len(data)
+                if self._at - self._freed > _FREE_BYTES:
+                    free_beginning(self._file, self._at)
+                    self._freed = self._at
+
+    def _read(self) -> bytes:
+        try:
+            return os.pread(self._file, _BLOCK_BYTES, self._at) if self._size() > self._at else b""
+        except OSError:
+            return b""
+
+    def _size(self) -> int:
+        try:
+            return os.fstat(self._file).st_size
+        except OSError:
+            return 0
+
+    def _mended_size(self) -> int:
+        """How long the file is; descriptors and streams that an earlier trial has closed go to it again."""
+        try:
+            ours = os.fstat(self._file)
+            if not all(os.path.samestat(ours, os.fstat(descriptor)) for descriptor in (1, 2)):
+                raise OSError
+        except OSError:
+            redirect(self._file)
+            return self._size()
+        if sys.stdout.closed or sys.stderr.closed:
+            redirect(self._file)
+        return ours.st_size
 
     def write(self, folder: str, data: bytes) -> None:
         """Add to a trial's file."""
@@ -62,13 +110,37 @@ class Output:
 OUTPUT_FILE = "output.log"
 
 
+class _Unfailing(io.FileIO):
+    """A descriptor that takes whatever is written; what cannot be kept (a full disk) is lost, and no error."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def redirect(file: int) -> None:
+    """Send what this process prints at any level to a file; from Python line by line, so that it can be followed."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        with contextlib.suppress(Exception):
+            getattr(sys, name).flush()
+        os.dup2(file, descriptor)
+        raw = io.BufferedWriter(_Unfailing(descriptor, "wb", closefd=False))
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
 def last_lines(path: str, count: int = 20) -> str:
-    """The last lines of a text file; empty if it isn't there."""
+    """The last lines of a text file; empty if it isn't there. Of a line that was redrawn, such as a progress bar's,
+    only its last state counts."""
     try:
         with open(path, "rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 8192))
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-count:])
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
+    return "\n".join(line for line in lines[-count:])

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import io
 import os
-import pickle
-import select
 import signal
 import socket
-import struct
 import sys
 import threading
-from typing import Any
+import time
+from typing import Any, NoReturn
 
+from tune_core.core import events as ev
 from tune_core.executors.base import RunSpec
-from tune_core.executors.local.output import Output
-from tune_core.executors.worker import payload
+from tune_core.executors.local import definitions, wire
+from tune_core.executors.local.output import Output, redirect
+from tune_core.executors.worker import log_setup, payload
+from tune_core.executors.worker.surroundings import Surroundings
+from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_group_at_hangup
 from tune_core.executors.worker.worker import Worker
 
 TICK_S = 0.1
-_LENGTH = struct.Struct("<I")
+FROZEN = "TUNE_CORE_WORKER"
+"""Environment variable that makes a frozen program, which can run no other script, serve as a worker."""
 
 
-def pack(message: tuple[Any, ...]) -> bytes:
-    """A message to a worker as bytes with their length before them."""
-    try:
-        body = pickle.dumps(message, protocol=5)
-    except Exception:  # lambdas, classes of __main__
-        import cloudpickle
+def bootstrap(module: str) -> str:
+    """A program for a fresh interpreter: take over the driver's module path, then run a module of this folder.
 
-        body = cloudpickle.dumps(message, protocol=5)
-    return _LENGTH.pack(len(body)) + body
+    Its arguments are descriptors: of a file with the module path, then those for ``main``.
+    """
+    return (
+        "import os,sys;f=int(sys.argv[1]);"
+        "sys.path[:]=os.pread(f,os.fstat(f).st_size,0).decode('utf-8','surrogateescape').split('\\0');"
+        f"from tune_core.executors.local import {module};{module}.main(*map(int,sys.argv[2:]))"
+    )
 
 
 class SocketLink:
@@ -39,6 +43,7 @@ class SocketLink:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self.descriptors: list[int] = []  # that came with the last message
 
     def send(self, lines: bytes) -> None:
         """Pass journal lines to the driver."""
@@ -46,68 +51,67 @@ class SocketLink:
 
     def receive(self) -> tuple[Any, ...] | None:
         """Wait for a message; None when the driver has closed the connection."""
-        head = self._exactly(_LENGTH.size)
-        if head is None:
-            return None
-        body = self._exactly(_LENGTH.unpack(head)[0])
-        if body is None:
-            return None
-        message: tuple[Any, ...] = pickle.loads(body)
+        message, self.descriptors = wire.receive(self._socket)
         return message
 
     def has_message(self) -> bool:
         """Whether a message is there."""
-        return bool(select.select([self._socket], [], [], 0)[0])
-
-    def _exactly(self, size: int) -> bytes | None:
-        parts = bytearray()
-        while len(parts) < size:
-            try:
-                data = self._socket.recv(size - len(parts))
-            except OSError:
-                return None
-            if not data:
-                return None
-            parts += data
-        return bytes(parts)
+        return is_readable(self._socket.fileno())
 
 
-def main(link_fd: int, lifeline_fd: int, output_path: str) -> None:
+def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
     """Serve the driver at the other end of ``link_fd``; end when ``lifeline_fd`` closes, whatever is running."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # a line is not lost when the process dies, and can be followed
-    for descriptor in (link_fd, lifeline_fd):  # no process that a trial starts may hold them open
+    kill_group_at_hangup(lifeline_fd)
+    adopt_orphans()
+    for descriptor in (link_fd, lifeline_fd, output_fd):  # no process that a trial starts may hold them open
         os.set_inheritable(descriptor, False)
+    redirect(output_fd)
     connection = socket.socket(fileno=link_fd)
     os.register_at_fork(after_in_child=connection.close)
     link = SocketLink(connection)
-    output = Output(output_path)
-    worker_box: list[Worker] = []
-    threading.Thread(target=_tick, args=(lifeline_fd, output, worker_box), name="tune-core-tick", daemon=True).start()
+    output = Output(output_fd)
+    workers: list[Worker] = []
+    threading.Thread(target=_tick, args=(lifeline_fd, output, workers), name="tune-core-tick", daemon=True).start()
     first = link.receive()
     if first is None:
         return
     spec: RunSpec = first[1]
+    log_setup.apply(spec.logging)
     try:
-        prepared = payload.load(spec.payload)
-        os.close(spec.payload)
+        prepared, found = payload.load(link.descriptors[0])
+        os.close(link.descriptors[0])
+        definitions.publish(found)
     except BaseException as error:
         _refuse(link, spec, error)
         return
     worker = Worker(link, spec, prepared)
     worker.output = output
-    worker_box.append(worker)
+    worker.surroundings = Surroundings(spec.chdir)
+    workers.append(worker)
     worker.serve()
+    definitions.remove(os.getpid())
+
+
+def main_of_frozen() -> NoReturn:
+    """What a frozen program does in place of its own work, when it was started as a worker."""
+    arguments = map(int, os.environ.pop(FROZEN).split(","))
+    main(*arguments)
+    leave(0)
+
+
+def leave(code: int) -> NoReturn:
+    """End a process that may not return to the code that it came from."""
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
 
 
 def _refuse(link: SocketLink, spec: RunSpec, error: BaseException) -> None:
     """The trainable cannot be loaded here: answer every launch with that."""
-    import time
-
-    from tune_core.core import events as ev
-
     text = (
         f"The objective {spec.trainable_name} could not be loaded in a worker process: "
         f"{type(error).__name__}: {error}.\n"
@@ -119,20 +123,16 @@ def _refuse(link: SocketLink, spec: RunSpec, error: BaseException) -> None:
             link.send(ev.encode(ev.Ended(job.trial, "invalid", time.time(), "the objective cannot be loaded", text)))
 
 
-def _tick(lifeline_fd: int, output: Output, worker_box: list[Worker]) -> None:
+def _tick(lifeline_fd: int, output: Output, workers: list[Worker]) -> None:
     """Send what lies about, move the output on, and end the whole process group when the driver is gone."""
-    driver = os.getppid()
+    parent = os.getppid()
     while True:
-        gone = select.select([lifeline_fd], [], [], TICK_S)[0]
-        if gone or os.getppid() != driver:  # a process that the driver forked may keep the lifeline open
+        gone = is_readable(lifeline_fd, TICK_S)
+        if gone or os.getppid() != parent:  # a process that the driver forked may keep the lifeline open
             with contextlib.suppress(OSError):
                 os.killpg(os.getpgid(0), signal.SIGKILL)
             os._exit(1)
         with contextlib.suppress(OSError):
-            for worker in worker_box:
+            for worker in workers:
                 worker.pipe.flush()
-            output.move()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+        output.move()

@@ -23,8 +23,9 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import FolderStore
 from tune_core.executors.base import RunSpec
-from tune_core.executors.local.output import Output
+from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
+from tune_core.executors.worker.system import nameless_file
 from tune_core.executors.worker.worker import Worker
 
 MAX_OPEN = 2
@@ -101,8 +102,8 @@ class ObjectStoreCheckpoints:
 class SentOutput(Output):
     """What trials print, also passed to the driver, which can't see the file here."""
 
-    def __init__(self, path: str, outbox: queue.SimpleQueue[Any]) -> None:
-        super().__init__(path)
+    def __init__(self, file: int, outbox: queue.SimpleQueue[Any]) -> None:
+        super().__init__(file)
         self._outbox = outbox
 
     def write(self, folder: str, data: bytes) -> None:
@@ -233,15 +234,9 @@ class TrialHost:
 
     def _redirect(self) -> Output:
         """Send all that this process prints to a file, and sort it into the trials' own."""
-        path = os.path.join(self._scratch, "output")
-        with open(path, "ab") as file:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-        return Output(path) if self._reachable else SentOutput(path, self._outbox)
+        file = nameless_file("tune-core-output")
+        redirect(file)
+        return Output(file) if self._reachable else SentOutput(file, self._outbox)
 
     def _tick(self) -> None:
         """Send what lies about, and move the output on."""

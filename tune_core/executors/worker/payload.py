@@ -13,27 +13,34 @@ import mmap
 import os
 import pickle
 import struct
+import sys
 import tempfile
 import types
 from collections import ChainMap
-from typing import Any
+from typing import Any, NamedTuple
 
 from tune_core.errors import SerializationError
+from tune_core.executors.worker.system import above_standard
 
 _OUT_OF_BAND_BYTES = 1 << 16
 _ALIGN = 64
 
 
-def dump(thing: Any, name: str) -> int:
-    """Write ``thing`` to a file without a name and return its descriptor; the caller closes it.
+class Dumped(NamedTuple):
+    """A trainable in a file, and what is known of it without opening that."""
+
+    handle: int
+    modules: tuple[str, ...]  # that it refers to
+
+
+def dump(thing: Any, name: str) -> Dumped:
+    """Write ``thing`` to a file without a name; the caller closes its descriptor.
 
     Raises
     ------
     SerializationError
-        If it cannot be pickled; names the captured variable that is at fault.
+        If it cannot be pickled, which names the captured variable that is at fault; or if there is no room for it.
     """
-    import cloudpickle
-
     buffers: list[pickle.PickleBuffer] = []
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
@@ -44,23 +51,50 @@ def dump(thing: Any, name: str) -> int:
         return False
 
     try:
-        body = _pickle(cloudpickle, thing, keep_in_band)
+        body, modules = _pickle(thing, keep_in_band)
     except Exception as error:
         raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
-    handle = _nameless_file(sum(v.nbytes for v in views))
-    with os.fdopen(handle, "wb", closefd=False) as file:
-        sizes = [len(body), *(v.nbytes for v in views)]
-        file.write(struct.pack(f"<{len(sizes) + 1}Q", len(views), *sizes))
-        parts: list[bytes | memoryview] = [body, *views]
-        for part in parts:
-            file.write(b"\0" * (-file.tell() % _ALIGN))
-            file.write(part)
+    size_bytes = len(body) + sum(v.nbytes for v in views)
+    try:
+        return Dumped(_write([body, *views], size_bytes), modules)
+    except OSError as error:
+        raise SerializationError(
+            f"The objective {name} and what it refers to",
+            f"cannot be written to a file of {size_bytes:,} bytes for the worker processes: {error}",
+            "shared memory and the temporary folder have no room for it, or no more files may be open",
+            "Make room (/dev/shm, or another folder in TMPDIR), or let the objective load its data itself.",
+        ) from error
+
+
+def _write(parts: list[bytes | memoryview], size_bytes: int) -> int:
+    """Put the parts into a file behind each other, their sizes first."""
+    handle = above_standard(_nameless_file(size_bytes))
+    try:
+        with os.fdopen(handle, "wb", closefd=False) as file:
+            sizes = [part.nbytes if isinstance(part, memoryview) else len(part) for part in parts]
+            file.write(struct.pack(f"<{len(sizes) + 1}Q", len(parts) - 1, *sizes))
+            for part in parts:
+                file.write(b"\0" * (-file.tell() % _ALIGN))
+                file.write(part)
+    except BaseException:
+        os.close(handle)
+        raise
     return handle
 
 
-def _pickle(cloudpickle: Any, thing: Any, buffer_callback: Any) -> bytes:
-    """Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks."""
+def _pickle(thing: Any, buffer_callback: Any) -> tuple[bytes, tuple[str, ...]]:
+    """``thing`` and the script's definitions that it refers to, pickled; and the modules that it refers to.
+
+    Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks, and the main module of
+    a process that was spawned (``__mp_main__``), which no worker can import, goes by value like any main module.
+    """
+    import cloudpickle
+
+    definitions: dict[str, Any] = {}  # filled while what comes before it is pickled
+    modules: dict[str, None] = {}
+    main = sys.modules.get("__main__")
+    spawned = sys.modules.get("__mp_main__")
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def keep_filename(code: types.CodeType) -> tuple[Any, ...]:
@@ -70,9 +104,25 @@ def _pickle(cloudpickle: Any, thing: Any, buffer_callback: Any) -> bytes:
     class Pickler(cloudpickle.Pickler):
         dispatch_table = ChainMap({types.CodeType: keep_filename}, cloudpickle.Pickler.dispatch_table)
 
+        def reducer_override(self, obj: Any) -> Any:
+            reduced = super().reducer_override(obj)
+            name = getattr(obj, "__name__", None)
+            if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):
+                if reduced is NotImplemented:
+                    modules[module] = None
+                elif getattr(main, name, None) is obj:
+                    definitions[name] = obj
+            return reduced
+
     file = io.BytesIO()
-    Pickler(file, protocol=5, buffer_callback=buffer_callback).dump(thing)
-    return file.getvalue()
+    if spawned is not None:
+        cloudpickle.register_pickle_by_value(spawned)
+    try:
+        Pickler(file, protocol=5, buffer_callback=buffer_callback).dump((thing, definitions))
+    finally:
+        if spawned is not None:
+            cloudpickle.unregister_pickle_by_value(spawned)
+    return file.getvalue(), tuple(modules)
 
 
 def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
@@ -86,8 +136,8 @@ def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
     )
 
 
-def load(handle: int) -> Any:
-    """What :func:`dump` wrote, its large buffers mapped from the file."""
+def load(handle: int) -> tuple[Any, dict[str, Any]]:
+    """What :func:`dump` was given, its large buffers mapped from the file; and the script's definitions in it."""
     mapped = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
     (count,) = struct.unpack_from("<Q", mapped)
     sizes = struct.unpack_from(f"<{count + 1}Q", mapped, 8)
@@ -97,7 +147,8 @@ def load(handle: int) -> Any:
         at += -at % _ALIGN
         parts.append(mapped[at : at + size])
         at += size
-    return pickle.loads(parts[0], buffers=parts[1:])
+    found: tuple[Any, dict[str, Any]] = pickle.loads(parts[0], buffers=parts[1:])
+    return found
 
 
 def _nameless_file(size_bytes: int) -> int:
@@ -114,13 +165,11 @@ def _nameless_file(size_bytes: int) -> int:
 
 def _culprit(thing: Any, depth: int = 0) -> str:
     """Which captured variable, bound parameter or global of a function cannot be pickled."""
-    import cloudpickle
-
     from tune_core.trainable import Prepared
 
     if isinstance(thing, Prepared):
         for key, value in thing.parameters.items():
-            if not _pickles(cloudpickle, value):
+            if not pickles(value):
                 return f"the bound parameter {key!r} ({type(value).__name__}) cannot be pickled"
         thing = thing.trainable
     function = getattr(thing, "__func__", thing)
@@ -129,17 +178,20 @@ def _culprit(thing: Any, depth: int = 0) -> str:
         return ""
     for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
         with contextlib.suppress(ValueError):
-            if not _pickles(cloudpickle, cell.cell_contents):
+            if not pickles(cell.cell_contents):
                 return f"the captured variable {key!r} ({type(cell.cell_contents).__name__}) cannot be pickled"
     for key in code.co_names:
         value = function.__globals__.get(key)
-        if value is not None and not _pickles(cloudpickle, value):
+        if value is not None and not pickles(value):
             inner = _culprit(value, depth + 1) if depth < 3 else ""
             return inner or f"the global variable {key!r} ({type(value).__name__}) cannot be pickled"
     return ""
 
 
-def _pickles(cloudpickle: Any, value: Any) -> bool:
+def pickles(value: Any) -> bool:
+    """Whether a value can be sent to another process."""
+    import cloudpickle
+
     try:
         cloudpickle.dumps(value)
     except Exception:

@@ -23,6 +23,7 @@ from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
 from tune_core.executors.worker.class_state import ClassCheckpoint, load_state
 from tune_core.executors.worker.pipe import EventPipe, Link
+from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
 from tune_core.trainable.protocol import StopTrial
@@ -37,6 +38,7 @@ class Worker:
         self.spec = spec
         self.store: CheckpointStore = store or FolderStore(spec.folder)
         self.output: Output | None = None
+        self.surroundings: Surroundings | None = None
         self._prepared = prepared
         self._kept: Trainable | None = None
 
@@ -54,11 +56,14 @@ class Worker:
 
     def run(self, job: ev.Launch) -> None:
         """Run one attempt at a trial and send its end."""
+        folder = trial_folder(self.spec.folder, job.trial)
         if self.output is not None:
-            self.output.begin(trial_folder(self.spec.folder, job.trial))
+            self.output.begin(folder)
         session = TrialSession(self.pipe, self.store, self.spec, job)
         how, error = "completed", ""
         try:
+            if self.surroundings is not None:
+                self.surroundings.enter(folder)
             with entered(session, owns_process=self.output is not None):
                 if self._prepared.is_class:
                     self._run_class(session)
@@ -84,6 +89,8 @@ class Worker:
             session.close()
             if how == "errored":
                 self._discard_kept()
+            if self.surroundings is not None:
+                self.surroundings.leave()
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
             if error:
@@ -222,4 +229,6 @@ def _describe(error: BaseException) -> str:
     here = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).strip()
+    text = "".join(traceback.format_exception(type(error), error, frames)).strip()
+    hint = hint_at_folder(error)
+    return f"{text}. {hint}" if hint else text

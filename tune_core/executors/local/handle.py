@@ -1,0 +1,316 @@
+"""The driver's view of its processes: workers, started by themselves or forked by a template, and templates."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from tune_core.core import events as ev
+from tune_core.errors import ResourceError
+from tune_core.executors.local import definitions, process, wire
+from tune_core.executors.machine_resources import Allocation
+from tune_core.executors.worker.system import above_standard, nameless_file
+from tune_core.trainable.protocol import SHARED
+
+_OURS_ALONE: weakref.WeakSet[Any] = weakref.WeakSet()  # what a forked child of the driver's must let go of
+
+
+class Running(Protocol):
+    """A process that was started: ``subprocess.Popen``, or :class:`Forked`."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; its exit code, or a negative signal number."""
+
+
+class WorkerProcess:
+    """A worker process and the driver's end of its connection."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.environment = environment  #: what it has beside the driver's own
+        self.job: ev.Launch | None = None  #: the trial that it runs
+        self.grant: Allocation | None = None  #: the resources that this trial holds
+        self.deadline: float | None = None  #: when this trial is to be ended, on the monotonic clock
+        self.output_at = 0  #: where this trial's output begins in the file
+        self.log_at = 0  #: and how long the trial's own file was then
+        self.rest = bytearray()  #: the beginning of a line that has not come to its end yet
+        self.socket, self._theirs = _socket_pair()
+        self._lifeline_theirs, self._lifeline = _pipe()  # the kernel tells the worker when the driver's end is gone
+        self.output = above_standard(nameless_file("tune-core-output"))  #: what it prints
+        self._running: Running | None = None
+        _OURS_ALONE.add(self)
+
+    @property
+    def descriptors(self) -> tuple[int, int, int]:
+        """What the worker gets: its connection, its lifeline, its output."""
+        return self._theirs.fileno(), self._lifeline_theirs, self.output
+
+    def started(self, running: Running) -> None:
+        """It was started with its descriptors."""
+        self._running = running
+        self._theirs.close()
+        os.close(self._lifeline_theirs)
+
+    def send(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
+        """Send a message; whether the worker still lives is seen when it is read from."""
+        with contextlib.suppress(OSError):
+            wire.send(self.socket, message, descriptors)
+
+    def printed(self) -> int:
+        """How much it has printed so far, in bytes."""
+        try:
+            return os.fstat(self.output).st_size
+        except OSError:
+            return 0
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit code or negative signal number; None if it still runs, or was never there."""
+        if self._running is None:
+            return None
+        try:
+            return self._running.wait(timeout_s)
+        except (subprocess.TimeoutExpired, TemplateGone):
+            return None
+
+    def kill(self) -> None:
+        """End it and all that it has started, and forget it."""
+        self.end()
+        self.let_go()
+
+    def end(self) -> None:
+        """End it and all that it has started; what it has printed can still be read."""
+        if self._running is None:
+            self._theirs.close()
+            os.close(self._lifeline_theirs)
+        else:
+            with contextlib.suppress(TemplateGone):
+                pid = self._running.pid
+                for end in (os.killpg, os.kill):  # the second for one that does not lead its group yet
+                    with contextlib.suppress(OSError):
+                        end(pid, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._running.wait(5.0)
+                definitions.remove(pid)
+
+    def let_go(self) -> None:
+        """Close the driver's ends."""
+        self.socket.close()
+        for name in ("_lifeline", "output"):
+            descriptor = getattr(self, name)
+            setattr(self, name, -1)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def start(worker: WorkerProcess) -> None:
+    """Start a worker in an interpreter of its own."""
+    environment = {**plain_environment(), **worker.environment}
+    worker.started(_interpreter("process", worker.descriptors, (), environment))
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+class TemplateGone(Exception):
+    """The template has ended."""
+
+
+class Template:
+    """A process that forks workers, and what the driver knows of it. Several runs may use it at once, in threads."""
+
+    def __init__(self, key: Any, environment: Mapping[str, str], idle_s: float) -> None:
+        self.key = key  #: what its workers find; others need another template
+        self.used_at = time.monotonic()
+        self.idle_s = idle_s
+        self.live = 0  #: its workers that nobody has seen end
+        self._lock = threading.RLock()  #: over all below, and the order of replies
+        self._asked = 0
+        self._replies: dict[int, Any] = {}
+        self._answered = 0
+        self._socket, theirs = _socket_pair()
+        lifeline_theirs, self._lifeline = _pipe()
+        path = _module_path()
+        try:
+            numbers = (theirs.fileno(), lifeline_theirs, path)
+            self._popen = _interpreter("template", numbers, (max(1, round(idle_s)),), environment)
+        finally:
+            theirs.close()
+            os.close(lifeline_theirs)
+            os.close(path)
+        _OURS_ALONE.add(self)
+
+    def fork(self, worker: WorkerProcess, changes: Mapping[str, str], modules: Iterable[str]) -> None:
+        """Have it import ``modules`` and start a worker with ``changes`` to the environment."""
+        with self._lock:
+            self.live += 1
+            number = self._ask(("fork", dict(changes), list(modules)), worker.descriptors)
+        worker.started(Forked(self, number))
+
+    def _ask(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> int:
+        with self._lock:
+            self.used_at = time.monotonic()
+            with contextlib.suppress(OSError):  # seen when it is to answer
+                wire.send(self._socket, message, descriptors)
+            self._asked += 1
+            return self._asked
+
+    def reply(self, number: int) -> Any:
+        """The answer to a request."""
+        with self._lock:
+            while number not in self._replies:
+                message, _ = wire.receive(self._socket)
+                if message is None:
+                    raise TemplateGone
+                self._answered += 1
+                self._replies[self._answered] = message[0]
+            return self._replies.pop(number)
+
+    def ask(self, *message: Any) -> Any:
+        """Ask and wait for the answer."""
+        with self._lock:
+            return self.reply(self._ask(message))
+
+    def is_fit(self) -> bool:
+        """Whether it can be expected to live for a while."""
+        soon = time.monotonic() + min(5.0, self.idle_s / 4)
+        return self._popen.poll() is None and (self.live > 0 or soon - self.used_at < self.idle_s)
+
+    def end(self) -> None:
+        """End it; its workers, if there are any, end with it."""
+        with contextlib.suppress(OSError):
+            os.kill(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the driver's ends."""
+        self._socket.close()
+        lifeline, self._lifeline = self._lifeline, -1
+        if lifeline >= 0:
+            os.close(lifeline)
+
+
+class Forked:
+    """A worker that a template has forked, in the manner of ``subprocess.Popen``."""
+
+    def __init__(self, template: Template, number: int) -> None:
+        self._template = template
+        self._number = number
+        self._pid: int | None = None
+        self._code: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """See :class:`Running`."""
+        if self._pid is None:
+            self._pid = int(self._template.reply(self._number))
+        return self._pid
+
+    def wait(self, timeout: float | None = None) -> int:
+        """See :class:`Running`."""
+        deadline = time.monotonic() + (timeout if timeout is not None else 60.0)
+        while self._code is None:
+            left = deadline - time.monotonic()
+            self._code = self._template.ask("wait", self.pid, min(max(0.0, left), 0.2))
+            if self._code is not None:
+                self._template.live -= 1
+            elif left <= 0:
+                raise subprocess.TimeoutExpired("worker", timeout or 0.0)
+        return self._code
+
+
+# --- starting an interpreter ------------------------------------------------------------------------------------------
+
+
+def plain_environment() -> dict[str, str]:
+    """The driver's environment as its processes get it."""
+    return {name: value for name, value in os.environ.items() if name not in (SHARED, process.FROZEN)}
+
+
+def _interpreter(
+    module: str, descriptors: Sequence[int], numbers: Sequence[int], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs ``main(*descriptors, *numbers)`` of a module of this folder."""
+    path = _module_path()
+    try:
+        output = descriptors[2] if module == "process" else subprocess.DEVNULL
+        arguments = [str(number) for number in (*descriptors, *numbers)]
+        if getattr(sys, "frozen", False):
+            command = [sys.executable]
+            environment = {**environment, process.FROZEN: ",".join(arguments)}
+        else:
+            command = [sys.executable, "-c", process.bootstrap(module), str(path), *arguments]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(path, *descriptors),
+            start_new_session=True,
+            env=dict(environment),
+        )
+    finally:
+        os.close(path)
+
+
+def module_path() -> list[str]:
+    """``sys.path`` as another process can use it, whatever its working directory."""
+    entries = [entry for entry in sys.path if isinstance(entry, str)]
+    return [os.path.abspath(entry) if not entry or os.path.exists(entry) else entry for entry in entries]
+
+
+def _module_path() -> int:
+    """A file with the module path."""
+    file = above_standard(nameless_file("tune-core-path"))
+    os.write(file, "\0".join(module_path()).encode("utf-8", "surrogateescape"))
+    return file
+
+
+def _socket_pair() -> tuple[socket.socket, socket.socket]:
+    try:
+        pair = socket.socketpair()
+    except OSError as error:
+        raise _no_more(error) from error
+    return tuple(socket.socket(fileno=above_standard(end.detach())) for end in pair)  # type: ignore[return-value]
+
+
+def _pipe() -> tuple[int, int]:
+    try:
+        read, write = os.pipe()
+    except OSError as error:
+        raise _no_more(error) from error
+    return above_standard(read), above_standard(write)
+
+
+def _no_more(error: OSError) -> ResourceError:
+    return ResourceError(
+        "A worker process",
+        f"cannot be connected to: {error}",
+        "this process may have no more files open",
+        "Close files, raise the limit (ulimit -n), or run fewer trials at once: TuneConfig(max_concurrent_trials=...).",
+    )
+
+
+def _after_fork() -> None:
+    """A child that the driver has forked must not keep the driver's processes alive."""
+    for mine in list(_OURS_ALONE):
+        with contextlib.suppress(Exception):
+            mine.let_go()
+    _OURS_ALONE.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

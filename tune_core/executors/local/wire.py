@@ -1,0 +1,68 @@
+"""Messages from the driver to its processes: pickled, their length before them, and descriptors along with them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+LENGTH = struct.Struct("<Q")
+_MOST_DESCRIPTORS = 8
+
+
+def pack(message: tuple[Any, ...]) -> bytes:
+    """A message as bytes. What belongs to the main script goes by value: a worker has another main module."""
+    try:
+        body = pickle.dumps(message, protocol=5)
+        by_value = b"__main__" in body or b"__mp_main__" in body
+    except Exception:  # lambdas, classes made in functions
+        by_value = True
+    if by_value:
+        import cloudpickle
+
+        body = cloudpickle.dumps(message, protocol=5)
+    return LENGTH.pack(len(body)) + body
+
+
+def send(connection: socket.socket, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
+    """Send a message; the receiver gets copies of the descriptors."""
+    data = memoryview(pack(message))
+    if descriptors:
+        sent = socket.send_fds(connection, [data], list(descriptors))
+        data = data[sent:]
+    if data:
+        connection.sendall(data)
+
+
+def receive(connection: socket.socket) -> tuple[tuple[Any, ...] | None, list[int]]:
+    """Wait for a message: what it says, None when the other end has closed; and the descriptors that came with it."""
+    try:
+        head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, _MOST_DESCRIPTORS)
+    except OSError:
+        return None, []
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    rest = exactly(connection, LENGTH.size - len(head)) if head else None
+    body = exactly(connection, LENGTH.unpack(head + rest)[0]) if rest is not None else None
+    if body is None:
+        return None, descriptors
+    message: tuple[Any, ...] = pickle.loads(body)
+    return message, descriptors
+
+
+def exactly(connection: socket.socket, size: int) -> bytes | None:
+    """So many bytes, however they are cut; None when the other end has closed."""
+    parts = bytearray(size)
+    view, at = memoryview(parts), 0
+    while at < size:
+        try:
+            got = connection.recv_into(view[at:])
+        except OSError:
+            return None
+        if not got:
+            return None
+        at += got
+    return bytes(parts)

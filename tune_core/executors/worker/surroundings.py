@@ -1,0 +1,203 @@
+"""What a process is to a trial, put back before the next one: folder, environment, module path, streams, children."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tune_core.executors.worker.system import children_of, has_children
+
+ORIGINAL_FOLDER = "TUNE_ORIG_WORKING_DIR"
+"""Environment variable with the folder in which the run was started (the name is Ray Tune's)."""
+
+_TERM_S = 0.5
+_KILL_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Surroundings:
+    """The state of a worker process that one trial must not hand on to the next.
+
+    Parameters
+    ----------
+    chdir
+        Whether each trial's folder is its working directory.
+    home
+        Where the process is between trials: the folder in which the run was started.
+    """
+
+    def __init__(self, chdir: bool, home: str | None = None) -> None:
+        self._chdir = chdir
+        self._home = home or _current_folder()
+        if chdir:
+            os.environ[ORIGINAL_FOLDER] = self._home
+        self._environment = _raw_environment()
+        self._path = list(sys.path)
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+
+    def enter(self, folder: str) -> None:
+        """A trial begins; ``folder`` is its own.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be made.
+        """
+        if self._chdir:
+            try:
+                os.chdir(folder)
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                os.chdir(folder)
+
+    def leave(self) -> None:
+        """A trial is over: undo what it has changed, and end the processes that it has left behind."""
+        if has_children():
+            end_children()
+        if _raw_environment() != self._environment:
+            _restore_environment(self._environment)
+        if sys.path != self._path:
+            sys.path[:] = self._path
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        signal.alarm(0)
+        with contextlib.suppress(OSError):
+            os.chdir(self._home)
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return "/"
+
+
+def _raw_environment() -> dict[Any, Any]:
+    environment: Any = os.environ
+    return dict(environment._data)  # not decoded: this is asked for after each trial
+
+
+def _restore_environment(kept: dict[Any, Any]) -> None:
+    decode = os.fsdecode
+    wanted = {decode(name): decode(value) for name, value in kept.items()}
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in wanted.items() if os.environ.get(name) != value})
+
+
+# --- processes that a trial has left behind ---------------------------------------------------------------------------
+
+
+def end_children() -> None:
+    """End all processes that this one has started, but those that only keep books for it.
+
+    First those that libraries hold, in the way that the library knows of; the rest get SIGTERM, then SIGKILL.
+    """
+    _end_pools()
+    began = time.monotonic()
+    asked: set[int] = set()
+    while children := _strangers():
+        age = time.monotonic() - began
+        for pid in children:
+            if pid not in asked or age > _TERM_S:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL if age > _TERM_S else signal.SIGTERM)
+                asked.add(pid)
+        if age > _KILL_S:
+            _log.warning("processes %s that a trial has left behind cannot be ended", children)
+            return
+        time.sleep(0.005)
+
+
+def _strangers() -> list[int]:
+    """Children that still run, after those that have ended were waited for."""
+    keep = set(_bookkeepers())
+    running = []
+    for pid in children_of(os.getpid()):
+        if pid in keep:
+            continue
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                running.append(pid)
+        except ChildProcessError:
+            continue
+    return running
+
+
+_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky.backend.resource_tracker")
+_POOLS = ("joblib.externals.loky.reusable_executor", "loky.reusable_executor")
+
+
+def _bookkeepers() -> Iterator[int]:
+    """Processes that only note which shared memory is to be freed; they serve all trials."""
+    for name in (*_TRACKERS, "loky.backend.resource_tracker"):
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        pid = getattr(tracker, "_pid", None)
+        if isinstance(pid, int):
+            yield pid
+
+
+def _end_pools() -> None:
+    """Processes that libraries keep from call to call; they would keep the trial's folder and environment as well."""
+    with contextlib.suppress(Exception):
+        forkserver: Any = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+        if forkserver is not None and forkserver._forkserver_pid is not None:
+            forkserver._stop()
+    for name in _POOLS:
+        with contextlib.suppress(Exception):
+            pool: Any = getattr(sys.modules.get(name), "_executor", None)
+            if pool is not None:
+                pool.shutdown(wait=True, kill_workers=True)
+    with contextlib.suppress(Exception):
+        wandb: Any = sys.modules.get("wandb")
+        if wandb is not None:
+            wandb.teardown()
+    multiprocessing: Any = sys.modules.get("multiprocessing")
+    if multiprocessing is not None:
+        with contextlib.suppress(Exception):
+            for process in multiprocessing.active_children():
+                process.terminate()
+                process.join(_TERM_S)
+
+
+# --- files that are looked for in the wrong folder --------------------------------------------------------------------
+
+_QUOTED = re.compile(r"""['"]([^'"\n]{1,300})['"]""")
+
+
+def hint_at_folder(error: BaseException) -> str:
+    """What to say of a relative path that was not found in the trial's folder but is where the run was started."""
+    home = os.environ.get(ORIGINAL_FOLDER)
+    if home is None or not isinstance(error, Exception):
+        return ""
+    link: BaseException | None = error
+    for _ in range(5):
+        if link is None:
+            break
+        for path in _paths_in(link):
+            if not os.path.isabs(path) and not os.path.exists(path) and os.path.exists(os.path.join(home, path)):
+                return (
+                    f"The path {path!r} is relative, and a trial's working directory is its own folder. The file is in "
+                    f"{home}, where the run was started: use an absolute path, "
+                    f"os.path.join(os.environ[{ORIGINAL_FOLDER!r}], {path!r}), "
+                    "or TuneConfig(chdir_to_trial_dir=False)."
+                )
+        link = link.__cause__ or link.__context__
+    return ""
+
+
+def _paths_in(error: BaseException) -> Iterator[str]:
+    """Paths that an error speaks of."""
+    for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
+        if isinstance(name, (str, bytes)) and name:
+            yield os.fsdecode(name)
+    if not isinstance(error, OSError) or error.errno in (None, errno.ENOENT):
+        with contextlib.suppress(Exception):
+            yield from _QUOTED.findall(str(error)[:5000])[:20]
