@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import numbers
 import time
+import warnings
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,20 +20,24 @@ from sklearn.utils.validation import check_is_fitted
 from tune_sklearn import _early_stopping, _run
 from tune_sklearn import _results as tables
 from tune_sklearn import _sklearn_private as private
-from tune_sklearn._evaluate import SearchTask
-from tune_sklearn._growing import classes_for, grow_to
+from tune_sklearn._evaluate import unnamed_score
+from tune_sklearn._growing import LastStep, PartialFit, classes_for, grow_to
+from tune_sklearn._kept import refuse_to_resume_without_a_name
 from tune_sklearn._listed import ListedCandidates
 from tune_sklearn._plot import plot_search
+from tune_sklearn._rows import FoldedData, plain_folds
 from tune_sklearn._spaces import readable
+from tune_sklearn._task import SearchTask
 
 
 class Proposals:
     """Candidates that a searcher will propose while the search goes on, in place of a list of them."""
 
-    def __init__(self, searcher: Any, space: dict[str, Any], number: int) -> None:
+    def __init__(self, searcher: Any, space: dict[str, Any], number: int, own_space: Any = None) -> None:
         self.searcher = searcher
         self.space = space
         self.number = number
+        self.names: Mapping[str, Any] = own_space if isinstance(own_space, Mapping) else space
 
 
 class TuneBaseSearchCV(BaseSearchCV):
@@ -94,6 +99,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         resume = bool(params.pop("resume", False))
         self.__dict__.pop("early_stopping_", None)
         _refuse_old_arguments(self, params)
+        refuse_to_resume_without_a_name(self, resume)
         scorers, refit_metric = private.scorers_of(self)
         X, y = private.indexable(X, y)
         params = private.check_method_params(X, params=params)
@@ -108,25 +114,38 @@ class TuneBaseSearchCV(BaseSearchCV):
             self._run_search(evaluation, callback_ctx=root)
         else:  # a subclass written for scikit-learn before 1.9
             self._run_search(evaluation)
-        results, outcomes = evaluation.results, evaluation.outcomes
+        self._take(evaluation, refit_metric)
+        if self.refit:
+            best = evaluation.outcomes[self.best_index_]
+            self._refit(X, y, routed.estimator.fit, best, evaluation, root, metadata)
+        self.scorer_ = private.plain_scorers(scorers)
+        self.cv_results_ = evaluation.results
+        self.results_ = evaluation.grid
+        private.end_callbacks(self, root, X, y, metadata)
+        evaluation.warn()
+        return self
 
+    def _take(self, evaluation: _Evaluation, refit_metric: Any) -> None:
+        """The best candidate, out of what came of the evaluation."""
+        results, outcomes = evaluation.results, evaluation.outcomes
         first = next(iter(outcomes[0].fits.values()))["test_scores"] if outcomes[0].fits else None
         self.multimetric_ = isinstance(first if first is not None else evaluation.example, Mapping)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(evaluation.example)
             refit_metric = self.refit
         if self.refit or not self.multimetric_:
-            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            self.best_index_ = self._best_of(results, outcomes, refit_metric)
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
-        if self.refit:
-            self._refit(X, y, routed.estimator.fit, outcomes[self.best_index_], evaluation, root, metadata)
-        self.scorer_ = private.plain_scorers(scorers)
-        self.cv_results_ = results
-        self.results_ = evaluation.grid
-        private.end_callbacks(self, root, X, y, metadata)
-        return self
+
+    def _best_of(self, results: dict[str, Any], outcomes: list[tables.Outcome], refit_metric: str) -> int:
+        """The best candidate's row; a callable ``refit`` is shown only those that were evaluated in full."""
+        whole = [row for row, outcome in enumerate(outcomes) if outcome.complete]
+        if not callable(self.refit) or len(whole) in (0, len(outcomes)):
+            return int(self._select_best_index(self.refit, refit_metric, results))
+        shown = {k: [v[i] for i in whole] if isinstance(v, list) else v[whole] for k, v in results.items()}
+        return int(whole[self._select_best_index(self.refit, refit_metric, shown)])
 
     def _refit(
         self, X: Any, y: Any, fit_params: Any, best: tables.Outcome, evaluation: Any, root: Any, metadata: Any
@@ -134,11 +153,13 @@ class TuneBaseSearchCV(BaseSearchCV):
         """Train the best candidate on all data, as far and in the way in which it was scored."""
         estimator = clone(evaluation.estimator).set_params(**clone(self.best_params_, safe=False))
         self.best_estimator_ = estimator
-        budget_steps = evaluation.budget_steps
+        budget_steps, reached = evaluation.budget_steps, max(0, best.training_iteration - 1)
+        if budget_steps is not None and budget_steps.parameter is not None and not budget_steps.is_last(reached):
+            estimator.set_params(**{budget_steps.parameter: budget_steps.steps[reached]})  # stopped by others
         with private.refit_callbacks(self, root, estimator, X, y, metadata):
             began = time.time()
-            if budget_steps is not None and budget_steps.growth is not None:
-                steps = budget_steps.steps[: max(1, best.training_iteration)]
+            if budget_steps is not None and isinstance(budget_steps.growth, (PartialFit, LastStep)):
+                steps = budget_steps.steps[: reached + 1]
                 grow_to(budget_steps.growth, estimator, X, y, dict(fit_params), steps, classes_for(estimator, y))
             elif y is not None:
                 estimator.fit(X, y, **fit_params)
@@ -187,7 +208,8 @@ class _Evaluation:
         self.search = search
         self.X, self.y = X, y
         self.scorers = scorers
-        self.metric = f"average_test_{_optimised(search, scorers, refit_metric)}"
+        self.several = _several(scorers)
+        self.metric = f"average_test_{_optimised(search, self.several, refit_metric)}"
         self.cv = cv
         self.routed = routed
         self.resume = resume
@@ -198,6 +220,7 @@ class _Evaluation:
         self.budget_steps: Any = None
         self.grid: Any = None
         self._rounds = 0
+        self._warnings: list[warnings.WarningMessage] = []
         self._more: dict[str, list[Any]] = defaultdict(list)
 
     def __call__(
@@ -220,23 +243,37 @@ class _Evaluation:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         work = self._work(candidates, folds, number)
         seed = search._seed(draws=proposals is not None)
-        scheduler = self._stop_early(work, folds, proposals, seed)
+        scheduler = self._stop_early(work, proposals, seed)
         work.contexts = self._contexts(callback_ctx, number * n_splits)
         work.caller = search if work.contexts is not None else None
         searcher, space = self._searcher(candidates, proposals, work)
         n_trials = searcher.total if isinstance(searcher, ListedCandidates) else number
         self._rounds += 1
         plan = _run.SearchPlan(searcher, n_trials, scheduler, space, seed, self.resume, self._rounds)
-        self.grid = _run.run(search, work, plan)
-        steps = work.budget_steps.steps if work.budget_steps is not None else ()
-        self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         for key, value in (more_results or {}).items():
             self._more[key].extend(value)
+        self.grid, driver = _run.run(search, work, plan)
+        with warnings.catch_warnings(record=True) as late:
+            # nothing that has been computed is lost to a warning that the user turned into an error
+            warnings.simplefilter("always")
+            driver.warn()
+            self._tabulate(work, candidates)
+        self._warnings += late
+        return self.results
+
+    def _tabulate(self, work: SearchTask, candidates: list[dict[str, Any]] | None) -> None:
+        search, n_splits = self.search, self.search.n_splits_
+        steps = work.budget_steps.steps if work.budget_steps is not None else ()
+        self.outcomes += tables.outcomes_of(self.grid, candidates, n_splits, search.error_score, steps)
         may_stop = self.budget_steps is not None or search.stopper is not None or search.time_budget_s is not None
         self.results = tables.build(search, self.outcomes, n_splits, self._more, may_stop)
         good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
         self.example = next(good, {"test_scores": None})["test_scores"]
-        return self.results
+
+    def warn(self) -> None:
+        """Give the warnings that came up while the search ran and was summed up."""
+        for one in self._warnings:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
     def _split(self, cv: Any) -> list[tuple[Any, Any]]:
         folds = list(cv.split(self.X, self.y, **self.routed.splitter.split))
@@ -245,43 +282,41 @@ class _Evaluation:
                 "cv.split and cv.get_n_splits return inconsistent results. "
                 f"Expected {self.search.n_splits_} splits, got {len(folds)}"
             )
-        return folds
+        return plain_folds(folds, private.num_samples(self.X))
 
     def _work(self, candidates: list[dict[str, Any]] | None, folds: list[tuple[Any, Any]], number: int) -> SearchTask:
         search = self.search
         return SearchTask(
             estimator=self.estimator,
-            X=self.X,
-            y=self.y,
-            folds=folds,
+            data=FoldedData(self.X, self.y, folds, self.routed.estimator.fit, self.routed.scorer.score),
             scorer=self.scorers,
             metric=self.metric,
             candidates=candidates,
-            fit_params=self.routed.estimator.fit,
-            score_params=self.routed.scorer.score,
             error_score=search.error_score,
             return_train_score=search.return_train_score,
             verbose=search.verbose,
             config=sklearn.get_config(),
+            filters=list(warnings.filters),
             n_candidates=number,
         )
 
-    def _stop_early(
-        self, work: SearchTask, folds: list[tuple[Any, Any]], proposals: Proposals | None, seed: int | None
-    ) -> Any:
+    def _stop_early(self, work: SearchTask, proposals: Proposals | None, seed: int | None) -> Any:
         search = self.search
         listed: dict[str, Any] = {name: None for c in work.candidates or () for name in c}
-        space = listed if proposals is None else proposals.space
-        number = len(work.candidates or ()) if proposals is None else None
-        work.budget_steps, scheduler = _early_stopping.plan(
-            search, self.estimator, self.y, folds, space, number, seed or 0
+        space = listed if proposals is None else proposals.names
+        budget_steps, scheduler = _early_stopping.plan(
+            search, self.estimator, work.data, work.candidates, space, seed or 0
         )
-        self.budget_steps = work.budget_steps
-        if work.budget_steps is not None:
-            work.classes = classes_for(self.estimator, self.y)
-            search.early_stopping_ = _early_stopping.explain(work.budget_steps, scheduler)
+        work.budget_steps = self.budget_steps = budget_steps
+        work.compares = budget_steps is not None or proposals is not None
+        if work.compares and len(self.several) > 1 and not isinstance(search.refit, str):
+            raise unnamed_score(self.several)
+        if budget_steps is not None:
+            if isinstance(budget_steps.growth, (PartialFit, LastStep)):
+                work.classes = classes_for(self.estimator, self.y)
+            search.early_stopping_ = _early_stopping.explain(budget_steps, scheduler)
             if search.verbose > 0:
-                print(f"Early stopping by {work.budget_steps.describe()}", flush=True)
+                print(f"Early stopping by {budget_steps.describe()}", flush=True)
         return scheduler
 
     def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
@@ -293,18 +328,23 @@ class _Evaluation:
         self, candidates: list[dict[str, Any]] | None, proposals: Proposals | None, work: SearchTask
     ) -> tuple[Any, dict[str, Any]]:
         if proposals is not None:
-            return proposals.searcher, proposals.space
+            return _run.unused(proposals.searcher), proposals.space
         shown = [readable(c) for c in candidates or ()]
-        return ListedCandidates(shown, len(work.folds) if work.budget_steps is None else 0), {}
+        return ListedCandidates(shown, work.n_folds if work.budget_steps is None else 0), {}
 
 
-def _optimised(search: Any, scorers: Any, refit_metric: Any) -> str:
-    """The score by which schedulers and searchers compare: the one to refit by, else the first."""
+def _several(scorers: Any) -> list[str]:
+    """The names of several scores; none where there is one, or where only a fit will tell."""
+    plain = private.plain_scorers(scorers)
+    return list(plain) if isinstance(plain, Mapping) else []
+
+
+def _optimised(search: Any, several: list[str], refit_metric: Any) -> str:
+    """The score that trials show, and that schedulers and searchers compare: the one to refit by, else the first."""
     if isinstance(search.refit, str):
         return search.refit
-    plain = private.plain_scorers(scorers)
-    if isinstance(plain, Mapping):
-        return str(next(iter(plain)))
+    if several:
+        return several[0]
     return str(refit_metric) if isinstance(refit_metric, str) else "score"
 
 

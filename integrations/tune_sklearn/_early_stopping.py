@@ -2,85 +2,45 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 
 from tune_core.errors import InvalidArgumentError
-from tune_sklearn._growing import Growth, LastStep, PartialFit, Rebuild, growth_of
+from tune_sklearn._budget import BudgetSteps, fold_steps, geometric_steps, linear_steps, sample_steps
+from tune_sklearn._growing import classes_for, partial_fit_of
 from tune_sklearn._racing import SuccessiveHalving
-from tune_sklearn._schedulers import scheduler_for, wanted
+from tune_sklearn._rows import FoldedData
+from tune_sklearn._schedulers import is_population, scheduler_for, wanted
+from tune_sklearn._sizes import Size, size_of, whole
+from tune_sklearn._sklearn_private import check_method_params, safe_indexing
+from tune_sklearn._variants import Variant, variants_of
 
 RESOURCES = ("auto", "iterations", "samples", "folds")
 _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
-_LEAST_SAMPLES = 60
 _LEAST_ITERATIONS = 3
+_EPOCHS = 16  # of partial fits, where nobody says how many
 _ENOUGH_TEST_ROWS = 5000  # an accuracy is then known to about half a per cent
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """The steps on which a candidate is scored, each with more of the resource than the one before.
-
-    ``steps`` are amounts of the resource in all, the last one being everything: a candidate that reaches it has been
-    scored in full. ``orders`` (for samples) gives each fold's training rows in the order in which they are taken;
-    ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all; ``first_folds``
-    says on how many folds all but the last step are scored, 0 standing for all.
-    """
-
-    resource: str
-    steps: tuple[int, ...]
-    growth: Growth | None = None
-    orders: tuple[Any, ...] = ()
-    fractions: tuple[float, ...] = ()
-    checkpoints: tuple[int, ...] | None = None
-    first_folds: int = 0
-
-    def train_subset(self, fold: int, position: int, train: Any) -> Any:
-        """The rows that a fold trains on at a step; None: all of them."""
-        if self.resource != "samples" or position + 1 == len(self.steps):
-            return None
-        order = self.orders[fold]
-        count = max(1, round(self.fractions[position] * len(order)))
-        return np.sort(order[:count])
-
-    def folds_at(self, position: int, n_folds: int) -> int:
-        """On how many folds a step is scored."""
-        return self.first_folds if self.first_folds and position < len(self.steps) - 1 else n_folds
-
-    def saves_after(self, step: int) -> bool:
-        """Whether a candidate may be put aside after this step."""
-        return self.checkpoints is None or step in self.checkpoints
-
-    @property
-    def unit(self) -> str:
-        """What the steps count."""
-        if self.growth is None:
-            return self.resource
-        return self.growth.parameter or "epochs"
-
-    def describe(self) -> str:
-        """For people: the resource, how it is given, and the steps."""
-        how = f", by {self.growth.name}" if self.growth is not None else ""
-        return f"{self.unit}{how}: {', '.join(map(str, self.steps))}"
+_PROBE_ROWS = 15  # of each class, to see whether partial_fit takes a candidate's parameters
 
 
 def plan(
     search: Any,
     estimator: Any,
-    y: Any,
-    folds: list[tuple[Any, Any]],
+    data: FoldedData,
+    candidates: list[dict[str, Any]] | None,
     space: Mapping[str, Any],
-    n_candidates: int | None,
     seed: int,
-) -> tuple[Ladder | None, Any]:
+) -> tuple[BudgetSteps | None, Any]:
     """The budget_steps and the scheduler that a search asks for; (None, None) without early stopping.
 
-    ``space`` has the names that are searched as its keys; ``n_candidates`` is None where they are not known beforehand.
+    ``candidates`` is None where they are not known beforehand; ``space`` has the names that are searched as its keys.
 
     Raises
     ------
@@ -89,19 +49,34 @@ def plan(
     """
     asked = wanted(search)
     if asked is False:
+        _warn_of_ignored(search)
         return None, None
     rng = np.random.RandomState(seed % 2**32)
-    budget_steps = _ladder(search, estimator, y, folds, space, rng, geometric=asked is True and search.max_iters <= 1)
+    budget_steps = _Choice(search, estimator, data, candidates, space, rng).budget_steps()
+    if len(budget_steps.steps) == 1:
+        _warn(search, f"nothing can be stopped early: there is one step, {budget_steps.describe()}.")
     if asked is not True:
         return budget_steps, scheduler_for(asked, len(budget_steps.steps), space, seed)
-    if search.max_iters <= 1 and budget_steps.resource != "folds":
-        budget_steps = replace(budget_steps, first_folds=_first_folds(folds))
-    rungs = _rungs(len(budget_steps.steps), search)
-    # only there is a candidate put aside, to go on from its checkpoint
-    budget_steps = replace(budget_steps, checkpoints=rungs if n_candidates is not None else ())
-    return budget_steps, SuccessiveHalving(
-        n_candidates, len(budget_steps.steps), search.factor, budget_steps.unit, rungs
-    )
+    if not _counts_epochs(search, budget_steps) and budget_steps.resource != "folds":
+        budget_steps = replace(budget_steps, first_folds=_first_folds(data.folds))
+    rungs = _rungs(len(budget_steps.steps), search, budget_steps)
+    # only there is a candidate paused, to go on from its checkpoint
+    budget_steps = replace(budget_steps, checkpoints=rungs if candidates is not None else ())
+    number = None if candidates is None else len(candidates)
+    keep_unscored = not budget_steps.is_conclusive(0)
+    steps = len(budget_steps.steps)
+    return budget_steps, SuccessiveHalving(number, steps, search.factor, budget_steps.unit, rungs, keep_unscored)
+
+
+def explain(budget_steps: BudgetSteps, scheduler: Any) -> Mapping[str, Any]:
+    """What ``early_stopping_`` shows: what was chosen, and why."""
+    return {
+        "resource": budget_steps.unit,
+        "kind": budget_steps.how,
+        "steps": list(budget_steps.steps),
+        "scheduler": type(scheduler).__name__,
+        "reason": budget_steps.why,
+    }
 
 
 def _first_folds(folds: list[tuple[Any, Any]]) -> int:
@@ -110,9 +85,14 @@ def _first_folds(folds: list[tuple[Any, Any]]) -> int:
     return min(len(folds), max(2, math.ceil(_ENOUGH_TEST_ROWS / rows)))
 
 
-def _rungs(steps: int, search: Any) -> tuple[int, ...]:
+def _counts_epochs(search: Any, budget_steps: BudgetSteps) -> bool:
+    """Whether each step is one of ``max_iters`` epochs."""
+    return bool(search.max_iters > 1 and budget_steps.growth is not None)
+
+
+def _rungs(steps: int, search: Any, budget_steps: BudgetSteps) -> tuple[int, ...]:
     """The steps after which candidates are compared: all, but with ``max_iters``, where each epoch is one, some."""
-    if search.max_iters <= 1:
+    if not _counts_epochs(search, budget_steps):
         return tuple(range(1, steps))
     marks, at = [], 1
     while at < steps:
@@ -121,175 +101,245 @@ def _rungs(steps: int, search: Any) -> tuple[int, ...]:
     return tuple(marks)
 
 
-# --- the steps of the budget ----------------------------------------------------------------------------------------
+def _warn(search: Any, text: str) -> None:
+    warnings.warn(f"{type(search).__name__}: {text}", UserWarning, stacklevel=2)
 
 
-def _ladder(
-    search: Any,
-    estimator: Any,
-    y: Any,
-    folds: list[tuple[Any, Any]],
-    names: Collection[str],
-    rng: np.random.RandomState,
-    geometric: bool,
-) -> Ladder:
-    resource = search.resource
-    if resource == "n_samples":
-        resource = "samples"
-    if resource == "auto":
-        resource = _choose(search, estimator, folds, names)
-    if resource == "folds":
-        return Ladder("folds", _fold_steps(len(folds), search))
-    if resource == "samples":
-        return _sample_ladder(search, estimator, y, folds, rng)
-    if resource == "iterations":
-        growth = growth_of(estimator, search.pipeline_auto_early_stop)
-        if growth is None:
-            raise InvalidArgumentError(
-                "early_stopping with resource='iterations'",
-                f"was asked for {estimator!r}",
-                "it has neither partial_fit nor a warm start that could train it further",
-                'Use resource="samples" or resource="folds", which work with every estimator.',
-            )
-    else:
-        growth = _growth_by(resource, estimator, search.pipeline_auto_early_stop)
-    if growth.parameter in names:
-        raise InvalidArgumentError(
-            f"The search space's {growth.parameter!r}",
+def _warn_of_ignored(search: Any) -> None:
+    """Name the arguments that have no effect without early stopping."""
+    defaults = {"max_iters": 1, "resource": "auto", "min_resources": "auto", "factor": 4}
+    given = [f"{name}={getattr(search, name)!r}" for name, value in defaults.items() if getattr(search, name) != value]
+    if given:
+        one = "has" if len(given) == 1 else "have"
+        _warn(search, f"{', '.join(given)} {one} no effect without early_stopping; set early_stopping=True.")
+
+
+@dataclass
+class _Choice:
+    """The choice of a resource for one search."""
+
+    search: Any
+    estimator: Any
+    data: FoldedData
+    candidates: list[dict[str, Any]] | None
+    space: Mapping[str, Any]
+    rng: np.random.RandomState
+
+    def __post_init__(self) -> None:
+        self.inside = bool(self.search.pipeline_auto_early_stop)
+        self.rows = max(len(train) for train, _ in self.data.folds)
+        self.variants: list[Variant] = variants_of(self.estimator, self.candidates, self.space)
+        self.epochs_asked = self.search.max_iters > 1
+
+    def budget_steps(self) -> BudgetSteps:
+        """The steps in the resource that was asked for, or in the one that suits."""
+        resource = {"n_samples": "samples"}.get(self.search.resource, self.search.resource)
+        if resource == "auto":
+            return self._chosen()
+        if resource == "folds":
+            found = self._by_folds()
+        elif resource == "samples":
+            found = self._by_samples()
+        elif resource == "iterations":
+            iterations, why = self._by_iterations()
+            if iterations is None:
+                raise InvalidArgumentError(
+                    "early_stopping with resource='iterations'",
+                    f"was asked for {self.estimator!r}",
+                    why or "it has neither a size that a parameter fixes nor partial_fit",
+                    'Use resource="samples" or resource="folds", which work with every estimator.',
+                )
+            found = iterations
+        else:
+            found = self._by_parameter(resource)
+        if self.epochs_asked and found.growth is None:
+            self._tell_epochs(found, f"resource={self.search.resource!r} has steps of its own")
+        return found
+
+    def _chosen(self) -> BudgetSteps:
+        """By the size of the model or, where epochs were asked for, by these; else by rows if many, else by folds."""
+        found: BudgetSteps | None = None
+        why = ""
+        if self.epochs_asked or is_population(self.search) or self._size_is_large():
+            found, why = self._by_iterations()
+        if found is not None and len(found.steps) == 1:
+            why = f"{found.unit}={found.steps[0]} is too few to divide"
+            found = None
+        if found is None:
+            found = self._by_rows_or_folds(why)
+        if self.epochs_asked and found.growth is None:
+            self._tell_epochs(found, found.why or f"{type(self.estimator).__name__} cannot be trained epoch by epoch")
+        return found
+
+    def _size_is_large(self) -> bool:
+        size = size_of(self.estimator, self.rows, self.inside)
+        return size is not None and size.total >= 2 * _LEAST_ITERATIONS
+
+    def _tell_epochs(self, found: BudgetSteps, why: str) -> None:
+        _warn(
+            self.search,
+            f"max_iters={self.search.max_iters} is not followed: {why}. "
+            f"Candidates are compared by {replace(found, why='').describe()}.",
+        )
+
+    # --- rows and folds -----------------------------------------------------------------------------------------------
+
+    def _by_rows_or_folds(self, why: str) -> BudgetSteps:
+        folds = self.data.folds
+        if min(len(train) for train, _ in folds) >= _FEW_SAMPLES or len(folds) == 1:
+            found = self._by_samples()
+            if len(found.steps) > 1 or len(folds) == 1:
+                return replace(found, why=why)
+            why = "; ".join(filter(None, (why, "fewer rows would hold too few of some class")))
+        return replace(self._by_folds(), why=why)
+
+    def _by_samples(self) -> BudgetSteps:
+        labels = self.data.y if self.data.y is not None and is_classifier(self.estimator) else None
+        return sample_steps(self.data.folds, labels, self.search.factor, whole(self.search.min_resources), self.rng)
+
+    def _by_folds(self) -> BudgetSteps:
+        steps = fold_steps(len(self.data.folds), self.search.factor, whole(self.search.min_resources) or 1)
+        return BudgetSteps("folds", steps)
+
+    # --- iterations ---------------------------------------------------------------------------------------------------
+
+    def _by_iterations(self) -> tuple[BudgetSteps | None, str]:
+        """Steps in the size of the model, else partial fits; or None and why not."""
+        sizes = [(variant, size_of(variant.estimator, self.rows, self.inside)) for variant in self.variants]
+        first = sizes[0][1]
+        if first is not None:
+            searched = [name for name in self.space if name in first.names]
+            if searched:
+                if self.search.resource != "auto":
+                    raise self._searched(searched[0])
+                return None, f"{searched[0]} is searched itself"
+            for variant, size in sizes:
+                if size is None or (size.parameter, size.total) != (first.parameter, first.total):
+                    return None, f"not all candidates have {first.parameter}={first.total}: {variant.text}"
+            exact = all(size is not None and size.growth is not None for _, size in sizes)
+            return self._in_size(first if exact else replace(first, growth=None)), ""
+        other = next((variant for variant, size in sizes if size is not None), None)
+        if other is not None:
+            return None, f"not all candidates have a size that a parameter fixes: {other.text}"
+        if not (self.epochs_asked or is_population(self.search) or self.search.resource == "iterations"):
+            return None, ""
+        return self._in_epochs()
+
+    def _searched(self, name: str) -> InvalidArgumentError:
+        return InvalidArgumentError(
+            f"The search space's {name!r}",
             "is what early stopping gives more and more of",
             "a parameter cannot both be searched and be the resource",
             'Take it out of the search space, or use resource="samples" or "folds".',
         )
-    return Ladder("iterations", _iteration_steps(search, growth, estimator, geometric), growth)
+
+    def _in_size(self, size: Size) -> BudgetSteps:
+        search = self.search
+        if size.growth is not None and (self.epochs_asked or search.early_stopping is not True):
+            count = search.max_iters if self.epochs_asked else _EPOCHS
+            return BudgetSteps("iterations", linear_steps(size.total, count), size.growth, size.parameter)
+        least = whole(search.min_resources) or max(_LEAST_ITERATIONS, int(size.total // search.factor**3))
+        why = f"{size.parameter} is not set: {size.total} is the library's default" if size.is_default else ""
+        steps = geometric_steps(size.total, search.factor, least)
+        return BudgetSteps("iterations", steps, size.growth, size.parameter, why=why)
+
+    def _in_epochs(self) -> tuple[BudgetSteps | None, str]:
+        """A pass over the data by ``partial_fit`` for each step; for estimators without, a larger max_iter."""
+        growth = partial_fit_of(self.estimator, self.inside)
+        if growth is None:
+            if whole(self.estimator.get_params(deep=False).get("max_iter")) and "max_iter" not in self.space:
+                return self._by_parameter("max_iter"), ""
+            return None, ""
+        for variant in self.variants:
+            other = partial_fit_of(variant.estimator, self.inside)
+            if other is None or other.name != growth.name:
+                return None, f"not all candidates have partial_fit: {variant.text}"
+            refusal = self._refusal(variant) if _may_be_refused(variant) else ""
+            if refusal:
+                return None, f"partial_fit refuses {variant.text}: {refusal}"
+        count = self.search.max_iters if self.epochs_asked else _EPOCHS
+        return BudgetSteps("iterations", tuple(range(1, count + 1)), growth), ""
+
+    def _refusal(self, variant: Variant) -> str:
+        """What ``partial_fit`` says of a candidate that ``fit`` would take, tried on a few rows; empty if nothing."""
+        data, classes = self.data, classes_for(self.estimator, self.data.y)
+        rows = self._few_rows()
+        X, y = safe_indexing(data.X, rows), None if data.y is None else safe_indexing(data.y, rows)
+        params = check_method_params(data.X, params=data.fit_params, indices=rows)
+        arguments = (X,) if y is None else (X, y)
+        growth = partial_fit_of(variant.estimator, self.inside)
+        assert growth is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = growth.begin(clone(variant.estimator))
+            try:
+                with growth.fitting(model, 1, classes):
+                    model.fit(*arguments, **params)
+            except Exception as error:
+                try:
+                    clone(variant.estimator).fit(*arguments, **params)
+                except Exception:
+                    if "partial_fit" not in str(error):
+                        return ""  # it fails anyway, on so few rows or for what it is
+                return " ".join(str(error).split())[:200]
+        return ""
+
+    def _few_rows(self) -> Any:
+        train = np.asarray(self.data.folds[0][0])
+        if self.data.y is None or not is_classifier(self.estimator):
+            return train[:20]
+        labels = np.asarray(self.data.y)[train]
+        _, groups = np.unique(labels, axis=0, return_inverse=True)
+        groups = groups.reshape(-1)
+        taken = [train[groups == group][:_PROBE_ROWS] for group in range(min(50, groups.max() + 1))]
+        return np.sort(np.concatenate(taken))
+
+    def _by_parameter(self, name: str) -> BudgetSteps:
+        """Steps in a parameter of the estimator that the user names."""
+        size = size_of(self.estimator, self.rows, self.inside)
+        if size is not None and name in size.names:
+            found, why = self._by_iterations()
+            if found is not None:
+                return found
+            raise InvalidArgumentError(f"resource={name!r}", "cannot be had", why, 'Use resource="samples" or "folds".')
+        params = self.estimator.get_params()
+        if name not in params:
+            raise InvalidArgumentError(
+                f"resource={name!r}",
+                f"is no parameter of {self.estimator!r}",
+                f"a resource is one of {', '.join(RESOURCES)}, or a parameter of the estimator",
+                f"{_suggestion(name, params)}Its parameters: {', '.join(sorted(params))}.",
+            )
+        total = whole(params[name])
+        if total is None:
+            raise InvalidArgumentError(
+                f"resource={name!r}",
+                f"has the value {params[name]!r} in {self.estimator!r}",
+                "the value is the most that a candidate is given",
+                f"Set it to a whole number above 1, e.g. {name}=100.",
+            )
+        if name in self.space:
+            raise self._searched(name)
+        without = next((variant for variant in self.variants if name not in variant.estimator.get_params()), None)
+        if without is not None:
+            raise InvalidArgumentError(
+                f"resource={name!r}",
+                f"is no parameter of all candidates: not with {without.text}",
+                "each candidate is given more and more of it",
+                'Search these candidates apart, or use resource="samples" or "folds".',
+            )
+        return self._in_size(Size(name, total, frozenset({name})))
 
 
-def _choose(search: Any, estimator: Any, folds: list[tuple[Any, Any]], names: Collection[str]) -> str:
-    """The resource that suits: size of the model, else training rows if there are many, else folds."""
-    growth = growth_of(estimator, search.pipeline_auto_early_stop)
-    if growth is not None and growth.parameter not in names:
-        asked = search.max_iters > 1 or search.early_stopping is not True
-        total = growth.total_of(estimator)
-        if (asked and not (growth.natural and total is None)) or (
-            growth.natural and total is not None and total >= 2 * _LEAST_ITERATIONS
-        ):
-            return "iterations"
-    if min(len(train) for train, _ in folds) >= _FEW_SAMPLES or len(folds) == 1:
-        return "samples"
-    return "folds"
+def _may_be_refused(variant: Variant) -> bool:
+    """Whether to try: not for numbers alone, nor for an estimator without the settings that are known for it."""
+    params = variant.estimator.get_params()
+    settings = {name.rpartition("__")[2]: value for name, value in params.items()}
+    return variant.has_words or settings.get("class_weight") is not None or settings.get("early_stopping") is True
 
 
-def _growth_by(name: str, estimator: Any, inside_pipelines: bool) -> Growth:
-    """The growth whose resource is the estimator's own parameter ``name``."""
-    growth = growth_of(estimator, inside_pipelines)
-    if growth is not None and growth.parameter == name:
-        return growth
-    params = estimator.get_params()
-    if name not in params:
-        raise InvalidArgumentError(
-            f"resource={name!r}",
-            f"is no parameter of {estimator!r}",
-            f"a resource is one of {', '.join(RESOURCES)}, or a parameter of the estimator",
-            f"Its parameters: {', '.join(sorted(params))}.",
-        )
-    if Rebuild(name).total_of(estimator) is None:
-        raise InvalidArgumentError(
-            f"resource={name!r}",
-            f"has the value {params[name]!r} in {estimator!r}",
-            "the value is the most that a candidate is given",
-            f"Set it to a whole number above 1, e.g. {name}=100.",
-        )
-    return Rebuild(name)
-
-
-def geometric_steps(total: int, factor: float, least: int) -> tuple[int, ...]:
-    """Amounts that grow by ``factor`` up to ``total``, none below ``least``; whole numbers all the way.
-
-    Examples
-    --------
-    >>> geometric_steps(100, 3, 3)
-    (3, 11, 33, 100)
-    """
-    steps, divisor = [total], factor
-    while (amount := int(total // divisor)) >= max(least, 1) and amount < steps[0]:
-        steps.insert(0, amount)
-        divisor *= factor
-    return tuple(steps)
-
-
-def _iteration_steps(search: Any, growth: Growth, estimator: Any, geometric: bool) -> tuple[int, ...]:
-    total = growth.total_of(estimator)
-    inner = growth.inner if isinstance(growth, LastStep) else growth
-    if isinstance(inner, PartialFit):
-        total = search.max_iters if search.max_iters > 1 else 81
-    if total is None:
-        raise InvalidArgumentError(
-            "early_stopping by iterations",
-            f"finds no number of iterations in {estimator!r}",
-            f"{growth.parameter} has no whole number as its value",
-            f"Set {growth.parameter} to the most that a candidate is to be given.",
-        )
-    if not geometric:
-        count = min(search.max_iters, total) if search.max_iters > 1 else min(total, 16)
-        return tuple(sorted({max(1, total * (i + 1) // count) for i in range(count)}))
-    least = search.min_resources if isinstance(search.min_resources, int) else _least_iterations(total, search.factor)
-    return geometric_steps(total, search.factor, least)
-
-
-def _least_iterations(total: int, factor: float) -> int:
-    """Few enough to be cheap, and enough to tell candidates apart."""
-    return max(_LEAST_ITERATIONS, int(total // factor**3))
-
-
-def _fold_steps(n_folds: int, search: Any) -> tuple[int, ...]:
-    least = search.min_resources if isinstance(search.min_resources, int) else 1
-    steps, at = [], float(max(1, min(least, n_folds)))
-    while at < n_folds:
-        steps.append(int(at))
-        at = max(at * search.factor, at + 1)
-    return (*dict.fromkeys(steps), n_folds)
-
-
-def _sample_ladder(
-    search: Any, estimator: Any, y: Any, folds: list[tuple[Any, Any]], rng: np.random.RandomState
-) -> Ladder:
-    sizes = [len(train) for train, _ in folds]
-    total = min(sizes)
-    labels = y if y is not None and is_classifier(estimator) else None
-    orders = tuple(_order(np.asarray(train), labels, rng) for train, _ in folds)
-    least = search.min_resources if isinstance(search.min_resources, int) else _least_samples(labels, total, search)
-    steps = geometric_steps(total, search.factor, least)
-    return Ladder("samples", steps, None, orders, tuple(s / total for s in steps))
-
-
-def _least_samples(labels: Any, total: int, search: Any) -> int:
-    """Several of each class, and not so few that every model fails."""
-    classes = 1 if labels is None else len(np.unique(np.asarray(labels)))
-    return max(_LEAST_SAMPLES, 5 * classes, int(total // search.factor**3))
-
-
-def _order(train: Any, labels: Any, rng: np.random.RandomState) -> Any:
-    """Training rows in an order of which every beginning has the classes in proportion."""
-    shuffled = train[rng.permutation(len(train))]
-    if labels is None:
-        return shuffled
-    target = np.asarray(labels)
-    if target.ndim != 1:
-        return shuffled
-    _, codes = np.unique(target[shuffled], return_inverse=True)
-    position = np.empty(len(shuffled))
-    for code in range(codes.max() + 1):
-        members = np.flatnonzero(codes == code)
-        position[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return shuffled[np.argsort(position, kind="stable")]
-
-
-def explain(budget_steps: Ladder | None, scheduler: Any) -> Mapping[str, Any] | None:
-    """What ``early_stopping_`` shows: what was chosen."""
-    if budget_steps is None:
-        return None
-    return {
-        "resource": budget_steps.unit,
-        "kind": budget_steps.growth.name if budget_steps.growth is not None else f"racing over {budget_steps.resource}",
-        "steps": list(budget_steps.steps),
-        "scheduler": type(scheduler).__name__,
-    }
+def _suggestion(name: str, known: Mapping[str, Any]) -> str:
+    """The likely name for a parameter that has a step's name before it, or is misspelt."""
+    nested = [one for one in known if one.endswith(f"__{name}")]
+    close = nested or difflib.get_close_matches(name, list(known), 1)
+    return f"Did you mean {close[0]!r}? " if close else ""

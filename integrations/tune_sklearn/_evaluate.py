@@ -9,9 +9,7 @@ import os
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cloudpickle
@@ -20,10 +18,10 @@ import sklearn
 from sklearn.base import clone
 
 import tune_core as tune
-from tune_core.errors import FatalError, MetricError
-from tune_sklearn._early_stopping import Ladder
-from tune_sklearn._rows import LaidOut, Rows
-from tune_sklearn._sklearn_private import fit_and_score
+from tune_core.errors import FatalError, InvalidArgumentError, MetricError
+from tune_sklearn._budget import BudgetSteps
+from tune_sklearn._fingerprint import fingerprint
+from tune_sklearn._task import SearchTask
 
 STATE_FILE = "folds.json"
 MODELS_FILE = "models.pkl"
@@ -33,106 +31,6 @@ class FitRaised(FatalError):
     """A fit or a scorer raised, and the search was asked to raise it (or scikit-learn would): ends the run at once."""
 
 
-@dataclass
-class SearchTask:
-    """All that fitting any candidate on any fold takes; sent to each worker once.
-
-    ``folds`` holds the train and test indices of each split, made once for all candidates. ``metric`` is what
-    schedulers and searchers compare trials by. ``budget_steps`` is None where nothing is stopped early.
-    """
-
-    estimator: Any
-    X: Any
-    y: Any
-    folds: list[tuple[Any, Any]]
-    scorer: Any
-    metric: str
-    candidates: list[dict[str, Any]] | None = None
-    fit_params: Mapping[str, Any] = field(default_factory=dict)
-    score_params: Mapping[str, Any] = field(default_factory=dict)
-    error_score: Any = np.nan
-    return_train_score: bool = False
-    verbose: int = 0
-    config: Mapping[str, Any] = field(default_factory=dict)  # scikit-learn's
-    budget_steps: Ladder | None = None
-    classes: Any = None
-    contexts: list[Any] | None = None  # scikit-learn's callbacks, one a fit
-    caller: Any = None
-    in_process: bool = True
-    n_candidates: int = 0
-    raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
-    shared_arrays: list[LaidOut] | None = None  # each fold's rows, where X is large
-    fold_threads: tuple[int, ...] = ()  # for each step of the budget: folds of a candidate fitted at once
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what nobody looks at where the folds are laid out."""
-        state = dict(self.__dict__)
-        if self.shared_arrays is not None and not (
-            self.budget_steps is not None and self.budget_steps.resource == "samples"
-        ):
-            state.update(X=None, y=None, fit_params={}, score_params={})
-        return state
-
-    def params_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The candidate's parameters, by its number or from the searcher's own configuration."""
-        if self.candidates is not None:
-            listed: dict[str, Any] = self.candidates[config["candidate"]]
-            return listed
-        return dict(config)
-
-    def number_of(self, config: Mapping[str, Any]) -> int:
-        """The candidate's number, for messages."""
-        if "candidate" in config:
-            return int(config["candidate"])
-        return int(tune.get_trial_id() or 0)
-
-    def rows_of(self, fold: int, train: Any = None) -> Rows:
-        """What there is to fit on and to score on in one fold; ``train``: on these rows and not on all of the fold."""
-        if self.shared_arrays is not None and train is None:
-            return self.shared_arrays[fold].load()
-        all_train, test = self.folds[fold]
-        return Rows(self.X, self.y, self.fit_params, self.score_params, all_train if train is None else train, test)
-
-    def fit_folds(
-        self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
-    ) -> dict[int, dict[str, Any]]:
-        """What ``fit`` gives for each fold at a step of the budget; several at once where there are idle workers."""
-        folds = list(folds)
-        threads = min(self.fold_threads[position], len(folds)) if self.fold_threads else 1
-        if threads <= 1:
-            return {fold: fit(fold) for fold in folds}
-
-        def with_settings(fold: int) -> dict[str, Any]:
-            with sklearn.config_context(**self.config):  # which are each thread's own
-                return fit(fold)
-
-        with ThreadPoolExecutor(threads) as pool:
-            return dict(zip(folds, pool.map(with_settings, folds), strict=True))
-
-    def fit_fold(self, estimator: Any, number: int, fold: int, params: Any, train: Any = None) -> dict[str, Any]:
-        """Fit ``estimator`` with ``params`` on one fold and score it."""
-        rows = self.rows_of(fold, train)
-        contexts = self.contexts
-        return fit_and_score(
-            estimator,
-            rows.X,
-            rows.y,
-            scorer=self.scorer,
-            train=rows.train,
-            test=rows.test,
-            verbose=self.verbose,
-            parameters=params,
-            fit_params=rows.fit_params,
-            score_params=rows.score_params,
-            return_train_score=self.return_train_score,
-            split_progress=(fold, len(self.folds)),
-            candidate_progress=(number, self.n_candidates),
-            error_score=self.error_score,
-            caller=self.caller,
-            callback_ctx=contexts[number * len(self.folds) + fold] if contexts else None,
-        )
-
-
 def evaluate(config: dict[str, Any], work: SearchTask) -> None:
     """The objective of every trial: one fold of a candidate, or all of them, or as many steps as it is let run."""
     with _surroundings(work) as extras:
@@ -140,7 +38,7 @@ def evaluate(config: dict[str, Any], work: SearchTask) -> None:
             if work.budget_steps is not None:
                 _climb(config, work, extras)
             else:
-                folds = [config["split"]] if "split" in config else range(len(work.folds))
+                folds = [config["split"]] if work.candidates is not None else range(work.n_folds)
                 params, number = work.params_of(config), work.number_of(config)
                 fits = {k: work.fit_fold(clone(work.estimator), number, k, params) for k in folds}
                 tune.report({**summary(work, fits), **extras.take()})
@@ -153,7 +51,13 @@ def evaluate(config: dict[str, Any], work: SearchTask) -> None:
 
 
 def summary(work: SearchTask, fits: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
-    """Fits of one candidate as a report: each fold's outcome, and the mean of each score over these folds."""
+    """Fits of one candidate as a report: each fold's outcome, and the mean of each score over these folds.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If candidates are compared as the search goes on, and the scores have none of the name to compare them by.
+    """
     metrics: dict[str, Any] = {}
     by_name: dict[str, list[Any]] = {}
     for fit in fits.values():
@@ -162,9 +66,21 @@ def summary(work: SearchTask, fits: Mapping[int, dict[str, Any]]) -> dict[str, A
             by_name.setdefault(name, []).append(value)
     for name, values in by_name.items():
         metrics[f"average_test_{name}"] = float(np.mean(np.asarray(values, dtype=np.float64)))
+    if work.compares and work.metric not in metrics and any(isinstance(f["test_scores"], dict) for f in fits.values()):
+        raise unnamed_score(by_name)
     metrics.setdefault(work.metric, float("nan"))
     metrics["fits"] = {str(fold): fit for fold, fit in fits.items()}
     return metrics
+
+
+def unnamed_score(names: Any) -> InvalidArgumentError:
+    """The error for several scores of which none is named as the one to compare candidates by."""
+    return InvalidArgumentError(
+        f"scoring with the scores {', '.join(map(repr, names))}",
+        "leaves open by which of them candidates are compared while the search goes on",
+        "refit names none of them, and early stopping and searchers need one score",
+        f"Name it, e.g. refit={next(iter(names), 'accuracy')!r}, or search at random without early stopping.",
+    )
 
 
 # --- step by step -----------------------------------------------------------------------------------------------------
@@ -173,34 +89,61 @@ def summary(work: SearchTask, fits: Mapping[int, dict[str, Any]]) -> dict[str, A
 def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
     """Evaluate on the budget's steps, one report each, until told to stop; go on from a checkpoint if there is one."""
     assert work.budget_steps is not None
-    budget_steps, number = work.budget_steps, work.number_of(config)
-    params = work.params_of(config)
-    step, fits, models = _load(budget_steps)
-    for model in models.values():
-        if any(model.get_params().get(name, model) != value for name, value in params.items()):
-            model.set_params(**clone(dict(params), safe=False))  # taken over from another candidate
+    budget_steps, number, params = work.budget_steps, work.number_of(config), work.params_of(config)
+    identity = {name: fingerprint(value) for name, value in params.items()}
+    step, fits, models = _load(budget_steps, params, identity)
     for position in range(step, len(budget_steps.steps)):
         amount = budget_steps.steps[position]
-        n_folds = budget_steps.folds_at(position, len(work.folds))
+        n_folds = budget_steps.folds_at(position, work.n_folds)
         folds = range(len(fits), amount) if budget_steps.resource == "folds" else range(n_folds)
 
-        def fit(fold: int, position: int = position, amount: int = amount) -> dict[str, Any]:
+        def fit(fold: int, position: int = position) -> dict[str, Any]:
             if budget_steps.growth is not None:
-                return _grow_fold(work, number, fold, params, models, fits.get(fold), amount)
-            train = budget_steps.train_subset(fold, position, work.folds[fold][0])
-            return work.fit_fold(clone(work.estimator), number, fold, params, train)
+                return _grow_fold(work, number, fold, params, models, fits.get(fold), position)
+            return _fit_anew(work, number, fold, params, fits.get(fold), position)
 
-        fits.update(work.fit_folds(position, folds, fit))
+        with _quiet(budget_steps, position):
+            fits.update(work.fit_folds(position, folds, fit))
         metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
-        if position + 1 == len(budget_steps.steps):
+        if budget_steps.is_last(position):
             tune.report(metrics)
             return
         if not budget_steps.saves_after(position + 1):
             tune.report(metrics)
             continue
         with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
-            saved = _save(folder, position + 1, fits, models if budget_steps.growth is not None else None)
+            state = {"step": position + 1, "fits": fits, "params": identity}
+            saved = _save(folder, state, models if budget_steps.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)
+
+
+@contextlib.contextmanager
+def _quiet(budget_steps: BudgetSteps, position: int) -> Iterator[None]:
+    """Without warnings where fits are cut short on purpose, and without that of a warm start on the same rows."""
+    with warnings.catch_warnings():
+        if budget_steps.resource != "folds" and not budget_steps.is_last(position):
+            warnings.simplefilter("ignore")
+        elif budget_steps.growth is not None:
+            warnings.filterwarnings("ignore", message="class_weight presets")
+        yield
+
+
+def _fit_anew(
+    work: SearchTask,
+    number: int,
+    fold: int,
+    params: Mapping[str, Any],
+    before: dict[str, Any] | None,
+    position: int,
+) -> dict[str, Any]:
+    """Fit one fold with what a step gives; what fails on a part of everything says nothing about everything."""
+    assert work.budget_steps is not None
+    budget_steps = work.budget_steps
+    positions = budget_steps.train_positions(fold, position)
+    given = {**params, **budget_steps.settings(position)}
+    error_score = None if budget_steps.is_conclusive(position) else np.nan
+    after = work.fit_fold(clone(work.estimator), number, fold, given, positions, error_score)
+    return _add_times(after, before)
 
 
 def _grow_fold(
@@ -210,9 +153,9 @@ def _grow_fold(
     params: Mapping[str, Any],
     models: dict[int, Any],
     before: dict[str, Any] | None,
-    amount: int,
+    position: int,
 ) -> dict[str, Any]:
-    """Grow one fold's model to ``amount`` and score it; the times of its earlier steps are added."""
+    """Grow one fold's model to the amount of a step and score it."""
     assert work.budget_steps is not None and work.budget_steps.growth is not None
     growth = work.budget_steps.growth
     if before is not None and before["fit_error"] is not None:
@@ -220,15 +163,20 @@ def _grow_fold(
     model = models.get(fold)
     if model is None:
         model = models[fold] = growth.begin(clone(work.estimator).set_params(**clone(dict(params), safe=False)))
-    with growth.fitting(model, amount, work.classes):
+    with growth.fitting(model, work.budget_steps.steps[position], work.classes):
         after = work.fit_fold(model, number, fold, None)
+    return _add_times(after, before)
+
+
+def _add_times(after: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """The times of earlier steps are part of what a candidate took."""
     if before is not None:
         after["fit_time"] += before["fit_time"]
         after["score_time"] += before["score_time"]
     return after
 
 
-def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Mapping[int, Any] | None) -> bool:
+def _save(folder: str, state: Mapping[str, Any], models: Mapping[int, Any] | None) -> bool:
     """Write what is needed to go on; False if a model cannot be pickled: the candidate then starts over."""
     if models is not None:
         try:
@@ -238,11 +186,14 @@ def _save(folder: str, step: int, fits: Mapping[int, dict[str, Any]], models: Ma
         with open(os.path.join(folder, MODELS_FILE), "wb") as file:
             file.write(body)
     with open(os.path.join(folder, STATE_FILE), "w") as file:
-        json.dump({"step": step, "fits": fits}, file)
+        json.dump(state, file)
     return True
 
 
-def _load(budget_steps: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
+def _load(
+    budget_steps: BudgetSteps, params: Mapping[str, Any], identity: Mapping[str, str]
+) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
+    """Steps done, the fits and the models of the checkpoint; those of another candidate get this one's parameters."""
     checkpoint = tune.get_checkpoint()
     if checkpoint is None:
         return 0, {}, {}
@@ -253,7 +204,10 @@ def _load(budget_steps: Ladder) -> tuple[int, dict[int, dict[str, Any]], dict[in
         if budget_steps.growth is not None:
             with open(os.path.join(folder, MODELS_FILE), "rb") as file:
                 models = cloudpickle.load(file)
+            changed = {n: v for n, v in params.items() if state["params"].get(n) != identity[n]}
             for model in models.values():
+                if changed:
+                    model.set_params(**clone(changed, safe=False))
                 budget_steps.growth.mark(model, budget_steps.steps[state["step"] - 1])
     return state["step"], {int(k): v for k, v in state["fits"].items()}, models
 
@@ -292,6 +246,7 @@ def _surroundings(work: SearchTask) -> Iterator[_Extras]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(sklearn.config_context(**work.config))
         caught = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.filters[:] = work.filters  # type: ignore[index]  # as in the calling process: an error there is one here
         if printed is not None:
             stack.enter_context(contextlib.redirect_stdout(printed))
         yield _Extras(caught, printed)

@@ -1,29 +1,25 @@
-"""Ways to train an estimator further: partial fits, warm starts, more trees, boosting continued; also in a pipeline."""
+"""Ways to train a fitted estimator further: passes over the data by ``partial_fit``, more trees by a warm start."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
 
 class Growth:
     """One way to train a fitted estimator further.
 
-    ``parameter`` is the estimator's parameter that says how far (None for partial fits); ``natural`` says that it fixes
-    the size of the trained model, so that training to it step by step gives a model of the very size that one ``fit``
-    gives.
+    ``parameter`` is the estimator's parameter that says how far; None for partial fits, which no parameter limits.
     """
 
     name = ""
     parameter: str | None = None
-    natural = False
 
     def begin(self, estimator: Any) -> Any:
         """Make an unfitted estimator ready to be grown."""
@@ -38,23 +34,16 @@ class Growth:
         """Train until ``amount`` is reached."""
         raise NotImplementedError
 
-    def finish(self, estimator: Any, original: Any) -> None:
-        """Give the grown estimator back the parameters that it was asked to have."""
+    def finish(self, estimator: Any) -> None:
+        """Remove the notes from an estimator that will not be grown any more."""
         estimator.__dict__.pop("_tune_grown", None)
-
-    def total_of(self, estimator: Any) -> int | None:
-        """How far one ``fit`` of ``estimator`` would go, if a parameter says so."""
-        value = None if self.parameter is None else estimator.get_params(deep=False).get(self.parameter)
-        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
     @contextlib.contextmanager
     def fitting(self, estimator: Any, amount: int, classes: Any) -> Iterator[None]:
         """Within this, ``estimator.fit`` trains further, to ``amount``."""
 
         def fit(X: Any, y: Any = None, **fit_params: Any) -> Any:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # it was asked to stop half-way
-                self.train(estimator, X, y, fit_params, amount, classes)
+            self.train(estimator, X, y, fit_params, amount, classes)
             self.mark(estimator, amount)
             return estimator
 
@@ -63,14 +52,6 @@ class Growth:
             yield
         finally:
             del estimator.fit
-
-
-def _fit(estimator: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
-    """The class's own ``fit``, past the one that :meth:`Growth.fitting` has put before it."""
-    if y is None:
-        type(estimator).fit(estimator, X, **fit_params)
-    else:
-        type(estimator).fit(estimator, X, y, **fit_params)
 
 
 class PartialFit(Growth):
@@ -90,109 +71,30 @@ class PartialFit(Growth):
 
 
 class WarmStart(Growth):
-    """``fit`` again from where the last one ended; ``max_iter`` counts the iterations that this call adds."""
+    """``fit`` again from where the last one ended, with a larger number of trees or boosting stages."""
 
     def __init__(self, parameter: str) -> None:
         self.parameter = parameter
         self.name = f"warm_start with {parameter}"
 
     def begin(self, estimator: Any) -> Any:
-        estimator.set_params(warm_start=True)
-        return super().begin(estimator)
-
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
-        estimator.set_params(**{str(self.parameter): self._argument(estimator._tune_grown, amount)})
-        _fit(estimator, X, y, fit_params)
-
-    def _argument(self, reached: int, amount: int) -> int:
-        return amount - reached
-
-    def finish(self, estimator: Any, original: Any) -> None:
-        reached = estimator._tune_grown
-        super().finish(estimator, original)
-        estimator.set_params(**{str(self.parameter): reached, "warm_start": original.get_params()["warm_start"]})
-
-
-class WarmStartTotal(WarmStart):
-    """As :class:`WarmStart`, where the parameter is the size of the whole model: trees, or stages of a boosting."""
-
-    natural = True
-
-    def _argument(self, reached: int, amount: int) -> int:
-        return amount
-
-
-class Continuation(Growth):
-    """Boosting continued from the last model, by the keyword that XGBoost, LightGBM and CatBoost have for it."""
-
-    natural = True
-
-    def __init__(self, library: str, parameter: str, keyword: str) -> None:
-        self.library = library
-        self.parameter = parameter
-        self.keyword = keyword
-        self.name = f"{library} continued ({parameter})"
-
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
-        reached = estimator._tune_grown
-        if amount <= reached:
-            return
-        arguments = dict(fit_params)
-        if reached:
-            arguments[self.keyword] = self._model(estimator)
-        more = {str(self.parameter): amount - reached}
-        if self.library != "CatBoost":
-            _fit(estimator.set_params(**more), X, y, arguments)
-            return
-        # CatBoost lets no parameter of a fitted model change: a new model continues it and takes its place.
-        following = clone(estimator).set_params(**more)
-        _fit(following, X, y, arguments)
-        vars(estimator).update(vars(following))
-
-    def _model(self, estimator: Any) -> Any:
-        if self.library == "XGBoost":
-            return estimator.get_booster()
-        return estimator.booster_ if self.library == "LightGBM" else estimator
-
-    def finish(self, estimator: Any, original: Any) -> None:
-        reached = estimator._tune_grown
-        super().finish(estimator, original)
-        if self.library == "CatBoost":
-            estimator._init_params[str(self.parameter)] = reached
-        else:
-            estimator.set_params(**{str(self.parameter): reached})
-
-
-class Rebuild(Growth):
-    """No way to go on: a new fit with a larger value of some parameter, as ``HalvingRandomSearchCV`` does it."""
-
-    natural = True
-
-    def __init__(self, parameter: str) -> None:
-        self.parameter = parameter
-        self.name = f"new fits with a larger {parameter}"
+        return super().begin(estimator.set_params(warm_start=True))
 
     def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
         estimator.set_params(**{str(self.parameter): amount})
-        _fit(estimator, X, y, fit_params)
-
-    def total_of(self, estimator: Any) -> int | None:
-        value = estimator.get_params().get(self.parameter)
-        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+        if y is None:  # the class's own fit, past the one that `fitting` has put before it
+            type(estimator).fit(estimator, X, **fit_params)
+        else:
+            type(estimator).fit(estimator, X, y, **fit_params)
 
 
 class LastStep(Growth):
-    """The last step of a pipeline grows; the steps before it are fitted once, with the first step."""
+    """The last step of a pipeline grows by partial fits; the steps before it are fitted once, with the first step."""
 
-    def __init__(self, inner: Growth, step: str) -> None:
+    def __init__(self, inner: PartialFit, step: str) -> None:
         self.inner = inner
         self.step = step
-        self.natural = inner.natural
-        self.parameter = None if inner.parameter is None else f"{step}__{inner.parameter}"
         self.name = f"{inner.name} of the last step {step!r}"
-
-    def total_of(self, estimator: Any) -> int | None:
-        return self.inner.total_of(estimator.steps[-1][1])
 
     def begin(self, estimator: Any) -> Any:
         self.inner.begin(estimator.steps[-1][1])
@@ -211,7 +113,7 @@ class LastStep(Growth):
     def _transformed(self, pipeline: Pipeline, X: Any, y: Any, by_step: dict[str, dict[str, Any]]) -> Any:
         first_time = pipeline._tune_grown == 0
         for position, (name, transformer) in enumerate(pipeline.steps[:-1]):
-            if transformer is None or transformer == "passthrough":
+            if transformer is None or (isinstance(transformer, str) and transformer == "passthrough"):
                 continue
             if first_time:
                 transformer = clone(transformer)
@@ -224,9 +126,9 @@ class LastStep(Growth):
                 X = transformer.transform(X)
         return X
 
-    def finish(self, estimator: Any, original: Any) -> None:
-        super().finish(estimator, original)
-        self.inner.finish(estimator.steps[-1][1], original.steps[-1][1])
+    def finish(self, estimator: Any) -> None:
+        super().finish(estimator)
+        self.inner.finish(estimator.steps[-1][1])
 
 
 def _params_by_step(pipeline: Pipeline, fit_params: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -256,56 +158,36 @@ def _params_by_step(pipeline: Pipeline, fit_params: dict[str, Any]) -> dict[str,
     return by_step
 
 
-# --- which one --------------------------------------------------------------------------------------------------------
-
-_CONTINUED = {
-    "xgboost": ("XGBoost", "n_estimators", "xgb_model"),
-    "lightgbm": ("LightGBM", "n_estimators", "init_model"),
-    "catboost": ("CatBoost", "iterations", "init_model"),
-}
-
-
-def growth_of(estimator: Any, inside_pipelines: bool = True) -> Growth | None:
-    """How this estimator can be trained further, or None if it cannot."""
+def partial_fit_of(estimator: Any, inside_pipelines: bool = True) -> PartialFit | LastStep | None:
+    """Growth by ``partial_fit``, if the estimator or, ``inside_pipelines``, its last step has it."""
     if isinstance(estimator, Pipeline) and inside_pipelines and estimator.steps:
         name, last = estimator.steps[-1]
-        inner = None if last is None or isinstance(last, str) else growth_of(last)
-        return None if inner is None else LastStep(inner, name)
-    library = _library_of(estimator)
-    if library is not None:
-        return Continuation(*_CONTINUED[library])
-    params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
-    if "warm_start" in params and "n_estimators" in params:
-        return WarmStartTotal("n_estimators")
-    if _is_histogram_boosting(estimator):
-        return WarmStartTotal("max_iter")
-    if callable(getattr(estimator, "partial_fit", None)):
-        return PartialFit()
-    if "warm_start" in params and "max_iter" in params and params.get("solver") != "liblinear":
-        return WarmStart("max_iter")
-    return None
+        inner = None if last is None or isinstance(last, str) else partial_fit_of(last)
+        if not isinstance(inner, PartialFit) or not _is_plain_pipeline(estimator):
+            return None
+        return LastStep(inner, name)
+    return PartialFit() if callable(getattr(estimator, "partial_fit", None)) else None
 
 
-def _library_of(estimator: Any) -> str | None:
-    for cls in type(estimator).__mro__:
-        library = cls.__module__.partition(".")[0]
-        if library in _CONTINUED and hasattr(estimator, "get_params"):
-            return library
-    return None
+def _is_plain_pipeline(pipeline: Pipeline) -> bool:
+    """Whether its transformers can be fitted once and then used for the same rows again with the same result.
 
-
-def _is_histogram_boosting(estimator: Any) -> bool:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    return isinstance(estimator, (HistGradientBoostingClassifier, HistGradientBoostingRegressor))
+    Not so in pipelines of other libraries, which may also draw samples, and with target encoders, which transform the
+    rows they are fitted on by cross fitting.
+    """
+    if type(pipeline).fit is not Pipeline.fit or getattr(pipeline, "transform_input", None):
+        return False
+    return not any(type(transformer).__name__ == "TargetEncoder" for _, transformer in pipeline.steps)
 
 
 def classes_for(estimator: Any, y: Any) -> Any:
-    """All labels of a classification, which the first partial fit of each fold must be told."""
+    """All labels of a classification, which the first partial fit is told of; for several outputs a list of arrays."""
     if y is None or not is_classifier(estimator):
         return None
-    from sklearn.utils.multiclass import unique_labels
+    from sklearn.utils.multiclass import type_of_target, unique_labels
 
+    if type_of_target(y) == "multiclass-multioutput":
+        return [np.unique(column) for column in np.asarray(y).T]
     return unique_labels(y)
 
 
@@ -313,15 +195,12 @@ def grow_to(
     growth: Growth, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], steps: Any, classes: Any
 ) -> Any:
     """``estimator`` trained through ``steps``, the way each fold's was."""
-    original = clone(estimator)
     model = growth.begin(estimator)
-    if isinstance(growth, Rebuild):
-        steps = steps[-1:]
     for amount in steps:
         with growth.fitting(model, amount, classes):
             if y is None:
                 model.fit(X, **fit_params)
             else:
                 model.fit(X, y, **fit_params)
-    growth.finish(model, original)
+    growth.finish(model)
     return model

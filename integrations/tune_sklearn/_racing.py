@@ -16,7 +16,7 @@ class SuccessiveHalving(Scheduler):
 
     With all candidates known (``n_candidates``) each step waits until every candidate has reached it, so who goes on
     depends on the scores alone, and not on the order in which trials finish. Without, each candidate is compared with
-    those that were there before it.
+    those that were there before it. A comparison in which no candidate has a finite score drops nobody.
 
     Parameters
     ----------
@@ -30,6 +30,9 @@ class SuccessiveHalving(Scheduler):
         What the steps give more of, for the reasons.
     rungs
         The results (counted from 1) after which candidates are compared; None: all but the last.
+    keep_unscored
+        Whether candidates without a finite score go on, besides one in ``factor`` of the others: right where a fit may
+        fail for no other reason than that it was given little.
 
     References
     ----------
@@ -45,8 +48,10 @@ class SuccessiveHalving(Scheduler):
         factor: float,
         unit: str = "steps",
         rungs: tuple[int, ...] | None = None,
+        keep_unscored: bool = False,
     ) -> None:
         super().__init__()
+        self.keep_unscored = keep_unscored
         self.n_steps = n_steps
         self.factor = factor
         self.unit = unit
@@ -95,7 +100,7 @@ class SuccessiveHalving(Scheduler):
         self._heading[index] = number + 1
         if not self._waits:
             rung.expected = len(rung.losses)
-            goes_on = rung.rank(index) < rung.quota(self.factor)
+            goes_on = index in rung.best(self.factor, self.keep_unscored)
             return Continue(until=self._next_mark(done)) if goes_on else Stop(self._reason(index, number))
         if rung.is_complete():
             self._decide(number)
@@ -104,7 +109,7 @@ class SuccessiveHalving(Scheduler):
                 return Continue(until=self._next_mark(done))
         if rung.winners is not None and index in rung.winners:  # it came here before, and had to start over
             return Continue(until=self._next_mark(done))
-        if rung.winners is not None or rung.rank(index) >= rung.quota(self.factor):
+        if rung.winners is not None or rung.is_surely_out(index, self.factor, self.keep_unscored):
             return Stop(self._reason(index, number))
         return Pause(f"waits for the other candidates at step {done} ({self.unit})")
 
@@ -133,7 +138,7 @@ class SuccessiveHalving(Scheduler):
 
     def _loss(self, result: Mapping[str, Any]) -> float:
         value = result.get(str(self.metric))
-        if not isinstance(value, (int, float)) or math.isnan(value):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
             return math.inf
         return -value if self.mode == "max" else value
 
@@ -143,10 +148,8 @@ class SuccessiveHalving(Scheduler):
     def _decide(self, number: int) -> None:
         """Everybody is here: the best go on, the others are out."""
         rung = self._rungs[number]
-        ranked = sorted(rung.losses, key=lambda i: (rung.losses[i], i))
-        quota = rung.quota(self.factor)
-        rung.winners = set(ranked[:quota])
-        alive = [i for i in ranked if i not in self._ended]
+        rung.winners = rung.best(self.factor, self.keep_unscored)
+        alive = [i for i in sorted(rung.losses, key=lambda i: (rung.losses[i], i)) if i not in self._ended]
         self._go.update(dict.fromkeys(sorted(i for i in alive if i in rung.winners)))
         self._out.extend((i, self._reason(i, number)) for i in alive if i not in rung.winners)
         if number + 1 < len(self._rungs):
@@ -159,8 +162,11 @@ class SuccessiveHalving(Scheduler):
     def _reason(self, index: int, number: int) -> str:
         rung = self._rungs[number]
         score = -rung.losses[index] if self.mode == "max" else rung.losses[index]
-        best = f"{rung.quota(self.factor)} of {rung.expected}" if self._waits else f"1/{self.factor:g} up to then"
+        quota = _quota(rung.expected, self.factor)
+        best = f"{quota} of {rung.expected}" if self._waits else f"1/{self.factor:g} up to then"
         where = f"step {self.rungs[number]} of {self.n_steps} ({self.unit})"
+        if math.isinf(score):
+            return f"{where}: {self.metric} was no finite number, and others had one"
         return f"{where}: {self.metric} {score:.6g} was not among the best {best}"
 
 
@@ -173,14 +179,22 @@ class _Rung:
     losses: dict[int, float] = field(default_factory=dict)
     winners: set[int] | None = None  # None until decided
 
-    def rank(self, index: int) -> int:
-        """How many are better, the earlier candidate winning a tie."""
-        mine = (self.losses[index], index)
-        return sum((loss, other) < mine for other, loss in self.losses.items())
+    def best(self, factor: float, keep_unscored: bool) -> set[int]:
+        """Those that go on if nobody else comes; of equal ones the earlier candidate."""
+        scored = sorted((loss, index) for index, loss in self.losses.items() if loss != math.inf)
+        unscored = {index for index, loss in self.losses.items() if loss == math.inf}
+        if not scored:
+            return unscored
+        quota = _quota(self.expected - (len(unscored) if keep_unscored else 0), factor)
+        return {index for _, index in scored[:quota]} | (unscored if keep_unscored else set())
 
-    def quota(self, factor: float) -> int:
-        """How many go on."""
-        return _quota(self.expected, factor)
+    def is_surely_out(self, index: int, factor: float, keep_unscored: bool) -> bool:
+        """Whether a candidate will not go on, whoever else comes."""
+        mine = (self.losses[index], index)
+        if mine[0] == math.inf and keep_unscored:
+            return False
+        better = sum((loss, other) < mine for other, loss in self.losses.items() if loss != math.inf)
+        return better >= _quota(self.expected, factor)
 
     def is_complete(self) -> bool:
         """Whether all that could come have come, and nobody has decided yet."""

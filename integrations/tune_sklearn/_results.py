@@ -98,9 +98,9 @@ def build(
         _show_what_is_missing(results, outcomes, n_splits)
     if not whole or search.mode == "min":
         _rank(results, outcomes, search.mode)
-    results["training_iteration"] = np.array([o.training_iteration for o in outcomes], dtype=np.int64)
-    results["time_total_s"] = np.array([o.time_total_s for o in outcomes], dtype=np.float64)
     if may_stop:
+        results["training_iteration"] = np.array([o.training_iteration for o in outcomes], dtype=np.int64)
+        results["time_total_s"] = np.array([o.time_total_s for o in outcomes], dtype=np.float64)
         if any(o.n_resources for o in outcomes):
             results["n_resources"] = np.array([o.n_resources for o in outcomes], dtype=np.int64)
         results["stop_reason"] = np.array([o.reason for o in outcomes], dtype=object)

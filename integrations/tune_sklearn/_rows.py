@@ -1,34 +1,36 @@
 """The rows of each fold of a large ``X``, laid out once for all workers: a fit maps its rows instead of copying them.
 
 scikit-learn's folds are lists of row numbers, and taking rows by number copies them: with five folds each fit holds
-another four fifths of ``X``. So each fold's rows of a large ``X`` are written once, those to train on before those to
+another four fifths of ``X``. So each fold's rows of a large ``X`` are written once, those to train on and those to
 test on, to a file without a name, from which a worker's arrays are views, and whose pages all workers share: in shared
 memory where there is plenty, else on disk, from where they can leave memory when it runs short. An estimator that
-changes its rows in place gets pages of its own.
+changes its rows in place gets pages of its own. Arrays, sparse matrices and data frames are all written by pickle's
+protocol 5, which keeps their buffers apart from the rest.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import pickle
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from tune_sklearn._sklearn_private import check_method_params, pairwise, safe_indexing
-
-if TYPE_CHECKING:
-    from tune_sklearn._evaluate import SearchTask
 
 LARGE_BYTES = 64 << 20
 """From this size of ``X`` on its folds are laid out; copies of a smaller one are small beside the worker itself."""
 _SPARE = 2
 """How many times the room has to be there that the folds take."""
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -43,64 +45,121 @@ class Rows:
     test: Any
 
 
-@dataclass(frozen=True)
-class LaidOut:
-    """The rows of one fold: those of ``X`` in a file to which ``path`` leads while the search runs."""
+def plain_folds(folds: list[tuple[Any, Any]], count: int) -> list[tuple[Any, Any]]:
+    """Train and test rows of each fold as row numbers from 0 on, however a splitter names them.
 
-    path: str
-    shape: tuple[int, ...]
-    dtype: Any
-    others: Rows  # but for X
-
-    def load(self) -> Rows:
-        """The rows, those of ``X`` a view of the file; what a fit writes to them goes with them."""
-        X = np.memmap(self.path, self.dtype, "c", shape=self.shape)
-        return replace(self.others, X=X.view(np.ndarray).view(_RunsAreViews))
+    Raises
+    ------
+    IndexError
+        If a mask has another length than there are rows, or a row number is out of range.
+    """
+    return [(_row_numbers(train, count), _row_numbers(test, count)) for train, test in folds]
 
 
-class _RunsAreViews(np.ndarray):
-    """An array that gives an unbroken run of its rows, asked for by their numbers, as a view and not as a copy."""
-
-    def __getitem__(self, key: Any) -> Any:
-        rows, *others = key if isinstance(key, tuple) else (key,)
-        if _is_run(rows) and others in ([], [Ellipsis]):
-            key = slice(int(rows[0]), int(rows[-1]) + 1)
-        taken = super().__getitem__(key)
-        return taken.view(np.ndarray) if isinstance(taken, np.ndarray) else taken
-
-
-def _is_run(rows: Any) -> bool:
-    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iu" or not rows.size:
-        return False
-    return bool(rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all())
-
-
-@contextmanager
-def shared_arrays(work: SearchTask) -> Iterator[None]:
-    """Have the folds of a large ``X`` laid out for the workers for as long as the search runs."""
-    with ExitStack() as stack:
-        folder = _folder_for(work)
-        if folder is not None:
-            work.shared_arrays = [_write(work, fold, folder, stack) for fold in range(len(work.folds))]
-            stack.callback(setattr, work, "shared_arrays", None)
-        yield
+def _row_numbers(rows: Any, count: int) -> Any:
+    numbers = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+    if numbers.dtype.kind == "b":
+        if numbers.shape != (count,):
+            raise IndexError(f"a split's mask has the shape {numbers.shape}, and there are {count} rows")
+        return np.flatnonzero(numbers)
+    if numbers.size == 0:
+        return numbers.astype(np.intp)
+    if numbers.dtype.kind not in "iu":
+        return rows
+    lowest, highest = int(numbers.min()), int(numbers.max())
+    if lowest < -count or highest >= count:
+        raise IndexError(f"a split names the row {lowest if lowest < -count else highest}, and there are {count} rows")
+    return np.where(numbers < 0, numbers + count, numbers) if lowest < 0 else numbers
 
 
-def _folder_for(work: SearchTask) -> str | None:
-    """Where the folds are laid out; None: nowhere, for ``X`` is small or of a kind that does not gain by it."""
-    X = work.X
-    if not isinstance(X, np.ndarray) or X.ndim < 2 or X.dtype.hasobject or X.nbytes < LARGE_BYTES:
-        return None
-    if not os.path.isdir("/proc/self/fd"):  # by which workers find a file without a name
-        return None
-    if pairwise(work.estimator) or any(np.asarray(part).dtype.kind not in "iu" for fold in work.folds for part in fold):
-        return None
-    needed = _SPARE * sum(len(part) for fold in work.folds for part in fold) * (X.nbytes // len(X))
-    memory = "/dev/shm"
-    if os.path.isdir(memory) and min(available_memory(), shutil.disk_usage(memory).free) >= needed:
-        return memory
-    disk = tempfile.gettempdir()
-    return disk if shutil.disk_usage(disk).free >= needed else None
+@dataclass
+class FoldedData:
+    """``X``, ``y`` and what goes with them row by row, divided into folds."""
+
+    X: Any
+    y: Any
+    folds: list[tuple[Any, Any]]
+    fit_params: Mapping[str, Any] = field(default_factory=dict)
+    score_params: Mapping[str, Any] = field(default_factory=dict)
+    laid_out: list[LaidOut] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what nobody looks at where the folds are laid out."""
+        state = dict(self.__dict__)
+        if self.laid_out is not None:
+            state.update(X=None, y=None, fit_params={}, score_params={})
+        return state
+
+    def rows_of(self, fold: int, positions: Any = None) -> Rows:
+        """What there is to fit on and to score on in one fold.
+
+        ``positions`` are those among the fold's training rows to train on; None: all of them.
+        """
+        if self.laid_out is not None:
+            rows = self.laid_out[fold].load()
+            if positions is None:
+                return rows
+            return Rows(rows.X, rows.y, rows.fit_params, rows.score_params, rows.train[positions], rows.test)
+        train, test = self.folds[fold]
+        chosen = train if positions is None else np.asarray(train)[positions]
+        return Rows(self.X, self.y, self.fit_params, self.score_params, chosen, test)
+
+    @contextmanager
+    def shared(self, estimator: Any) -> Iterator[None]:
+        """Have the folds of a large ``X`` laid out for the workers of this machine, within this context."""
+        with ExitStack() as stack:
+            folder = self._folder(estimator)
+            if folder is not None:
+                self.laid_out = [self._lay_out(fold, folder, stack) for fold in range(len(self.folds))]
+                stack.callback(setattr, self, "laid_out", None)
+            yield
+
+    def _folder(self, estimator: Any) -> str | None:
+        """Where the folds are laid out; None: nowhere, for ``X`` is small or of a kind that does not gain by it."""
+        size = size_bytes(self.X)
+        if size < LARGE_BYTES or pairwise(estimator):
+            return None
+        if not os.path.isdir("/proc/self/fd"):  # by which workers find a file without a name
+            return None
+        if any(np.asarray(part).dtype.kind not in "iu" for fold in self.folds for part in fold):
+            return None
+        needed = _SPARE * sum(len(part) for fold in self.folds for part in fold) * (size // self.X.shape[0])
+        memory = "/dev/shm"
+        if os.path.isdir(memory) and min(available_memory(), shutil.disk_usage(memory).free) >= needed:
+            return memory
+        disk = tempfile.gettempdir()
+        return disk if shutil.disk_usage(disk).free >= needed else None
+
+    def _lay_out(self, fold: int, folder: str, stack: ExitStack) -> LaidOut:
+        train, test = self.folds[fold]
+        order = np.concatenate([train, test])
+        others = Rows(
+            None,
+            None if self.y is None else safe_indexing(self.y, order),
+            check_method_params(self.X, params=self.fit_params, indices=order),
+            check_method_params(self.X, params=self.score_params, indices=order),
+            np.arange(len(train)),
+            np.arange(len(train), len(order)),
+        )
+        file = tempfile.TemporaryFile(prefix="tune-sklearn-", dir=folder)  # noqa: SIM115
+        stack.callback(file.close)
+        pieces = (_write(file, self.X, train), _write(file, self.X, test))
+        file.flush()
+        return LaidOut(f"/proc/{os.getpid()}/fd/{file.fileno()}", pieces, others)
+
+
+def size_bytes(X: Any) -> int:
+    """Bytes of the buffers of an array, a sparse matrix in rows, or a data frame; 0 for all else and for objects."""
+    if type(X) in (np.ndarray, np.memmap):
+        return 0 if X.ndim < 2 or X.dtype.hasobject else int(X.nbytes)
+    if sparse.issparse(X):
+        compressed = X.format in ("csr", "csc")
+        return int(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) if compressed else 0
+    if type(X).__module__.partition(".")[0] == "pandas" and hasattr(X, "iloc") and getattr(X, "ndim", 0) == 2:
+        return int(X.memory_usage(index=False, deep=False).sum())
+    if type(X).__module__.partition(".")[0] == "polars" and hasattr(X, "estimated_size"):
+        return int(X.estimated_size())
+    return 0
 
 
 def available_memory() -> int:
@@ -114,20 +173,86 @@ def available_memory() -> int:
     return min(found, default=0)
 
 
-def _write(work: SearchTask, fold: int, folder: str, stack: ExitStack) -> LaidOut:
-    train, test = work.folds[fold]
-    order = np.concatenate([train, test])
-    others = Rows(
-        None,
-        None if work.y is None else safe_indexing(work.y, order),
-        check_method_params(work.X, params=work.fit_params, indices=order),
-        check_method_params(work.X, params=work.score_params, indices=order),
-        np.arange(len(train)),
-        np.arange(len(train), len(order)),
-    )
-    file = tempfile.TemporaryFile(prefix="tune-sklearn-", dir=folder)  # noqa: SIM115
-    stack.callback(file.close)
-    laid = LaidOut(f"/proc/{os.getpid()}/fd/{file.fileno()}", (len(order), *work.X.shape[1:]), work.X.dtype, others)
-    # in C's order, as rows taken by number are, whatever the order of X
-    np.take(work.X, order, axis=0, out=np.memmap(file, laid.dtype, "r+", shape=laid.shape), mode="clip")
-    return laid
+# --- in the file ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some rows of ``X`` in a file: what pickle makes of them, and where their buffers are."""
+
+    body: bytes
+    buffers: tuple[tuple[int, int], ...]  # offset and size in bytes
+
+    def load(self, view: memoryview) -> Any:
+        return pickle.loads(self.body, buffers=[view[offset : offset + size] for offset, size in self.buffers])
+
+
+def _write(file: Any, X: Any, rows: Any) -> _Piece:
+    """Append some rows of ``X``; those of an array without a copy of them in memory."""
+    if isinstance(X, np.ndarray):
+        return _write_array(file, X, rows)
+    found: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(safe_indexing(X, rows), protocol=5, buffer_callback=found.append)
+    places = []
+    for buffer in found:
+        raw = buffer.raw()
+        places.append((_align(file), raw.nbytes))
+        file.write(raw)
+    return _Piece(body, tuple(places))
+
+
+def _write_array(file: Any, X: Any, rows: Any) -> _Piece:
+    shape = (len(rows), *X.shape[1:])
+    found: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(np.empty(shape, X.dtype), protocol=5, buffer_callback=found.append)
+    size = found[0].raw().nbytes
+    offset = _align(file)
+    if size:
+        file.truncate(offset + size)
+        # in C's order, as rows taken by number are, whatever the order of X
+        np.take(X, rows, axis=0, out=np.memmap(file, X.dtype, "r+", offset, shape), mode="clip")
+        file.seek(offset + size)
+    return _Piece(body, ((offset, size),))
+
+
+def _align(file: Any) -> int:
+    """Move to the next place where a buffer may begin."""
+    at = -(-file.seek(0, os.SEEK_END) // _ALIGNMENT) * _ALIGNMENT
+    file.truncate(at)
+    return int(file.seek(at))
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """The rows of one fold: those of ``X`` in a file to which ``path`` leads while the search runs."""
+
+    path: str
+    pieces: tuple[_Piece, _Piece]  # to train on, to test on
+    others: Rows  # but for X
+
+    def load(self) -> Rows:
+        """The rows, those of ``X`` views of the file; what a fit writes to them goes with them."""
+        with open(self.path, "rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        X = _FoldX(lambda which: self.pieces[which].load(view), len(self.others.train), len(self.others.test))
+        return Rows(X, *(getattr(self.others, name) for name in ("y", "fit_params", "score_params", "train", "test")))
+
+
+class _FoldX:
+    """Stands for the rows of a fold, those to train on before those to test on, wherever these are taken by number."""
+
+    def __init__(self, load: Callable[[int], Any], n_train: int, n_test: int) -> None:
+        self._load = load
+        self._n_train = n_train
+        self.shape = (n_train + n_test,)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        rows = key[0] if isinstance(key, tuple) else key
+        is_test = bool(len(rows)) and int(rows[0]) >= self._n_train
+        piece = self._load(int(is_test))
+        if len(rows) == (len(self) - self._n_train if is_test else self._n_train):
+            return piece  # all of them: never asked for in another order
+        return safe_indexing(piece, rows - self._n_train if is_test else rows)

@@ -3,93 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import copy
 import importlib
 import inspect
-import json
 import os
-import shutil
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import tune_core as tune
-from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TrialError
-from tune_sklearn._evaluate import FitRaised, SearchTask, evaluate
+from tune_core.errors import InvalidArgumentError, StorageError, TrialError
+from tune_sklearn._evaluate import FitRaised, evaluate
+from tune_sklearn._kept import check_identity, folder_of, identity, place, write_identity
 from tune_sklearn._progress import bar_for
-from tune_sklearn._rows import shared_arrays
-from tune_sklearn._spaces import readable
+from tune_sklearn._task import SearchTask
 from tune_sklearn._workers import executor_for, fold_threads, most_at_once
 
-_IDENTITY = "search.json"
 _CRASH_RETRIES = 1
-
-
-# --- where it is kept -------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def place(search: Any, round_: int) -> Iterator[tuple[str | None, str | None]]:
-    """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards."""
-    if search.name is not None or search.local_dir is not None or search.loggers:
-        local_dir = None if search.local_dir is None else os.path.expanduser(os.fspath(search.local_dir))
-        name = search.name if round_ == 1 or search.name is None else f"{search.name}_round_{round_}"
-        yield local_dir, name
-        return
-    folder = tempfile.mkdtemp(prefix="tune-sklearn-")
-    try:
-        yield folder, "search"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _folder(storage: str | None, name: str | None) -> str | None:
-    if name is None:
-        return None
-    from tune_core.storage import default_storage_path
-
-    return os.path.join(os.path.abspath(storage or default_storage_path()), name)
-
-
-def identity(work: SearchTask, space: Any) -> dict[str, Any]:
-    """What has to be the same for a search to be resumed."""
-    shown = [readable(c) for c in work.candidates] if work.candidates is not None else repr(space)
-    folds = hashlib.sha256()
-    for train, test in work.folds:
-        folds.update(bytes(memoryview(_as_bytes(train))) + b"|" + bytes(memoryview(_as_bytes(test))))
-    return {
-        "estimator": type(work.estimator).__name__,
-        "data": str(getattr(work.X, "shape", None) or len(work.X)),
-        "score": work.metric,
-        "candidates": hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest(),
-        "folds": folds.hexdigest(),
-        "steps": list(work.budget_steps.steps) if work.budget_steps is not None else [],
-    }
-
-
-def _as_bytes(indices: Any) -> Any:
-    import numpy as np
-
-    return np.ascontiguousarray(np.asarray(indices))
-
-
-def _check_identity(folder: str, wanted: dict[str, Any]) -> None:
-    try:
-        with open(os.path.join(folder, _IDENTITY)) as file:
-            found = json.load(file)
-    except (OSError, ValueError):
-        return
-    differing = [key for key in wanted if found.get(key) != wanted[key]]
-    if differing:
-        raise RestoreError(
-            f"fit(resume=True) of the search in {folder}",
-            f"finds another search there: its {', '.join(differing)} differ",
-            "its results belong to others; a splitter or a search without random_state draws anew",
-            "Give random_state to the search and to the splitter as in the first run, or another name.",
-        )
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
@@ -135,19 +66,18 @@ class SearchPlan:
     round: int = 1  # of a search that evaluates candidates several times
 
 
-def run(search: Any, work: SearchTask, plan: SearchPlan) -> Any:
-    """Run all trials of a search and return their results, with everything that was to be raised raised."""
+def run(search: Any, work: SearchTask, plan: SearchPlan) -> tuple[Any, SearchDriver]:
+    """Run all trials of a search; their results, and who still has the workers' warnings. Raises what was raised."""
     n_fits = (
-        None
-        if work.candidates is None
-        else len(work.candidates) * (len(work.folds) if work.budget_steps is None else 1)
+        None if work.candidates is None else len(work.candidates) * (work.n_folds if work.budget_steps is None else 1)
     )
     executor, resources, work.in_process = executor_for(search, n_fits)
     view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.budget_steps is not None)
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = SearchDriver()
     with place(search, plan.round) as (storage, name):
-        folder = _folder(storage, name)
+        folder = folder_of(search, storage, name)
+        mine = {} if folder is None else identity(work, plan.space, plan.scheduler)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
         parts: dict[str, Any] = {
             "param_space": plan.space,
@@ -166,37 +96,40 @@ def run(search: Any, work: SearchTask, plan: SearchPlan) -> Any:
                 name=name,
                 storage_path=storage,
                 failure_config=tune.FailureConfig(max_failures=0 if search.error_score == "raise" else _CRASH_RETRIES),
-                stop=search.stopper,
+                stop=unused(search.stopper),
                 callbacks=[driver, *_loggers(search)],
                 progress_reporter=view,
                 executor=executor,
             ),
         }
-        tuner = _tuner(objective, parts, folder, identity(work, plan.space), plan.resume)
+        tuner = _tuner(objective, parts, folder, mine, plan.resume)
         on_this_machine = isinstance(executor, tune.LocalExecutor)
         try:
-            with shared_arrays(work) if on_this_machine else contextlib.nullcontext():
+            with work.data.shared(work.estimator) if on_this_machine else contextlib.nullcontext():
                 results = tuner.fit()
         except TrialError:
             _raise_original(work, driver)
             raise
         _raise_original(work, driver)
         if view.interrupted:
-            go_on = "" if folder is None else "; fit(X, y, resume=True) goes on with it"
+            go_on = "; fit(X, y, resume=True) goes on with it" if folder is not None else ""
             raise KeyboardInterrupt(f"the search was interrupted{go_on}")
-    driver.warn()
-    return results
+    return results, driver
+
+
+def unused(argument: Any) -> Any:
+    """A copy of a scheduler, searcher or stopper of the user's: what it learns in one fit is not there in the next.
+
+    What cannot be copied, for a connection or a lock that it holds, is used itself.
+    """
+    try:
+        return copy.deepcopy(argument)
+    except Exception:
+        return argument
 
 
 def _tuner(objective: Any, parts: dict[str, Any], folder: str | None, mine: dict[str, Any], resume: bool) -> tune.Tuner:
     if folder is None:
-        if resume:
-            raise InvalidArgumentError(
-                "fit(resume=True)",
-                "was called on a search without a name",
-                "nothing was kept that could be resumed",
-                "Give the search name=... (and local_dir=...) from the start.",
-            )
         return tune.Tuner(objective, **parts)
     if tune.Tuner.can_restore(folder):
         if not resume:
@@ -206,11 +139,9 @@ def _tuner(objective: Any, parts: dict[str, Any], folder: str | None, mine: dict
                 "a new search would mix with its results",
                 "Go on with it by fit(X, y, resume=True), or choose another name.",
             )
-        _check_identity(folder, mine)
+        check_identity(folder, mine)
         return tune.Tuner.restore(folder, objective, **parts)
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, _IDENTITY), "w") as file:
-        json.dump(mine, file)
+    write_identity(folder, mine)
     return tune.Tuner(objective, **parts)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
@@ -63,7 +66,7 @@ def scheduler_for(asked: Any, steps: int, space: Any, seed: int) -> Any:
     from tune_core import schedulers
 
     if not isinstance(asked, str):
-        return asked
+        return copy.deepcopy(asked)  # what it learns in one fit is not there in the next
     if asked.lower() in POPULATION:
         return schedulers.create_scheduler(
             "pbt",
@@ -73,9 +76,17 @@ def scheduler_for(asked: Any, steps: int, space: Any, seed: int) -> Any:
             seed=seed,
         )
     named: Any = getattr(schedulers, asked, None) if asked[:1].isupper() else None
-    if named is not None:
-        return named(max_t=steps) if "max_t" in inspect.signature(named).parameters else named()
-    try:
-        return schedulers.create_scheduler(asked, max_t=steps)
-    except TypeError:  # a rule without an end of its own, such as the median rule
-        return schedulers.create_scheduler(asked)
+    make = named if named is not None else partial(schedulers.create_scheduler, asked)
+    known = inspect.signature(named if named is not None else type(make())).parameters
+    return make(**{name: value for name, value in _in_steps(steps).items() if name in known and _fits(known, name)})
+
+
+def _in_steps(steps: int) -> dict[str, Any]:
+    """Arguments of a scheduler that is named only: it counts steps, which may take milliseconds, and no seconds."""
+    return {"max_t": steps, "time_attr": "training_iteration", "grace_period": 1}
+
+
+def _fits(known: Mapping[str, inspect.Parameter], name: str) -> bool:
+    """Whether an argument is to be given: a grace period only where the scheduler's own is in seconds."""
+    clock = known.get("time_attr")
+    return name != "grace_period" or (clock is not None and clock.default == "time_total_s")

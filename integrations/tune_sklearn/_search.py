@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,8 +59,9 @@ _COMMON = """
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
-        As in scikit-learn. ``cv_results_`` has further columns: ``training_iteration``, ``time_total_s``, and where
-        candidates may be stopped ``stop_reason`` (empty for those evaluated in full) and ``n_resources``.
+        As in scikit-learn. Where candidates may be stopped (by early stopping, a stopper or a time budget)
+        ``cv_results_`` has further columns: ``training_iteration`` (steps done), ``time_total_s`` (seconds),
+        ``n_resources`` and ``stop_reason`` (empty for those evaluated in full).
     early_stopping_
         What early stopping works with: resource, kind, steps and scheduler.
     results_
@@ -193,7 +195,18 @@ class TuneSearchCV(TuneBaseSearchCV):
             if is_population(self):
                 return Proposals(BasicVariantGenerator(), domains_of(self.param_distributions), number)
             return sampled(self.param_distributions, number, self.random_state)
-        return Proposals(self._searcher(), domains_of(self.param_distributions), number)
+        searcher = self._searcher()
+        own_space = getattr(searcher, "_space_given", None)
+        if own_space is None:
+            return Proposals(searcher, domains_of(self.param_distributions), number)
+        if self.param_distributions:
+            warnings.warn(
+                f"{type(self).__name__}: param_distributions is not used, since {type(searcher).__name__} has a space "
+                "of its own.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return Proposals(searcher, {}, number, own_space)
 
     def _searcher(self) -> Any:
         if not isinstance(self.search_optimization, str):

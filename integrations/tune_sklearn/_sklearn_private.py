@@ -16,7 +16,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.validation import _check_method_params, indexable
+from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
 try:
     from sklearn.metrics._scorer import _MultimetricScorer
@@ -36,6 +36,7 @@ __all__ = [
     "format_results",
     "indexable",
     "insert_error_scores",
+    "num_samples",
     "pairwise",
     "plain_scorers",
     "process_routing",
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 check_method_params = _check_method_params
+num_samples = _num_samples
 safe_indexing = _safe_indexing
 insert_error_scores = _insert_error_scores
 warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures

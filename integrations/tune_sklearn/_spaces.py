@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,7 +27,22 @@ class Drawn:
 
 def sampled(space: Any, n_iter: int, random_state: Any) -> list[dict[str, Any]]:
     """The candidates of a random search: those of ``RandomizedSearchCV`` for the same ``random_state``."""
+    _warn_of_ranges(space, n_iter)
     return list(ParameterSampler(_for_sampler(space), n_iter, random_state=random_state))
+
+
+def _warn_of_ranges(space: Any, n_iter: int) -> None:
+    """A pair of numbers is two values here, as in scikit-learn, and a range for the other searches."""
+    for one in [space] if isinstance(space, Mapping) else space if isinstance(space, (list, tuple)) else []:
+        for name, value in one.items() if isinstance(one, Mapping) else ():
+            if isinstance(value, tuple) and _is_range(value) and n_iter > len(value):
+                warnings.warn(
+                    f"param_distributions[{name!r}] is {value!r}: random search takes it as {len(value)} values, as "
+                    f"scikit-learn does. For a range write {_range(value)!r}; for the values, write the list "
+                    f"{list(value)!r}.",
+                    UserWarning,
+                    stacklevel=2,
+                )
 
 
 def gridded(space: Any) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import tune_core as tune
 from tune_sklearn._racing import SuccessiveHalving
 
 if TYPE_CHECKING:
-    from tune_sklearn._evaluate import SearchTask
+    from tune_sklearn._task import SearchTask
 
 
 def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:

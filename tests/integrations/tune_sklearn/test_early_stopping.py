@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import loguniform
 from sklearn.datasets import make_classification
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.metrics import get_scorer
@@ -15,15 +22,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 from sklearn.svm import SVC
 from sklearn.utils import check_random_state
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers import ASHAScheduler
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
-from tune_sklearn._early_stopping import geometric_steps
-from tune_sklearn._growing import growth_of
+from tune_sklearn._budget import geometric_steps
+from tune_sklearn._growing import partial_fit_of
+from tune_sklearn._sizes import size_of
 
 GAMMAS = {"gamma": list(np.logspace(-6, 2, 9))}
 
@@ -34,29 +42,56 @@ GAMMAS = {"gamma": list(np.logspace(-6, 2, 9))}
 @pytest.mark.parametrize(
     ("estimator", "name"),
     [
-        (RandomForestClassifier(), "warm_start with n_estimators"),
-        (HistGradientBoostingClassifier(), "warm_start with max_iter"),
         (SGDClassifier(), "partial_fit"),
         (MLPClassifier(), "partial_fit"),
+        (MLPClassifier(solver="lbfgs"), None),
         (GaussianNB(), "partial_fit"),
-        (LogisticRegression(), "warm_start with max_iter"),
-        (LogisticRegression(solver="liblinear"), None),
-        (SVC(), None),
-        (KNeighborsClassifier(), None),
+        (LogisticRegression(), None),
         (make_pipeline(StandardScaler(), SGDClassifier()), "partial_fit of the last step 'sgdclassifier'"),
+        (make_pipeline(TargetEncoder(), SGDClassifier()), None),
         (make_pipeline(StandardScaler(), SVC()), None),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
-def test_ways_to_train_an_estimator_further(estimator, name):
-    growth = growth_of(estimator)
+def test_estimators_that_are_trained_by_partial_fit(estimator, name):
+    growth = partial_fit_of(estimator)
     assert (growth.name if growth else None) == name
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameter", "goes_on"),
+    [
+        (RandomForestClassifier(), "n_estimators", True),
+        (RandomForestClassifier(random_state=np.random.RandomState(0)), "n_estimators", False),
+        (GradientBoostingClassifier(), "n_estimators", True),
+        (GradientBoostingClassifier(n_iter_no_change=3), "n_estimators", False),
+        (BaggingClassifier(), "n_estimators", True),
+        (BaggingClassifier(oob_score=True), "n_estimators", False),
+        (AdaBoostClassifier(), "n_estimators", False),
+        (HistGradientBoostingClassifier(), "max_iter", True),
+        (HistGradientBoostingClassifier(early_stopping=True), "max_iter", False),
+        (make_pipeline(StandardScaler(), RandomForestClassifier()), "randomforestclassifier__n_estimators", False),
+        (SVC(), None, False),
+        (LogisticRegression(), None, False),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, (str, bool)) else "",
+)
+def test_size_of_a_model_and_whether_it_is_surely_trained_on_as_in_one_fit(estimator, parameter, goes_on):
+    size = size_of(estimator, rows=500)
+    assert (size.parameter if size else None) == parameter
+    assert bool(size and size.growth) is goes_on
+
+
+def test_histogram_boosting_that_stops_early_by_itself_on_many_rows_is_fitted_anew():
+    assert size_of(HistGradientBoostingClassifier(), rows=10_000).growth is not None
+    assert size_of(HistGradientBoostingClassifier(), rows=10_001).growth is None
 
 
 @pytest.mark.parametrize(
     ("estimator", "space", "arguments", "resource"),
     [
-        (RandomForestClassifier(9, random_state=0), {"max_depth": [1, 2, 3]}, {}, "n_estimators"),
+        (RandomForestClassifier(12, random_state=0), {"max_depth": [1, 2, 3]}, {}, "n_estimators"),
+        (RandomForestClassifier(9, random_state=0), {"max_depth": [1, 2, 3]}, {}, "folds"),
         (RandomForestClassifier(9, random_state=0), {"n_estimators": [5, 10]}, {}, "folds"),
         (SVC(), {"C": [0.1, 1, 10]}, {}, "folds"),
         (SVC(), {"C": [0.1, 1, 10]}, {"resource": "samples"}, "samples"),
@@ -89,7 +124,7 @@ def test_verbose_says_what_early_stopping_works_with(binary, capsys):
 
 def test_impossible_resources_are_refused_with_what_to_do(binary):
     cases = [
-        (SVC(), {"C": [1]}, "iterations", "neither partial_fit nor a warm start"),
+        (SVC(), {"C": [1]}, "iterations", "nor partial_fit"),
         (SVC(), {"C": [1]}, "no_such", "is no parameter"),
         (SVC(), {"C": [1]}, "kernel", "whole number"),
         (RandomForestClassifier(), {"n_estimators": [1, 2]}, "n_estimators", "cannot both be searched"),
@@ -160,7 +195,7 @@ def test_same_results_with_one_worker_two_and_in_this_process(digits):
 
 def test_full_scores_of_a_grown_forest_are_those_of_one_fit(digits):
     grid = {"max_depth": [1, 2, 4, 12]}
-    model = RandomForestClassifier(9, random_state=0)
+    model = RandomForestClassifier(12, random_state=0)
     ours = TuneGridSearchCV(model, grid, cv=3, early_stopping=True).fit(*digits)
     theirs = GridSearchCV(model, grid, cv=3).fit(*digits)
     whole = ours.cv_results_["stop_reason"] == ""
@@ -212,7 +247,7 @@ def test_fitted_transformers_of_a_pipeline_are_kept(binary):
 
 def test_pipeline_is_left_whole_where_its_last_step_is_not_to_be_grown(binary):
     pipe = make_pipeline(StandardScaler(), SGDClassifier(random_state=0))
-    with pytest.raises(InvalidArgumentError, match="neither partial_fit"):
+    with pytest.raises(InvalidArgumentError, match="nor partial_fit"):
         TuneGridSearchCV(
             pipe, {}, early_stopping=True, max_iters=3, resource="iterations", pipeline_auto_early_stop=False
         ).fit(*binary)

@@ -12,9 +12,9 @@ from tune_core.schedulers import Continue, Pause, Stop
 from tune_sklearn._racing import SuccessiveHalving
 
 
-def play(scores, order, n_steps, factor, fails=()):
+def play(scores, order, n_steps, factor, fails=(), keep_unscored=False):
     """Run all candidates through the scheduler; how many steps each was let run, in what was a legal order."""
-    race = SuccessiveHalving(len(scores), n_steps, factor)
+    race = SuccessiveHalving(len(scores), n_steps, factor, keep_unscored=keep_unscored)
     race.setup("score", "max", 0, None)
     trials = [SimpleNamespace(index=i, iteration=0) for i in range(len(scores))]
     for trial in trials:
@@ -24,7 +24,7 @@ def play(scores, order, n_steps, factor, fails=()):
 
     def discard():
         for index, reason in race.discard():
-            assert index in paused and "not among the best" in reason
+            assert index in paused and ("not among the best" in reason or "no finite number" in reason)
             paused.discard(index)
             ended.add(index)
             race.on_end(trials[index], "TERMINATED")
@@ -78,7 +78,21 @@ def test_who_goes_on_does_not_depend_on_the_order(data):
     scores = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, float("nan")]), min_size=count, max_size=count))
     order = data.draw(st.permutations(range(count)))
     n_steps, factor = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([1.5, 2, 3]))
-    assert play(scores, order, n_steps, factor) == play(scores, range(count), n_steps, factor)
+    keep = data.draw(st.booleans())
+    steps = play(scores, range(count), n_steps, factor, keep_unscored=keep)
+    assert play(scores, order, n_steps, factor, keep_unscored=keep) == steps
+
+
+NAN = float("nan")
+
+
+def test_comparison_without_a_finite_score_drops_nobody():
+    assert play([NAN] * 5, range(5), 3, 3) == [3] * 5
+
+
+def test_candidate_without_a_score_loses_to_those_with_one_or_is_kept_where_that_says_nothing():
+    assert play([NAN, 0.1, 0.2, NAN], range(4), 2, 2) == [1, 2, 2, 1]
+    assert play([NAN, 0.1, 0.2, NAN], range(4), 2, 2, keep_unscored=True) == [2, 1, 2, 2]
 
 
 @given(st.data())

@@ -12,7 +12,9 @@ import time
 import numpy as np
 import psutil
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import KFold
 from sklearn.svm import SVC
 
@@ -160,10 +162,53 @@ def test_name_that_is_taken_is_refused_and_another_search_too(iris, tmp_path):
         search.fit(*iris, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"y": 1}, "target"),
+        ({"X": 2.0}, "data"),
+        ({"weights": 1}, "fit parameters"),
+        ({"estimator": SVC(kernel="linear")}, "estimator"),
+        ({"scoring": "f1_macro"}, "scoring"),
+        ({"scoring": make_scorer(lambda y, p: 1.0)}, "scoring"),
+        ({"early_stopping": True, "factor": 2}, "early stopping"),
+        ({"return_train_score": True}, "return_train_score"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_resuming_with_other_data_or_arguments_is_refused(iris, tmp_path, change, what):
+    X, y = iris
+    arguments = {"cv": KFold(3, shuffle=True, random_state=0), "local_dir": tmp_path, "name": "mine"}
+    weights = np.linspace(1, 2, len(y))
+    TuneGridSearchCV(SVC(), {"C": [0.1, 10]}, **arguments).fit(X, y, sample_weight=weights)
+    change = dict(change)
+    y = np.roll(y, change.pop("y", 0))
+    X, weights = X * change.pop("X", 1.0), np.roll(weights, change.pop("weights", 0))
+    again = TuneGridSearchCV(change.pop("estimator", SVC()), {"C": [0.1, 10]}, **arguments, **change)
+    with pytest.raises(RestoreError, match=f"its .*{what}.* differ"):
+        again.fit(X, y, sample_weight=weights, resume=True)
+
+
+def test_same_data_in_another_process_has_the_same_fingerprint():
+    code = (
+        "from sklearn.metrics import make_scorer\nfrom sklearn.svm import SVC\nimport numpy as np\n"
+        "from tune_sklearn._fingerprint import fingerprint\n"
+        "score = make_scorer(lambda y, p: 1.0 if len(y) in {1, 2, 'a', 'b'} else 2.0)\n"
+        "print(fingerprint(np.arange(9), {'b': 1, 'a': 'x'}, {'x', 'y', 'z'}, SVC(C=2), score))"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    }
+    assert len(found) == 1
+
+
 def test_resuming_a_search_without_a_name_says_what_is_missing(iris):
     search = TuneGridSearchCV(SVC(), {"C": [1]}, cv=2).fit(*iris)
     with pytest.raises(InvalidArgumentError, match="name="):
         search.set_params(local_dir="somewhere").fit(*iris, resume=True)
+    with pytest.raises(InvalidArgumentError, match="name="):
+        search.set_params(local_dir=None).fit(*iris, resume=True)
 
 
 def test_interrupted_search_raises_and_is_resumed(iris, tmp_path, monkeypatch):
@@ -175,7 +220,10 @@ def test_interrupted_search_raises_and_is_resumed(iris, tmp_path, monkeypatch):
 
     search = TuneGridSearchCV(Interrupting(), {"C": [1, 2, 3]}, cv=2, local_dir=tmp_path, name="mine")
     monkeypatch.setenv("INTERRUPT", "yes")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as without:
+        clone(search).set_params(name=None, local_dir=None).fit(*iris)
+    assert "resume" not in str(without.value)  # nothing is kept of a search without a name
+    with pytest.raises(KeyboardInterrupt, match="resume=True"):
         search.fit(*iris)
     monkeypatch.delenv("INTERRUPT")
     search.fit(*iris, resume=True)

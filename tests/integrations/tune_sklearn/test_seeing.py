@@ -12,13 +12,13 @@ from sklearn.svm import SVC
 
 from tune_core.errors import InvalidArgumentError
 from tune_sklearn import TuneGridSearchCV
-from tune_sklearn._progress import Bar, Nothing, bar_for
+from tune_sklearn._progress import Bar, NullProgress, bar_for
 
 GRID = {"C": [0.01, 0.1, 1.0, 10.0], "kernel": ["linear", "rbf"]}
 
 
 def test_bar_is_off_under_pytest_and_when_not_verbose(monkeypatch):
-    assert isinstance(bar_for(1, 5), Nothing) and not isinstance(bar_for(1, 5), Bar)
+    assert isinstance(bar_for(1, 5), NullProgress) and not isinstance(bar_for(1, 5), Bar)
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(bar_for(1, 5), Bar)

@@ -1,0 +1,113 @@
+"""All that fitting any candidate on any fold takes; sent to each worker once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sklearn
+
+import tune_core as tune
+from tune_sklearn._budget import BudgetSteps
+from tune_sklearn._rows import FoldedData
+from tune_sklearn._sklearn_private import fit_and_score
+
+
+@dataclass
+class SearchTask:
+    """What a search evaluates, on which data, and how.
+
+    The splits of ``data`` are made once for all candidates. ``metric`` is what schedulers and searchers compare trials
+    by, ``compares`` whether they do. ``budget_steps`` is None where nothing is stopped early.
+    """
+
+    estimator: Any
+    data: FoldedData
+    scorer: Any
+    metric: str
+    candidates: list[dict[str, Any]] | None = None
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    verbose: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)  # scikit-learn's
+    filters: list[Any] = field(default_factory=list)  # of warnings
+    budget_steps: BudgetSteps | None = None
+    compares: bool = False
+    classes: Any = None
+    contexts: list[Any] | None = None  # scikit-learn's callbacks, one a fit
+    caller: Any = None
+    in_process: bool = True
+    n_candidates: int = 0
+    raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
+    fold_threads: tuple[int, ...] = ()  # for each step of the budget: folds of a candidate fitted at once
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds there are."""
+        return len(self.data.folds)
+
+    def params_of(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The candidate's parameters, by its number or from the searcher's own configuration."""
+        if self.candidates is not None:
+            listed: dict[str, Any] = self.candidates[config["candidate"]]
+            return listed
+        return dict(config)
+
+    def number_of(self, config: Mapping[str, Any]) -> int:
+        """The candidate's number, for messages."""
+        if self.candidates is not None:
+            return int(config["candidate"])
+        return int(tune.get_trial_id() or 0)
+
+    def fit_folds(
+        self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
+    ) -> dict[int, dict[str, Any]]:
+        """What ``fit`` gives for each fold at a step of the budget; several at once where there are idle workers."""
+        folds = list(folds)
+        threads = min(self.fold_threads[position], len(folds)) if self.fold_threads else 1
+        if threads <= 1:
+            return {fold: fit(fold) for fold in folds}
+
+        def with_settings(fold: int) -> dict[str, Any]:
+            with sklearn.config_context(**self.config):  # which are each thread's own
+                return fit(fold)
+
+        with ThreadPoolExecutor(threads) as pool:
+            return dict(zip(folds, pool.map(with_settings, folds), strict=True))
+
+    def fit_fold(
+        self,
+        estimator: Any,
+        number: int,
+        fold: int,
+        params: Any,
+        positions: Any = None,
+        error_score: Any = None,
+    ) -> dict[str, Any]:
+        """Fit ``estimator`` with ``params`` on one fold, or on some ``positions`` of its training rows, and score it.
+
+        ``error_score`` is what a failing fit scores; None: as the search says.
+        """
+        rows = self.data.rows_of(fold, positions)
+        contexts = self.contexts
+        return fit_and_score(
+            estimator,
+            rows.X,
+            rows.y,
+            scorer=self.scorer,
+            train=rows.train,
+            test=rows.test,
+            verbose=self.verbose,
+            parameters=params,
+            fit_params=rows.fit_params,
+            score_params=rows.score_params,
+            return_train_score=self.return_train_score,
+            split_progress=(fold, self.n_folds),
+            candidate_progress=(number, self.n_candidates),
+            error_score=self.error_score if error_score is None else error_score,
+            caller=self.caller,
+            callback_ctx=contexts[number * self.n_folds + fold] if contexts else None,
+        )
