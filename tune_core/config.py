@@ -151,17 +151,26 @@ class ResumeConfig:
 
 @dataclass
 class SyncConfig:
-    """Ray Tune's settings for copying results between machines: accepted, and not needed.
-
-    Results, checkpoints and what trials write are brought into the experiment's folder by the run itself, as they
-    come.
+    """How what a run writes is brought to an object store that is its storage path.
 
     Parameters
     ----------
-    sync_period, sync_timeout
-        Seconds.
-    sync_artifacts, sync_artifacts_on_checkpoint
-        Whether trials' other files are copied.
+    sync_artifacts
+        Whether the other files that trials write into their folders are sent, too.
+    sync_artifacts_on_checkpoint
+        Accepted for Ray Tune's sake: artifacts are sent as they come.
+    artifact_patterns
+        Which of them: names with wildcards, e.g. ``("*.png", "plots/*")``.
+    max_artifact_bytes
+        Larger files are left out, and named.
+    mirror_interval_s
+        Seconds between two parts of the journal: how old the store may be while it keeps up.
+    upload_queue_bytes
+        How much of checkpoints may wait to be sent before trials wait with their next one.
+    flush_timeout_s
+        Seconds that the end of a run waits for a store that does not answer; ``tune-core sync`` sends the rest then.
+    sync_period, sync_timeout, upload_dir, syncer
+        Accepted for Ray Tune's sake.
     """
 
     sync_period: int = 300
@@ -170,6 +179,11 @@ class SyncConfig:
     sync_artifacts_on_checkpoint: bool = True
     upload_dir: Any = None
     syncer: Any = None
+    artifact_patterns: Sequence[str] = ("*",)
+    max_artifact_bytes: int = 1 << 30
+    mirror_interval_s: float = 3.0
+    upload_queue_bytes: int = 20 << 30
+    flush_timeout_s: float = 120.0
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.stored import exists, is_stored
 from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.storage import default_storage_path
 from tune_core.trainable import prepare, with_resources
@@ -213,9 +214,14 @@ def _resumed(
         raise InvalidArgumentError(
             "tune.run(resume)", "was given without a name", "it says which experiment to go on with", "Add name=..."
         )
-    base = os.path.abspath(os.path.expanduser(run_config.storage_path or default_storage_path()))
-    folder = os.path.join(base, run_config.name)
-    if not os.path.exists(os.path.join(folder, JOURNAL_FILE)):
+    base, filesystem = run_config.storage_path or default_storage_path(), run_config.storage_filesystem
+    if is_stored(base, filesystem):
+        folder = f"{base.rstrip('/')}/{run_config.name}"
+        found = exists(folder, filesystem)
+    else:
+        folder = os.path.join(os.path.abspath(os.path.expanduser(base)), run_config.name)
+        found = os.path.exists(os.path.join(folder, JOURNAL_FILE))
+    if not found:
         return None
     way = resume_config or _WAYS[resume]
     tuner = Tuner.restore(
@@ -227,6 +233,7 @@ def _resumed(
         param_space=config,
         tune_config=replace(tune_config),
         run_config=run_config,
+        storage_filesystem=filesystem,
     )
     tuner._go_on_with(finished=way.finished.value, restart_unfinished=way.unfinished is _RESTART)
     return tuner

@@ -13,7 +13,9 @@ from tune_core.core.events import Header
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.fit.directory import load_setup
 from tune_core.fit.experiment_run import ExperimentRun
+from tune_core.fit.stored import StoredExperiment
 from tune_core.journal import writer as journal
+from tune_core.journal.stored import exists, is_stored
 from tune_core.trainable import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Tuner:
         self._folder: str | None = None
         self._start_from: str | None = None  # a checkpoint that every trial starts from
         self._export_formats: Sequence[str] | None = None
+        self._stored: StoredExperiment | None = None
         _check_trainable_fits(self._prepared, self._run)
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -83,13 +86,14 @@ class Tuner:
         """
         from tune_core.results import ResultGrid
 
-        run = ExperimentRun(self._prepared, self._space, self._tune, self._run, self._folder, self._restored)
+        args = (self._prepared, self._space, self._tune, self._run)
+        run = ExperimentRun(*args, self._folder, self._restored, self._stored)
         try:
             run.run()
         finally:
             if run.begun:  # another call goes on with this run
-                self._folder, self._restored = run.folder, {}
-        return ResultGrid.from_trials(run.folder, run.header, run.controller.trials)
+                self._folder, self._restored, self._stored = run.folder, {}, run.stored
+        return ResultGrid.from_trials(run.place, run.header, run.controller.trials)
 
     def _go_on_with(self, finished: str = "skip", restart_unfinished: bool = False) -> None:
         """Further ways to go on with a restored run; see :class:`tune_core.ResumeConfig`."""
@@ -104,13 +108,23 @@ class Tuner:
             raise RestoreError(
                 "Tuner.get_results()", "was called before fit()", "there are no results yet", "Call fit() first."
             )
+        if self._stored is not None:
+            return ResultGrid.from_path(self._stored.url, self._stored.filesystem)
         return ResultGrid.from_path(self._folder)
 
     # --- restoring ----------------------------------------------------------------------------------------------------
 
     @classmethod
-    def can_restore(cls, path: str | os.PathLike[str]) -> bool:
-        """Whether the folder ``path`` holds an experiment."""
+    def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
+        """Whether the folder or URL ``path`` holds an experiment.
+
+        Raises
+        ------
+        StorageError
+            If a store cannot be asked.
+        """
+        if is_stored(path, storage_filesystem):
+            return exists(path, storage_filesystem)
         try:
             journal.outline(os.path.expanduser(os.fspath(path)))
         except TuneError:
@@ -129,13 +143,14 @@ class Tuner:
         tune_config: TuneConfig | None = None,
         run_config: RunConfig | None = None,
         num_samples: int | None = None,
+        storage_filesystem: Any = None,
     ) -> Tuner:
         """A tuner that goes on where the experiment in ``path`` ended or was cut off.
 
         Parameters
         ----------
         path
-            The experiment's folder.
+            The experiment's folder, or its URL: then nothing of the machine that ran it is needed.
         trainable
             The trainable of the first run.
         resume_unfinished
@@ -146,13 +161,18 @@ class Tuner:
             Those of the first run; needed only where they could not be pickled then.
         num_samples
             A new, larger number of samples, to extend the experiment.
+        storage_filesystem
+            What reaches ``path``, if the first run was given something; it is kept nowhere, since it may hold secrets.
 
         Raises
         ------
         RestoreError, JournalError
             If the folder holds no experiment, or it cannot be restored as asked.
         """
-        folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        stored = None
+        if is_stored(path, storage_filesystem):
+            stored = StoredExperiment(os.fspath(path), storage_filesystem)
+        folder = stored.fetch() if stored is not None else os.path.abspath(os.path.expanduser(os.fspath(path)))
         header, restores = journal.outline(folder)
         setup = {} if param_space is not None and tune_config and run_config else load_setup(folder)
         known = {"param_space": param_space, "tune_config": tune_config, "run_config": run_config}
@@ -174,10 +194,14 @@ class Tuner:
             param_space=setup["param_space"],
             tune_config=replace(setup["tune_config"], seed=header.seed, num_samples=samples),
             run_config=replace(
-                setup.get("run_config") or RunConfig(), name=header.name, storage_path=os.path.dirname(folder)
+                setup.get("run_config") or RunConfig(),
+                name=header.name,
+                storage_path=os.path.dirname(folder) if stored is None else stored.url.rpartition("/")[0],
+                storage_filesystem=storage_filesystem,
             ),
         )
         tuner._folder = folder
+        tuner._stored = stored
         tuner._restored = {
             "unfinished": resume_unfinished,
             "errored": resume_errored,

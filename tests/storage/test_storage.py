@@ -143,7 +143,8 @@ def cut_after(monkeypatch, filesystem, method, calls):
 
 
 @pytest.fixture
-def remote():
+def remote(monkeypatch):
+    monkeypatch.setenv("TUNE_CORE_STORAGE_TIMEOUT_S", "0.1")
     return RemoteStorage(f"memory://bucket-{uuid.uuid4().hex}")
 
 
@@ -181,7 +182,7 @@ def test_deletion_that_was_cut_leaves_nothing_visible(remote, source, monkeypatc
     path = remote.join("checkpoint")
     remote.persist_dir(source, path)
     with monkeypatch.context() as patch:
-        cut_after(patch, remote.filesystem, "rm", 0)
+        cut_after(patch, remote.filesystem, "rm_file", 0)
         with pytest.raises(StorageError):
             remote.delete_dir(path)
     assert not remote.exists(path)

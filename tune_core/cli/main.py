@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tune_core._version import __version__
+from tune_core.cli.finding import changed_at, experiments_in, find_experiment, find_place, state_of
 from tune_core.errors import InvalidArgumentError, TuneError
+from tune_core.journal.stored import Place, experiments_below, is_stored, open_place, refresh
+from tune_core.journal.writer import JOURNAL_FILE
 
 if TYPE_CHECKING:
     from tune_core.results.experiment_reader import Experiment
 
-JOURNAL_FILE = "journal.jsonl"
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tune-core",
-        description="Look at experiments. EXP is an experiment's folder, or its name in the default storage path.",
+        description="Look at experiments. EXP is an experiment's folder or URL, or its name in the storage path.",
     )
     parser.add_argument("--version", action="version", version=f"tune-core {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     ls = commands.add_parser("ls", help="list the experiments in a folder")
-    ls.add_argument("folder", nargs="?", metavar="DIR", help="default: the default storage path")
+    ls.add_argument("folder", nargs="?", metavar="DIR", help="folder or URL; default: the default storage path")
     ls.set_defaults(run=_ls)
 
     show = commands.add_parser("show", help="an experiment's summary and its trials")
@@ -106,76 +108,6 @@ def _positive(text: str) -> int:
     return value
 
 
-# --- finding experiments ----------------------------------------------------------------------------------------------
-
-
-def find_experiment(name: str | None) -> str:
-    """The folder of an experiment given by its path or its name; None gives the newest in the default storage path.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If there is none.
-    """
-    from tune_core.storage import default_storage_path
-
-    base = os.path.abspath(os.path.expanduser(default_storage_path()))
-    if name is None:
-        found = [folder for folder in experiments_in(base) if os.path.getsize(os.path.join(folder, JOURNAL_FILE))]
-        if not found:
-            raise InvalidArgumentError(
-                "The newest experiment", f"is not in {base}", "no experiment is", "Name an experiment's folder."
-            )
-        return max(found, key=_changed)
-    path = os.path.abspath(os.path.expanduser(name))
-    for folder in (path, os.path.join(base, name)):
-        if _is_experiment(folder):
-            return folder
-    raise _unknown(name, path, base)
-
-
-def _unknown(name: str, path: str, base: str) -> TuneError:
-    import difflib
-
-    known = [os.path.basename(folder) for folder in experiments_in(base)]
-    close = [other for other in known if other.startswith(name)][-3:] or difflib.get_close_matches(name, known, 3, 0.4)
-    if os.path.isdir(path):
-        inside = [os.path.basename(folder) for folder in experiments_in(path)]
-        cause = f"there is no {JOURNAL_FILE} in it{'; experiments inside: ' + ', '.join(inside[:5]) if inside else ''}"
-        return InvalidArgumentError(f"The folder {path}", "is no experiment", cause, "`tune-core ls DIR` lists them.")
-    cause = f"neither {path} nor {os.path.join(base, name)} is an experiment's folder"
-    fix = f"Did you mean {' or '.join(close)}?" if close else "`tune-core ls DIR` lists the experiments in a folder."
-    return InvalidArgumentError(f"The experiment {name!r}", "was not found", cause, fix)
-
-
-def experiments_in(folder: str) -> list[str]:
-    """The experiments' folders in ``folder``, and ``folder`` itself if it is one; sorted."""
-    if _is_experiment(folder):
-        return [folder]
-    try:
-        names = sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [path for name in names if _is_experiment(path := os.path.join(folder, name))]
-
-
-def _is_experiment(folder: str) -> bool:
-    return os.path.isfile(os.path.join(folder, JOURNAL_FILE))
-
-
-def _changed(folder: str) -> float:
-    return os.path.getmtime(os.path.join(folder, JOURNAL_FILE))
-
-
-def state_of(experiment: Experiment) -> str:
-    """``running``, ``finished``, ``interrupted`` or ``cut off``."""
-    from tune_core.journal.reader import is_running
-
-    if experiment.finished is None:
-        return "running" if is_running(experiment.folder) else "cut off"
-    return "interrupted" if experiment.interrupted is not None else "finished"
-
-
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -189,26 +121,53 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
-    from tune_core.display.formatting import date_text, plain_table
-    from tune_core.results.experiment_reader import read_experiment
+    from tune_core.display.formatting import date_text
     from tune_core.storage import default_storage_path
 
-    folder = os.path.abspath(os.path.expanduser(arguments.folder or default_storage_path()))
+    folder = arguments.folder or default_storage_path()
+    if is_stored(folder):
+        return _ls_stored(folder)
+    folder = os.path.abspath(os.path.expanduser(folder))
     if arguments.folder and not os.path.isdir(folder):
         raise InvalidArgumentError(f"The folder {folder}", "does not exist", "ls lists a folder", "Check the path.")
     rows: list[list[object]] = []
     for path in experiments_in(folder):
         name = os.path.basename(path)
         if not os.path.getsize(os.path.join(path, JOURNAL_FILE)):
-            rows.append([name, "empty", "", "its run ended before it began", date_text(_changed(path))])
+            rows.append([name, "empty", "", "its run ended before it began", date_text(changed_at(path))])
             continue
+        rows.append(_ls_row(Place(path), name))
+    return _ls_print(folder, rows)
+
+
+def _ls_stored(url: str) -> int:
+    from tune_core.storage.objects import redacted
+
+    rows: list[list[object]] = []
+    for found in experiments_below(url):
+        name = found.rpartition("/")[2]
         try:
-            experiment = read_experiment(path)
+            rows.append(_ls_row(open_place(found), name))
         except TuneError as error:
             rows.append([name, "unreadable", "", error.found, ""])
-            continue
-        started = date_text(experiment.header.at)
-        rows.append([name, state_of(experiment), len(experiment.trials), _best_value(experiment), started])
+    return _ls_print(redacted(url), rows)
+
+
+def _ls_row(place: Place, name: str) -> list[object]:
+    from tune_core.display.formatting import date_text
+    from tune_core.results.experiment_reader import read_experiment
+
+    try:
+        experiment = read_experiment(place.folder)
+    except TuneError as error:
+        return [name, "unreadable", "", error.found, ""]
+    started = date_text(experiment.header.at)
+    return [name, state_of(experiment, place), len(experiment.trials), _best_value(experiment), started]
+
+
+def _ls_print(folder: str, rows: list[list[object]]) -> int:
+    from tune_core.display.formatting import plain_table
+
     if not rows:
         print(f"No experiments in {folder}.")
         return OK
@@ -233,8 +192,9 @@ def _show(arguments: argparse.Namespace) -> int:
     from tune_core.results import selection
     from tune_core.results.experiment_reader import read_experiment
 
-    experiment = read_experiment(find_experiment(arguments.experiment))
-    print(experiment_summary(experiment, state_of(experiment)))
+    place = find_place(arguments.experiment)
+    experiment = read_experiment(place.folder)
+    print(experiment_summary(experiment, state_of(experiment, place), place.path))
     if experiment.trials:
         shown = selection.ranked(experiment.trials, experiment.header, arguments.limit)
         now = experiment.last_at if experiment.finished is not None else time.time()
@@ -255,7 +215,7 @@ def _best(arguments: argparse.Namespace) -> int:
     from tune_core.display.formatting import value_text
     from tune_core.results import ResultGrid
 
-    grid = ResultGrid.from_path(find_experiment(arguments.experiment))
+    grid = ResultGrid.from_place(find_place(arguments.experiment))
     metric, value, result = grid.best_value(arguments.metric, arguments.mode, arguments.scope)
     if arguments.json:
         from tune_core.results.export import to_json_text
@@ -276,7 +236,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if len(names) > 2 or (len(names) == 2 and arguments.experiment):
         arguments.parser.error("give a trial, and at most one experiment")
     name = names[0] if len(names) == 2 else arguments.experiment
-    print(ResultGrid.from_path(find_experiment(name)).explain(names[-1]))
+    print(ResultGrid.from_place(find_place(name)).explain(names[-1]))
     return OK
 
 
@@ -288,7 +248,7 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.parser.error(f"cannot tell the format from {arguments.output}: add --format csv, json or parquet")
     if kind == "parquet" and not arguments.output:
         arguments.parser.error("parquet is no text: name a file with -o FILE")
-    rows = export(find_experiment(arguments.experiment), kind, arguments.output, arguments.results)
+    rows = export(find_place(arguments.experiment), kind, arguments.output, arguments.results)
     if arguments.output:
         print(f"{rows} rows in {arguments.output}")
     return OK
@@ -313,4 +273,10 @@ def _report(arguments: argparse.Namespace) -> int:
 def _watch(arguments: argparse.Namespace) -> int:
     from tune_core.cli.watch import watch
 
-    return watch(find_experiment(arguments.experiment), state_of, arguments.once, max(0.1, arguments.interval))
+    place = find_place(arguments.experiment)
+
+    def look(experiment: Experiment) -> str:
+        refresh(place)  # what is new is seen at the next look
+        return state_of(experiment, place)
+
+    return watch(place.folder, look, arguments.once, max(0.1, arguments.interval))

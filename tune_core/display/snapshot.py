@@ -229,7 +229,7 @@ def summary(
     return "\n".join(lines)
 
 
-def experiment_summary(experiment: Experiment, state: str) -> str:
+def experiment_summary(experiment: Experiment, state: str, path: str | None = None) -> str:
     """What an experiment's folder tells, for people who come to it later."""
     header = experiment.header
     lines = [f"{header.name}: {state}, {len(experiment.trials)} trials ({counts_text(experiment.counts)})"]
@@ -241,7 +241,7 @@ def experiment_summary(experiment: Experiment, state: str) -> str:
     lines += _best_lines(experiment, header.metric, header.mode)
     lines += _first_error(experiment, experiment.folder)
     lines += [f"Note: {note}" for note in experiment.notes[:5]]
-    lines.append(f"Folder: {experiment.folder}")
+    lines.append(f"Folder: {path or experiment.folder}")
     return "\n".join(lines)
 
 

@@ -58,6 +58,17 @@ class Watcher(Protocol):
         """Something worth knowing."""
 
 
+class Mirror(Protocol):
+    """Whoever keeps a copy of the journal and its checkpoints elsewhere."""
+
+    @property
+    def waits_for(self) -> str | None:
+        """Why the copy is not up to date, for the live view."""
+
+    def drop(self, trial: int, name: str) -> None:
+        """A checkpoint has become superfluous by what is in the journal now."""
+
+
 @dataclass
 class LoopSettings:
     """What the loop needs beside its parts."""
@@ -74,6 +85,7 @@ class LoopSettings:
     grace_s: float = GRACE_S
     halt_grace_s: float = HALT_GRACE_S
     handle_signals: bool = True
+    mirror: Mirror | None = None
 
 
 class Loop:
@@ -124,7 +136,11 @@ class Loop:
                 self.take(self.executor.poll(self._patience()))
                 self.watch_the_clock()
                 self.settle()
-                self.watcher.update(self.controller, self.executor.clock(), self.executor.waits_for())
+                self.watcher.update(self.controller, self.executor.clock(), self._waits_for())
+
+    def _waits_for(self) -> str | None:
+        mirror = self.plan.mirror
+        return self.executor.waits_for() or (mirror.waits_for if mirror is not None else None)
 
     def settle(self) -> None:
         """Fill the free places, write, carry out."""
@@ -310,6 +326,8 @@ class Loop:
         self.executor.revoke(command.trial, command.why)
 
     def _drop_checkpoint(self, command: ev.DropCheckpoint) -> None:
+        if self.plan.mirror is not None:
+            self.plan.mirror.drop(command.trial, command.name)
         folder = os.path.join(trial_folder(self.plan.spec.folder, command.trial), command.name)
         shutil.rmtree(folder, ignore_errors=True)
 

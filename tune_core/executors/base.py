@@ -10,6 +10,19 @@ from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
 
 
 @dataclass(frozen=True)
+class StoreAccess:
+    """An experiment in an object store, for workers: its URL, and what reaches it if the user gave something.
+
+    ``environment`` are the variables in which the driver's process has its credentials; they go to nodes that have
+    none of their own, and nowhere else.
+    """
+
+    url: str
+    filesystem: Any = field(default=None, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """What every worker of a run needs to know, once.
 
@@ -34,6 +47,7 @@ class RunSpec:
     trainable_name: str = "trainable"
     settings: Mapping[str, Any] = field(default_factory=dict)
     logging: Any = None  # how the driver's logging is set: tune_core.executors.worker.log_setup.LogSetup
+    store: StoreAccess | None = None
 
 
 def ends_a_trial(events: Sequence[Any]) -> bool:

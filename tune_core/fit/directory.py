@@ -13,15 +13,15 @@ from typing import Any
 from tune_core.core.environment import flag
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import RUNNING, Trial
-from tune_core.errors import InvalidArgumentError, RestoreError, StorageError, TuneError
+from tune_core.errors import RestoreError, StorageError, TuneError
 from tune_core.journal.writer import JOURNAL_FILE, Lock, outline, unwritable
-from tune_core.storage import default_storage_path, local_path
+from tune_core.storage import local_path
 
 SETUP_FILE = "tuner.pkl"
 """The search space and configuration as given, for :meth:`Tuner.restore` alone; reading results never opens it."""
 
 
-def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tuple[str, str, str]:
+def folder_for(storage_path: str, name: str | None, trainable: str) -> tuple[str, str, str]:
     """The name and the folder of a new experiment, made; and where an earlier one of that name was moved to, or "".
 
     Raises
@@ -29,15 +29,7 @@ def folder_for(storage_path: str | None, name: str | None, trainable: str) -> tu
     StorageError
         If an experiment of that name is running now, or the folder cannot be made.
     """
-    base = local_path(storage_path) if storage_path is not None else default_storage_path()
-    if base is None:
-        raise InvalidArgumentError(
-            "RunConfig(storage_path)",
-            f"is {storage_path!r}",
-            "the journal needs a file system that can append: a local or a mounted one",
-            "Use a folder of this machine or a mounted share, and copy the experiment to the store afterwards.",
-        )
-    base = os.path.abspath(os.path.expanduser(base))
+    base = local_path(storage_path) or storage_path
     if name is not None:
         folder = os.path.join(base, name)
         moved = move_aside(folder)

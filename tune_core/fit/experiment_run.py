@@ -8,12 +8,13 @@ import os
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from tune_core._version import __version__
-from tune_core.config import RunConfig, TuneConfig
+from tune_core.config import RunConfig, SyncConfig, TuneConfig
 from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
 from tune_core.core.environment import flag, seconds
@@ -27,10 +28,13 @@ from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
 from tune_core.executors import executor_from
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import RunSpec, StoreAccess
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
 from tune_core.fit.environment import environment
+from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
 from tune_core.journal import writer as journal
+from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
+from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.writer import Journal, Lock
 from tune_core.schedulers import scheduler_from
 from tune_core.schedulers.base import Scheduler
@@ -40,6 +44,7 @@ from tune_core.search.basic_variant import BasicVariantGenerator
 from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
+from tune_core.storage import default_storage_path
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, resources_from
 
@@ -55,6 +60,7 @@ class ExperimentRun:
         run: RunConfig,
         folder: str | None,
         restored: Mapping[str, Any] | None,
+        stored: StoredExperiment | None = None,
     ) -> None:
         self.prepared = prepared
         self.space = param_space
@@ -76,6 +82,8 @@ class ExperimentRun:
         self.stop, self.stopper, self.budget = self._stop_rules()
         self.kept = kept
         self.folder = folder or ""
+        self.stored = stored  # the experiment in an object store; its folder is only a working one then
+        self.mirror: Mirror | None = None
         self.name = run.name or ""
         self.moved = ""  # where an earlier run of that name was moved to
         self.begun = False  # whether there is a journal to go on from
@@ -87,7 +95,7 @@ class ExperimentRun:
         setup = {
             "param_space": self.space,
             "tune_config": self.tune_config,
-            "run_config": replace(self.run_config, executor=None),
+            "run_config": replace(self.run_config, executor=None, storage_filesystem=None),  # that may hold secrets
         }
         if self.restored is not None:
             return None
@@ -188,6 +196,10 @@ class ExperimentRun:
             self._refuse_impossible_resources()
             unkept = self._claim_folder()
             stack.callback(Lock(self.folder).release)
+            if self.stored is not None:
+                stack.callback(self.stored.release)
+                if self.restored is not None:
+                    self.stored.claim()
             if self.restored is None:
                 refuse_if_begun(self.folder)  # another driver may have been here a moment ago
             for part in (self.searcher, self.scheduler):
@@ -211,12 +223,22 @@ class ExperimentRun:
             self._drive(writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()
 
+    @property
+    def place(self) -> Place:
+        """Where the experiment is."""
+        return Place(self.folder) if self.stored is None else self.stored.place
+
     def _claim_folder(self) -> str | None:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
         if self.folder:
             return None
-        place = folder_for(self.run_config.storage_path, self.run_config.name, self.prepared.__name__)
-        self.name, self.folder, self.moved = place
+        run, trainable = self.run_config, self.prepared.__name__
+        path = run.storage_path if run.storage_path is not None else default_storage_path()
+        if is_stored(path, run.storage_filesystem):
+            self.stored = new_stored(path, run.storage_filesystem, run.name, trainable)
+            self.name, self.folder = self.stored.name, self.stored.folder
+        else:
+            self.name, self.folder, self.moved = folder_for(path, run.name, trainable)
         return keep_setup(self.folder, self.kept) if self.kept is not None else None
 
     def _drive(
@@ -232,8 +254,11 @@ class ExperimentRun:
         observers = Observers(callbacks, self.controller.trials, self._facts(), watcher.note)
         if hasattr(watcher, "views"):
             watcher.views = observers.views
+        if self.stored is not None:
+            self.mirror = self.stored.mirror(self._mirror_settings())
         plan = self._plan(replayed.used_s if replayed is not None else 0.0)
-        self.loop = loop = Loop(self.controller, self.executor, writer, suggestions, observers, watcher, plan)
+        log_writer = writer if self.mirror is None else MirroredWriter(writer, self.mirror, watcher.note)
+        self.loop = loop = Loop(self.controller, self.executor, log_writer, suggestions, observers, watcher, plan)
         ended = ""
         try:
             if log is None or replayed is None:
@@ -254,6 +279,8 @@ class ExperimentRun:
                 observers.restore()
             writer.write()
             self.begun = True
+            if self.mirror is not None:
+                self.mirror.start()
             watcher.start()
             if self.moved:
                 watcher.note(f"The earlier run of that name is now in {self.moved}.")
@@ -264,7 +291,26 @@ class ExperimentRun:
             ended = f"{type(error).__name__}: {error}"
             raise
         finally:
+            unsent = self._send_rest(writer)
             watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
+            if unsent is not None:
+                warnings.warn(f"{self.name}: {unsent}", stacklevel=4)
+        if self.mirror is not None:
+            self.mirror.check()
+
+    def _mirror_settings(self) -> MirrorSettings:
+        sync = self.run_config.sync_config
+        if not isinstance(sync, SyncConfig):
+            sync = SyncConfig()
+        return MirrorSettings(sync.mirror_interval_s, sync.upload_queue_bytes, sync.flush_timeout_s, KEPT_FILES)
+
+    def _send_rest(self, writer: Journal) -> Unsent | None:
+        """The run is over: send to the store what is not there yet."""
+        if self.mirror is None or not self.begun:
+            return None
+        with contextlib.suppress(OSError):
+            writer.write()
+        return self.mirror.close()
 
     def _plan(self, used_s: float) -> LoopSettings:
         tune = self.tune_config
@@ -278,6 +324,7 @@ class ExperimentRun:
             names=TrialNames(self._facts(), tune.trial_name_creator, tune.trial_dirname_creator),
             time_budget_s=self.budget,
             used_s=used_s,
+            mirror=self.mirror,
         )
         settings.grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.grace_s)
         settings.halt_grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.halt_grace_s)
@@ -369,6 +416,7 @@ class ExperimentRun:
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
             trainable_name=self.prepared.__name__,
+            store=None if self.stored is None else StoreAccess(self.stored.url, self.stored.filesystem),
         )
 
     def _resources_of(self, config: dict[str, Any]) -> Any:
@@ -390,7 +438,7 @@ class ExperimentRun:
         from tune_core.display.progress import Progress, watcher_for
 
         verbose = self.run_config.verbose if self.run_config.verbose is not None else 1
-        facts = (verbose, self._total(), self.metric, self.mode, self.name, self.folder)
+        facts = (verbose, self._total(), self.metric, self.mode, self.name, self.place.path)
         reporter = self.run_config.progress_reporter
         watcher = Progress(*facts) if reporter is None else watcher_for(reporter)
         if hasattr(watcher, "bind"):

@@ -15,9 +15,11 @@ from tune_core.core.paths import trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.stored import Place, is_stored, open_place
 from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, history, read_experiment
+from tune_core.storage import local_path
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
@@ -33,25 +35,30 @@ class Result:
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
 
-    def __init__(self, trial: Trial, folder: str, header: Header) -> None:
+    def __init__(self, trial: Trial, place: Place | str, header: Header) -> None:
         self._trial = trial
-        self._folder = folder
+        self._place = Place(place) if isinstance(place, str) else place
+        self._folder = self._place.folder  # of this machine: the journal is read there
         self._header = header
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str]) -> Result:
-        """The result in a trial's folder, e.g. ``".../my_experiment/trial_00003"``.
+    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
+        """The result in a trial's folder, e.g. ``".../my_experiment/trial_00003"``, or at such a URL.
 
         Raises
         ------
         InvalidArgumentError
             If the folder is no trial's.
         """
-        folder, _, name = os.path.abspath(os.path.expanduser(os.fspath(path))).rpartition(os.sep)
-        experiment = read_experiment(folder) if os.path.exists(os.path.join(folder, JOURNAL_FILE)) else None
-        for trial in experiment.trials if experiment is not None else ():
-            if name in (f"trial_{trial.trial_id}", trial.folder):
-                return cls(trial, folder, experiment.header)  # type: ignore[union-attr]
+        stored = is_stored(path, storage_filesystem)
+        whole = os.fspath(path).rstrip("/") if stored else str(local_path(path))
+        folder, _, name = whole.rpartition("/")
+        if stored or os.path.exists(os.path.join(folder, JOURNAL_FILE)):
+            place = open_place(folder, storage_filesystem)
+            experiment = read_experiment(place.folder)
+            for trial in experiment.trials:
+                if name in (f"trial_{trial.trial_id}", trial.folder):
+                    return cls(trial, place, experiment.header)
         raise InvalidArgumentError(
             f"Result.from_path({os.fspath(path)!r})",
             "names no trial's folder",
@@ -96,7 +103,7 @@ class Result:
         if trial.status is not ERROR:
             return None
         text = trial.error or trial.reason or "no error was recorded"
-        output = os.path.join(self.path, "output.log")
+        output = os.path.join(trial_folder(self._folder, trial.index), "output.log")
         where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
         return TrialError(
             f"Trial {trial.trial_id}",
@@ -107,15 +114,15 @@ class Result:
 
     @property
     def path(self) -> str:
-        """The trial's folder; it exists once something was written to it."""
-        return trial_folder(self._folder, self._trial.index, self._trial.folder)
+        """The trial's folder or URL; it exists once something was written to it."""
+        return self._place.trial_path(self._trial.index, self._trial.folder)
 
     @property
     def filesystem(self) -> Any:
         """The fsspec file system that reaches ``path``."""
         from tune_core.checkpoint import Checkpoint
 
-        return Checkpoint(self.path).filesystem
+        return Checkpoint(self.path, self._place.filesystem).filesystem
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -173,9 +180,12 @@ class Result:
 
         if not self._trial.checkpoints:
             return []
-        storage = storage_from(self.path)
+        filesystem = self._place.filesystem
+        storage = storage_from(self.path, filesystem)
         made = self._trial.checkpoints
-        return [(Checkpoint(path), kept) for kept in made if storage.exists(path := storage.join(kept.name))]
+        return [
+            (Checkpoint(path, filesystem), kept) for kept in made if storage.exists(path := storage.join(kept.name))
+        ]
 
     def __repr__(self) -> str:
         metric = self._header.metric
@@ -199,21 +209,35 @@ class ResultGrid(Sequence[Result]):
     {'x': 1}
     """
 
-    def __init__(self, folder: str, header: Header, trials: Sequence[Trial]) -> None:
-        self._folder = folder
+    def __init__(self, place: Place | str, header: Header, trials: Sequence[Trial]) -> None:
+        self._place = Place(place) if isinstance(place, str) else place
+        self._folder = self._place.folder
         self._header = header
         self._trials = trials
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str]) -> ResultGrid:
-        """Read an experiment's results from its folder.
+    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> ResultGrid:
+        """Read an experiment's results from its folder or its URL.
+
+        Parameters
+        ----------
+        path
+            The experiment's folder, or a URL such as ``s3://bucket/experiments/name``.
+        storage_filesystem
+            What reaches the URL; None finds what it names, with the credentials of the environment.
 
         Raises
         ------
         JournalError
-            If the folder holds no experiment.
+            If there is no experiment.
         """
-        return cls.from_experiment(read_experiment(os.path.abspath(os.path.expanduser(os.fspath(path)))))
+        return cls.from_place(open_place(path, storage_filesystem))
+
+    @classmethod
+    def from_place(cls, place: Place) -> ResultGrid:
+        """The results of an experiment whose journal is on this machine."""
+        experiment = read_experiment(place.folder)
+        return cls(place, experiment.header, experiment.trials)
 
     @classmethod
     def from_experiment(cls, experiment: Experiment) -> ResultGrid:
@@ -221,9 +245,9 @@ class ResultGrid(Sequence[Result]):
         return cls(experiment.folder, experiment.header, experiment.trials)
 
     @classmethod
-    def from_trials(cls, folder: str, header: Header, trials: Sequence[Trial]) -> ResultGrid:
+    def from_trials(cls, place: Place | str, header: Header, trials: Sequence[Trial]) -> ResultGrid:
         """The results of a run in this process, without reading its journal again."""
-        return cls(folder, header, trials)
+        return cls(place, header, trials)
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -237,19 +261,19 @@ class ResultGrid(Sequence[Result]):
         return map(self._result, self._trials)
 
     def _result(self, trial: Trial) -> Result:
-        return Result(trial, self._folder, self._header)
+        return Result(trial, self._place, self._header)
 
     @property
     def experiment_path(self) -> str:
-        """The experiment's folder."""
-        return self._folder
+        """The experiment's folder, or its URL."""
+        return self._place.path
 
     @property
     def filesystem(self) -> Any:
         """The fsspec file system that reaches ``experiment_path``."""
         from tune_core.checkpoint import Checkpoint
 
-        return Checkpoint(self._folder).filesystem
+        return Checkpoint(self._place.path, self._place.filesystem).filesystem
 
     @property
     def errors(self) -> list[TrialError]:
@@ -343,7 +367,7 @@ class ResultGrid(Sequence[Result]):
             report = chosen.get(trial.index)
             if report is not None:
                 row = flatten(_fields(trial, report, varied))
-                rows.append({**row, "logdir": trial_folder(self._folder, trial.index, trial.folder)})
+                rows.append({**row, "logdir": self._place.trial_path(trial.index, trial.folder)})
         return rows
 
     @property
@@ -378,7 +402,7 @@ class ResultGrid(Sequence[Result]):
             lines.append(plain_table(*self._table(10), width=120))
         if len(self) > 10:
             lines.append(f"… and {len(self) - 10} more; get_dataframe() has all")
-        lines.append(f"folder: {self._folder}")
+        lines.append(f"folder: {self._place.path}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -386,7 +410,7 @@ class ResultGrid(Sequence[Result]):
 
         more = f"<p>… and {len(self) - 20} more</p>" if len(self) > 20 else ""
         table = html_table(*self._table(20), caption=escape(self._summary()))
-        return f"{table}{more}<p><code>{escape(self._folder)}</code></p>"
+        return f"{table}{more}<p><code>{escape(self._place.path)}</code></p>"
 
 
 def _fields(trial: Trial, report: Reported | None, varied: Collection[str] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
+from tune_core.journal.stored import Place
 from tune_core.results import Result, ResultGrid, selection
 from tune_core.results.experiment_reader import history, read_experiment
 
@@ -27,9 +28,9 @@ __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 class AnalysedTrial(Result, TrialFacts):
     """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
 
-    def __init__(self, trial: Trial, folder: str, header: Header) -> None:
-        super().__init__(trial, folder, header)
-        self._facts = RunFacts(folder, header.trainable, varied_in(header))
+    def __init__(self, trial: Trial, place: Place | str, header: Header) -> None:
+        super().__init__(trial, place, header)
+        self._facts = RunFacts(self._folder, header.trainable, varied_in(header))
 
     @property
     def last_result(self) -> dict[str, Any]:
@@ -59,7 +60,9 @@ class ExperimentAnalysis:
     Parameters
     ----------
     experiment
-        The experiment's folder, or the :class:`~tune_core.ResultGrid` of a run.
+        The experiment's folder or URL, or the :class:`~tune_core.ResultGrid` of a run.
+    storage_filesystem
+        What reaches the URL; None finds what it names.
     default_metric, default_mode
         What to compare trials by where a method is not told; None takes the run's.
 
@@ -91,7 +94,9 @@ class ExperimentAnalysis:
             raise InvalidArgumentError(
                 "ExperimentAnalysis(experiment)", "is missing", "there is nothing to analyse", "Give a folder."
             )
-        grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
+        grid = (
+            experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment, storage_filesystem)
+        )
         self._grid = grid
         self._header = grid._header
         self.default_metric = default_metric if default_metric is not None else self._header.metric
@@ -101,7 +106,7 @@ class ExperimentAnalysis:
 
     @property
     def experiment_path(self) -> str:
-        """The experiment's folder."""
+        """The experiment's folder, or its URL."""
         return self._grid.experiment_path
 
     @property
@@ -124,7 +129,7 @@ class ExperimentAnalysis:
     def trial_dataframes(self) -> dict[str, Any]:
         """Every result of each trial as a pandas data frame, by the trial's folder."""
         pandas = require("ExperimentAnalysis.trial_dataframes", "pandas", "pandas")
-        histories = history(self.experiment_path)
+        histories = history(self._grid._folder)
         return {
             trial.path: pandas.DataFrame([flatten(row) for row in histories.get(trial._trial.index, [])])
             for trial in self.trials
@@ -257,7 +262,7 @@ class ExperimentAnalysis:
 
     def stats(self) -> dict[str, Any]:
         """When the run began and how long it took."""
-        experiment = read_experiment(self.experiment_path)
+        experiment = read_experiment(self._grid._folder)
         return {
             "name": self._header.name,
             "start_time": self._header.at,
@@ -290,7 +295,7 @@ class ExperimentAnalysis:
         return self._grid._repr_html_()
 
     def _trial(self, trial: Any) -> AnalysedTrial:
-        return AnalysedTrial(trial, self.experiment_path, self._header)
+        return AnalysedTrial(trial, self._grid._place, self._header)
 
     def _metric_or(self, metric: str | None, mode: str | None, asked: str) -> tuple[str, str]:
         metric = metric if metric is not None else self.default_metric
@@ -308,7 +313,7 @@ class ExperimentAnalysis:
         metric, mode = self._metric_or(metric, mode, asked)
         grid = self._grid
         best, _ = selection.best_trial(
-            grid._trials, self.experiment_path, self._header, metric, mode, scope, filter_nan_and_inf, asked
+            grid._trials, grid._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
         return self._trial(best)
 

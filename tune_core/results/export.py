@@ -13,13 +13,14 @@ from typing import IO, Any
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.errors import StorageError
+from tune_core.journal.stored import Place
 from tune_core.results import ResultGrid
 from tune_core.results.experiment_reader import history
 
 
-def export(folder: str, kind: str, path: str | None, every_report: bool) -> int:
-    """Write the experiment in ``folder`` to ``path`` (None: standard output) and return the number of rows."""
-    rows = report_rows(folder) if every_report else trial_rows(folder)
+def export(place: Place | str, kind: str, path: str | None, every_report: bool) -> int:
+    """Write the experiment at ``place`` to ``path`` (None: standard output) and return the number of rows."""
+    rows = report_rows(place) if every_report else trial_rows(place)
     if kind == "parquet":
         _write_parquet(rows, path)
         return len(rows)
@@ -34,10 +35,10 @@ def export(folder: str, kind: str, path: str | None, every_report: bool) -> int:
     return len(rows)
 
 
-def trial_rows(folder: str) -> list[dict[str, Any]]:
+def trial_rows(place: Place | str) -> list[dict[str, Any]]:
     """One row a trial: id, status, reason, configuration and the last result."""
     rows = []
-    for result in ResultGrid.from_path(folder):
+    for result in _grid(place):
         metrics = result.metrics
         trial = {"trial_id": result.trial_id, "status": str(result.status), "reason": result.reason or ""}
         rest = {key: value for key, value in metrics.items() if key not in ("config", "trial_id", "experiment_tag")}
@@ -46,14 +47,19 @@ def trial_rows(folder: str) -> list[dict[str, Any]]:
     return rows
 
 
-def report_rows(folder: str) -> list[dict[str, Any]]:
+def report_rows(place: Place | str) -> list[dict[str, Any]]:
     """One row a report, by trial and in order, with the trial's configuration."""
-    histories = history(folder)
+    grid = _grid(place)
+    histories = history(grid._folder)
     return [
         {"trial_id": result.trial_id, "config": result.config, **row}
-        for result in ResultGrid.from_path(folder)
+        for result in grid
         for row in histories.get(result._trial.index, [])
     ]
+
+
+def _grid(place: Place | str) -> ResultGrid:
+    return ResultGrid.from_path(place) if isinstance(place, str) else ResultGrid.from_place(place)
 
 
 def to_json_text(value: Any) -> str:

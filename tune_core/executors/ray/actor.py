@@ -21,10 +21,10 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core import events as ev
-from tune_core.core.paths import FolderStore
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
+from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.system import nameless_file
 from tune_core.executors.worker.worker import Worker
 
@@ -225,7 +225,7 @@ class TrialHost:
                 "Make sure that the modules which it needs are on every node, or send them along: "
                 'RayExecutor(runtime_env={"working_dir": "."}).'
             )
-        store = FolderStore(self._spec.folder) if self._reachable else None
+        store = checkpoints_of(self._spec) if self._reachable else None
         worker = Worker(self._link, self._spec, prepared, store or ObjectStoreCheckpoints(self._outbox, self._scratch))
         with contextlib.suppress(OSError):
             self._output = worker.output = self._redirect()

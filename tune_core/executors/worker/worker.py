@@ -17,12 +17,13 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.objective import DEFAULT_METRIC
-from tune_core.core.paths import CheckpointStore, FolderStore, trial_folder
+from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.errors import FatalError, InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
 from tune_core.executors.worker.class_state import ClassCheckpoint, load_state
 from tune_core.executors.worker.pipe import EventPipe, Link
+from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
@@ -36,7 +37,7 @@ class Worker:
     def __init__(self, link: Link, spec: RunSpec, prepared: Prepared, store: CheckpointStore | None = None) -> None:
         self.pipe = EventPipe(link)
         self.spec = spec
-        self.store: CheckpointStore = store or FolderStore(spec.folder)
+        self.store: CheckpointStore = store or checkpoints_of(spec)
         self.output: Output | None = None
         self.surroundings: Surroundings | None = None
         self._prepared = prepared

@@ -1,0 +1,80 @@
+"""The contract of object stores, on every kind that can run here."""
+
+import os
+
+import fsspec
+import pytest
+
+from tune_core.errors import InvalidArgumentError
+from tune_core.storage.objects import object_store, redacted
+from tune_core.testing.storage import ObjectStoreContract
+
+
+class TestLocalFolder(ObjectStoreContract):
+    @pytest.fixture(autouse=True)
+    def base(self, tmp_path):
+        self.folder = tmp_path / "stores"
+
+    def open_store(self, name):
+        return object_store(self.folder / name)
+
+
+class TestFolderWithoutLinks(TestLocalFolder):
+    """A file system that has no hard links, as some FUSE layers."""
+
+    @pytest.fixture(autouse=True)
+    def no_links(self, monkeypatch):
+        def link(*args, **kwargs):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", link)
+
+
+class TestMemory(ObjectStoreContract):
+    rounds = 0  # its create-only mode looks first and writes then
+
+    def open_store(self, name):
+        return object_store(f"memory://{name}/folder")
+
+
+class TestGivenFilesystem(ObjectStoreContract):
+    rounds = 0
+
+    @pytest.fixture(autouse=True)
+    def base(self, tmp_path):
+        self.folder = tmp_path / "stores"
+
+    def open_store(self, name):
+        return object_store(str(self.folder / name), fsspec.filesystem("file"))
+
+
+class TestS3(ObjectStoreContract):
+    @pytest.fixture(autouse=True)
+    def base(self, s3_bucket):
+        self.url = s3_bucket
+
+    def open_store(self, name):
+        import s3fs
+
+        s3fs.S3FileSystem.clear_instance_cache()
+        return object_store(f"{self.url}/{name}")
+
+
+class TestObstore(ObjectStoreContract):
+    @pytest.fixture(autouse=True)
+    def base(self, s3_bucket):
+        pytest.importorskip("obstore")
+        self.url = s3_bucket
+
+    def open_store(self, name):
+        from obstore.store import S3Store
+
+        options = {"endpoint": os.environ["AWS_ENDPOINT_URL"], "client_options": {"allow_http": True}}
+        return object_store(f"{self.url}/{name}", S3Store(self.url.removeprefix("s3://"), **options))
+
+
+def test_password_in_a_url_is_refused_without_showing_it():
+    with pytest.raises(InvalidArgumentError) as caught:
+        object_store("sftp://user:hidden-word@host/folder")
+    assert "hidden-word" not in str(caught.value)
+    assert redacted("s3://key:hidden-word@bucket/x?X-Amz-Signature=1") == "s3://key:***@bucket/x"

@@ -1,0 +1,255 @@
+"""An experiment in an object store, and its working folder on this machine.
+
+The working folder lies in a cache and can be made again from the store at any time; only what could not be sent yet
+is nowhere else. It is never thrown away: where the store has gone on without it, it is put aside under another name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import shutil
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tune_core.errors import ExperimentLockedError, StorageError
+from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
+from tune_core.journal.stored import Place, folder_of, no_experiment
+from tune_core.journal.uploads import named_checkpoints
+from tune_core.journal.writer import JOURNAL_FILE, LOCK_FILE
+from tune_core.storage.lease import (
+    Head,
+    LeaseRecord,
+    create_lease,
+    head_key,
+    held_by,
+    last_lease,
+    new_lease,
+    take_lease,
+)
+from tune_core.storage.local import write_bytes_atomic
+from tune_core.storage.objects import ObjectStore, join, object_store, redacted
+from tune_core.storage.retries import with_retries
+from tune_core.storage.segments import SegmentHead, StoredJournal, SupersededError, read_segments, write_segment
+
+logger = logging.getLogger(__name__)
+
+KEPT_FILES = ("tuner.pkl", "callbacks.json")
+"""Small files of an experiment that a restore elsewhere needs."""
+
+
+@dataclass
+class StoredExperiment:
+    """An experiment in an object store.
+
+    Parameters
+    ----------
+    url
+        The experiment's URL.
+    filesystem
+        What reaches it, if the user gave something; never written anywhere.
+    """
+
+    url: str
+    filesystem: Any = field(default=None, repr=False)
+    store: ObjectStore = field(init=False, repr=False)
+    folder: str = field(init=False)
+    lease: LeaseRecord | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.url = self.url.rstrip("/")
+        self.store = object_store(self.url, self.filesystem)
+        self.folder = folder_of(self.url, "runs")
+        self._journal = StoredJournal()
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for those who read it."""
+        return Place(self.folder, self.url, self.filesystem)
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.url.rpartition("/")[2]
+
+    def exists(self) -> bool:
+        """Whether the store holds an experiment here."""
+        where = redacted(self.url)
+        return with_retries(f"look for {where}", lambda: self.store.size("journal/00000000") is not None)
+
+    # --- a new experiment ---------------------------------------------------------------------------------------------
+
+    def claim_new(self) -> bool:
+        """Take the first lease of a new experiment and make its working folder; False if there is one already.
+
+        Raises
+        ------
+        ExperimentLockedError
+            If another driver has just begun it.
+        """
+        if self.exists():
+            return False
+        record = take_new_lease(self.store)
+        if record is None:
+            return False
+        self.lease = record
+        self._put_aside("an experiment of this name that is no longer in the store")
+        os.makedirs(self.folder, exist_ok=True)
+        write_state(self.folder, StoreState(self.url, record.epoch, record.token))
+        return True
+
+    # --- an experiment that is there ----------------------------------------------------------------------------------
+
+    def fetch(self) -> str:
+        """Bring the working folder up to date with the store, and return it. Takes no lease.
+
+        Raises
+        ------
+        JournalError
+            If the store holds no experiment here.
+        """
+        self._journal = read_segments(self.store, self._journal)
+        if not self._journal.segments or not self._journal.data:
+            raise no_experiment(self.url)
+        self._merge(self._journal.data)
+        for name in KEPT_FILES:
+            self._fetch_file(name)
+        return self.folder
+
+    def claim(self) -> None:
+        """Become the experiment's only driver, and bring the working folder up to date.
+
+        Raises
+        ------
+        ExperimentLockedError
+            If another driver holds it and lives.
+        """
+        state = read_state(self.folder)
+        own = state.token if state is not None and state.url == self.url else None
+        self.lease = lease = take_lease(self.store, own)
+        self.fence(lease)
+
+    def fence(self, lease: LeaseRecord) -> None:
+        """Write the next segment, so that nobody with an older lease can add to the journal from here on."""
+        where = f"write {redacted(self.url)}/journal"
+        while True:
+            self.fetch()
+            journal = self._journal
+            number, head = journal.segments, SegmentHead(lease.epoch, lease.token, len(journal.data), 0)
+            try:
+                with_retries(where, lambda n=number, h=head: write_segment(self.store, n, h, b""))  # type: ignore[misc]
+                break
+            except SupersededError as error:
+                if error.head.epoch > lease.epoch:
+                    raise held_by(self.url, last_lease(self.store) or lease) from error
+        self._journal = StoredJournal(journal.data, number + 1, [*journal.heads, head])
+        position = self._journal.position
+        state = StoreState(self.url, lease.epoch, lease.token, position.segments, position.size_bytes)
+        write_state(self.folder, state)
+
+    def mirror(self, settings: MirrorSettings) -> Mirror:
+        """The mirror of the working folder's journal under the present lease."""
+        assert self.lease is not None
+        lease, self.lease = self.lease, None  # the mirror gives it up
+        return Mirror(self.store, self.folder, lease, self._journal.position, settings)
+
+    def release(self) -> None:
+        """Give a lease up under which nothing was mirrored."""
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            position = self._journal.position
+            head = Head(lease.epoch, lease.token, 1, position.segments, position.size_bytes, time.time(), True)
+            with contextlib.suppress(Exception):  # it expires by itself
+                self.store.put(head_key(lease.epoch), msgspec.json.encode(head))
+
+    # --- the working folder -------------------------------------------------------------------------------------------
+
+    def _merge(self, stored: bytes) -> None:
+        """Let the working folder's journal have all that the store's has; it may have more."""
+        path = os.path.join(self.folder, JOURNAL_FILE)
+        try:
+            with open(path, "rb") as file:
+                local = file.read()
+        except FileNotFoundError:
+            local = b""
+        if local.startswith(stored):
+            return
+        if stored.startswith(local):
+            self._forget_checkpoints(stored, len(local))
+        else:
+            self._put_aside("a journal that differs from the store's: another machine has gone on without it")
+        os.makedirs(self.folder, exist_ok=True)
+        write_bytes_atomic(path, stored)
+        if read_state(self.folder) is None:
+            write_state(self.folder, StoreState(self.url))
+
+    def _put_aside(self, why: str) -> None:
+        if not os.path.exists(os.path.join(self.folder, JOURNAL_FILE)):
+            return
+        aside = f"{self.folder}.aside-{uuid.uuid4().hex[:8]}"
+        os.makedirs(aside)
+        for name in os.listdir(self.folder):
+            if name != LOCK_FILE:  # this process may hold it
+                os.rename(os.path.join(self.folder, name), os.path.join(aside, name))
+        logger.warning("The working folder %s held %s; it is kept as %s", self.folder, why, aside)
+
+    def _forget_checkpoints(self, stored: bytes, known: int) -> None:
+        """Folders of checkpoints that another machine made: what lies here under such a name was never reported."""
+        for upload in named_checkpoints(stored[known:], known):
+            shutil.rmtree(os.path.join(self.folder, *upload.key.split("/")), ignore_errors=True)
+
+    def _fetch_file(self, name: str) -> None:
+        path = os.path.join(self.folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            data = with_retries(f"read {join(redacted(self.url), name)}", lambda: self.store.get(name))
+            write_bytes_atomic(path, data)
+
+
+def new_stored(base: str, filesystem: Any, name: str | None, trainable: str) -> StoredExperiment:
+    """A new experiment below the URL ``base``, claimed.
+
+    Raises
+    ------
+    StorageError
+        If there is an experiment of that name already, or the store cannot be used.
+    """
+    base = base.rstrip("/")
+    if name is not None:
+        stored = StoredExperiment(f"{base}/{name}", filesystem)
+        if not stored.claim_new():
+            raise stored_exists(stored.url, name)
+        return stored
+    stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    for attempt in range(100):
+        stored = StoredExperiment(f"{base}/{stem if attempt == 0 else f'{stem}_{attempt}'}", filesystem)
+        with contextlib.suppress(ExperimentLockedError):
+            if stored.claim_new():
+                return stored
+    raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
+
+
+def take_new_lease(store: ObjectStore) -> LeaseRecord | None:
+    """The first lease of a new experiment; None if somebody else has it.
+
+    A driver that took it and died before it wrote a line leaves nothing: its lease is taken over.
+    """
+    if last_lease(store) is not None:
+        return take_lease(store)
+    record = new_lease(1)
+    return record if create_lease(store, record) else None
+
+
+def stored_exists(url: str, name: str) -> StorageError:
+    """The error for a new experiment where there is one already."""
+    return StorageError(
+        f"The experiment {name!r} in {redacted(url.rpartition('/')[0])}",
+        "exists already",
+        "a new run would mix with its results",
+        f"Go on with it by Tuner.restore({redacted(url)!r}, trainable), or choose another RunConfig(name=...).",
+    )

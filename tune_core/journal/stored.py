@@ -1,0 +1,172 @@
+"""Experiments read from an object store: their journals, brought to a folder of this machine part by part."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tune_core.core.paths import trial_folder
+from tune_core.errors import JournalError
+from tune_core.journal.writer import JOURNAL_FILE
+from tune_core.storage import is_remote, local_path
+from tune_core.storage.lease import last_lease, read_head
+from tune_core.storage.local import write_bytes_atomic
+from tune_core.storage.objects import ObjectStore, object_store, redacted
+from tune_core.storage.retries import with_retries
+from tune_core.storage.segments import SegmentHead, StoredJournal, read_segments, segment_key
+
+_READ_FILE = ".read.json"
+
+
+class _Read(msgspec.Struct):
+    """How much of a stored journal is in a folder of the cache, and the last segment's head."""
+
+    segments: int
+    last: SegmentHead
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment is: its folder on this machine, and its URL if that is only a copy."""
+
+    folder: str
+    url: str | None = None
+    filesystem: Any = field(default=None, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The experiment's own path: its URL, or its folder."""
+        return self.url if self.url is not None else self.folder
+
+    def trial_path(self, trial: int, name: str = "") -> str:
+        """A trial's folder, which may have a name of its own, or its URL."""
+        return trial_folder(self.folder, trial, name) if self.url is None else trial_folder(self.url, trial)
+
+
+def cache_folder() -> str:
+    """Where copies of what is in stores are kept: ``$TUNE_CORE_CACHE``, else ``~/.cache/tune-core``."""
+    given = os.environ.get("TUNE_CORE_CACHE")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "tune-core")
+
+
+def folder_of(url: str, purpose: str) -> str:
+    """The folder in the cache for the experiment at ``url``."""
+    parent, _, name = url.rstrip("/").rpartition("/")
+    digest = hashlib.sha256(parent.encode()).hexdigest()[:12]
+    return os.path.join(cache_folder(), purpose, digest, name)
+
+
+def is_stored(path: str | os.PathLike[str], filesystem: Any = None) -> bool:
+    """Whether a path is in an object store, not on a file system of this machine."""
+    return filesystem is not None or is_remote(os.fspath(path))
+
+
+def open_place(path: str | os.PathLike[str], filesystem: Any = None) -> Place:
+    """Where the experiment at ``path`` can be read; from a store, its journal is fetched as far as it is new.
+
+    Raises
+    ------
+    JournalError
+        If the store holds no experiment there.
+    ObjectStoreError
+        If the store cannot be read.
+    """
+    if not is_stored(path, filesystem):
+        local = local_path(path)
+        assert local is not None
+        return Place(local)
+    url = os.fspath(path).rstrip("/")
+    place = Place(folder_of(url, "read"), url, filesystem)
+    refresh(place)
+    return place
+
+
+def refresh(place: Place) -> None:
+    """Fetch what a stored journal has got since the last time."""
+    if place.url is None:
+        return
+    store = object_store(place.url, place.filesystem)
+    known = _known(place, store)
+    found = read_segments(store, known)
+    if not found.data:
+        raise no_experiment(place.url)
+    if known is None or found.segments > known.segments or not os.path.exists(_journal(place)):
+        os.makedirs(place.folder, exist_ok=True)
+        write_bytes_atomic(_journal(place), found.data)
+        read = _Read(found.segments, found.heads[-1])
+        write_bytes_atomic(os.path.join(place.folder, _READ_FILE), msgspec.json.encode(read))
+
+
+def _known(place: Place, store: ObjectStore) -> StoredJournal | None:
+    """What the cache has of the journal, if the store still has the same."""
+    try:
+        with open(os.path.join(place.folder, _READ_FILE), "rb") as file:
+            read = msgspec.json.decode(file.read(), type=_Read)
+        with open(_journal(place), "rb") as file:
+            data = file.read()
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    if len(data) != read.last.offset + read.last.size:
+        return None
+    key = segment_key(read.segments - 1)
+    try:
+        now = with_retries(f"read {redacted(store.url)}/{key}", lambda: store.get(key))
+    except FileNotFoundError:
+        return None
+    head = msgspec.json.decode(now.partition(b"\n")[0], type=SegmentHead)
+    return StoredJournal(data, read.segments, [head]) if head == read.last else None
+
+
+def _journal(place: Place) -> str:
+    return os.path.join(place.folder, JOURNAL_FILE)
+
+
+def exists(path: str | os.PathLike[str], filesystem: Any = None) -> bool:
+    """Whether there is an experiment at a URL."""
+    store = object_store(path, filesystem)
+    return with_retries(f"look for {redacted(store.url)}", lambda: store.size(segment_key(0)) is not None)
+
+
+def experiments_below(url: str, filesystem: Any = None) -> list[str]:
+    """The URLs of the experiments directly below a URL, and the URL itself if it is one; sorted."""
+    url = url.rstrip("/")
+    store = object_store(url, filesystem)
+    if exists(url, filesystem):
+        return [url]
+    names = with_retries(f"list {redacted(url)}", lambda: store.folders())
+    found = []
+    for name in names:
+        key = f"{name}/{segment_key(0)}"
+        if with_retries(f"look for {redacted(url)}/{key}", lambda key=key: store.size(key)) is not None:  # type: ignore[misc]
+            found.append(f"{url}/{name}")
+    return found
+
+
+def is_driven(place: Place, last_event_at: float) -> bool:
+    """Whether some machine seems to drive a stored experiment now: for people, clocks may differ."""
+    assert place.url is not None
+    store = object_store(place.url, place.filesystem)
+    lease = last_lease(store)
+    head = read_head(store, lease.epoch) if lease is not None else None
+    if lease is None or (head is not None and head.released):
+        return False
+    seen = max(lease.at, last_event_at, head.at if head is not None else 0.0)
+    return time.time() - seen < 3 * lease.expiry_s
+
+
+def no_experiment(url: str) -> JournalError:
+    """The error for a URL where no experiment is."""
+    return JournalError(
+        f"The URL {redacted(url)}",
+        "holds no experiment",
+        "there is no journal below it",
+        "Name the experiment's own URL: the one that the run printed. `tune-core ls URL` lists those in a folder.",
+    )

@@ -1,0 +1,108 @@
+"""Objects in a store of obstore: little memory, no list caches, large files in parallel parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tune_core.core.optional_imports import require
+
+_PART_BYTES = 16 << 20
+_PARTS_AT_ONCE = 4
+_WRITE_BYTES = 4 << 20
+
+
+class ObstoreObjects:
+    """Objects below a prefix in a store of obstore.
+
+    Parameters
+    ----------
+    url
+        URL below which the experiment is, for people; or a prefix in the store.
+    store
+        An obstore store, e.g. ``obstore.store.S3Store("bucket")``: keys are relative to it.
+    """
+
+    def __init__(self, url: str, store: Any) -> None:
+        self.url = url.rstrip("/")
+        self._obstore = require("A store of obstore", "obstore", "obstore")
+        self._store = store
+        prefix = self.url.partition("://")[2].partition("/")[2] if "://" in self.url else self.url.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    @property
+    def filesystem(self) -> Any:
+        """The store of obstore in use."""
+        return self._store
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}{key}"
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        try:
+            self._obstore.put(self._store, self._path(key), data, mode="create", use_multipart=False)
+        except self._obstore.exceptions.AlreadyExistsError:
+            return False
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        self._obstore.put(self._store, self._path(key), data)
+
+    def put_file(self, key: str, path: str) -> None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        with open(path, "rb") as file:
+            self._obstore.put(
+                self._store, self._path(key), file, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+            )
+
+    def copy(self, source: str, key: str) -> None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        self._obstore.copy(self._store, self._path(source), self._path(key))
+
+    def get(self, key: str) -> bytes:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        return bytes(self._obstore.get(self._store, self._path(key)).bytes())
+
+    def get_file(self, key: str, path: str) -> None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        found = self._obstore.get(self._store, self._path(key))
+        with open(path, "wb") as file:
+            for chunk in found.stream(min_chunk_size=_WRITE_BYTES):
+                file.write(chunk)
+
+    def size(self, key: str) -> int | None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        try:
+            return int(self._obstore.head(self._store, self._path(key))["size"])
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        start = len(self._prefix)
+        found = self._obstore.list(self._store, prefix=f"{self._path(prefix).rstrip('/')}/" if prefix else self._prefix)
+        return sorted(str(item["path"])[start:] for batch in found for item in batch)
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        below = f"{self._path(prefix).rstrip('/')}/" if prefix else self._prefix
+        found = self._obstore.list_with_delimiter(self._store, prefix=below or None)
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        paths = [self._path(key) for key in keys]
+        if paths:
+            try:
+                self._obstore.delete(self._store, paths)
+            except FileNotFoundError:
+                for path in paths:
+                    self._delete_one(path)
+
+    def _delete_one(self, path: str) -> None:
+        try:
+            self._obstore.delete(self._store, path)
+        except FileNotFoundError:
+            return
