@@ -29,6 +29,7 @@ SECTIONS: list[tuple[str, list[str]]] = [
             "tune_sklearn",
             "tune_lightning",
             "tune_keras",
+            "tune_optuna",
             "tune_xgboost",
             "tune_lightgbm",
             "tune_catboost",

@@ -121,3 +121,145 @@ def test_callback_may_stop_the_study(tmp_path: Path) -> None:
     study = optuna.create_study(storage_path=str(tmp_path))
     study.optimize(objective, n_trials=100, callbacks=[lambda study, trial: study.stop()])
     assert len(study.trials) < 20
+
+
+def test_study_is_a_study_of_optunas(tmp_path: Path) -> None:
+    import optuna as real
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    assert isinstance(study, real.Study)
+    assert isinstance(study, optuna.Study)
+    assert isinstance(study, optuna.study.Study)
+    assert optuna.study.StudyDirection is real.study.StudyDirection
+    assert optuna.study.create_study is optuna.create_study
+
+
+def test_exception_of_the_objective_is_raised_as_it_was(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        raise ZeroDivisionError("by nothing")
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    with pytest.raises(ZeroDivisionError, match=r"^by nothing$") as caught:
+        study.optimize(objective, n_trials=3, n_jobs=1)
+    assert "objective" in str(caught.value.__cause__)
+    assert [t.state.name for t in study.trials] == ["FAIL"]
+
+
+def test_objective_that_returns_no_number_fails_its_trial(tmp_path: Path) -> None:
+    def objective(trial: Any) -> Any:
+        return [None, float("nan"), "word", (1.0, 2.0), 3.0][trial.number]
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(objective, n_trials=5, n_jobs=1)
+    assert [t.state.name for t in study.trials] == ["FAIL"] * 4 + ["COMPLETE"]
+
+
+def test_objective_may_stop_its_study_and_set_attributes_on_it(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        trial.study.set_user_attr("seen", trial.number)
+        if trial.number == 3:
+            trial.study.stop()
+        return float(trial.suggest_float("x", 0, 1))
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(objective, n_trials=50, n_jobs=1)
+    assert len(study.trials) == 4
+    assert study.user_attrs == {"seen": 3}
+    with pytest.raises(RuntimeError, match=r"callback"):
+        study.stop()
+
+
+def test_other_trials_cannot_be_read_in_a_worker_without_a_shared_storage(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        return float(trial.study.best_value)
+
+    with pytest.raises(RuntimeError, match="sqlite"):
+        optuna.create_study(storage_path=str(tmp_path)).optimize(objective, n_trials=1)
+
+
+def test_trials_asked_told_and_added_by_hand_stand_beside_those_of_optimize(tmp_path: Path) -> None:
+    study = optuna.create_study(storage_path=str(tmp_path))
+    trial = study.ask()
+    study.tell(trial, trial.suggest_float("x", 0, 1))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert [t.number for t in study.trials] == list(range(7))
+    assert [t.state.name for t in study.trials].count("COMPLETE") == 6
+
+
+def test_callbacks_are_called_once_for_each_trial_although_the_study_goes_on(tmp_path: Path) -> None:
+    seen: list[int] = []
+    study = optuna.create_study(storage_path=str(tmp_path), study_name="twice")
+    for _ in range(2):
+        study.optimize(
+            lambda trial: trial.suggest_float("x", 0, 1),
+            n_trials=3,
+            callbacks=[lambda study, trial: seen.append(trial.number)],
+        )
+    again = optuna.create_study(storage_path=str(tmp_path), study_name="twice", load_if_exists=True)
+    again.optimize(
+        lambda trial: trial.suggest_float("x", 0, 1),
+        n_trials=8,
+        callbacks=[lambda study, trial: seen.append(trial.number)],
+    )
+    assert sorted(seen) == list(range(8))
+    assert [t.value for t in again.trials][:6] == [t.value for t in study.trials]
+
+
+def test_intermediate_values_come_back_when_a_study_goes_on(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        for step in range(3):
+            trial.report(trial.number + step, step)
+            trial.report(99.0, step)  # ignored, with Optuna's warning
+        return float(trial.number)
+
+    first = optuna.create_study(storage_path=str(tmp_path), study_name="s", pruner=optuna.pruners.NopPruner())
+    first.optimize(objective, n_trials=2, n_jobs=1)
+    again = optuna.create_study(
+        storage_path=str(tmp_path), study_name="s", load_if_exists=True, pruner=optuna.pruners.NopPruner()
+    )
+    again.optimize(objective, n_trials=3, n_jobs=1)
+    expected = [{step: float(number + step) for step in range(3)} for number in range(3)]
+    assert [t.intermediate_values for t in again.trials] == expected
+
+
+def test_study_is_not_copied_for_each_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials copied while n and 2n trials run: twice as many, and no more than a few for each trial."""
+    from optuna.storages import InMemoryStorage
+
+    copied = 0
+    whole, single = InMemoryStorage.get_all_trials, InMemoryStorage.get_trial
+
+    def all_trials(self: Any, study_id: int, deepcopy: bool = True, states: Any = None) -> Any:
+        nonlocal copied
+        trials = whole(self, study_id, deepcopy, states)
+        copied += len(trials) * deepcopy
+        return trials
+
+    def one_trial(self: Any, trial_id: int) -> Any:
+        nonlocal copied
+        copied += 1
+        return single(self, trial_id)
+
+    monkeypatch.setattr(InMemoryStorage, "get_all_trials", all_trials)
+    monkeypatch.setattr(InMemoryStorage, "get_trial", one_trial)
+
+    def objective(trial: Any) -> float:
+        for step in range(4):
+            trial.report(trial.number, step)
+            trial.should_prune()
+        return float(trial.suggest_float("x", 0, 1))
+
+    counts = []
+    for number in (20, 40):
+        copied = 0
+        study = optuna.create_study(
+            storage_path=str(tmp_path),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+            pruner=optuna.pruners.MedianPruner(),
+        )
+        study.optimize(objective, n_trials=number, n_jobs=2)
+        counts.append(copied)
+    assert counts[1] <= 2.2 * counts[0]
+    assert counts[1] <= 12 * 40

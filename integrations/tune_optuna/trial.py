@@ -1,0 +1,264 @@
+"""The worker's side: a real ``optuna.Trial`` over a storage that holds this one trial."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tune_core as tune
+from tune_core import integration as tc
+
+optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What a worker is told of the study: enough for the trial's own needs, whatever the number of trials."""
+
+    name: str
+    directions: tuple[str, ...]
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    metric_names: tuple[str, ...] | None = None
+    shared: bytes | None = None  # the storage, pickled, if other processes can open it
+    sampler: bytes | None = None  # the sampler, pickled, if it needs no other trials to choose a value
+
+    @classmethod
+    def of(cls, study: Any) -> StudyFacts:
+        """The facts of a study."""
+        shared = None
+        if not isinstance(study._storage, optuna.storages.InMemoryStorage):
+            shared = _pickled(study._storage)
+        alone = (optuna.samplers.GridSampler, optuna.samplers.PartialFixedSampler)
+        sampler = _pickled(study.sampler) if isinstance(study.sampler, alone) else None
+        names = study.metric_names
+        return cls(
+            study.study_name,
+            tuple(d.name.lower() for d in study.directions),
+            dict(study.user_attrs),
+            tuple(names) if names else None,
+            shared,
+            sampler,
+        )
+
+
+def _pickled(value: Any) -> bytes | None:
+    try:
+        return pickle.dumps(value)
+    except Exception:  # whatever a storage or sampler raises: then the worker goes without
+        return None
+
+
+class WorkerStudy(optuna.Study):
+    """``trial.study`` in a worker: it holds one trial; the others are read from a storage that can be shared."""
+
+    def __init__(self, facts: StudyFacts, sampler: Any) -> None:
+        storage = optuna.storages.InMemoryStorage()
+        directions = [optuna.study.StudyDirection[d.upper()] for d in facts.directions]
+        level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(max(level, optuna.logging.WARNING))  # a new study announces itself
+        try:
+            study_id = storage.create_new_study(directions, facts.name)
+        finally:
+            optuna.logging.set_verbosity(level)
+        for key, value in facts.user_attrs.items():
+            storage.set_study_user_attr(study_id, key, value)
+        super().__init__(facts.name, storage, sampler, optuna.pruners.NopPruner())
+        if facts.metric_names:
+            self.set_metric_names(list(facts.metric_names))
+        self._given_user_attrs = dict(storage.get_study_user_attrs(study_id))
+        self._given_system_attrs = dict(storage.get_study_system_attrs(study_id))
+        self._facts = facts
+        self.stops = False
+
+    def stop(self) -> None:
+        """Let the study start no more trials."""
+        self.stops = True
+
+    def optimize(self, *args: Any, **options: Any) -> None:
+        """Not inside of an objective, as in Optuna."""
+        raise RuntimeError("Nested invocation of `Study.optimize` method isn't allowed.")
+
+    @property
+    def _whole(self) -> Any:
+        """The study with all of its trials."""
+        if self._facts.shared is None:
+            raise RuntimeError(
+                "The objective asked its study for other trials. It runs in a process of its own, and the study's "
+                "trials are in the memory of another. Create the study with a storage that processes can share, e.g. "
+                'create_study(storage="sqlite:///study.db").'
+            )
+        return optuna.load_study(study_name=self._facts.name, storage=pickle.loads(self._facts.shared))
+
+    def get_trials(self, deepcopy: bool = True, states: Any = None) -> Any:
+        """As in Optuna."""
+        return self._whole.get_trials(deepcopy, states)
+
+    @property
+    def trials(self) -> Any:
+        """As in Optuna."""
+        return self.get_trials()
+
+    @property
+    def best_trial(self) -> Any:
+        """As in Optuna."""
+        return self._whole.best_trial
+
+    @property
+    def best_trials(self) -> Any:
+        """As in Optuna."""
+        return self._whole.best_trials
+
+    def changes(self) -> dict[str, Any]:
+        """What the objective has set on the study, for the driver."""
+        users = {k: v for k, v in self.user_attrs.items() if self._given_user_attrs.get(k, _NOTHING) != v}
+        systems = {
+            k: v
+            for k, v in self._storage.get_study_system_attrs(self._study_id).items()
+            if self._given_system_attrs.get(k, _NOTHING) != v
+        }
+        found = {"study_user_attrs": users, "study_system_attrs": systems, "stop": self.stops}
+        return {key: value for key, value in found.items() if value}
+
+
+_NOTHING = object()
+
+
+class Proposals(optuna.samplers.BaseSampler):
+    """Gives the values that the driver's sampler proposed; what it did not know of is drawn at random.
+
+    Parameters
+    ----------
+    proposed
+        Values by parameter.
+    seed
+        For what is drawn.
+    alone
+        A sampler to ask for what was not proposed, in place of chance.
+    """
+
+    def __init__(self, proposed: Mapping[str, Any], seed: int, alone: Any = None) -> None:
+        self._proposed = proposed
+        self._others = alone or optuna.samplers.RandomSampler(seed=seed)
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        """Nothing is drawn together."""
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        """Nothing is drawn together."""
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        """The proposal, if it is one for this distribution."""
+        value = self._proposed.get(param_name, _NOTHING)
+        if value is not _NOTHING and _holds(param_distribution, value):
+            return value
+        return self._others.sample_independent(study, trial, param_name, param_distribution)
+
+
+class Trial(optuna.trial.Trial):
+    """The objective's trial: an ``optuna.Trial`` whose reports go to the driver, where the study's pruner decides.
+
+    Parameters
+    ----------
+    config
+        The trial's number, proposals, attributes and seed, as :class:`tune_optuna.driver.StudySearch` gives them.
+    facts
+        What is known of the study.
+    """
+
+    def __init__(self, config: Mapping[str, Any], facts: StudyFacts) -> None:
+        alone = pickle.loads(facts.sampler) if facts.sampler is not None else None
+        study = WorkerStudy(facts, Proposals(config["params"], config["seed"], alone))
+        template = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING,
+            user_attrs=dict(config.get("user_attrs") or {}),
+            system_attrs=dict(config.get("system_attrs") or {}),
+        )
+        trial_id = study._storage.create_new_trial(study._study_id, template)
+        study._storage._studies[study._study_id].trials[0].number = config["number"]
+        super().__init__(study, trial_id)
+        self.is_pruned = False
+        self.last: float | None = None
+
+    def report(self, value: float, step: int) -> None:
+        """As in Optuna; the value is journaled, and the study's pruner sees it at once."""
+        before = len(self._cached_frozen_trial.intermediate_values)
+        super().report(value, step)
+        if len(self._cached_frozen_trial.intermediate_values) == before or self.is_pruned:
+            return  # a step that was reported already is ignored
+        self.last = float(value)
+        self.is_pruned = not tune.report({"value": self.last, "step": int(step), **self.record()}, raise_on_stop=False)
+
+    def should_prune(self) -> bool:
+        """Whether the study's pruner has decided to end this trial."""
+        if len(self.study.directions) > 1:
+            return bool(super().should_prune())  # Optuna's own error
+        return self.is_pruned
+
+    def record(self) -> dict[str, Any]:
+        """What the driver is to know of the trial: parameters, attributes, constraints."""
+        frozen = self.storage.get_trial(self._trial_id)
+        to_json = optuna.distributions.distribution_to_json
+        found: dict[str, Any] = {
+            "params": frozen.params,
+            "distributions": {name: to_json(d) for name, d in frozen.distributions.items()},
+            "user_attrs": frozen.user_attrs,
+            "system_attrs": frozen.system_attrs,
+        }
+        return {**{key: value for key, value in found.items() if value}, **self.study.changes()}
+
+
+def worker_objective(
+    func: Callable[[Any], Any], catch: tuple[Any, ...], facts: StudyFacts, collects: bool
+) -> Callable[[Mapping[str, Any]], Any]:
+    """The user's objective as tune-core calls it, in a worker."""
+
+    def objective(config: Mapping[str, Any]) -> dict[str, Any] | None:
+        trial = Trial(config, facts)
+        try:
+            return _outcome(func, trial, catch)
+        finally:
+            if collects:
+                gc.collect()
+
+    objective.__name__ = getattr(func, "__name__", type(func).__name__)
+    return objective
+
+
+def _outcome(func: Callable[[Any], Any], trial: Trial, catch: tuple[Any, ...]) -> dict[str, Any] | None:
+    """The trial's last result; None where the pruner's decision has ended it and is in the journal already."""
+    try:
+        value = func(trial)
+    except optuna.TrialPruned:
+        if trial.is_pruned:
+            return None
+        return {"value": float("nan") if trial.last is None else trial.last, "state": "PRUNED", **trial.record()}
+    except catch:
+        return {"value": float("nan"), "state": "FAIL", **trial.record()}
+    if trial.is_pruned:
+        return None
+    values = _values(value, len(trial.study.directions))
+    if values is None:
+        return {"value": float("nan"), "state": "FAIL", **trial.record()}
+    return {"value": values[0], "values": values, "state": "COMPLETE", **trial.record()}
+
+
+def _values(value: Any, number: int) -> list[float] | None:
+    """What an objective returned as numbers; None, a NaN or a wrong number of values fail the trial, as in Optuna."""
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    try:
+        values = [float(one) for one in given]
+    except (TypeError, ValueError):
+        return None
+    return values if len(values) == number and all(one == one for one in values) else None
+
+
+def _holds(distribution: Any, value: Any) -> bool:
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except (ValueError, TypeError, KeyError):
+        return False
