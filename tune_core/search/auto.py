@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
-from tune_core.search.encoding.columns import Code, ObservationTable
+from tune_core.models.gaussian_process import GaussianProcess
+from tune_core.models.target_transform import CURVES, curve, winsorised
+from tune_core.search.acquisition import Acquisition
+from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
-from tune_core.search.surrogate import Surrogate, normal_scores
 from tune_core.space.sampling import has_grid, varies
 
 _BEST, _LATEST = 80, 120
 """The results that the model is fitted to, once there are more: its cost stays that of these."""
+_MARGINS = (0.0, 0.0, 0.0, 0.1)
+"""By how much, in standard deviations of the losses, suggestions in turn must be expected to improve on the best. With
+a margin the search looks away from the best place, of which small improvements keep being expected (Jones, 2001, "A
+Taxonomy of Global Optimization Methods Based on Response Surfaces", section 9: several targets)."""
 
 
 class AutoSearch(ModelSearcher):
-    """Searches with a Gaussian process over ranks, for spaces of any kind, conditional ones too. Needs NumPy alone.
+    """Searches with a Gaussian process, for spaces of any kind, conditional ones too. Needs NumPy alone.
 
     The first points are spread over the space (a Latin hypercube). From then on each suggestion is the point of
-    highest expected improvement, found by local search from the best points and from random ones. Suggestions that
-    are unfinished count as having the value that the model expects, so that many workers do not crowd one place; while
-    there are more of them than results, points are random. No point is suggested twice; a finite space that has been
-    tried in full ends the search.
+    highest expected improvement; one in four must improve by a margin, which looks further away. Losses are bent by
+    the power transformation under which the model explains them best. Suggestions that are unfinished count as having
+    the value that the model expects, so that many workers do not crowd one place; while there are many more of them
+    than results, points are random. No point is suggested twice; a finite space that has been tried in full ends the
+    search.
 
     Parameters
     ----------
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
         See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     n_initial_points
-        How many points come before the model's; None: six, and fewer for short runs.
+        How many points come before the model's; None: 5 to 10 by the number of parameters, and fewer for short runs.
 
     References
     ----------
-    Snoek, Larochelle and Adams, 2012, "Practical Bayesian Optimization of Machine Learning Algorithms". Hutter, Hoos
-    and Leyton-Brown, 2011, "Sequential Model-Based Optimization for General Algorithm Configuration" (section 4.3: the
-    local search). Those of :mod:`tune_core.search.surrogate`.
+    Ginsbourger, Le Riche and Carraro, 2010, "Kriging Is Well-Suited to Parallelize Optimization" (unfinished points).
+    Those of :mod:`tune_core.models.gaussian_process`, :mod:`tune_core.models.target_transform` and
+    :mod:`tune_core.search.acquisition`.
 
     Examples
     --------
@@ -78,21 +85,22 @@ class AutoSearch(ModelSearcher):
         import numpy
 
         assert self.encoding is not None
-        self._columns = ObservationTable(self.encoding)
+        self._table = ObservationTable(self.encoding)
         self._rng = numpy.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, 0x7AE])
-        self._surrogate = Surrogate(self._columns.is_category)
-        self._codes: list[Code] = []
+        self._model = GaussianProcess(self._table.groups)
+        self._rows: list[Any] = []
         self._losses: list[float] = []  # of a failed trial: NaN
-        self._taken: set[Code] = set()
+        self._taken: set[bytes] = set()
+        self._fitted = 0  # how many results the model has been fitted to
+        self._curve = CURVES[0]
         planned = self._spec.get("num_samples") or 100
-        first = self._n_initial or (min(6, max(4, planned // 4)) if planned > 0 else 6)
-        self._design = self._spread(first)
+        first = self._n_initial or min(10, max(5, len(self._table) // 2 + 3))
+        self._design = list(self._spread(min(first, max(4, planned // 4)) if planned > 0 else first))
 
-    def _spread(self, count: int) -> list[Code]:
+    def _spread(self, count: int) -> Any:
         """A Latin hypercube: in each parameter, the points lie in different parts."""
-        strata = self._np.stack([self._rng.permutation(count) for _ in range(len(self._columns))], axis=1)
-        units = (strata + self._rng.random(strata.shape)) / count
-        return [self._columns.from_units(row) for row in units]
+        strata = self._np.stack([self._rng.permutation(count) for _ in range(len(self._table))], axis=1)
+        return self._table.from_units((strata + self._rng.random(strata.shape)) / count)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -103,9 +111,9 @@ class AutoSearch(ModelSearcher):
         self._tell_before(values, float("nan"))
 
     def _tell_before(self, values: Values, loss: Any) -> None:
-        code = self._columns.code(values)
-        self._taken.add(code)
-        self._codes.append(code)
+        row = self._table.row(values)
+        self._taken.add(self._table.key(row))
+        self._rows.append(row)
         self._losses.append(loss)
 
     def _fail_before(self, values: Values) -> None:
@@ -114,68 +122,94 @@ class AutoSearch(ModelSearcher):
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _ask(self, trial_id: str) -> Values | str | None:
-        code = self._next()
-        if code is None:
+        row = self._next()
+        if row is None:
             return self.FINISHED
-        self._taken.add(code)
-        return self._columns.values(code)
+        self._taken.add(self._table.key(row))
+        return self._table.values(row)
 
-    def _next(self) -> Code | None:
-        size = self._columns.size
+    def _next(self) -> Any:
+        size = self._table.size
         if size is not None and len(self._taken) >= size:
             return None
         while self._design and len(self._taken) < 10_000:
-            code = self._design.pop(0)
-            if code not in self._taken:
-                return code
+            row = self._design.pop(0)
+            if self._table.key(row) not in self._taken:
+                return row
         unfinished = len(self._live) + len(self._foreign)
-        if sum(loss == loss for loss in self._losses) < max(3, unfinished):
+        if sum(loss == loss for loss in self._losses) < max(3, unfinished // 2):
             return self._random()
-        return self._improve() or self._random()
+        row = self._improve()
+        return self._random() if row is None else row
 
-    def _random(self) -> Code | None:
+    def _random(self) -> Any:
         for _ in range(1000):
-            code = self._columns.from_units(self._rng.random(len(self._columns)))
-            if code not in self._taken:
-                return code
+            row = self._table.from_units(self._rng.random((1, len(self._table))))[0]
+            if self._table.key(row) not in self._taken:
+                return row
         return self._any_left()
 
-    def _any_left(self) -> Code | None:
+    def _any_left(self) -> Any:
         """A point not tried yet of a finite space that is nearly used up; None if that cannot be known."""
         from itertools import product
 
-        if self._columns.size is None:
-            return self._columns.from_units(self._rng.random(len(self._columns)))
-        everything: Iterable[Code] = product(*(range(column.size or 1) for column in self._columns.columns))
-        return next((code for code in everything if code not in self._taken), None)
+        if self._table.size is None:
+            return self._table.from_units(self._rng.random((1, len(self._table))))[0]
+        for places in product(*(range(column.size or 1) for column in self._table.columns)):
+            row = self._np.array(places, dtype=float)
+            if self._table.key(row) not in self._taken:
+                return row
+        return None
 
-    def _improve(self) -> Code | None:
+    def _improve(self) -> Any:
         """The point of highest expected improvement that is not taken."""
-        np, columns = self._np, self._columns
-        codes, losses = self._selected()
-        points, targets = columns.features(codes), self._targets(losses)
-        self._surrogate.fit(points, targets, steps=15)
-        pending = [columns.code(values) for values in [*self._live.values(), *self._foreign.values()]]
+        np, table = self._np, self._table
+        rows, losses = self._selected()
+        points, targets = table.features(rows), self._fit(rows, losses)
+        means, _ = self._model.predict(points)
+        best = float(means.min())
+        leaders = rows[np.argsort(means, kind="stable")[:5]]
+        pending = [table.row(values) for values in [*self._live.values(), *self._foreign.values()]]
         if pending:
-            waiting = columns.features(pending)
-            expected, _ = self._surrogate.predict(waiting)
-            self._surrogate.condition(np.vstack([points, waiting]), np.concatenate([targets, expected]))
-        best_codes = [codes[i] for i in np.argsort(targets, kind="stable")[:5]]
-        return _Climb(self, float(targets.min())).best(best_codes)
+            waiting = table.features(np.array(pending))
+            expected, _ = self._model.predict(waiting)
+            self._model.condition(np.vstack([points, waiting]), np.concatenate([targets, expected]))
+        wanted = best - _MARGINS[self._asked % len(_MARGINS)]
+        return Acquisition(table, self._model, wanted, self._taken).highest(leaders, self._rng)
 
-    def _selected(self) -> tuple[list[Code], list[float]]:
+    def _fit(self, rows: Any, losses: Any) -> Any:
+        """Fit the model; the targets that it was fitted to."""
+        np = self._np
+        points, drawn_in = self._table.features(rows), winsorised(losses)
+        basis = np.ones((len(rows), 1))
+        news = len(self._losses) - self._fitted
+        if self._fitted and (news == 0 or (len(rows) > 120 and news < len(rows) // 20)):
+            targets = curve(drawn_in, *self._curve)[0]
+            self._model.condition(points, targets)
+            return targets
+        candidates = [curve(drawn_in, *one) for one in CURVES]
+        if self._fitted == 0:
+            self._model.fit(points, candidates[0][0], 30)
+        self._model.condition(points, candidates[0][0])
+        evidence = self._model.likelihoods(np.stack([c[0] for c in candidates], axis=1), basis)
+        evidence += np.array([c[1] for c in candidates])
+        chosen = int(np.argmax(evidence))
+        self._curve = CURVES[chosen]
+        targets = candidates[chosen][0]
+        few = len(rows) < 60
+        self._model.fit(points, targets, 25 if few else 10, afresh=few and len(self._losses) % 10 == 0)
+        self._fitted = len(self._losses)
+        return targets
+
+    def _selected(self) -> tuple[Any, Any]:
         """The results to fit the model to: all, or the best and the latest."""
-        if len(self._codes) <= _BEST + _LATEST:
-            return self._codes, self._losses
-        order = sorted(range(len(self._codes)), key=lambda i: (self._losses[i] != self._losses[i], self._losses[i]))
-        kept = sorted({*order[:_BEST], *range(len(self._codes) - _LATEST, len(self._codes))})
-        return [self._codes[i] for i in kept], [self._losses[i] for i in kept]
-
-    def _targets(self, losses: list[float]) -> Any:
-        """Losses by rank as normal quantiles; a failure is as bad as the worst."""
-        array = self._np.array(losses)
-        array[self._np.isnan(array)] = self._np.nanmax(array)
-        return normal_scores(array)
+        np = self._np
+        rows, losses = np.array(self._rows), np.array(self._losses, dtype=float)
+        if len(losses) <= _BEST + _LATEST:
+            return rows, losses
+        order = np.argsort(losses, kind="stable")  # NaN comes last
+        kept = np.unique(np.concatenate([order[:_BEST], np.arange(len(losses) - _LATEST, len(losses))]))
+        return rows[kept], losses[kept]
 
     def describe(self) -> str:
         """The algorithm, and what it was chosen for."""
@@ -185,50 +219,8 @@ class AutoSearch(ModelSearcher):
         conditional = (
             f", {sum(bool(p.condition) for p in params)} of them conditional" if self.encoding.is_conditional else ""
         )
-        size = f", {self._columns.size:,} points" if self._columns.size is not None else ""
+        size = f", {self._table.size:,} points" if self._table.size is not None else ""
         return f"AutoSearch(Gaussian process over {len(params)} parameters{conditional}{size})"
-
-
-class _Climb:
-    """One search for the point of highest expected improvement."""
-
-    def __init__(self, search: AutoSearch, best: float) -> None:
-        self.search, self.target = search, best
-        self.scores: dict[Code, float] = {}
-        self.seen = set(search._taken)
-
-    def best(self, starts: list[Code]) -> Code | None:
-        columns, rng = self.search._columns, self.search._rng
-        drawn = [columns.from_units(row) for row in rng.random((500, len(columns)))]
-        drawn += [columns.mutated(code, rng) for code in starts for _ in range(20)]
-        self._score(drawn)
-        if not self.scores:
-            return None
-        for code in [*sorted(self.scores, key=self.scores.__getitem__)[-3:], *starts[:2]]:
-            self._walk(code)
-        return max(self.scores, key=self.scores.__getitem__)
-
-    def _walk(self, code: Code) -> None:
-        """Go to the best neighbour as long as it is better; continuous parameters take ever smaller steps."""
-        width, current = 0.2, self.scores.get(code, -float("inf"))
-        for _ in range(10):
-            near = self.search._columns.neighbours(code, self.search._rng, width)
-            self._score(near)
-            found = max((c for c in near if c in self.scores), key=self.scores.__getitem__, default=None)
-            if found is not None and self.scores[found] > current:
-                code, current = found, self.scores[found]
-            elif width < 0.01 or self.search._columns.size is not None:
-                return
-            else:
-                width /= 3.0
-
-    def _score(self, codes: Iterable[Code]) -> None:
-        fresh = [code for code in dict.fromkeys(codes) if code not in self.seen]
-        self.seen.update(fresh)
-        if fresh:
-            points = self.search._columns.features(fresh)
-            values = self.search._surrogate.improvement(points, self.target)
-            self.scores.update(zip(fresh, values.tolist(), strict=True))
 
 
 def choose(space: Mapping[str, Any], num_samples: int) -> Any:

@@ -1,4 +1,9 @@
-"""Points of a search space as rows of numbers for a surrogate model, and the moves between neighbouring points."""
+"""Points of a search space as rows of numbers for a model, and the moves between neighbouring points.
+
+A row has one number a parameter, its *place*: for a continuous parameter (and for whole numbers with many values)
+where it lies in [0, 1], for all others the number of its value. A parameter that hangs on a choice which is not made
+has one place of its own, so that rows that mean the same configuration are equal.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ from tune_core.search.encoding.params import Param, Values
 
 _FINE = 64
 """Ranges of whole numbers with more values than this are treated as continuous."""
-
-Code = tuple[Any, ...]
-"""A point: for each parameter the number of its value, or for continuous ones its place in [0, 1]."""
+_LISTED = 12
+"""Ordered values are all neighbours of each other up to this many."""
+_APART = math.sqrt(0.5)  # in two columns each, it puts two categories at a squared distance of 1
 
 
 class ObservationTable:
@@ -24,81 +29,173 @@ class ObservationTable:
     ----------
     encoding
         The search space. A choice among at least three rising numbers counts as ordered.
+
+    Attributes
+    ----------
+    groups
+        For each column of :meth:`features`, the number of the parameter that it belongs to.
+    size
+        Number of different points; None if a parameter is continuous or the space conditional.
     """
 
     def __init__(self, encoding: Encoding) -> None:
+        import numpy as np
+
         self.encoding = encoding
         self.columns = [_Column(param) for param in encoding.params]
-        self.index = {param.name: i for i, param in enumerate(encoding.params)}
-        self.is_category = [column.places is None and column.size is not None for column in self.columns]
-        self.conditional = [i for i, param in enumerate(encoding.params) if param.condition]
+        index = {param.name: i for i, param in enumerate(encoding.params)}
+        self._conditions = [
+            (i, [(index[name], wanted) for name, wanted in param.condition])
+            for i, param in enumerate(encoding.params)
+            if param.condition
+        ]
+        self.continuous = [i for i, column in enumerate(self.columns) if column.size is None]
+        self.discrete = [i for i, column in enumerate(self.columns) if column.size is not None]
+        self._rounded = [i for i in self.continuous if self.columns[i].param.kind != "float"]
+        groups: list[int] = []
+        self.at: list[int] = []  # where in the features a parameter begins
+        for i, column in enumerate(self.columns):
+            self.at.append(len(groups))
+            groups += [i] * column.width
+        self.groups = np.array(groups)
+        self.continuous_features = np.array([self.at[i] for i in self.continuous], dtype=int)
         sizes = [column.size for column in self.columns]
-        self.size = None if None in sizes or self.conditional else math.prod(s for s in sizes if s is not None)
+        self.size = None if None in sizes or self._conditions else math.prod(s for s in sizes if s is not None)
 
     def __len__(self) -> int:
         return len(self.columns)
 
-    def code(self, values: Mapping[str, Any]) -> Code:
-        """The code of a point; what is inactive has a place of its own."""
-        return tuple(
-            column.code(values[column.param.name]) if column.param.name in values else column.inactive
-            for column in self.columns
+    # --- to rows and back ---------------------------------------------------------------------------------------------
+
+    def row(self, values: Mapping[str, Any]) -> Any:
+        """The row of a point."""
+        import numpy as np
+
+        return np.array(
+            [
+                column.place(values[column.param.name]) if column.param.name in values else column.inactive
+                for column in self.columns
+            ],
+            dtype=float,
         )
 
-    def settle(self, code: Sequence[Any]) -> Code:
-        """A code in which whatever is inactive has its one place."""
-        if not self.conditional:
-            return tuple(code)
-        settled = list(code)
-        for i in self.conditional:
-            condition = self.columns[i].param.condition
-            if any(settled[self.index[name]] != wanted for name, wanted in condition):
-                settled[i] = self.columns[i].inactive
-            elif settled[i] == self.columns[i].inactive:
-                settled[i] = self.columns[i].middle
-        return tuple(settled)
-
-    def values(self, code: Code) -> Values:
-        """The values of a code."""
+    def values(self, row: Any) -> Values:
+        """The values of a row."""
         out: Values = {}
-        for column, place in zip(self.columns, code, strict=True):
+        for column, place in zip(self.columns, row.tolist(), strict=True):
             if column.param.is_active(out):
                 out[column.param.name] = column.value(place)
         return out
 
-    def from_units(self, units: Any) -> Code:
-        """The code at a point of the unit cube."""
-        return self.settle([column.from_unit(float(u)) for column, u in zip(self.columns, units, strict=True)])
+    def key(self, row: Any) -> bytes:
+        """Equal for rows of the same configuration."""
+        return bytes((row.round(9) + 0.0).tobytes())
 
-    def features(self, codes: Sequence[Code]) -> Any:
-        """Codes as rows of numbers: places in [0, 1] for what is ordered, and numbers of categories."""
+    def settle(self, rows: Any) -> Any:
+        """The rows, changed in place, with whole numbers rounded and whatever is inactive at its one place."""
         import numpy as np
 
-        out = np.array(codes, dtype=float).reshape(len(codes), len(self.columns))
-        for i, column in enumerate(self.columns):
+        for i in self._rounded:
+            rows[:, i] = self.columns[i].rounded(rows[:, i])
+        for i, wanted in self._conditions:
+            column = self.columns[i]
+            active = np.logical_and.reduce([rows[:, on] == value for on, value in wanted])
+            lost = active & (rows[:, i] == column.inactive) & (column.inactive < 0)
+            rows[lost, i] = column.middle
+            rows[~active, i] = column.inactive
+        return rows
+
+    def from_units(self, units: Any) -> Any:
+        """The rows at points of the unit cube: an array of shape (n, parameters)."""
+        import numpy as np
+
+        rows = np.array(units, dtype=float)
+        for i in self.discrete:
+            size = self.columns[i].size or 1
+            rows[:, i] = np.minimum((rows[:, i] * size).astype(int), size - 1)
+        return self.settle(rows)
+
+    def features(self, rows: Any) -> Any:
+        """Rows for a model: places in [0, 1] for what is ordered; for categories a column each.
+
+        Two different categories are at a squared distance of 1, as are the two ends of what is ordered. A parameter
+        that exists only under some choices has a column more, which says whether it does: then no point without it is
+        near one with it, whatever value it is taken to have there.
+        """
+        import numpy as np
+
+        out = np.zeros((len(rows), len(self.groups)))
+        for i, (column, at) in enumerate(zip(self.columns, self.at, strict=True)):
             if column.places is not None:
-                out[:, i] = np.asarray(column.places)[out[:, i].astype(int)]
+                out[:, at] = np.asarray(column.places)[rows[:, i].astype(int)]
+            elif column.size is None:
+                out[:, at] = rows[:, i]
+            else:
+                made = np.flatnonzero(rows[:, i] >= 0)
+                out[made, at + rows[made, i].astype(int)] = _APART
+        for i, wanted in self._conditions:
+            if self.columns[i].places is not None or self.columns[i].size is None:
+                made = np.logical_and.reduce([rows[:, on] == value for on, value in wanted])
+                out[made, self.at[i] + 1] = _APART
         return out
 
-    def neighbours(self, code: Code, rng: Any, width: float) -> list[Code]:
-        """Points that differ from ``code`` in one parameter; continuous ones move by about ``width``."""
-        found = []
-        for i, column in enumerate(self.columns):
-            if column.param.condition and code[i] == column.inactive:
-                continue
-            for place in column.near(code[i], rng, width):
-                found.append(self.settle((*code[:i], place, *code[i + 1 :])))
-        return found
+    # --- moves --------------------------------------------------------------------------------------------------------
 
-    def mutated(self, code: Code, rng: Any) -> Code:
-        """A point with one or two parameters drawn anew."""
-        changed = list(code)
-        for i in rng.choice(len(changed), size=min(len(changed), int(rng.integers(1, 3))), replace=False):
-            changed[i] = self.columns[i].from_unit(float(rng.random()))
-        return self.settle(changed)
+    def active(self, row: Any) -> list[int]:
+        """Numbers of the parameters that exist at a row."""
+        hidden = {i for i, wanted in self._conditions if any(row[on] != value for on, value in wanted)}
+        return [i for i in range(len(self.columns)) if i not in hidden]
+
+    def neighbours(self, row: Any) -> Any:
+        """Rows that differ from ``row`` in one parameter that is not continuous."""
+        import numpy as np
+
+        found = []
+        for i in self.active(row):
+            for place in self.columns[i].near(int(row[i])) if self.columns[i].size is not None else ():
+                other = row.copy()
+                other[i] = place
+                found.append(other)
+        return self.settle(np.array(found)) if found else np.empty((0, len(self.columns)))
+
+    def mutated(self, rows: Any, rng: Any) -> Any:
+        """The rows with a few parameters changed: numbers by a little or a lot, categories drawn anew."""
+        import numpy as np
+
+        n, d = rows.shape
+        change = rng.random((n, d)) < rng.uniform(0.0, 1.0, (n, 1)) ** 2 * (1.0 - 1.0 / d) + 1.0 / d
+        change[np.arange(n), rng.integers(0, d, n)] = True
+        fresh = self.from_units(rng.random((n, d)))
+        steps = 10.0 ** rng.uniform(-2.5, -0.3, (n, 1)) * rng.standard_normal((n, d))
+        out = rows.copy()
+        for i, column in enumerate(self.columns):
+            if column.size is None:
+                moved = np.clip(out[:, i] + steps[:, i], 0.0, 1.0)
+            elif column.places is not None and column.size > 2:
+                by = np.where(steps[:, i] > 0.0, 1.0, -1.0) * np.ceil(np.abs(steps[:, i]) * column.size)
+                moved = np.clip(out[:, i] + by, 0.0, column.size - 1.0)
+            else:
+                moved = fresh[:, i]
+            out[change[:, i], i] = moved[change[:, i]]
+        hidden = [i for i, _ in self._conditions]  # what a changed choice brings to life is drawn
+        for i in hidden:
+            born = rows[:, i] == self.columns[i].inactive
+            out[born, i] = fresh[born, i] if self.columns[i].size is None else np.maximum(fresh[born, i], 0.0)
+        return self.settle(out)
+
+    def everything(self, limit: int) -> Any:
+        """All rows of a finite space of at most ``limit`` points; None of a larger one."""
+        import numpy as np
+
+        if self.size is None or self.size > limit:
+            return None
+        axes = [np.arange(float(column.size or 1)) for column in self.columns]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
 class _Column:
+    """One parameter: between its values and their places."""
+
     def __init__(self, param: Param) -> None:
         self.param = param
         size = param.size
@@ -109,29 +206,34 @@ class _Column:
         elif self.size is not None:
             units = [param.to_unit(param.low + i) for i in range(self.size)]
             self.places = [(u - units[0]) / (units[-1] - units[0]) for u in units]
+        self.width = self.size if self.size is not None and self.places is None else 2 if param.condition else 1
         self.middle: Any = 0.5 if self.size is None else self.size // 2
         # a place that no other value has, for categories; ordered parameters wait in the middle
-        self.inactive: Any = -1 if self.places is None and self.size is not None else self.middle
+        self.inactive: Any = -1 if self.size is not None and self.places is None else self.middle
 
-    def code(self, value: Any) -> Any:
+    def place(self, value: Any) -> Any:
         if self.size is None:
-            return self.param.to_unit(value)
+            return min(max(self.param.to_unit(value), 0.0), 1.0)
         return int(value - self.param.low)
 
-    def value(self, place: Any) -> Any:
+    def value(self, place: float) -> Any:
         return self.param.from_unit(place) if self.size is None else self.param.snap(self.param.low + place)
 
-    def from_unit(self, unit: float) -> Any:
-        return unit if self.size is None else min(int(unit * self.size), self.size - 1)
+    def rounded(self, places: Any) -> Any:
+        """Places of the whole numbers nearest to some places."""
+        import numpy as np
 
-    def near(self, place: Any, rng: Any, width: float) -> list[Any]:
-        if self.size is None:
-            steps = rng.normal(0.0, width, 4)
-            return [min(max(place + float(step), 0.0), 1.0) for step in steps]
-        if self.places is None or self.size <= 12:
-            return [other for other in range(self.size) if other != place]
-        reach = max(1, round(width * self.size))
-        return [p for p in (place - reach, place - 1, place + 1, place + reach) if 0 <= p < self.size and p != place]
+        low, high = self.param.scaled_bounds
+        scaled = low + places * (high - low)
+        whole = np.clip(np.round(np.exp(scaled) if self.param.log else scaled), self.param.low, self.param.high)
+        return ((np.log(whole) if self.param.log else whole) - low) / (high - low)
+
+    def near(self, place: int) -> Sequence[int]:
+        size = self.size or 1
+        if self.places is None or size <= _LISTED:
+            return [other for other in range(size) if other != place]
+        reach = max(2, size // 8)
+        return [p for p in (place - reach, place - 1, place + 1, place + reach) if 0 <= p < size]
 
 
 def _order(categories: list[Any]) -> list[float] | None:

@@ -1,0 +1,142 @@
+"""The Gaussian process against formulas written out plainly, finite differences, and functions drawn from it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+from tune_core.models.gaussian_process import LEAST_NOISE, GaussianProcess
+from tune_core.models.lbfgs import minimise
+
+GROUPS = [0, 1, 2, 2, 2]
+
+
+def sample(n: int, seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    points = np.zeros((n, 5))
+    points[:, :2] = rng.random((n, 2))
+    kind = rng.integers(0, 3, n)
+    points[np.arange(n), 2 + kind] = math.sqrt(0.5)
+    targets = np.sin(6 * points[:, 0]) + 0.3 * kind + 0.01 * rng.standard_normal(n)
+    return points, (targets - targets.mean()) / targets.std()
+
+
+def plain_kernel(a: Any, b: Any, weights: Any) -> Any:
+    out = np.empty((len(a), len(b)))
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            r = math.sqrt(5 * sum(w * (p - q) ** 2 for w, p, q in zip(weights, x, y, strict=True)))
+            out[i, j] = (1 + r + r * r / 3) * math.exp(-r)
+    return out
+
+
+def test_prediction_is_that_of_the_textbook() -> None:
+    points, targets = sample(12)
+    process = GaussianProcess(GROUPS)
+    process.fit(points, targets)
+    new, _ = sample(5, seed=1)
+    noise = math.exp(process.theta[-1]) + LEAST_NOISE
+    weights = np.exp(process.theta[:-1])[GROUPS]
+    inverse = np.linalg.inv(plain_kernel(points, points, weights) + noise * np.eye(12))
+    mean = process.coefficients[0]
+    cross = plain_kernel(new, points, weights)
+    assert mean == pytest.approx((inverse.sum(0) @ targets) / (inverse.sum() + 1.0))
+    found, sd = process.predict(new)
+    assert found == pytest.approx(mean + cross @ inverse @ (targets - mean), abs=1e-8)
+    variance = process.scale * (1 - np.einsum("ij,jk,ik->i", cross, inverse, cross))
+    assert sd == pytest.approx(np.sqrt(variance), rel=1e-5)
+
+
+def test_gradient_of_the_posterior_is_its_slope() -> None:
+    points, targets = sample(15)
+    process = GaussianProcess(GROUPS)
+    basis = np.ones((15, 1))
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        theta = process.prior_mean + rng.standard_normal(4)
+        _, gradient = process._negative_log_posterior(theta, points, targets, basis)
+        for k in range(4):
+            step = np.zeros(4)
+            step[k] = 1e-5
+            above = process._negative_log_posterior(theta + step, points, targets, basis)[0]
+            below = process._negative_log_posterior(theta - step, points, targets, basis)[0]
+            assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-4)
+
+
+def test_gradients_of_predictions_are_their_slopes() -> None:
+    points, targets = sample(15)
+    process = GaussianProcess(GROUPS)
+    process.fit(points, targets)
+    new, _ = sample(4, seed=2)
+    _, _, mean_gradient, sd_gradient = process.predict_with_gradients(new)
+    for k in range(5):
+        step = np.zeros(5)
+        step[k] = 1e-6
+        (high, high_sd), (low, low_sd) = process.predict(new + step), process.predict(new - step)
+        assert mean_gradient[:, k] == pytest.approx((high - low) / 2e-6, rel=1e-3, abs=1e-5)
+        assert sd_gradient[:, k] == pytest.approx((high_sd - low_sd) / 2e-6, rel=1e-3, abs=1e-4)
+
+
+def test_fit_finds_which_columns_matter_and_how_large_the_noise_is() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((80, 4))
+    signal = np.sin(8 * points[:, 1])
+    process = GaussianProcess([0, 1, 2, 3])
+    for noise in (0.0, 0.5):
+        targets = signal + noise * rng.standard_normal(80)
+        process.fit(points, (targets - targets.mean()) / targets.std(), 60, afresh=True)
+        lengths = np.exp(-0.5 * process.theta[:-1])
+        assert lengths[1] < 0.3 * min(lengths[[0, 2, 3]])
+        share = noise**2 / targets.var()
+        assert process.noise == pytest.approx(share, rel=0.5, abs=1e-3)
+
+
+def test_two_levels_are_told_apart_by_their_own_constants() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.random((40, 1))
+    level = np.arange(40) % 2
+    targets = np.sin(5 * points[:, 0]) + 1.5 * level
+    process = GaussianProcess([0])
+    basis = np.eye(2)[level]
+    process.fit(points, targets, basis=basis)
+    at = np.array([[0.2], [0.7]])
+    low, _ = process.predict(at, np.array([[1.0, 0.0]] * 2))
+    high, _ = process.predict(at, np.array([[0.0, 1.0]] * 2))
+    assert high - low == pytest.approx([1.5, 1.5], abs=0.05)
+    assert low == pytest.approx(np.sin(5 * at[:, 0]), abs=0.05)
+
+
+@pytest.mark.parametrize("targets", [[0.0] * 6, [1.0] * 5 + [1.0 + 1e-12]])
+def test_equal_targets_and_equal_points_are_no_error(targets: list[float]) -> None:
+    process = GaussianProcess([0, 1])
+    process.fit(np.full((6, 2), 0.5), np.array(targets))
+    mean, sd = process.predict(np.array([[0.5, 0.5], [0.0, 1.0]]))
+    assert np.isfinite(mean).all()
+    assert sd[1] > sd[0]
+
+
+def test_minimise_finds_the_valley_of_rosenbrock() -> None:
+    def rosenbrock(x: Any) -> tuple[float, Any]:
+        a, b = 1 - x[0], x[1] - x[0] ** 2
+        return a * a + 100 * b * b, np.array([-2 * a - 400 * x[0] * b, 200 * b])
+
+    x, value = minimise(rosenbrock, np.array([-1.2, 1.0]), 200)
+    assert x == pytest.approx([1, 1], abs=0.01)
+    assert value < 1e-4
+
+
+def test_minimise_never_ends_above_its_start_nor_spends_more_than_allowed() -> None:
+    spent = []
+
+    def cliff(x: Any) -> tuple[float, Any]:
+        spent.append(1)
+        return (math.inf, np.zeros(1)) if x[0] < 1 else (float(x[0]), np.ones(1))
+
+    x, value = minimise(cliff, np.array([2.0]), 12)
+    assert 1 <= x[0] <= 2
+    assert value == x[0]
+    assert len(spent) <= 12

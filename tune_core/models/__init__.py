@@ -1,0 +1,1 @@
+"""Statistical models that searchers and schedulers share: NumPy alone."""

@@ -1,0 +1,210 @@
+"""A Gaussian process: a posterior over functions, given noisy values of one at some points. NumPy alone.
+
+The kernel is Matérn 5/2 on a squared distance that adds up over groups of columns, each group with a length-scale of
+its own (automatic relevance determination). The prior of the length-scales grows with the square root of their
+number, so that in many dimensions the function is expected to vary less along each; the noise is expected to be
+small. Length-scales and noise are the posterior mode; the variance of the function and its mean are integrated or
+solved for in closed form.
+
+References
+----------
+Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning": eqs. 2.25, 2.26 (prediction), 2.41
+(coefficients of basis functions), 4.17 (the kernel), 5.8 and 5.9 (the likelihood and its gradient). Hvarfner,
+Hellsten and Nardi, 2024, "Vanilla Bayesian Optimization Performs Great in High Dimensions": section 5, the prior of
+the length-scales, log-normal with location √2 + log(d)/2 and scale √3.
+BoTorch 0.12 and later: the prior of the noise, log-normal with location -4 and scale 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tune_core.models.lbfgs import minimise
+
+_ROOT5 = math.sqrt(5.0)
+LEAST_NOISE = 1e-6
+"""Least noise variance, as a share of the function's own; also what keeps the matrices invertible."""
+_SCALE_STRENGTH = 2.0  # inverse-gamma prior of the function's variance around 1 (shape and rate)
+_MEAN_VARIANCE = 1.0  # prior variance of the coefficients of the basis, targets being standardised
+
+
+class GaussianProcess:
+    """The posterior of a function, given some of its values.
+
+    Parameters
+    ----------
+    groups
+        For each column of the points, the number of its length-scale, from 0. Columns of one group, such as those that
+        say whether a category is there, share it.
+
+    Attributes
+    ----------
+    theta
+        Logarithms of the inverse squared length-scales, one for each group, and of the noise's share of the variance.
+    """
+
+    def __init__(self, groups: Any) -> None:
+        import numpy as np
+
+        self.groups = np.asarray(groups, dtype=int)
+        d = int(self.groups.max()) + 1
+        # The mode is taken of the densities of length-scale and noise themselves, as BoTorch does: a log-normal's
+        # lies its scale squared below its location. That of the logarithms' density is linear functions and noise,
+        # time and again.
+        self.prior_mean = np.full(d + 1, -2.0 * (math.sqrt(2.0) + 0.5 * math.log(d) - 3.0))
+        self.prior_sd = np.full(d + 1, 2.0 * math.sqrt(3.0))
+        self.prior_mean[-1], self.prior_sd[-1] = -4.0 - 1.0, 1.0
+        self.theta = self.prior_mean.copy()
+
+    # --- the kernel ---------------------------------------------------------------------------------------------------
+
+    def _weights(self, theta: Any) -> Any:
+        import numpy as np
+
+        return np.exp(theta[:-1])[self.groups]
+
+    def _kernel(self, a: Any, b: Any, weights: Any) -> tuple[Any, Any]:
+        """Kernel of the rows of two arrays (eq. 4.17), and its derivative by the squared distance."""
+        import numpy as np
+
+        roots = np.sqrt(weights)
+        za, zb = a * roots, b * roots
+        squared = (za * za).sum(1)[:, None] + (zb * zb).sum(1) - 2.0 * (za @ zb.T)
+        r = _ROOT5 * np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
+        decay = np.exp(-r)
+        slope = (1.0 + r) * decay
+        return slope + (r * r) * decay / 3.0, (-5.0 / 6.0) * slope
+
+    # --- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(self, points: Any, targets: Any, steps: int = 20, basis: Any = None, afresh: bool = False) -> None:
+        """Move length-scales and noise to their posterior mode, and make ready to predict.
+
+        Parameters
+        ----------
+        points
+            An array of shape (n, columns).
+        targets
+            Their values, about standardised; an array of length n.
+        steps
+            How often the likelihood is evaluated at most.
+        basis
+            Columns whose coefficients are estimated too, of shape (n, k); None: one constant.
+        afresh
+            Also start from the prior, not only from the last fit, and take what is better.
+        """
+        import numpy as np
+
+        basis = np.ones((len(points), 1)) if basis is None else basis
+
+        def negative(theta: Any) -> tuple[float, Any]:
+            return self._negative_log_posterior(theta, points, targets, basis)
+
+        found, value = minimise(negative, self.theta, steps)
+        if afresh:
+            other, second = minimise(negative, self.prior_mean, steps)
+            if second < value:
+                found = other
+        self.theta = np.clip(found, -14.0, 8.0)
+        self.condition(points, targets, basis)
+
+    def condition(self, points: Any, targets: Any, basis: Any = None) -> None:
+        """Make ready to predict from these points, with length-scales and noise as they are."""
+        import numpy as np
+
+        self.points = points
+        basis = np.ones((len(points), 1)) if basis is None else basis
+        self.weights = self._weights(self.theta)
+        kernel, _ = self._kernel(points, points, self.weights)
+        self._factor(kernel, self.theta)
+        self.coefficients, residual, self.scale = self._regress(targets, basis)
+        self.alpha = self.inverse_root.T @ residual
+
+    def _factor(self, kernel: Any, theta: Any) -> Any:
+        """Add the noise, and keep the inverse of the Cholesky factor; return the factor's diagonal."""
+        import numpy as np
+
+        n = len(kernel)
+        kernel.flat[:: n + 1] += math.exp(theta[-1]) + LEAST_NOISE
+        lower = np.linalg.cholesky(kernel)
+        self.inverse_root = np.linalg.inv(lower)
+        return lower.diagonal()
+
+    def _regress(self, targets: Any, basis: Any) -> tuple[Any, Any, float]:
+        """Coefficients of the basis (eq. 2.41; their prior is around 0), the whitened rest, the variance."""
+        import numpy as np
+
+        whitened, rest = self.inverse_root @ basis, self.inverse_root @ targets
+        gram = whitened.T @ whitened
+        gram.flat[:: len(gram) + 1] += 1.0 / _MEAN_VARIANCE
+        coefficients = np.linalg.solve(gram, whitened.T @ rest)
+        residual = rest - whitened @ coefficients
+        squares = float(residual @ residual + coefficients @ coefficients / _MEAN_VARIANCE)
+        return coefficients, residual, (squares + 2.0 * _SCALE_STRENGTH) / (len(residual) + 2.0 * _SCALE_STRENGTH)
+
+    def _negative_log_posterior(self, theta: Any, points: Any, targets: Any, basis: Any) -> tuple[float, Any]:
+        """Of length-scales and noise, up to a constant, and its gradient (eqs. 5.8 and 5.9)."""
+        import numpy as np
+
+        if not np.abs(theta).max() < 20.0:
+            return math.inf, np.zeros_like(theta)
+        weights = self._weights(theta)
+        kernel, slope = self._kernel(points, points, weights)
+        try:
+            diagonal = self._factor(kernel, theta)
+        except np.linalg.LinAlgError:
+            return math.inf, np.zeros_like(theta)
+        _, residual, scale = self._regress(targets, basis)
+        off = (theta - self.prior_mean) / self.prior_sd
+        value = 0.5 * (len(targets) + 2.0 * _SCALE_STRENGTH) * math.log(scale) + np.log(diagonal).sum()
+        alpha = self.inverse_root.T @ residual
+        outer = self.inverse_root.T @ self.inverse_root
+        noise = math.exp(theta[-1])
+        gradient = np.empty_like(theta)
+        gradient[-1] = 0.5 * noise * (outer.trace() - alpha @ alpha / scale)
+        outer -= np.outer(alpha, alpha / scale)
+        outer *= slope
+        by_column = outer.sum(1) @ (points * points) - ((outer @ points) * points).sum(0)
+        gradient[:-1] = np.bincount(self.groups, weights * by_column, len(theta) - 1)
+        return float(value + 0.5 * off @ off), gradient + off / self.prior_sd
+
+    # --- predicting ---------------------------------------------------------------------------------------------------
+
+    def predict(self, points: Any, basis: Any = None) -> tuple[Any, Any]:
+        """Mean and standard deviation of the function, without noise (eqs. 2.25 and 2.26)."""
+        import numpy as np
+
+        cross, _ = self._kernel(points, self.points, self.weights)
+        half = cross @ self.inverse_root.T
+        mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
+        return mean, np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))
+
+    def predict_with_gradients(self, points: Any, basis: Any = None) -> tuple[Any, Any, Any, Any]:
+        """Mean, standard deviation, and the derivatives of both by each column."""
+        import numpy as np
+
+        cross, slope = self._kernel(points, self.points, self.weights)
+        half = cross @ self.inverse_root.T
+        mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
+        sd = np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))
+        by_mean, by_cross = slope * self.alpha, slope * (half @ self.inverse_root)
+        twice = 2.0 * self.weights
+        mean_gradient = twice * (by_mean.sum(1)[:, None] * points - by_mean @ self.points)
+        variance = twice * (by_cross.sum(1)[:, None] * points - by_cross @ self.points)
+        return mean, sd, mean_gradient, -self.scale * variance / sd[:, None]
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise."""
+        return float(self.scale * math.exp(self.theta[-1]))
+
+    def likelihoods(self, columns: Any, basis: Any) -> Any:
+        """For several columns of targets, the log likelihood that each has with length-scales and noise as they are."""
+        import numpy as np
+
+        found = []
+        for targets in columns.T:
+            _, _, scale = self._regress(targets, basis)
+            found.append(-0.5 * (len(targets) + 2.0 * _SCALE_STRENGTH) * math.log(scale))
+        return np.array(found)

@@ -1,0 +1,212 @@
+"""Where a model expects the most: log expected improvement, and the search for its highest point.
+
+References
+----------
+Jones, Schonlau and Welch, 1998, "Efficient Global Optimization of Expensive Black-Box Functions" (eq. 15). Ament et
+al., 2023, "Unexpected Improvements to Expected Improvement for Bayesian Optimization" (section 4.1: its logarithm).
+Hutter, Hoos and Leyton-Brown, 2011, "Sequential Model-Based Optimization for General Algorithm Configuration"
+(section 4.3: local search over categories).
+Barzilai and Borwein, 1988, "Two-Point Step Size Gradient Methods".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tune_core.models.gaussian_process import GaussianProcess
+from tune_core.search.encoding.columns import ObservationTable
+
+_LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
+_FAR = -6.0  # below, h(z) is computed by its asymptotic series
+_WALKERS = 6
+_ROUNDS = 3
+_CLIMB_STEPS = 14
+_EVERYTHING = 2000
+
+
+def normal_cdf(z: Any) -> Any:
+    """Distribution function of the standard normal."""
+    import numpy as np
+
+    root = math.sqrt(0.5)
+    return np.array([0.5 * math.erfc(-root * v) for v in z.tolist()])
+
+
+def log_improvement(mean: Any, sd: Any, best: float) -> tuple[Any, Any, Any]:
+    """Log of the expected improvement on ``best``, and its derivatives by mean and standard deviation.
+
+    The improvement is sd · h(z) with z = (best - mean) / sd and h(z) = φ(z) + z Φ(z).
+    """
+    import numpy as np
+
+    z = (best - mean) / sd
+    log_density = -0.5 * z * z - _LOG_ROOT_2PI
+    below = normal_cdf(z)
+    near = np.maximum(np.exp(log_density) + z * below, 1e-300)
+    far = np.minimum(z, _FAR)
+    square = far * far
+    series = log_density - np.log(square) + np.log1p(-3.0 / square + 15.0 / square**2)
+    log_h = np.where(z > _FAR, np.log(near), series)
+    by_sd = np.exp(log_density - log_h)  # φ / h
+    by_mean = np.where(z > _FAR, below / near, -far)  # Φ / h; tends to |z|
+    return np.log(sd) + log_h, -by_mean / sd, by_sd / sd
+
+
+class Acquisition:
+    """The score of rows: log expected improvement, and minus infinity where a point has been suggested already.
+
+    Parameters
+    ----------
+    table
+        The space.
+    process
+        The model of the losses.
+    best
+        What to improve on.
+    taken
+        Keys of the rows that were suggested.
+    basis
+        The row of the model's basis that predictions are for; None: the only one.
+    """
+
+    def __init__(
+        self,
+        table: ObservationTable,
+        process: GaussianProcess,
+        best: float,
+        taken: set[bytes],
+        basis: Any = None,
+        extend: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.table, self.process, self.best, self.taken, self.basis = table, process, best, taken, basis
+        self.extend = extend or (lambda features: features)
+
+    def features(self, rows: Any) -> Any:
+        """Rows as the model takes them."""
+        return self.extend(self.table.features(rows))
+
+    def score(self, rows: Any) -> Any:
+        """Scores of rows."""
+        import numpy as np
+
+        if not len(rows):
+            return np.empty(0)
+        mean, sd = self.process.predict(self.features(rows), self._basis(len(rows)))
+        scores = log_improvement(mean, sd, self.best)[0]
+        scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
+        return scores
+
+    def with_gradient(self, features: Any) -> tuple[Any, Any]:
+        """Scores and their derivatives by each feature."""
+        mean, sd, mean_gradient, sd_gradient = self.process.predict_with_gradients(features, self._basis(len(features)))
+        score, by_mean, by_sd = log_improvement(mean, sd, self.best)
+        return score, by_mean[:, None] * mean_gradient + by_sd[:, None] * sd_gradient
+
+    def _basis(self, n: int) -> Any:
+        import numpy as np
+
+        return None if self.basis is None else np.repeat(self.basis[None, :], n, axis=0)
+
+    # --- its highest point --------------------------------------------------------------------------------------------
+
+    def highest(self, leaders: Any, rng: Any, candidates: int = 400) -> Any:
+        """The row of the highest score found that is not taken; None if there is none.
+
+        Parameters
+        ----------
+        leaders
+            Rows of the best results, around which to look more closely.
+        rng
+            NumPy's generator.
+        candidates
+            How many random rows to begin with.
+        """
+        import numpy as np
+
+        rows = self.table.everything(_EVERYTHING)
+        if rows is not None:
+            scores = self.score(rows)
+            at = int(np.argmax(scores))
+            return rows[at] if scores[at] > -math.inf else None
+        near = self.table.mutated(np.repeat(leaders, max(1, candidates // (2 * len(leaders))), axis=0), rng)
+        rows = np.vstack([self.table.from_units(rng.random((candidates, len(self.table)))), near])
+        scores = self.score(rows)
+        order = np.argsort(-scores, kind="stable")
+        front, beside = order[order < candidates], order[order >= candidates]
+        chosen = np.concatenate([front[: _WALKERS // 2], beside[: _WALKERS - _WALKERS // 2]])
+        found, heights = self._walk(rows[chosen], scores[chosen])
+        at = int(np.argmax(heights))
+        if heights[at] > -math.inf:
+            return found[at]
+        return rows[order[0]] if scores[order[0]] > -math.inf else None
+
+    def _walk(self, rows: Any, scores: Any) -> tuple[Any, Any]:
+        """Take each row uphill, by its continuous parameters and by its other ones in turns."""
+        import numpy as np
+
+        best_rows, best = rows.copy(), scores.copy()
+        for _ in range(_ROUNDS):
+            before = best.copy()
+            if self.table.continuous:
+                self._keep(self._climb(best_rows), best_rows, best)
+            if self.table.discrete:
+                self._hop(best_rows, best)
+            if not self.table.discrete or not np.any(best > before + 1e-3):
+                break
+        return best_rows, best
+
+    def _keep(self, moved: Any, rows: Any, scores: Any) -> None:
+        found = self.score(moved)
+        better = found > scores
+        rows[better], scores[better] = moved[better], found[better]
+
+    def _hop(self, rows: Any, scores: Any) -> None:
+        """Each row to its best neighbour, until none is better."""
+        import numpy as np
+
+        open_ = list(range(len(rows)))
+        for _ in range(8):
+            near = [self.table.neighbours(rows[i]) for i in open_]
+            found = np.split(self.score(np.vstack(near)), np.cumsum([len(n) for n in near])[:-1])
+            still = []
+            for i, there, heights in zip(open_, near, found, strict=True):
+                if len(heights) and heights.max() > scores[i]:
+                    at = int(np.argmax(heights))
+                    rows[i], scores[i] = there[at], heights[at]
+                    still.append(i)
+            open_ = still
+            if not open_:
+                return
+
+    def _climb(self, rows: Any) -> Any:
+        """Rows whose continuous parameters follow the gradient, all at once, by steps after Barzilai and Borwein."""
+        import numpy as np
+
+        at, places = self.table.continuous_features, self.table.continuous
+        features = self.features(rows)
+        unit = np.minimum(1.0 / np.sqrt(self.process.weights[at]), 1.0)  # length-scales: the natural step
+        x = features[:, at] / unit
+        limit = 1.0 / unit
+        score, gradient = self.with_gradient(features)
+        g = gradient[:, at] * unit
+        length = 0.2 / (np.sqrt((g * g).sum(1, keepdims=True)) + 1e-12)
+        for _ in range(_CLIMB_STEPS):
+            there = np.clip(x + length * g, 0.0, limit)
+            features[:, at] = there * unit
+            found, gradient = self.with_gradient(features)
+            h = gradient[:, at] * unit
+            moved, turned = there - x, h - g
+            better = (found > score)[:, None]
+            ratio = (moved * moved).sum(1, keepdims=True) / (np.abs((moved * turned).sum(1, keepdims=True)) + 1e-12)
+            longest = 1.0 / (np.sqrt((h * h).sum(1, keepdims=True)) + 1e-12)
+            length = np.where(better, np.minimum(ratio, longest), 0.3 * length)
+            x, g = np.where(better, there, x), np.where(better, h, g)
+            score = np.where(better[:, 0], found, score)
+        out = rows.copy()
+        out[:, places] = x * unit
+        for row, changed in zip(rows, out, strict=True):  # what is inactive stays where it is
+            hidden = sorted(set(places) - set(self.table.active(row)))
+            changed[hidden] = row[hidden]
+        return self.table.settle(out)
