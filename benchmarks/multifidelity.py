@@ -20,7 +20,7 @@ from typing import Any
 
 import tune_core as tune
 from tune_core.core import events as ev
-from tune_core.journal.writer import parse
+from tune_core.journal.reader import parse
 from tune_core.schedulers import (
     ASHAScheduler,
     FIFOScheduler,

@@ -72,7 +72,7 @@ def bare_loop(ray: Any, trials: int) -> float:
 def tuned(objective: Any, trials: int) -> tuple[list[Any], float]:
     """Run an experiment on Ray; its events, and the seconds from the first launch to the last end."""
     import tune_core as tune
-    from tune_core.journal import writer as journal
+    from tune_core.journal import reader as journal
 
     with tempfile.TemporaryDirectory() as folder:
         grid = tune.Tuner(

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import tune_core as tune
 from tune_core.core import events as ev
-from tune_core.journal.writer import read
+from tune_core.journal.reader import read
 from tune_core.simulation import simulate
 
 TRIAL_S, SLOTS = 0.05, 2

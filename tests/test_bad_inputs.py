@@ -28,7 +28,7 @@ from tune_core.errors import (
     StorageError,
     TuneError,
 )
-from tune_core.journal.writer import JOURNAL_FILE
+from tune_core.journal.format import JOURNAL_FILE
 
 A = InvalidArgumentError
 Row = tuple[str, Callable[[Path], Any], type[TuneError], str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -240,7 +241,11 @@ class RunConfig:
         ``"local"`` (worker processes), ``"ray"``, ``"inline"`` (in this process, for debuggers), or an executor; None:
         ``$TUNE_CORE_EXECUTOR``, else Ray if it is up, else local.
     env
-        Environment variables for the trials.
+        Environment variables for the trials. They are kept in ``tuner.pkl``, which only its owner may read.
+    end_grace_s
+        Seconds that a trial which is told to end (by a budget, a stopper, a scheduler or Ctrl-C) may take to finish its
+        step, save its last checkpoint and clean up before its process is killed; ``math.inf``: as long as it likes.
+        None: ``$TUNE_FORCE_TRIAL_CLEANUP_S`` as in Ray Tune (0: as long as it likes), else 600.
     log_to_file, sync_config, storage_filesystem
         Accepted for Ray Tune's sake: trial output always goes to ``output.log`` in the trial's folder.
     """
@@ -258,8 +263,11 @@ class RunConfig:
     log_to_file: Any = False
     executor: Any = None
     env: Mapping[str, str] = field(default_factory=dict)
+    end_grace_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.end_grace_s is not None and self.end_grace_s != math.inf:
+            validation.number("RunConfig(end_grace_s)", self.end_grace_s, 0)
         if self.storage_path is not None:
             if not isinstance(self.storage_path, (str, os.PathLike)) or not os.fspath(self.storage_path):
                 raise InvalidArgumentError(

@@ -87,6 +87,10 @@ class JournalError(TuneError):
     """A journal cannot be read or written."""
 
 
+class JournalDamageWarning(UserWarning):
+    """A part of a journal cannot be read; what was lost is not in the results."""
+
+
 class ExperimentLockedError(StorageError):
     """Another driver is running this experiment."""
 

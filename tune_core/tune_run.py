@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.stored import exists, is_stored
-from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.storage import default_storage_path
 from tune_core.trainable import prepare, with_resources
 from tune_core.tuner import Tuner

@@ -14,7 +14,7 @@ from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.fit.directory import load_setup
 from tune_core.fit.experiment_run import ExperimentRun
 from tune_core.fit.stored import StoredExperiment
-from tune_core.journal import writer as journal
+from tune_core.journal import reader as journal
 from tune_core.journal.stored import exists, is_stored
 from tune_core.trainable import Prepared, prepare
 

@@ -95,9 +95,10 @@ class Run:
         iteration = self.trial(trial).iteration + 1
         seconds = float(iteration)
         attempt = self.trial(trial).attempt
-        return self.feed(
+        commands = self.feed(
             ev.Reported(trial, iteration, self.clock, seconds, {"loss": loss}, checkpoint, waiting, attempt=attempt)
         )
+        return [c for c in commands if type(c) is not ev.KeepCheckpoint]  # one for each checkpoint: of no interest here
 
     def end(self, trial: int, how: str = "completed", why: str = "", error: str = "") -> list[ev.Command]:
         self.clock += 1

@@ -451,8 +451,21 @@ def test_fail_fast_ends_the_run():
     run.suggest()
     commands = run.end(0, "errored", error="boom")
     assert ev.Revoke(1, "trial 00000 failed and fail_fast is set") in commands
-    assert run.statuses() == ["ERROR", "RUNNING", "TERMINATED"]
+    assert run.statuses() == ["ERROR", "RUNNING", "PENDING"]
     assert ev.Finish in kinds(run.end(1, "revoked"))
+
+
+def test_trials_that_were_cut_off_when_another_failed_are_finished_after_a_restore():
+    run = Run(fail_fast=True).started(2)
+    run.suggest()
+    run.report(1, checkpoint="checkpoint_000001")
+    run.end(0, "errored", error="boom")
+    run.end(1, "revoked")
+    assert run.statuses() == ["ERROR", "PENDING", "PENDING"]
+    assert not [c for c in run.commands if type(c) is ev.TellComplete and c.trial]
+    run.feed(ev.Restored(9.0))
+    assert run.launch().checkpoint == (1, "checkpoint_000001")
+    assert run.launch().trial == 2
 
 
 def test_an_objective_that_cannot_run_at_all_ends_the_run_with_its_error():
@@ -461,7 +474,7 @@ def test_an_objective_that_cannot_run_at_all_ends_the_run_with_its_error():
     run.end(0, "invalid", "the objective cannot be loaded", "no module named x")
     finish = only(run.end(1, "revoked"), ev.Finish)
     assert finish.error == "no module named x"
-    assert run.statuses() == ["ERROR", "TERMINATED", "TERMINATED"]
+    assert run.statuses() == ["ERROR", "PENDING", "PENDING"]  # a restore, with what was missing, finishes them
 
 
 def test_a_refused_trial_fails_and_the_others_go_on():

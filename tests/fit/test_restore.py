@@ -21,8 +21,9 @@ import pytest
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.errors import RestoreError, TuneError
-from tune_core.journal import writer as journal
-from tune_core.journal.writer import JOURNAL_FILE
+from tune_core.journal import reader as journal
+from tune_core.journal.format import JOURNAL_FILE
+from tune_core.journal.lock import Lock
 from tune_core.schedulers import ASHAScheduler
 
 SPACE = {"x": tune.uniform(0, 1), "y": tune.choice(["a", ("b", 2)])}
@@ -412,7 +413,7 @@ def test_a_second_fit_goes_on_with_the_same_run(folder):
 
 def test_two_drivers_of_one_experiment_are_one_too_many(folder):
     tuner(plain, folder).fit()
-    lock = journal.Lock(str(folder / "run"))
+    lock = Lock(str(folder / "run"))
     with pytest.raises(TuneError, match="another driver"):
         resume(folder / "run", plain)
     lock.release()

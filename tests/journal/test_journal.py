@@ -10,8 +10,10 @@ import pytest
 
 from tune_core.core import events as ev
 from tune_core.errors import ExperimentLockedError, JournalError, StorageError
-from tune_core.journal import writer as journal
-from tune_core.journal.writer import JOURNAL_FILE, Journal, Lock
+from tune_core.journal import reader as journal
+from tune_core.journal.format import JOURNAL_FILE, Gap
+from tune_core.journal.lock import Lock
+from tune_core.journal.writer import Journal
 
 HEADER = ev.Header(version="0.1.0", name="run", seed=7, at=1.0)
 EVENTS = [
@@ -60,6 +62,7 @@ def test_every_event_survives_the_journal(tmp_path):
         ev.Interrupted("x", 1.0),
         ev.Restored(1.0, False, True, True, 9),
         ev.Refused(0, "x"),
+        ev.Lost(0, "checkpoint_000001", "is missing"),
         ev.Stalled(),
         ev.Noted("x", 3),
     ]
@@ -97,14 +100,17 @@ def test_a_tail_torn_at_any_byte_is_cut_at_the_last_whole_line(tmp_path):
         assert len(log.events) == ends.index(whole)
 
 
-def test_nothing_after_a_corrupt_line_counts(tmp_path):
-    data = bytearray(write(tmp_path))
-    third = data.find(b'"e":"report"')
-    data[third + 3] ^= 4
-    (tmp_path / JOURNAL_FILE).write_bytes(data)
+def test_lines_behind_a_damaged_one_are_read_and_the_gap_is_in_its_place(tmp_path):
+    lines = write(tmp_path).splitlines(keepends=True)
+    whole = journal.read(str(tmp_path)).events
+    third = bytearray(lines[3])
+    third[5] ^= 4
+    (tmp_path / JOURNAL_FILE).write_bytes(b"".join([*lines[:3], third, *lines[4:]]))
     log = journal.read(str(tmp_path))
-    assert log.events == EVENTS[:2]
-    assert log.torn_bytes > 0
+    gap = Gap(len(b"".join(lines[:3])), len(lines[3]))
+    assert list(map(repr, log.events)) == list(map(repr, [*whole[:2], gap, *whole[3:]]))
+    assert log.gaps == [gap]
+    assert (log.size_bytes, log.torn_bytes) == (len(b"".join(lines)), 0)
 
 
 @pytest.mark.parametrize("garbage", [b"\0" * 100, b"\n", b"\n\n", b"{}\n", b"\xff\xfe\n", b'{"e":"end"}\n'])
@@ -196,7 +202,7 @@ def test_a_second_driver_is_locked_out_until_the_first_has_gone(tmp_path):
 
 def test_a_killed_driver_holds_no_lock(tmp_path):
     code = (
-        "import sys, time; from tune_core.journal.writer import Lock; "
+        "import sys, time; from tune_core.journal.lock import Lock; "
         "lock = Lock(sys.argv[1]); print('locked', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
@@ -228,12 +234,12 @@ def test_a_folder_without_permission_cannot_be_written(tmp_path):
 FULL = """
 import resource, signal, sys
 from tune_core.core import events as ev
-from tune_core.journal import writer as journal
+from tune_core.journal.writer import Journal
 from tune_core.errors import StorageError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-log = journal.Journal(sys.argv[1])
+log = Journal(sys.argv[1])
 log.append(ev.encode(ev.Header(version="1", name="n", seed=0, at=0.0)))
 try:
     for i in range(1000):
@@ -260,8 +266,7 @@ def test_a_write_that_fails_leaves_only_whole_lines_and_nothing_is_written_after
 
 def test_a_full_disk_is_said(tmp_path):
     log = Journal(str(tmp_path))
-    log._file.close()
-    log._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    os.dup2(os.open("/dev/full", os.O_WRONLY), log._file)
     log.append(ev.encode(HEADER))
     with pytest.raises(StorageError, match="the disk is full") as caught:
         log.write()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,13 @@ from journals import Run, known, known_of, random_run
 
 import tune_core as tune
 from tune_core.core import events as ev
-from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
+from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED
 from tune_core.engine.rules import Rules
-from tune_core.errors import JournalError
-from tune_core.journal.reader import Reader, is_running
-from tune_core.results.experiment_reader import TailReader, decisions, history, read_experiment, readable
+from tune_core.errors import JournalDamageWarning, JournalError
+from tune_core.journal.lock import is_running
+from tune_core.journal.reader import Reader
+from tune_core.results.experiment_reader import TailReader, decisions, read_experiment, readable
+from tune_core.results.histories import history
 from tune_core.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -120,7 +123,7 @@ def test_reading_runs_no_scheduler_and_no_searcher(tmp_path: Path) -> None:
     printed = subprocess.run([sys.executable, "-c", code, run.save()], check=True, capture_output=True, text=True)
 
     loaded = {name for name in printed.stdout.split() if name.startswith(("tune_core.schedulers.", "tune_core.search"))}
-    assert loaded <= {"tune_core.schedulers.base"}
+    assert loaded <= {"tune_core.schedulers.base", "tune_core.schedulers.ray_methods"}
 
 
 def test_run_that_ends_since_its_scheduler_cannot_pause_reads_back_so(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_run_that_ends_since_its_scheduler_cannot_pause_reads_back_so(tmp_path: 
 
     read = read_experiment(run.save())
     assert known(read.controller) == known(run.controller)
-    assert read.trials[2].status is TERMINATED
+    assert read.trials[2].status is PENDING
     assert "saved no checkpoint" in decisions(run.folder, 0)[0].why
 
 
@@ -281,15 +284,17 @@ def test_torn_tail_is_left_out(tmp_path: Path) -> None:
     assert len(read_experiment(run.folder).trials) == 1
 
 
-def test_corrupt_line_ends_the_reading(tmp_path: Path) -> None:
+def test_damaged_line_costs_only_what_it_held_and_is_reported(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for i in range(3):
         run.trial([float(i)], x=i)
     path = Path(run.save()) / "journal.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"loss":1.0', b'"loss":9.0'))
 
-    experiment = read_experiment(run.folder)
-    assert [trial.status for trial in experiment.trials] == [TERMINATED, RUNNING]
+    with pytest.warns(JournalDamageWarning, match="is damaged: 111 bytes at byte"):
+        experiment = read_experiment(run.folder)
+    assert [trial.status for trial in experiment.trials] == [TERMINATED] * 3
+    assert [trial.best_loss for trial in experiment.trials] == [0.0, math.inf, 2.0]
 
 
 def test_folder_without_a_journal_is_said_to_hold_no_experiment(tmp_path: Path) -> None:
@@ -342,8 +347,16 @@ def test_experiment_knows_its_notes_and_its_duration(tmp_path: Path) -> None:
 
 def test_process_that_holds_the_lock_is_known_to_run_or_not(tmp_path: Path) -> None:
     assert not is_running(str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    (tmp_path / ".lock").write_text(str(process.pid))
+    code = "import sys; from tune_core.journal.lock import Lock; Lock(sys.argv[1]); print(flush=True); input()"
+    code = code.replace("Lock(sys", "lock = Lock(sys")
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline()
     assert is_running(str(tmp_path))
     process.communicate(b"\n")
+    assert not is_running(str(tmp_path))
+
+
+def test_process_number_in_the_lock_file_alone_means_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text(str(os.getpid()))
     assert not is_running(str(tmp_path))

@@ -10,7 +10,7 @@ import pytest
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.errors import InvalidArgumentError
-from tune_core.journal.writer import parse
+from tune_core.journal.reader import parse
 from tune_core.schedulers import Continue, Exploit, Pause, PopulationBasedTraining
 from tune_core.simulation import Faults, Simulation, simulate
 

@@ -10,7 +10,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, JournalError
-from tune_core.journal.writer import parse
+from tune_core.journal.reader import parse
 from tune_core.schedulers import PopulationBasedTraining, PopulationBasedTrainingReplay
 from tune_core.schedulers.pbt_replay import schedules
 from tune_core.simulation import Simulation, simulate

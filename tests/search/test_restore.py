@@ -15,7 +15,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.engine.suggestions import Suggestions
-from tune_core.journal import writer as journal
+from tune_core.journal import reader as journal
 from tune_core.search import create_searcher
 from tune_core.testing.searchers import SMALL, loss_of
 

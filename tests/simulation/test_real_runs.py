@@ -12,7 +12,7 @@ import pytest
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.engine.rules import Rules
-from tune_core.journal.writer import read
+from tune_core.journal.reader import read
 from tune_core.schedulers import (
     ASHAScheduler,
     HyperBandScheduler,

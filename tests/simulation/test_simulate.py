@@ -11,7 +11,7 @@ import pytest
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.errors import InvalidArgumentError
-from tune_core.journal.writer import parse
+from tune_core.journal.reader import parse
 from tune_core.schedulers import ASHAScheduler, Pause, Scheduler, Stop
 from tune_core.simulation import Faults, Simulation, SimulationStalledError, simulate
 

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from tune_core.errors import InvalidArgumentError, TuneError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.stored import Place, experiments_below, is_driven, is_stored, open_place
-from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.storage import default_storage_path
 from tune_core.storage.objects import redacted
 
@@ -100,7 +100,7 @@ def changed_at(folder: str) -> float:
 
 def state_of(experiment: Experiment, place: Place | None = None) -> str:
     """``running``, ``finished``, ``interrupted`` or ``cut off``."""
-    from tune_core.journal.reader import is_running
+    from tune_core.journal.lock import is_running
 
     if experiment.finished is None:
         stored = place is not None and place.url is not None

@@ -6,30 +6,37 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tune_core._version import __version__
 from tune_core.cli.finding import changed_at, experiments_in, find_experiment, find_place, state_of
-from tune_core.errors import InvalidArgumentError, TuneError
+from tune_core.display.formatting import printable
+from tune_core.errors import InvalidArgumentError, JournalDamageWarning, TuneError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.stored import Place, experiments_below, is_stored, open_place, refresh
-from tune_core.journal.writer import JOURNAL_FILE
 
 if TYPE_CHECKING:
     from tune_core.results.experiment_reader import Experiment
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+TRACEBACK = "TUNE_CORE_TRACEBACK"
+"""Environment variable: with a value, errors that nobody expected show where they happened."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 well, 1 an error (said in one line), 2 wrong usage."""
     arguments = _parser().parse_args(argv)
     try:
-        code: int = arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", JournalDamageWarning)
+            warnings.showwarning = _show_warning
+            code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
     except TuneError as error:
-        print(f"tune-core: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(str(error))
         return FAILED
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -37,8 +44,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        print(f"tune-core: {error}", file=sys.stderr)
+        _complain(str(error))
         return FAILED
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        _complain(
+            f"{type(error).__name__}: {error}. This is a defect of tune-core, or the experiment was changed by hand; "
+            f"with {TRACEBACK}=1 in the environment you see where it happens"
+        )
+        return FAILED
+
+
+def _complain(text: str) -> None:
+    print(f"tune-core: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def _show_warning(message: Any, *about: Any, **more: Any) -> None:
+    _complain(f"warning: {message}")
+
+
+def _print(text: str, flush: bool = False) -> None:
+    """Print what may come from a stranger's folder: nothing in it reaches the terminal as a command."""
+    print(printable(text), flush=flush)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,19 +187,22 @@ def _ls_row(place: Place, name: str) -> list[object]:
 
     try:
         experiment = read_experiment(place.folder)
+        best, state = _best_value(experiment), state_of(experiment, place)
     except TuneError as error:
         return [name, "unreadable", "", error.found, ""]
-    started = date_text(experiment.header.at)
-    return [name, state_of(experiment, place), len(experiment.trials), _best_value(experiment), started]
+    except Exception as error:  # one bad folder does not hide the others
+        return [name, "unreadable", "", f"{type(error).__name__}: {error}", ""]
+    state += ", damaged" if experiment.damage else ""
+    return [name, state, len(experiment.trials), best, date_text(experiment.header.at)]
 
 
 def _ls_print(folder: str, rows: list[list[object]]) -> int:
     from tune_core.display.formatting import plain_table
 
     if not rows:
-        print(f"No experiments in {folder}.")
+        _print(f"No experiments in {folder}.")
         return OK
-    print(plain_table(["experiment", "state", "trials", "best", "started"], rows))
+    _print(plain_table(["experiment", "state", "trials", "best", "started"], rows))
     return OK
 
 
@@ -194,11 +225,11 @@ def _show(arguments: argparse.Namespace) -> int:
 
     place = find_place(arguments.experiment)
     experiment = read_experiment(place.folder)
-    print(experiment_summary(experiment, state_of(experiment, place), place.path))
+    _print(experiment_summary(experiment, state_of(experiment, place), place.path))
     if experiment.trials:
         shown = selection.ranked(experiment.trials, experiment.header, arguments.limit)
         now = experiment.last_at if experiment.finished is not None else time.time()
-        print("\n" + plain_table(*table_of(shown, experiment.header.metric, now=now), width=_width()))
+        _print("\n" + plain_table(*table_of(shown, experiment.header.metric, now=now), width=_width()))
         if len(experiment.trials) > len(shown):
             print(f"… and {len(experiment.trials) - len(shown)} more (-n {len(experiment.trials)} shows all)")
     return OK
@@ -220,12 +251,12 @@ def _best(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from tune_core.results.export import to_json_text
 
-        print(to_json_text({"trial_id": result.trial_id, metric: value, "config": result.config}))
+        _print(to_json_text({"trial_id": result.trial_id, metric: value, "config": result.config}))
         return OK
-    print(f"trial {result.trial_id}: {metric}={value_text(value)} ({arguments.scope})")
+    _print(f"trial {result.trial_id}: {metric}={value_text(value)} ({arguments.scope})")
     for name, setting in flatten(result.config).items():
-        print(f"    {name} = {value_text(setting, 100)}")
-    print(f"folder: {result.path}")
+        _print(f"    {name} = {value_text(setting, 100)}")
+    _print(f"folder: {result.path}")
     return OK
 
 
@@ -236,7 +267,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if len(names) > 2 or (len(names) == 2 and arguments.experiment):
         arguments.parser.error("give a trial, and at most one experiment")
     name = names[0] if len(names) == 2 else arguments.experiment
-    print(ResultGrid.from_place(find_place(name)).explain(names[-1]))
+    _print(ResultGrid.from_place(find_place(name)).explain(names[-1]))
     return OK
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_core.core.trial import PENDING, RUNNING
-from tune_core.display.formatting import plain_table
+from tune_core.display.formatting import plain_table, printable
 from tune_core.display.snapshot import Snapshot, best_text, terminal_view
 from tune_core.display.tables import table_of
 from tune_core.results import selection
-from tune_core.results.experiment_reader import Experiment, TailReader
+from tune_core.results.experiment_reader import Experiment, TailReader, warn_of_damage
 
 
 def snapshot_of(experiment: Experiment, state: str, rows: int, now: float) -> Snapshot:
@@ -43,6 +43,7 @@ def watch(folder: str, state_of: Callable[[Experiment], str], once: bool, interv
     """Show an experiment until it is over; with ``once``, as it is now."""
     follower = TailReader(folder)
     experiment = follower.refresh()
+    warn_of_damage(folder, experiment.damage)
     state = state_of(experiment)
     if once or not sys.stdout.isatty():
         print(_plain(snapshot_of(experiment, state, 20, time.time())), flush=True)
@@ -53,7 +54,7 @@ def watch(folder: str, state_of: Callable[[Experiment], str], once: bool, interv
             line = snapshot_of(experiment, state, 0, time.time()).line()
             if experiment.reports and line != before:
                 before = line
-                print(line, flush=True)
+                print(printable(line), flush=True)
         return 0
     _draw(follower, state_of, state, interval_s)
     return 0
@@ -67,7 +68,7 @@ def _plain(snapshot: Snapshot) -> str:
         lines.append(plain_table(snapshot.header, snapshot.rows))
     if snapshot.hidden:
         lines.append(f"… and {snapshot.hidden} more trials")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _draw(follower: TailReader, state_of: Callable[[Experiment], str], state: str, interval_s: float) -> None:

@@ -140,7 +140,10 @@ def result_of(event: Reported) -> dict[str, Any]:
 
 def date_text(at: float) -> str:
     """A time (s since the epoch) as results tell it: ``2026-11-25_10-00-00``, in local time."""
-    return _date_text(int(at))
+    try:
+        return _date_text(int(at))
+    except (ValueError, OverflowError, OSError):
+        return "?"  # no clock says such a time
 
 
 @lru_cache(maxsize=64)

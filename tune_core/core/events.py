@@ -11,14 +11,21 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from tune_core.core.objective import lookup
 
-SCHEMA = 1
-"""Version of the journal's format; a journal with a higher one is refused."""
+SCHEMA = 2
+"""Version of the journal's format; a journal with a higher one is refused. 2 has ``lose`` events."""
+
+Index = Annotated[int, msgspec.Meta(ge=0)]
+"""Of a trial."""
+FolderName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\x00]{0,255}\Z")]
+"""Name of a trial's folder in the experiment's; empty: as usual. It leads nowhere else."""
+CheckpointName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")]
+"""Name of a checkpoint's folder in its trial's. Checked where it is decoded: it leads nowhere else."""
 
 
 class Event(msgspec.Struct, tag_field="e", omit_defaults=True, gc=False):
@@ -50,12 +57,12 @@ class Suggested(Event, tag="suggest"):
     ``name`` and ``folder`` are what the user's functions called the trial and its folder; empty: as usual.
     """
 
-    trial: int
+    trial: Index
     config: dict[str, Any]
     told: int = 0
     resources: Any = None
     name: str = ""
-    folder: str = ""
+    folder: FolderName = ""
 
 
 class Exhausted(Event, tag="exhausted"):
@@ -67,7 +74,7 @@ class Exhausted(Event, tag="exhausted"):
 class Launched(Event, tag="launch"):
     """A trial was given to a worker at ``at`` (seconds since the epoch)."""
 
-    trial: int
+    trial: Index
     worker: str
     at: float
     attempt: int = 1
@@ -82,12 +89,12 @@ class Reported(Event, tag="report"):
     runs (hostname, address, process id), and the training time and timesteps from which it went on.
     """
 
-    trial: int
+    trial: Index
     iteration: int
     at: float
     seconds: float
     metrics: dict[str, Any]
-    checkpoint: str | None = None
+    checkpoint: CheckpointName | None = None
     waiting: int = 0
     nonfinite: list[str] | None = None
     attempt: int = 1
@@ -104,9 +111,9 @@ class Saved(Event, tag="save"):
     ``metrics`` are those of the result that it belongs to, where that is not the trial's last one.
     """
 
-    trial: int
+    trial: Index
     iteration: int
-    checkpoint: str
+    checkpoint: CheckpointName
     attempt: int = 1
     metrics: dict[str, Any] | None = None
 
@@ -117,11 +124,12 @@ class Ended(Event, tag="end"):
     ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
     ``revoked`` (its lease was taken back), ``returned`` (handed back before it began),
     ``errored`` (user code raised), ``crashed`` (the worker process died), ``lost`` (node or actor lost, not the
-    trial's fault), ``timeout``, ``invalid`` (the objective cannot run at all: ends the experiment).
+    trial's fault), ``timeout``, ``unloadable`` (its checkpoint could not be read), ``unmeasured`` (it ended without
+    ever having reported the metric), ``invalid`` (the objective cannot run at all: ends the experiment).
     ``attempt``: the launch that has ended; 0 means the present one.
     """
 
-    trial: int
+    trial: Index
     how: str
     at: float
     why: str = ""
@@ -137,22 +145,26 @@ class Decided(Event, tag="decide"):
     the trial has had all that it could get, so searchers are told of a complete trial, not of a pruned one.
     """
 
-    trial: int
+    trial: Index
     do: str
     why: str
     until: float | None = None
-    source: int | None = None
+    source: Index | None = None
     config: dict[str, Any] | None = None
     resources: dict[str, float] | None = None
-    checkpoint: str | None = None
+    checkpoint: CheckpointName | None = None
     complete: bool = False
 
 
 class StopRequested(Event, tag="stop"):
-    """A stopper, a budget or the user ends one trial, or with ``trial`` = -1 the whole run."""
+    """A stopper, a budget or the user ends one trial, or with ``trial`` = -1 the whole run.
 
-    trial: int
+    ``resumable``: a failure ends the run; the trials that it cuts off stay unfinished.
+    """
+
+    trial: Annotated[int, msgspec.Meta(ge=-1)]
     why: str
+    resumable: bool = False
 
 
 class Interrupted(Event, tag="interrupt"):
@@ -179,10 +191,18 @@ class Restored(Event, tag="restore"):
     restart_unfinished: bool = False
 
 
+class Lost(Event, tag="lose"):
+    """A checkpoint of ``trial`` is missing or cannot be read: whoever would go on from it goes on from another."""
+
+    trial: Index
+    checkpoint: CheckpointName
+    why: str
+
+
 class Refused(Event, tag="refuse"):
     """A suggested trial asks for resources that can never be had."""
 
-    trial: int
+    trial: Index
     why: str
 
 
@@ -191,10 +211,14 @@ class Stalled(Event, tag="stall"):
 
 
 class Noted(Event, tag="note"):
-    """Something worth knowing that changes no state: a warning about a plug-in, a cut tail, a placement."""
+    """Something worth knowing that changes no state: a warning about a plug-in, a cut tail, a placement.
+
+    ``clock_s``: by how many seconds the driver's clock was set forward (back: negative) since the event before.
+    """
 
     what: str
     trial: int = -1
+    clock_s: float = 0.0
 
 
 class Finished(Event, tag="finish"):
@@ -216,6 +240,7 @@ AnyEvent = (
     | StopRequested
     | Interrupted
     | Restored
+    | Lost
     | Refused
     | Stalled
     | Noted
@@ -255,15 +280,19 @@ def restore_nonfinite(event: Reported) -> Reported:
     return event
 
 
+def value_of(event: Reported, name: str) -> Any:
+    """A metric of a result, the automatic ones too; ``"a/b"`` reaches into nested dicts. None if it is not there."""
+    if name == "training_iteration":
+        return event.iteration
+    if name == "time_total_s":
+        return event.seconds
+    return lookup(event.metrics, name)
+
+
 def end_reached(event: Reported, stop: Mapping[str, float]) -> tuple[str, str] | None:
     """How and why a trial ends with this result, whatever its scheduler thinks; None if it goes on."""
     for name, threshold in stop.items():
-        if name == "training_iteration":
-            value: Any = event.iteration
-        elif name == "time_total_s":
-            value = event.seconds
-        else:
-            value = lookup(event.metrics, name)
+        value = value_of(event, name)
         if isinstance(value, (int, float)) and math.isfinite(value) and value >= threshold:
             return "stopped", f"stop condition: {name} = {value} has reached {threshold}"
     return ("completed", "the result said done") if event.metrics.get("done") is True else None
@@ -347,6 +376,13 @@ class Revoke(Command, frozen=True, gc=False):
 
     trial: int
     why: str
+
+
+class KeepCheckpoint(Command, frozen=True, gc=False):
+    """A checkpoint is referred to from now on: it must be on the disk before the line that names it."""
+
+    trial: int
+    name: str
 
 
 class DropCheckpoint(Command, frozen=True, gc=False):

@@ -13,6 +13,15 @@ def trial_folder(experiment: str, trial: int, name: str = "") -> str:
     return f"{experiment}/trial_{trial:05d}"
 
 
+def leads_away(folder: str) -> bool:
+    """Whether a trial's folder is a link to something other than a folder beside it."""
+    if not os.path.islink(folder):
+        return False
+    target = os.readlink(folder)
+    beside = os.path.join(os.path.dirname(folder), target)
+    return target in (".", "..") or os.sep in target or os.path.islink(beside)
+
+
 class CheckpointStore(Protocol):
     """Where a worker's checkpoints go and come from."""
 
@@ -32,7 +41,7 @@ class FolderStore:
     def save(self, source: str, trial: int, name: str) -> None:
         from tune_core.storage.local import persist
 
-        persist(source, os.path.join(trial_folder(self._folder, trial), name))
+        persist(source, os.path.join(trial_folder(self._folder, trial), name), marked=True)
 
     def fetch(self, trial: int, name: str) -> str:
         return os.path.join(trial_folder(self._folder, trial), name)

@@ -89,7 +89,7 @@ class TrialView(Protocol):
 
     @property
     def last_result(self) -> dict[str, Any]:
-        """The last result, with the automatic fields; empty before the first."""
+        """The last known value of each metric, with the automatic fields of the last result; empty before the first."""
 
     @property
     def iteration(self) -> int:
@@ -104,20 +104,62 @@ class TrialView(Protocol):
         """Resources that it asks for."""
 
 
+class Standing:
+    """What a trial had to show at one moment: its best result, and the last known value of each metric.
+
+    A checkpoint carries the one of the moment when it was made, so that a trial which goes back to it stands there
+    again. Two are always equal: a standing follows from the events before it, and comparing it would compare those.
+    """
+
+    __slots__ = ("best", "best_config", "best_loss", "known")
+
+    def __init__(
+        self,
+        best: Reported | None = None,
+        best_loss: float = math.inf,
+        best_config: dict[str, Any] | None = None,
+        known: dict[str, Any] | None = None,
+    ) -> None:
+        self.best = best
+        self.best_loss = best_loss
+        self.best_config = best_config
+        self.known = known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Standing)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "Standing()"
+
+
+NOTHING = Standing()
+"""Before the first result."""
+
+
 class Trial:
     """One trial as the controller keeps it: its last and best result, never its history.
 
     Public attributes are those of :class:`TrialView`, plus what the engine needs. All changes of ``status`` go
     through :meth:`change`.
+
+    **Which results count.** A trial that goes back to a checkpoint of its own (a retry, a resume) stands where it
+    stood when that was made, from its first result of the new attempt on: what it had reported later no longer
+    counts. A trial that becomes a copy of another keeps its own results; each was made with the configuration of its
+    time.
     """
 
     __slots__ = (
         "attempt",
         "began",
         "best",
+        "best_config",
         "best_loss",
         "checkpoints",
         "config",
+        "copied_at",
         "copy_from",
         "ended_at",
         "error",
@@ -125,8 +167,11 @@ class Trial:
         "failures",
         "folder",
         "index",
+        "is_relaunched",
         "iteration",
+        "known",
         "last",
+        "last_config",
         "name",
         "previous_s",
         "reason",
@@ -141,31 +186,67 @@ class Trial:
     )
 
     def __init__(self, index: int, config: dict[str, Any], resources: Mapping[str, float] | None = None) -> None:
+        #: Position in the order of suggestion, from 0.
         self.index = index
+        #: The configuration that it runs now, or would run with next.
         self.config = config
+        #: Resources that it asks for; None: the run's default.
         self.resources = resources
+        #: Where it is in its life; changed by :meth:`change` only.
         self.status = PENDING
-        self.name = ""  # what trial_name_creator called it
-        self.folder = ""  # what trial_dirname_creator called its folder
-        self.attempt = 0  # launches so far
-        self.began: tuple[int, float, Any] = (0, 0.0, None)  # iteration, time and place of the attempt of ``last``
-        self.failures = 0  # failures that count against max_failures
-        self.worker_losses = 0  # workers or nodes lost under it
+        #: What ``trial_name_creator`` called it; empty: as usual.
+        self.name = ""
+        #: What ``trial_dirname_creator`` called its folder; empty: as usual.
+        self.folder = ""
+        #: Launches so far.
+        self.attempt = 0
+        #: Iteration, training time and place at which the attempt of ``last`` began.
+        self.began: tuple[int, float, Any] = (0, 0.0, None)
+        #: Failures that count against ``max_failures``.
+        self.failures = 0
+        #: Workers or nodes lost under it, which do not.
+        self.worker_losses = 0
+        #: Results along its present course: that of its last result, or of the checkpoint that it goes on from.
         self.iteration = 0
-        self.previous_s = 0.0  # training time at the result before the last
+        #: Training time at the result before the last, in seconds.
+        self.previous_s = 0.0
+        #: Its last result, as it was reported.
         self.last: Reported | None = None
+        #: The configuration that ``last`` was made with.
+        self.last_config: dict[str, Any] | None = None
+        #: The last known value of each metric; the same object as ``last.metrics`` where that has them all.
+        self.known: dict[str, Any] | None = None
+        #: The best result that counts, by the run's metric; None before the first that has it.
         self.best: Reported | None = None
+        #: The run's metric there as a loss; infinity without one.
         self.best_loss = math.inf
-        self.checkpoints: list[Any] | None = None  # RetainedCheckpoint, oldest first; None until the first
-        self.start_from: Any = None  # RetainedCheckpoint to load at the next launch
-        self.start_pinned = False  # whether that came through an exploit, and is pinned
-        self.exploit: Any = None  # schedulers.base.Exploit waiting for the worker to let go
-        self.copy_from: Any = None  # RetainedCheckpoint that the exploit will load
-        self.verdict: Any = None  # decision given to a worker that has not yet acted on it
-        self.reason: str | None = None  # why it ended or was put aside
+        #: The configuration that ``best`` was made with.
+        self.best_config: dict[str, Any] | None = None
+        #: Whether it was launched again and has not reported since.
+        self.is_relaunched = False
+        #: RetainedCheckpoints of its own, oldest first; None until the first.
+        self.checkpoints: list[Any] | None = None
+        #: RetainedCheckpoint to load at the next launch; None: a fresh start.
+        self.start_from: Any = None
+        #: Whether that belongs to an exploit, and is pinned.
+        self.start_pinned = False
+        #: Where it stood when it became a copy of another trial.
+        self.copied_at: Standing = NOTHING
+        #: schedulers.base.Exploit that waits for its worker to let go.
+        self.exploit: Any = None
+        #: RetainedCheckpoint that the exploit will load.
+        self.copy_from: Any = None
+        #: The decision that was given to its worker, which has not yet acted on it.
+        self.verdict: Any = None
+        #: Why it ended or was put aside.
+        self.reason: str | None = None
+        #: What went wrong last, with the traceback.
         self.error: str | None = None
+        #: Where it runs, or ran last.
         self.worker: str | None = None
-        self.started_at: float | None = None  # seconds since the epoch, of the present attempt
+        #: Start of the present attempt, in seconds since the epoch.
+        self.started_at: float | None = None
+        #: End of the last attempt, in seconds since the epoch.
         self.ended_at: float | None = None
 
     @property
@@ -180,13 +261,26 @@ class Trial:
 
     @property
     def last_result(self) -> dict[str, Any]:
-        """The last result with the automatic fields; empty before the first."""
+        """The last known value of each metric, with the automatic fields of the last result; empty before the first."""
         if self.last is None:
             return {}
         result = fields_of(self.last, self.previous_s, self.began)
+        if self.known is not None and self.known is not self.last.metrics:
+            reported = self.last.metrics
+            result.update((n, v) for n, v in self.known.items() if n not in result or result[n] is reported.get(n))
         result.setdefault("done", self.status in (TERMINATED, ERROR))
-        result.setdefault("config", self.config)
+        result.setdefault("config", self.config if self.last_config is None else self.last_config)
         return result
+
+    @property
+    def standing(self) -> Standing:
+        """What it has to show now."""
+        return Standing(self.best, self.best_loss, self.best_config, self.known)
+
+    def go_back_to(self, standing: Standing) -> None:
+        """Let what was reported since then no longer count."""
+        self.best, self.best_loss = standing.best, standing.best_loss
+        self.best_config, self.known = standing.best_config, standing.known
 
     def change(self, change: Change) -> None:
         """Change the status as the table says, or raise :class:`IllegalTransitionError`."""
@@ -203,3 +297,22 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"Trial({self.trial_id}, {self.status}, iteration={self.iteration})"
+
+
+def merged(known: dict[str, Any] | None, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The last known value of each metric after a result: ``metrics`` itself where that has them all.
+
+    None is no value. Nested metrics are merged one by one.
+    """
+    if known is None or (
+        metrics.keys() >= known.keys() and None not in metrics.values() and dict not in map(type, metrics.values())
+    ):
+        return metrics
+    both = dict(known)
+    for name, value in metrics.items():
+        before = both.get(name)
+        if value.__class__ is dict and before.__class__ is dict:
+            both[name] = merged(before, value)
+        elif value is not None or name not in both:
+            both[name] = value
+    return both

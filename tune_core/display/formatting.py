@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,27 @@ from tune_core.core.flatten import flatten
 
 STATUSES = ("TERMINATED", "ERROR", "RUNNING", "PAUSED", "PENDING")
 """The order in which counts of trials are said."""
+
+_LONGEST_S = 1e10  # three hundred years
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, marks that turn the direction of writing, and what no encoding can hold."""
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything escaped that a terminal would obey rather than show; line ends and tabs stay.
+
+    Examples
+    --------
+    >>> print(printable("red: \x1b[31m"))
+    red: \x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def value_text(value: Any, limit: int = 24) -> str:
@@ -24,7 +46,7 @@ def value_text(value: Any, limit: int = 24) -> str:
             text = text or repr(value)
         except Exception:  # a foreign object's repr may fail in any way
             text = f"<{type(value).__name__}>"
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     if len(text) <= limit:
         return text
     keep = (limit - 1) // 2
@@ -33,12 +55,14 @@ def value_text(value: Any, limit: int = 24) -> str:
 
 def config_text(config: Mapping[str, Any], limit: int | None = None) -> str:
     """A configuration as ``lr=0.1, layers=3``; nested keys are joined by ``/``."""
-    text = ", ".join(f"{key}={value_text(value)}" for key, value in flatten(config).items())
+    text = printable(", ".join(f"{key}={value_text(value)}" for key, value in flatten(config).items()))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def duration_text(seconds: float) -> str:
     """Seconds as ``4.2 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    if not seconds < _LONGEST_S:
+        return "?"  # a clock that was set, or a journal that was made up
     if seconds < 60:
         return f"{max(seconds, 0.0):.1f} s"
     if seconds < 3600:
@@ -47,8 +71,11 @@ def duration_text(seconds: float) -> str:
 
 
 def date_text(at: float) -> str:
-    """A moment in local time: ``2026-01-31 17:05:09``."""
-    return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+    """A moment in local time: ``2026-01-31 17:05:09``; a question mark for what is none."""
+    try:
+        return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "?"
 
 
 def counts_text(counts: Mapping[Any, int]) -> str:
@@ -59,7 +86,7 @@ def counts_text(counts: Mapping[Any, int]) -> str:
 
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:
     """A table in plain text, columns padded; lines are cut at ``width``."""
-    cells = [list(header), *([value_text(value, 40) for value in row] for row in rows)]
+    cells = [list(map(printable, header)), *([value_text(value, 40) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * w for w in widths))

@@ -14,7 +14,7 @@ from tune_core.callback import Callback
 from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.events import error_line
 from tune_core.core.trial import ERROR, TERMINATED
-from tune_core.display.formatting import config_text, duration_text, plain_table, value_text
+from tune_core.display.formatting import config_text, duration_text, plain_table, printable, value_text
 from tune_core.display.reporter import ReporterWatcher, TuneReporterBase, labelled
 from tune_core.display.snapshot import (
     Selection,
@@ -257,6 +257,7 @@ class Progress:
         self._print(summary(controller, self._metric, self._mode, self._name, self._folder, elapsed, why))
 
     def _print(self, text: str) -> None:
+        text = printable(text)
         if self._console is not None:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

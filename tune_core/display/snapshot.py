@@ -13,7 +13,15 @@ from tune_core.core.events import error_line
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.trial import ERROR, RUNNING, TERMINATED
-from tune_core.display.formatting import config_text, counts_text, date_text, duration_text, html_table, value_text
+from tune_core.display.formatting import (
+    config_text,
+    counts_text,
+    date_text,
+    duration_text,
+    html_table,
+    printable,
+    value_text,
+)
 from tune_core.display.tables import table_of
 
 if TYPE_CHECKING:
@@ -130,7 +138,7 @@ def terminal_view(snapshot: Snapshot, width: int) -> Any:
     from rich.text import Text
 
     head = Table.grid(padding=(0, 1))
-    cells: list[Any] = [Text(snapshot.name, style="bold", no_wrap=True, overflow="ellipsis")]
+    cells: list[Any] = [Text(printable(snapshot.name), style="bold", no_wrap=True, overflow="ellipsis")]
     if snapshot.total:
         cells.append(ProgressBar(total=snapshot.total, completed=min(snapshot.ended, snapshot.total), width=24))
     head.add_row(*cells)
@@ -151,7 +159,7 @@ def terminal_view(snapshot: Snapshot, width: int) -> Any:
 def _line(text: str, style: str) -> Any:
     from rich.text import Text
 
-    return Text(" ".join(text.split()), style=style, no_wrap=True, overflow="ellipsis")
+    return Text(printable(" ".join(text.split())), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _rich_table(snapshot: Snapshot, width: int) -> Any:
@@ -164,9 +172,8 @@ def _rich_table(snapshot: Snapshot, width: int) -> Any:
     for i in keep:
         values = [row[i] for row in snapshot.rows]
         numbers = all(isinstance(v, (int, float)) or v == "" for v in values)
-        table.add_column(
-            Text(snapshot.header[i]), justify="right" if numbers else "left", no_wrap=True, overflow="ellipsis"
-        )
+        title, side = Text(printable(snapshot.header[i])), "right" if numbers else "left"
+        table.add_column(title, justify=side, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
     for row in snapshot.rows:
         table.add_row(*(Text(value_text(row[i]), style=_STYLES.get(str(row[i]), "") if i == 1 else "") for i in keep))
     return table
@@ -226,7 +233,7 @@ def summary(
     lines.append(f"Look closer: tune-core show {_quoted(folder)}")
     if controller.interrupted or controller.finished is None:
         lines.append(f"Go on: Tuner.restore({folder!r}, trainable).fit()")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def experiment_summary(experiment: Experiment, state: str, path: str | None = None) -> str:
@@ -241,8 +248,10 @@ def experiment_summary(experiment: Experiment, state: str, path: str | None = No
     lines += _best_lines(experiment, header.metric, header.mode)
     lines += _first_error(experiment, experiment.folder)
     lines += [f"Note: {note}" for note in experiment.notes[:5]]
+    if experiment.damage:
+        lines.append(f"Watch out: the journal {experiment.damage}.")
     lines.append(f"Folder: {path or experiment.folder}")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | None) -> list[str]:

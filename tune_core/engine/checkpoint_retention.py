@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tune_core.core.objective import Objective, check_mode
+from tune_core.core.trial import NOTHING, Standing
 from tune_core.errors import InvalidArgumentError
 
 
 class RetainedCheckpoint(NamedTuple):
-    """A checkpoint: whose, its name, and where in the training it was made."""
+    """A checkpoint: whose, its name, where in the training it was made, and what its trial had to show then."""
 
     trial: int
     name: str
@@ -19,6 +20,7 @@ class RetainedCheckpoint(NamedTuple):
     seconds: float
     loss: float
     totals: dict[str, float] | None = None  # timesteps and episodes up to there, where they are counted
+    standing: Standing = NOTHING
 
 
 @dataclass
@@ -28,10 +30,11 @@ class CheckpointConfig:
     Parameters
     ----------
     num_to_keep
-        Checkpoints kept for each trial; None keeps all. The latest is always kept, and so is one that a paused trial
+        Checkpoints kept for each trial; None keeps all. The latest is kept besides, and so is one that a paused trial
         or a pending exploit refers to.
     checkpoint_score_attribute
-        Metric by which the best are kept; None keeps the latest.
+        Metric by which the best ``num_to_keep`` are chosen; ``"a/b"`` reaches into nested dicts. A checkpoint whose
+        result lacks it counts with its last known value. None keeps the latest ones.
     checkpoint_score_order
         ``"max"`` or ``"min"``.
     checkpoint_frequency
@@ -113,14 +116,10 @@ class Retention:
         """Those of a trial's checkpoints (oldest first) that may go; they are taken out of the list."""
         if self._keep is None or len(kept) <= self._keep:
             return []
-        latest = kept[-1]
-        ranked = sorted(kept, key=lambda k: (-k.loss, k.iteration) if self._objective else (0.0, k.iteration))
-        gone: list[RetainedCheckpoint] = []
-        for candidate in ranked:  # worst first
-            if len(kept) - len(gone) <= self._keep:
-                break
-            if candidate is not latest and not self.is_pinned(candidate):
-                gone.append(candidate)
+        best = kept[-self._keep :]
+        if self._objective is not None:
+            best = sorted(kept, key=lambda k: (k.loss, -k.iteration))[: self._keep]
+        gone = [k for k in kept if k not in best and k is not kept[-1] and not self.is_pinned(k)]
         for candidate in gone:
             kept.remove(candidate)
         return gone

@@ -7,8 +7,7 @@ then carry out what the controller commanded and tell those who watch.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
+import logging
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -20,21 +19,24 @@ import msgspec
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses, experiment_tag
 from tune_core.core.environment import flag
-from tune_core.core.paths import trial_folder
 from tune_core.core.trial import Status, Trial
+from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
+from tune_core.engine.deadlines import Deadlines, retry_delay_s
+from tune_core.engine.expected_names import ExpectedNames
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
-from tune_core.executors.base import Executor, RunSpec
+from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
 from tune_core.trainable.resources import resources_to_json
 
-GRACE_S = 5.0
-"""How long a trial whose lease was revoked may take to its next report before it is killed."""
-HALT_GRACE_S = 60.0
-"""How long a trial that was told to stop or pause may take to let go: objectives save and evaluate then."""
+RETRY_S, LONGEST_RETRY_S = 0.5, 60.0
+"""How long a trial that has failed twice waits before it is tried again, and the longest that any waits."""
+LOOK_AFTER_S = 1.0
+"""How often the experiment's folder is looked at."""
 POLL_S = 0.1
+_log = logging.getLogger(__name__)
 _PATIENCE = 200  # asks in a row that a searcher may answer with "not now" while nothing runs
 
 
@@ -82,10 +84,13 @@ class LoopSettings:
     names: TrialNames | None = None  # what the user calls trials and their folders
     time_budget_s: float | None = None
     used_s: float = 0.0  # of the time budget, by earlier drivers
-    grace_s: float = GRACE_S
-    halt_grace_s: float = HALT_GRACE_S
+    end_grace_s: float = END_GRACE_S
+    retry_s: float = RETRY_S  # 0: failed trials are tried again at once
     handle_signals: bool = True
     mirror: Mirror | None = None
+    checkpoints: CheckpointFiles | None = None  # None: checkpoints are no files
+    look_after: Callable[[], str] | None = None  # sees to the folder; what happened to it, if anything
+    expected: ExpectedNames | None = None  # names in the configuration that results should have
 
 
 class Loop:
@@ -111,12 +116,13 @@ class Loop:
         self.interrupts = 0
         self.error = ""  # what ended the run, if something went wrong
         self._commands: list[ev.Command] = []
-        self._happened: list[tuple[ev.Event, Status]] = []
-        self._leaving: dict[int, tuple[float, str, str]] = {}  # until when, how and why trials are to let go
+        self._happened: list[tuple[ev.Event | ev.Command, Status]] = []
         self._refusals = 0
         self._courses = Courses()
-        self._started = 0.0
         self._watches = bool(observers)
+        self._expected = plan.expected
+        self._checkpoints = plan.checkpoints
+        self._found_whole: tuple[int, str] | None = None  # the checkpoint that was looked at last
         self._act: dict[type, Callable[[Any], None]] = {
             ev.Launch: self._launch,
             ev.Extend: lambda c: self.executor.extend(c.trial, c.lease),
@@ -128,9 +134,13 @@ class Loop:
 
     def run(self) -> None:
         """The whole course of a run."""
-        self._started = self.executor.clock()
+        clock = self.executor.clock
+        spans = getattr(self.executor, "monotonic", clock)  # an executor without one has its own time
+        self.deadlines = Deadlines(spans, clock, self.plan.time_budget_s, self.plan.used_s)
+        self._looked_at = spans()
         with self._signals():
             self.executor.start(self.plan.spec, self._pump)
+            self.deadlines.begin()
             self.settle()
             while self.controller.finished is None:
                 self.take(self.executor.poll(self._patience()))
@@ -176,15 +186,23 @@ class Loop:
                 self.record(command.event)  # type: ignore[attr-defined]
             elif kind is ev.TellComplete:
                 self._tell_complete(command)  # type: ignore[arg-type]
+            elif kind is ev.KeepCheckpoint:
+                if self._checkpoints is not None:  # before the line that names it is written
+                    self._checkpoints.name(command.trial, command.name)  # type: ignore[attr-defined]
             else:
                 self._commands.append(command)
         kind = type(event)
-        if kind is ev.Noted and event.trial >= 0:  # from a worker: nobody else has said it
+        if kind is ev.Reported:
+            if self.suggestions.wants_results and controller.is_news(event):
+                self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
+        elif kind is ev.Ended:
+            self._back_off(event)
+        elif kind is ev.Noted and event.trial >= 0:  # of one trial: nobody else says it
             self.watcher.note(event.what)
-        if kind is ev.Reported and self.suggestions.wants_results:
-            self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
         if self._watches and kind in _WATCHED:
             self._happened.append((event, controller.trials[event.trial].status))
+        if self._expected is not None and self._expected.see(event):
+            self._expected = None
 
     def record(self, event: ev.Decided | ev.StopRequested) -> None:
         """Journal a decision, with its configuration in the journal's form."""
@@ -197,6 +215,19 @@ class Loop:
         result = trial.last_result or None
         took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
         self.suggestions.tell(trial.trial_id, result, command.error, took, command.pruned)
+        if self._watches:
+            self._happened.append((command, trial.status))
+
+    def _back_off(self, event: ev.Ended) -> None:
+        """A trial that fails again and again is not launched again at once."""
+        trial = self.controller.trials[event.trial]
+        if self.plan.retry_s <= 0 or trial.status is not Status.PENDING or event.how not in _FAILURES:
+            return
+        delay_s = retry_delay_s(trial.failures + trial.worker_losses, self.plan.retry_s, LONGEST_RETRY_S)
+        if delay_s > 0:
+            _log.debug("Trial %s is tried again in %g s: %s", trial.trial_id, delay_s, ev.error_line(event.error))
+            self.controller.held.add(trial.index)
+            self.deadlines.hold(trial.index, delay_s)
 
     def _ask_stopper(self, event: Any) -> None:
         """Let the user's stopper see a result before the controller does."""
@@ -240,12 +271,37 @@ class Loop:
                 if not self._suggest():
                     return
                 continue
+            if self._checkpoints is not None and trial.start_from is not None and self._fall_back(trial):
+                continue
             resources = trial.resources if trial.resources is not None else self.plan.default_resources
             worker = self.executor.reserve(resources)
             if worker is None:
                 self.suggestions.prepare(len(controller.running))
                 return
             self.feed(ev.Launched(trial.index, worker, self.executor.clock(), trial.attempt + 1))
+
+    def _fall_back(self, trial: Trial) -> bool:
+        """Look at the checkpoint that a trial would go on from; if it cannot be used, say which one is used instead."""
+        assert self._checkpoints is not None
+        key = trial.start_from.trial, trial.start_from.name
+        if key == self._found_whole:
+            return False
+        trouble = self._checkpoints.trouble(*key)
+        if not trouble:
+            self._found_whole = key
+            return False
+        owner, name = key
+        self.feed(ev.Lost(owner, name, trouble))
+        start = trial.start_from
+        instead = "starts afresh, since no other is left"
+        if start is not None:
+            of = "" if start.trial == trial.index else f" of trial {start.trial:05d}"
+            instead = f"goes on from {start.name}{of}"
+        of = "" if owner == trial.index else f" of trial {owner:05d}"
+        text = f"the checkpoint {name}{of} {trouble}: trial {trial.trial_id} {instead}"
+        _log.warning(text)
+        self.feed(ev.Noted(text, trial.index))
+        return True
 
     def _suggest(self) -> bool:
         """Get one more trial; whether :meth:`fill` should look again."""
@@ -278,7 +334,7 @@ class Loop:
         if self.suggestions.finished:
             self.feed(ev.Exhausted(f"{len(controller.trials)} suggestions were made"))
             return True
-        if self.suggestions.is_busy() or controller.running:
+        if self.suggestions.is_busy() or controller.running or controller.held:
             return False
         if controller.paused:
             self.feed(ev.Stalled())
@@ -310,26 +366,26 @@ class Loop:
 
     def _launch(self, command: ev.Launch) -> None:
         trial = self.controller.trials[command.trial]
-        self._leaving.pop(command.trial, None)
+        self.deadlines.leaving.pop(command.trial, None)
         if trial.worker is not None and trial.status is Status.RUNNING:
             if command.resources is None:
                 command = msgspec.structs.replace(command, resources=self.plan.default_resources)
             self.executor.launch(trial.worker, command)
 
     def _halt(self, command: ev.Halt) -> None:
-        self._leaving[command.trial] = (self.executor.clock() + self.plan.halt_grace_s, command.how, command.why)
+        self.deadlines.let_go(command.trial, self.plan.end_grace_s, command.how, command.why)
         self.executor.halt(command.trial, command.how, command.why)
 
     def _revoke(self, command: ev.Revoke) -> None:
         how = "revoked" if self.controller.interrupted else "stopped"
-        self._leaving[command.trial] = (self.executor.clock() + self.plan.grace_s, how, command.why)
+        self.deadlines.let_go(command.trial, self.plan.end_grace_s, how, command.why)
         self.executor.revoke(command.trial, command.why)
 
     def _drop_checkpoint(self, command: ev.DropCheckpoint) -> None:
         if self.plan.mirror is not None:
             self.plan.mirror.drop(command.trial, command.name)
-        folder = os.path.join(trial_folder(self.plan.spec.folder, command.trial), command.name)
-        shutil.rmtree(folder, ignore_errors=True)
+        if self._checkpoints is not None:
+            self._checkpoints.supersede(command.trial, command.name)
 
     def _finish(self, command: ev.Finish) -> None:
         self.error = command.error
@@ -339,29 +395,41 @@ class Loop:
     # --- time and signals ---------------------------------------------------------------------------------------------
 
     def watch_the_clock(self) -> None:
-        """Interruptions, the time budget, and trials that do not let go."""
+        """Interruptions, the time budget, trials that do not let go, retries that are due, and the folder."""
         controller = self.controller
         if self.interrupts and not controller.interrupted:
             self.feed(ev.Interrupted("interrupted by the user", self.executor.clock()))
-        if self.plan.time_budget_s is None and not self._leaving:
-            return
-        now = self.executor.clock()
-        budget = self.plan.time_budget_s
-        if budget is not None and controller.stopping is None and now - self._started + self.plan.used_s >= budget:
-            self.feed(ev.StopRequested(-1, f"the time budget of {budget:g} s is used up"))
-        for trial, (deadline, how, why) in list(self._leaving.items()):
-            if trial not in controller.running:
-                del self._leaving[trial]
-            elif now >= deadline:
-                del self._leaving[trial]
-                self.executor.kill(trial, how, why)
+        left = self.deadlines.budget_left_s()
+        if left is not None and left <= 0 and controller.stopping is None:
+            self.feed(ev.StopRequested(-1, f"the time budget of {self.plan.time_budget_s:g} s is used up"))
+        if self.deadlines.leaving:
+            for trial, leaving in self.deadlines.overdue(controller.running):
+                _log.warning("Trial %05d did not let go in %g s and is killed.", trial, self.plan.end_grace_s)
+                self.executor.kill(trial, leaving.how, leaving.why)
+        controller.held.difference_update(self.deadlines.release())
+        if self.deadlines.now() - self._looked_at >= LOOK_AFTER_S:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """About once a second: whether the clock was set, and whether the folder is still there."""
+        self._looked_at = self.deadlines.now()
+        change_s = self.deadlines.clock_change_s()
+        if change_s:
+            where = "forward" if change_s > 0 else "back"
+            self.feed(ev.Noted(f"the clock was set {where} by {abs(change_s):.0f} s", clock_s=change_s))
+        if self._checkpoints is not None:
+            while self._checkpoints.notes:
+                self.watcher.note(self._checkpoints.notes.popleft())
+        happened = self.plan.look_after() if self.plan.look_after is not None else ""
+        if happened:
+            _log.warning("While the run goes: %s", happened)
+            self.feed(ev.Noted(happened))
+            self.watcher.note(f"Watch out: {happened}.")
 
     def _patience(self) -> float:
         """How long to wait for the next event."""
-        if self.plan.time_budget_s is None:
-            return POLL_S
-        left = self.plan.time_budget_s - (self.executor.clock() - self._started + self.plan.used_s)
-        return min(POLL_S, max(0.0, left))
+        left = self.deadlines.budget_left_s()
+        return POLL_S if left is None else min(POLL_S, max(0.0, left))
 
     def _pump(self, batches: list[ev.Batch]) -> None:
         """For an executor that runs trials inside :meth:`Executor.poll`: one turn without filling."""
@@ -401,3 +469,4 @@ def _may_decide(event: Any) -> bool:
 
 
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))
+_FAILURES = ("errored", "crashed", "timeout", "lost")

@@ -45,7 +45,7 @@ class TrialOfExperiment(TrialFacts):
         return Checkpoint(f"{self.path}/{name}") if name is not None else None
 
     def _results(self) -> list[dict[str, Any]]:
-        from tune_core.results.experiment_reader import history
+        from tune_core.results.histories import history
 
         return history(self._facts.folder, self._trial.index).get(self._trial.index, [])
 
@@ -121,8 +121,8 @@ class Observers:
         """The run starts."""
         self._call("setup", **facts)
 
-    def turn(self, happened: Sequence[tuple[ev.Event, Status]]) -> None:
-        """Events of one turn of the loop, each with the status that its trial had after it."""
+    def turn(self, happened: Sequence[tuple[ev.Event | ev.Command, Status]]) -> None:
+        """Events of one turn of the loop, each with the status that its trial had after it; and ends of trials."""
         self._turn += 1
         self._call("on_step_begin", iteration=self._turn, trials=self.views)
         for event, status in happened:
@@ -189,13 +189,10 @@ class Observers:
                 self._checkpoint(event.checkpoint, about)
         elif kind is ev.Saved:
             self._checkpoint(event.checkpoint, about)
-        elif kind is ev.Ended:
-            if status is ERROR:
-                self._call("on_trial_error", **about)
-            elif status is Status.TERMINATED:
-                self._call("on_trial_complete", **about)
-            elif status is Status.PENDING and event.error:
-                self._call("on_trial_recover", **about)
+        elif kind is ev.TellComplete:  # it ended, whatever it was doing: running, waiting or paused
+            self._call("on_trial_error" if status is ERROR else "on_trial_complete", **about)
+        elif kind is ev.Ended and status is Status.PENDING and event.error:
+            self._call("on_trial_recover", **about)
 
     def _checkpoint(self, name: str, about: dict[str, Any]) -> None:
         from tune_core.checkpoint import Checkpoint

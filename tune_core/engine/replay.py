@@ -8,9 +8,13 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
+from tune_core.core.trial import IllegalTransitionError
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import RecordedScheduler, without
+from tune_core.engine.salvage import Salvage
 from tune_core.engine.suggestions import Suggestions, tell_end
+from tune_core.errors import TuneError
+from tune_core.journal.format import Gap, does_not_follow
 from tune_core.trainable.resources import resources_from_json
 
 
@@ -19,8 +23,13 @@ class Replayed:
     """What the journal tells beside the controller's state."""
 
     used_s: float  # time that earlier drivers spent
-    events: int
+    recent: set[int]  # trials that the last events were about
     unrecorded: list[Any]  # decisions on the last event that the journal lost: to be journaled before all else
+    salvage: Salvage  # what was missing, if the journal is damaged
+
+
+RECENT = 256
+"""So many events are the last ones."""
 
 
 def replay(
@@ -30,25 +39,36 @@ def replay(
     suggestions: Suggestions | None = None,
     decode_config: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda index, config: config,
     stopper: Callable[[str, dict[str, Any]], Any] | None = None,
+    config_of: Callable[[int], dict[str, Any] | None] = lambda index: None,
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
 
     Recorded decisions stand, whatever the scheduler would decide now. A stopper sees the results again; its answers
     are in the journal. Other commands are dropped: they were carried out, or their trials are run again. The time
     between the last event of one driver and the start of the next does not count as used.
+
+    Raises
+    ------
+    JournalError
+        If an event does not follow from those before it, and no damage explains that.
     """
     scheduler = controller.scheduler
-    again = _ReplayCursor(controller, suggestions, decode_config, stopper)
+    again = _ReplayCursor(controller, suggestions, decode_config, stopper, config_of)
     clock = _Clock(header.at)
     try:
         for event, recorded, is_last in _groups(events):
             again.take(event, recorded, is_last)
             clock.see(event)
+    except (IllegalTransitionError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        if isinstance(error, TuneError) and not isinstance(error, IllegalTransitionError):
+            raise
+        raise does_not_follow("The journal", header.version, error) from error
     finally:
         controller.scheduler = scheduler
     if suggestions is not None:
         suggestions.end_repeating()
-    return Replayed(clock.used_s, len(events), again.unrecorded)
+    recent = {getattr(event, "trial", -1) for event in events[-RECENT:]}
+    return Replayed(clock.used_s, recent, again.unrecorded, again.salvage)
 
 
 def _groups(events: list[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
@@ -71,8 +91,10 @@ class _ReplayCursor:
         suggestions: Suggestions | None,
         decode_config: Callable[[int, dict[str, Any]], dict[str, Any]],
         stopper: Callable[[str, dict[str, Any]], Any] | None,
+        config_of: Callable[[int], dict[str, Any] | None],
     ) -> None:
         self.controller = controller
+        self.salvage = Salvage(controller, config_of)
         self.suggestions = suggestions
         self.decode_config = decode_config
         self.stopper = stopper
@@ -83,6 +105,21 @@ class _ReplayCursor:
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
+        if type(event) is Gap:
+            self.salvage.open(event)
+            recorded_behind, recorded = recorded, []
+            for decided in recorded_behind:
+                self.salvage.apply(decided, self._take_alone)
+            return
+        if self.salvage.gaps:
+            self.salvage.apply(event, lambda step: self._take(step, recorded if step is event else [], is_last))
+            return
+        self._take(event, recorded, is_last)
+
+    def _take_alone(self, event: Any) -> None:
+        self._take(event, [], False)
+
+    def _take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         self._prepare(event)
         for decided in recorded:
             if decided.config is not None:
@@ -101,7 +138,8 @@ class _ReplayCursor:
             event.config = self.decode_config(event.trial, event.config)
             event.resources = resources_from_json(event.resources)
             if suggestions is not None:
-                suggestions.repeat_ask(event.trial, event.config, event.told)
+                is_known = event.trial not in self.salvage.unknown
+                suggestions.repeat_ask(event.trial, event.config if is_known else None, event.told)
         elif kind is ev.Decided and event.config is not None:
             event.config = self.decode_config(event.trial, event.config)
         elif kind is ev.Exhausted and suggestions is not None:
@@ -122,9 +160,17 @@ class _ReplayCursor:
                 made.append(command.event)
             elif type(command) is ev.TellComplete and suggestions is not None:
                 trial = trials[command.trial]
+                if trial.index in self.salvage.unknown:
+                    continue
                 end = trial.trial_id, trial.last_result or None, command.error, command.pruned
                 suggestions.repeat_tell(lambda searcher, end=end: tell_end(searcher, *end))  # type: ignore[misc]
-        if type(event) is ev.Reported and suggestions is not None and suggestions.wants_results:
+        if (
+            type(event) is ev.Reported
+            and suggestions is not None
+            and suggestions.wants_results
+            and self.controller.is_news(event)
+            and event.trial not in self.salvage.unknown
+        ):
             trial = trials[event.trial]
             seen = trial.trial_id, trial.last_result
             suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
@@ -141,6 +187,9 @@ class _Clock:
     def see(self, event: Any) -> None:
         if type(event) is ev.Restored:
             self.restart(event.at)
+        elif type(event) is ev.Noted and event.clock_s:  # the clock was set: what it jumped was not used
+            self._started += event.clock_s
+            self._last += event.clock_s
         at = getattr(event, "at", None)
         if at is not None and at > self._last:
             self._last = at

@@ -190,10 +190,10 @@ class Suggestions:
 
     # --- repeating ----------------------------------------------------------------------------------------------------
 
-    def repeat_ask(self, index: int, config: dict[str, Any], told: int) -> None:
-        """On restore: the suggestion that was number ``index``, made after ``told`` tells."""
+    def repeat_ask(self, index: int, config: dict[str, Any] | None, told: int) -> None:
+        """On restore: the suggestion that was number ``index``, made after ``told`` tells; None: it is lost."""
         self.asked = self._next_id = max(self.asked, index + 1)
-        if self._direct:
+        if self._direct or config is None:
             return
         while self._replay_tells and self._replayed_tells < told:
             self._submit(self._replay_tells.popleft())

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
 
+END_GRACE_S = 600.0
+"""How long a trial that was told to end may take to finish its step, save and clean up before it is killed."""
+
 
 @dataclass(frozen=True)
 class StoreAccess:
@@ -34,7 +37,8 @@ class RunSpec:
     payload: Any
     time_attr: str = "training_iteration"
     stop: Mapping[str, float] = field(default_factory=dict)
-    metrics: tuple[str, ...] = ()  # must be in every trial's first report
+    metrics: tuple[str, ...] = ()  # a trial that ends without having reported them has failed
+    lease_metrics: tuple[str, ...] = ()  # a result without them does not end a lease
     saves_at_lease_end: bool = False
     checkpoint_frequency: int = 0  # class trainables: save each so many iterations; 0 never
     checkpoint_at_end: bool = False
@@ -104,7 +108,10 @@ class Executor(Protocol):
         """Make a waiting :meth:`poll` return now; from any thread or a signal handler."""
 
     def clock(self) -> float:
-        """Seconds since the epoch: the driver's clock, or the simulator's."""
+        """Seconds since the epoch, for stamps: the driver's clock, or the simulator's."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, for spans: by a clock that nobody can set, or the simulator's."""
 
     def waits_for(self) -> str | None:
         """What a pending trial waits for, if it isn't just a free slot."""

@@ -111,6 +111,10 @@ class InlineExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.monotonic()
+
     def waits_for(self) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         return None

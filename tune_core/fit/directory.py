@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import os
-import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from tune_core.core.environment import flag
-from tune_core.core.paths import trial_folder
-from tune_core.core.trial import RUNNING, Trial
+from tune_core.core.paths import leads_away, trial_folder
+from tune_core.core.trial import RUNNING, TERMINATED, Trial
 from tune_core.errors import RestoreError, StorageError, TuneError
-from tune_core.journal.writer import JOURNAL_FILE, Lock, outline, unwritable
-from tune_core.storage import local_path
+from tune_core.journal.format import JOURNAL_FILE
+from tune_core.journal.lock import Lock
+from tune_core.journal.reader import outline
+from tune_core.journal.writer import unwritable
+from tune_core.storage import local_path, marks
+
+_log = logging.getLogger(__name__)
 
 SETUP_FILE = "tuner.pkl"
 """The search space and configuration as given, for :meth:`Tuner.restore` alone; reading results never opens it."""
@@ -121,34 +125,64 @@ def keep_setup(folder: str, setup: dict[str, Any]) -> str | None:
         data = cloudpickle.dumps(setup)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    write_bytes_atomic(os.path.join(folder, SETUP_FILE), data)
+    write_bytes_atomic(os.path.join(folder, SETUP_FILE), data, mode=0o600)  # it may hold RunConfig(env=...)
     return None
 
 
-_CHECKPOINT = re.compile(r"checkpoint_\d{6,}(_\d+)?(_end)?")
 _RECENT = 256
 """A killed driver may not have carried out what the last of so many events commanded."""
 
 
-def sweep_trials(folder: str, events: Sequence[Any], trials: Sequence[Trial]) -> None:
+_APPENDED = ("output.log", "progress.csv", "result.json", "params.json")
+"""Files in a trial's folder that a restored run adds to."""
+
+
+def sweep_trials(folder: str, recent: Collection[int], trials: Sequence[Trial]) -> None:
     """Remove what a killed run left in its trials' folders: checkpoints half-written, never told of, or to be deleted.
 
-    Only the folders of trials that ran then, or were heard of shortly before, are looked at.
+    Only the folders of trials that ran then, or are in ``recent``, are looked at, and only what carries our mark is
+    removed.
     """
     from tune_core.storage.local import sweep
 
-    recent = {getattr(event, "trial", -1) for event in events[-_RECENT:]}
     for trial in trials:
-        if trial.status is not RUNNING and trial.index not in recent:
+        own = trial_folder(folder, trial.index)
+        if (trial.status is not RUNNING and trial.index not in recent) or not os.path.isdir(own) or leads_away(own):
+            continue
+        try:
+            sweep(own)
+            kept = {checkpoint.name for checkpoint in trial.checkpoints or ()}
+            for name in marks.marked_in(own):
+                if name not in kept:
+                    marks.delete_marked(os.path.join(own, name))
+        except OSError as error:
+            _log.warning("What a killed run left in %s could not be removed: %s", own, error)
+
+
+def refuse_links(folder: str, trials: Sequence[Trial]) -> None:
+    """Raise if a trial that may run again has a folder that leads elsewhere: what it writes would go there.
+
+    Raises
+    ------
+    RestoreError
+        If a trial's folder, or a file in it that is appended to, is a link.
+    """
+    for trial in trials:
+        if trial.status is TERMINATED:
             continue
         own = trial_folder(folder, trial.index)
-        if not os.path.isdir(own):
-            continue
-        sweep(own)
-        kept = {checkpoint.name for checkpoint in trial.checkpoints or ()}
-        for name in os.listdir(own):
-            if _CHECKPOINT.fullmatch(name) and name not in kept:
-                shutil.rmtree(os.path.join(own, name), ignore_errors=True)
+        found = own if leads_away(own) else next(_links_in(own), None)
+        if found is not None:
+            raise RestoreError(
+                f"The experiment in {folder}",
+                f"has a link in it, {os.path.relpath(found, folder)}",
+                "what the trial writes would go to where it leads, outside of the experiment",
+                "Replace the link by what it leads to, if you trust it, and restore again.",
+            )
+
+
+def _links_in(folder: str) -> Iterator[str]:
+    return (path for name in _APPENDED if os.path.islink(path := os.path.join(folder, name)))
 
 
 def load_setup(folder: str) -> dict[str, Any]:

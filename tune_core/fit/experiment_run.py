@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
+import math
 import os
 import secrets
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,23 +21,27 @@ from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
 from tune_core.core.environment import flag, seconds
 from tune_core.core.trial_facts import RunFacts
+from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
+from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
 from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
-from tune_core.errors import InvalidArgumentError, ResourceError, TrialError
+from tune_core.errors import InvalidArgumentError, ResourceError, TrialError, TuneError
 from tune_core.executors import executor_from
-from tune_core.executors.base import RunSpec, StoreAccess
-from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, sweep_trials
+from tune_core.executors.base import END_GRACE_S, RunSpec, StoreAccess
+from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
-from tune_core.journal import writer as journal
+from tune_core.journal import reader as journal
+from tune_core.journal.format import Log
+from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
 from tune_core.journal.stored import Place, is_stored
-from tune_core.journal.writer import Journal, Lock
+from tune_core.journal.writer import TORN_FILE, Journal
 from tune_core.schedulers import scheduler_from
 from tune_core.schedulers.base import Scheduler
 from tune_core.search import searcher_from
@@ -47,6 +53,8 @@ from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, resources_from
+
+_log = logging.getLogger(__name__)
 
 
 class ExperimentRun:
@@ -63,7 +71,7 @@ class ExperimentRun:
         stored: StoredExperiment | None = None,
     ) -> None:
         self.prepared = prepared
-        self.space = param_space
+        self.space = self.given_space = param_space
         self.tune_config = tune
         self.run_config = run
         self.restored = restored
@@ -195,7 +203,8 @@ class ExperimentRun:
             self.payload = self.executor.pack(self.prepared)
             self._refuse_impossible_resources()
             unkept = self._claim_folder()
-            stack.callback(Lock(self.folder).release)
+            self._lock = Lock(self.folder)
+            stack.callback(lambda: self._lock.release())
             if self.stored is not None:
                 stack.callback(self.stored.release)
                 if self.restored is not None:
@@ -215,18 +224,33 @@ class ExperimentRun:
             stack.callback(suggestions.close)
             replayed = None
             if log is not None:
-                args = (self.controller, suggestions, self._decode, self.stopper)
+                args = (self.controller, suggestions, self._decode, self.stopper, self._config_at)
                 replayed = replay(log.header, log.events, *args)
-                sweep_trials(self.folder, log.events, self.controller.trials)
-            writer = Journal(self.folder, log.size_bytes if log is not None else 0)
-            stack.callback(writer.close)
-            self._drive(writer, suggestions, log, unkept, replayed)
+                refuse_links(self.folder, self.controller.trials)
+                sweep_trials(self.folder, replayed.recent, self.controller.trials)
+            self.checkpoints = CheckpointFiles(self.folder, are_elsewhere=self.stored is not None)
+            self.writer = Journal(self.folder, log.size_bytes if log is not None else 0, self.checkpoints)
+            self.checkpoints.hurry = self.writer.hurry
+            stack.callback(self.writer.close)
+            self._drive(self.writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()
 
     @property
     def place(self) -> Place:
         """Where the experiment is."""
         return Place(self.folder) if self.stored is None else self.stored.place
+
+    def _look_after(self) -> str:
+        """Put the folder back if it was deleted under the run; what happened to it."""
+        happened = self.writer.heal()
+        if happened and not os.path.exists(os.path.join(self.folder, LOCK_FILE)):
+            with contextlib.suppress(TuneError):
+                self._lock, old = Lock(self.folder), self._lock
+                old.release()
+                if self.kept is not None:
+                    keep_setup(self.folder, self.kept)
+        return happened
+
 
     def _claim_folder(self) -> str | None:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
@@ -245,13 +269,13 @@ class ExperimentRun:
         self,
         writer: Journal,
         suggestions: Suggestions,
-        log: journal.Log | None,
+        log: Log | None,
         unkept: str | None,
         replayed: Replayed | None,
     ) -> None:
         watcher = self._watcher()
         callbacks = [*(self.run_config.callbacks or ()), *getattr(watcher, "callbacks", ())]
-        observers = Observers(callbacks, self.controller.trials, self._facts(), watcher.note)
+        observers = Observers(callbacks, self.controller.trials, self._facts(), self._notes_to(watcher))
         if hasattr(watcher, "views"):
             watcher.views = observers.views
         if self.stored is not None:
@@ -266,17 +290,13 @@ class ExperimentRun:
                 if unkept is not None:
                     loop.feed(ev.Noted(f"the configuration cannot be kept for a restore: {unkept}"))
             else:
-                for decision in replayed.unrecorded:
-                    loop.record(decision)
-                if log.torn_bytes:
-                    torn = f"the journal's last {log.torn_bytes} bytes were torn and have been cut off"
-                    loop.feed(ev.Noted(torn))
-                    watcher.note(f"Going on from the last whole event: {torn}.")
-                settings = self._rules().settings()
-                loop.feed(ev.Restored(time.time(), **(self.restored or {}), settings=settings))
+                self._take_up(loop, log, replayed, self._notes_to(watcher))
                 if (self.restored or {}).get("num_samples") is not None:
                     suggestions.finished = False
                 observers.restore()
+            if self._lock.note:
+                loop.feed(ev.Noted(self._lock.note))
+                watcher.note(f"Watch out: {self._lock.note}.")
             writer.write()
             self.begun = True
             if self.mirror is not None:
@@ -312,6 +332,51 @@ class ExperimentRun:
             writer.write()
         return self.mirror.close()
 
+    def _take_up(self, loop: Loop, log: Log, replayed: Replayed, say: Callable[[str], None]) -> None:
+        """Go on where the journal ends, and say what is wrong with it."""
+        for decision in replayed.unrecorded:
+            loop.record(decision)
+        if log.torn_bytes:
+            torn = f"the journal's last {log.torn_bytes} bytes were torn and have been cut off (kept in {TORN_FILE})"
+            loop.feed(ev.Noted(torn))
+            say(f"Going on from the last whole event: {torn}.")
+        if log.gaps:
+            damage = f"the journal {journal.damage_text(log.gaps, 0, replayed.salvage.skipped)}"
+            loop.feed(ev.Noted(f"{damage}; the damaged bytes were left in place"))
+            say(f"Watch out: {damage}. The damaged bytes were left in place; events behind them were taken in.")
+        settings = self._rules().settings()
+        loop.feed(ev.Restored(time.time(), **(self.restored or {}), settings=settings))
+        for index in sorted(replayed.salvage.unknown):
+            why = "its configuration is lost where the journal is damaged"
+            loop.feed(ev.Refused(index, why))
+
+    def _notes_to(self, watcher: Any) -> Callable[[str], None]:
+        """Where what a user must know is said: in the view, or, where there is none, through ``logging``."""
+        if self.run_config.verbose == 0:
+            return _log.warning
+        note: Callable[[str], None] = watcher.note
+        return note
+
+    def _config_at(self, index: int) -> dict[str, Any] | None:
+        """The configuration of a trial whose suggestion is lost, where the searcher can tell it."""
+        if not isinstance(self.searcher, BasicVariantGenerator):
+            return None
+        config = self.searcher.config_at(index)
+        return None if config is None else to_json(config, self.space)
+
+    def _expected(self) -> ExpectedNames:
+        """The metrics that results should have, and where they are named; misspelt parameters are told at once."""
+        names = dict.fromkeys(self.stop, "RunConfig(stop)")
+        score = self.run_config.checkpoint_config and self.run_config.checkpoint_config.checkpoint_score_attribute
+        if score:
+            names.setdefault(score, "CheckpointConfig(checkpoint_score_attribute)")
+        if self.metric:
+            names.setdefault(self.metric, "TuneConfig(metric)")
+        if self.restored is None:
+            for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
+                warnings.warn(text, stacklevel=2)
+        return ExpectedNames(names)
+
     def _plan(self, used_s: float) -> LoopSettings:
         tune = self.tune_config
         settings = LoopSettings(
@@ -325,9 +390,11 @@ class ExperimentRun:
             time_budget_s=self.budget,
             used_s=used_s,
             mirror=self.mirror,
+            end_grace_s=end_grace_s(self.run_config),
+            checkpoints=self.checkpoints,
+            look_after=self._look_after,
+            expected=self._expected(),
         )
-        settings.grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.grace_s)
-        settings.halt_grace_s = seconds("TUNE_FORCE_TRIAL_CLEANUP_S", settings.halt_grace_s)
         return settings
 
     def _limit(self) -> int | None:
@@ -406,6 +473,7 @@ class ExperimentRun:
             time_attr=self.scheduler.time_attr,
             stop=self.stop,
             metrics=() if flag("TUNE_DISABLE_STRICT_METRIC_CHECKING") else tuple(wanted),
+            lease_metrics=tuple(wanted) if self.scheduler.needs_metric else (),
             saves_at_lease_end=self.scheduler.saves_at_lease_end,
             checkpoint_frequency=checkpoints.checkpoint_frequency if checkpoints else 0,
             checkpoint_at_end=bool(checkpoints and checkpoints.checkpoint_at_end),
@@ -456,6 +524,12 @@ def fresh_seed() -> int:
     if numpy is not None and hasattr(numpy, "random"):
         return int(numpy.random.randint(0, 2**31 - 1))
     return secrets.randbits(32)
+
+
+def end_grace_s(config: RunConfig) -> float:
+    """How long trials may take to end: as configured, else as Ray Tune's environment variable says, else 600 s."""
+    given = getattr(config, "end_grace_s", None)  # those pickled by an older version have none
+    return float(given) if given is not None else seconds("TUNE_FORCE_TRIAL_CLEANUP_S", END_GRACE_S) or math.inf
 
 
 def describe_searcher(searcher: Searcher) -> str:

@@ -19,10 +19,11 @@ from typing import Any
 import msgspec
 
 from tune_core.errors import ExperimentLockedError, StorageError
+from tune_core.journal.format import JOURNAL_FILE
+from tune_core.journal.lock import LOCK_FILE
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
 from tune_core.journal.stored import Place, folder_of, no_experiment
 from tune_core.journal.uploads import named_checkpoints
-from tune_core.journal.writer import JOURNAL_FILE, LOCK_FILE
 from tune_core.storage.lease import (
     Head,
     LeaseRecord,

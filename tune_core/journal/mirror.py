@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import msgspec
 
 from tune_core.errors import ExperimentLockedError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.uploads import Uploads, named_checkpoints
-from tune_core.journal.writer import JOURNAL_FILE, Journal
+from tune_core.journal.writer import Journal
 from tune_core.storage.lease import Head, LeaseRecord, head_key, held_by, last_lease
 from tune_core.storage.local import write_bytes_atomic
 from tune_core.storage.objects import ObjectStore, redacted

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
 
 from tune_core.core import events as ev
+from tune_core.core.files import open_regular
 from tune_core.errors import JournalError
-from tune_core.journal.writer import JOURNAL_FILE, read_header, whole_length
+from tune_core.journal.format import CHUNK_BYTES, JOURNAL_FILE, Gap, LineScanner, Log, decode_events, read_header
 
-CHUNK_BYTES = 1 << 22
-_HEAD = re.compile(rb'^\{"e":"(?:suggest|launch|report|save|end|decide|stop|refuse|note)","trial":(\d+)[,}]')
+_HEAD = re.compile(rb'^\{"e":"(?:suggest|launch|report|save|end|decide|stop|refuse|note|lose)","trial":(\d+)[,}]')
+_RESTORE = b'{"e":"restore"'
 
 
 class Reader:
@@ -25,6 +27,13 @@ class Reader:
     trial
         Only decode the events of this trial, and those that concern the whole run; None decodes all.
 
+    Attributes
+    ----------
+    gaps
+        Where lines are damaged with whole lines behind them, of what was read so far.
+    torn_bytes
+        How many bytes were behind the last whole line at the end of the last :meth:`read`.
+
     Raises
     ------
     JournalError
@@ -32,12 +41,64 @@ class Reader:
     """
 
     def __init__(self, folder: str, trial: int | None = None) -> None:
-        self.path = os.path.join(folder, JOURNAL_FILE)
+        self._setup(os.path.join(folder, JOURNAL_FILE), trial)
+        with self._open(folder) as file:
+            self._read_header(file)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, path: str = JOURNAL_FILE) -> Reader:
+        """A reader of a journal in memory; ``path`` is for the errors."""
+        reader = cls.__new__(cls)
+        reader._setup(path, None)
+        reader._data = data
+        reader._read_header(io.BytesIO(data))
+        return reader
+
+    def _setup(self, path: str, trial: int | None) -> None:
+        self.path = path
+        self.gaps: list[Gap] = []
         self._only = trial
-        self._at = 0
+        self._data: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the file up to the end of the last whole line that was read."""
+        return self._scanner.at
+
+    @property
+    def torn_bytes(self) -> int:
+        return self._scanner.torn_bytes
+
+    def read(self) -> Iterator[list[Any]]:
+        """Events that were not read before, a list at a time, up to the last whole line that is there now.
+
+        A list with a single :class:`~tune_core.journal.format.Gap` stands where lines are damaged.
+        """
+        for lines in self._lines():
+            if isinstance(lines, Gap):
+                self.gaps.append(lines)
+                yield [lines]
+            else:
+                yield self._decode(lines)
+
+    def find(self, head: bytes) -> list[Any]:
+        """The events, of those not read yet, whose lines begin with ``head``; no others are decoded."""
+        found: list[Any] = []
+        for lines in self._lines():
+            if isinstance(lines, bytes) and (lines.startswith(head) or b"\n" + head in lines):
+                chosen = b"\n".join(line for line in lines.split(b"\n") if line.startswith(head))
+                found += decode_events(chosen, self.path, self.header.version)
+        return found
+
+    def _lines(self) -> Iterator[bytes | Gap]:
+        with self._open(os.path.dirname(self.path)) as file:
+            yield from self._scanner.scan(file)
+
+    def _open(self, folder: str) -> IO[bytes]:
+        if self._data is not None:
+            return io.BytesIO(self._data)
         try:
-            with open(self.path, "rb") as file:
-                first = file.readline()
+            return open(open_regular(self.path, os.O_RDONLY), "rb")
         except (FileNotFoundError, NotADirectoryError):
             raise JournalError(
                 f"The folder {folder}",
@@ -47,55 +108,86 @@ class Reader:
             ) from None
         except OSError as error:
             raise JournalError(
-                self.path, "cannot be read", str(error.strerror or error), "Check the file's permissions."
+                self.path, "cannot be read", str(error.strerror or error), "Check the file and its permissions."
             ) from error
-        if not first.endswith(b"\n") or not ev.is_whole(first[:-1]):
-            raise JournalError(
-                self.path,
-                "has no whole first line",
-                "the run was killed before it began, or this is no journal",
-                "Start the run again with Tuner.fit(), or check the path.",
-            )
-        self.header = read_header(self.path, first[:-1])
-        self._at = len(first)
 
-    def read(self) -> Iterator[list[Any]]:
-        """Events that were not read before, a list at a time, up to the last whole line that is there now."""
-        with open(self.path, "rb") as file:
-            file.seek(self._at)
-            rest = b""
-            while chunk := file.read(CHUNK_BYTES):
-                chunk = rest + chunk
-                end = chunk.rfind(b"\n") + 1
-                if not end:
-                    rest = chunk
-                    continue
-                lines, rest = chunk[:end], chunk[end:]
-                whole = whole_length(lines)
-                self._at += whole
-                yield self._decode(lines[:whole])
-                if whole < end:  # a torn line: nothing after it counts
-                    return
+    def _read_header(self, file: IO[bytes]) -> None:
+        first = file.readline(CHUNK_BYTES)
+        if not first.endswith(b"\n") or not ev.is_whole(first[:-1]):
+            raise self._no_header(first, file)
+        self.header = read_header(self.path, first[:-1])
+        self._scanner = LineScanner(len(first))
+
+    def _no_header(self, first: bytes, file: IO[bytes]) -> JournalError:
+        scanner = LineScanner(len(first))
+        whole = sum(part.count(b"\n") for part in scanner.scan(file) if isinstance(part, bytes))
+        if whole:
+            return JournalError(
+                self.path,
+                f"has no whole first line, and {whole} whole lines behind it",
+                "its first line is damaged, and without it the others cannot be understood",
+                "Nothing was changed. Put the file back from a copy, e.g. a backup of the disk.",
+            )
+        return JournalError(
+            self.path,
+            "has no whole first line",
+            "the run was killed before it began, or this is no journal",
+            "Start the run again with Tuner.fit(), or check the path.",
+        )
 
     def _decode(self, lines: bytes) -> list[Any]:
         if self._only is not None:
             lines = b"\n".join(line for line in lines.split(b"\n") if self._concerns(line))
-        return ev.decode_lines(lines)
+        return decode_events(lines, self.path, self.header.version)
 
     def _concerns(self, line: bytes) -> bool:
         head = _HEAD.match(line)
         return head is None or int(head[1]) == self._only
 
 
-def is_running(folder: str) -> bool:
-    """Whether the driver that holds this experiment's lock is a live process of this machine."""
-    from tune_core.journal.writer import LOCK_FILE
+def read(folder: str) -> Log:
+    """A folder's journal up to its last whole line. Executes nothing that the experiment holds.
 
-    try:
-        with open(os.path.join(folder, LOCK_FILE)) as file:
-            os.kill(int(file.read().strip()), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True
+    Raises
+    ------
+    JournalError
+        If there is none, its first line is not whole, or a newer tune-core wrote it.
+    """
+    return _log(Reader(folder))
+
+
+def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:
+    """A journal's bytes up to the last whole line; ``path`` is for the errors."""
+    return _log(Reader.of_bytes(data, path))
+
+
+def _log(reader: Reader) -> Log:
+    events = [event for some in reader.read() for event in some]
+    return Log(reader.header, events, reader.size_bytes, reader.torn_bytes, reader.gaps)
+
+
+def outline(folder: str) -> tuple[ev.Header, list[ev.Restored]]:
+    """The header of a folder's journal and the restores in it: what :func:`read` gives, without decoding the rest.
+
+    Raises
+    ------
+    JournalError
+        As for :func:`read`.
+    """
+    reader = Reader(folder)
+    return reader.header, reader.find(_RESTORE)
+
+
+def damage_text(gaps: Iterable[Gap], torn_bytes: int, skipped: int = 0) -> str:
+    """What is wrong with a journal, as the rest of a sentence that begins with its name; empty if nothing is."""
+    found = list(gaps)
+    parts = []
+    if found:
+        places = ", ".join(f"{gap.size} bytes at byte {gap.offset}" for gap in found[:3])
+        more = f" and {len(found) - 3} other places" if len(found) > 3 else ""
+        parts.append(f"is damaged: {places}{more} cannot be read; whole lines behind them were")
+    if torn_bytes:
+        parts.append(f"has a torn end: its last {torn_bytes} bytes are no whole line")
+    if skipped:
+        parts.append(f"{skipped} events that do not follow without the lost ones were left out")
+    return "; ".join(parts)

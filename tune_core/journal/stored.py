@@ -12,7 +12,7 @@ import msgspec
 
 from tune_core.core.paths import trial_folder
 from tune_core.errors import JournalError
-from tune_core.journal.writer import JOURNAL_FILE
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.storage import is_remote, local_path
 from tune_core.storage.lease import last_lease, read_head
 from tune_core.storage.local import write_bytes_atomic

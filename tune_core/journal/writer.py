@@ -1,38 +1,58 @@
-"""The journal: an append-only file of sealed JSON lines, the only truth about an experiment.
-
-Writing: lines are gathered and written once per turn of the loop; a thread syncs them to disk on a short timer.
-Killing the driver loses nothing that was written; a power cut loses at most the timer's span. Reading: every line's
-checksum is tested, and the first line that fails, and all after it, is a torn tail: it is cut off, said, and the run
-goes on from there.
-"""
+"""Writes the journal: lines are gathered, written once per turn of the loop, and synced by a thread on a timer."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
+import logging
 import os
 import threading
-from dataclasses import dataclass
-from typing import Any
+import uuid
+from typing import Protocol
 
-import msgspec
+from tune_core.core.files import open_regular, sync_path
+from tune_core.errors import StorageError
+from tune_core.journal.format import JOURNAL_FILE
 
-from tune_core.core import events as ev
-from tune_core.errors import ExperimentLockedError, JournalError, StorageError
-
-JOURNAL_FILE = "journal.jsonl"
-LOCK_FILE = ".lock"
 SYNC_S = 0.5
+"""Seconds between two syncs, and so the most that a power cut can cost."""
+TORN_FILE = "journal.torn"
+"""What restores have cut off the journal's end, one piece behind the other."""
+
+_log = logging.getLogger(__name__)
 
 
-@dataclass
-class Log:
-    """A journal as read: its header, all events after it, and how much of the file was whole."""
+class Dependents(Protocol):
+    """The files that journal lines refer to, as far as they must reach the disk before or after those lines."""
 
-    header: ev.Header
-    events: list[Any]
-    size_bytes: int
-    torn_bytes: int = 0
+    @property
+    def unsynced(self) -> bool:
+        """Whether some file that a line names, or is about to name, is not known to be on the disk."""
+
+    def sync(self) -> None:
+        """Have all files that lines name so far written to the disk."""
+
+    def take_superfluous(self) -> list[tuple[int, str]]:
+        """The files that lines written so far have made superfluous."""
+
+    def delete(self, superfluous: list[tuple[int, str]]) -> None:
+        """Delete those: the lines that made them so are on the disk."""
+
+
+class NoDependents:
+    """A journal that refers to no files."""
+
+    unsynced = False
+
+    def sync(self) -> None:
+        """Nothing to sync."""
+
+    def take_superfluous(self) -> list[tuple[int, str]]:
+        """Nothing is superfluous."""
+        return []
+
+    def delete(self, superfluous: list[tuple[int, str]]) -> None:
+        """Nothing to delete."""
 
 
 class Journal:
@@ -43,7 +63,10 @@ class Journal:
     folder
         The experiment's folder.
     size_bytes
-        Length to cut an existing journal to: the ``size_bytes`` of the :class:`Log` that was read. 0 starts anew.
+        Where to go on in an existing journal: the ``size_bytes`` of the ``Log`` that was read. What is behind that is
+        added to ``journal.torn`` and cut off. 0 starts anew.
+    dependents
+        The files that lines refer to.
 
     Raises
     ------
@@ -51,19 +74,25 @@ class Journal:
         If the folder cannot be written.
     """
 
-    def __init__(self, folder: str, size_bytes: int = 0) -> None:
+    def __init__(self, folder: str, size_bytes: int = 0, dependents: Dependents | None = None) -> None:
         self.path = os.path.join(folder, JOURNAL_FILE)
+        self._folder = folder
+        self._dependents: Dependents = dependents or NoDependents()
         self._pending: list[bytes] = []
         self._size = size_bytes  # of what is wholly in the file
         self._failed = False
+        self._sync_error: OSError | None = None
+        self._misplaced = ""  # said once
         try:
-            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed in close()
-            self._file.truncate(size_bytes)
+            self._file = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._cut(size_bytes)
         except OSError as error:
             raise unwritable(folder, error) from error
+        self._barrier = threading.Lock()  # held while the file is synced: no line that names a new file gets in
         self._dirty = threading.Event()
-        self._closing = threading.Event()
-        self._syncer = threading.Thread(target=self._sync, name="tune-core-journal", daemon=True)
+        self._hurry = threading.Event()
+        self._closing = False
+        self._syncer = threading.Thread(target=self._run, name="tune-core-journal", daemon=True)
         self._syncer.start()
 
     def append(self, lines: bytes) -> None:
@@ -78,193 +107,189 @@ class Journal:
         StorageError
             If the disk is full or gone.
         """
+        if self._sync_error is not None:
+            error, self._sync_error = self._sync_error, None
+            self._failed = True
+            raise unwritable(self._folder, error) from error
         if not self._pending or self._failed:
             return
-        data = memoryview(b"".join(self._pending))
-        size = self._size + len(data)
+        data = b"".join(self._pending)
         self._failed = True  # until it has gone well: behind half a line, or twice, nothing may be written
-        try:
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._size)
-            raise unwritable(os.path.dirname(self.path), error) from error
-        self._size = size
+        if self._dependents.unsynced:
+            with self._barrier:
+                self._write(data)
+        else:
+            self._write(data)
         self._pending.clear()
         self._failed = False
         if not self._dirty.is_set():
             self._dirty.set()
 
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise unwritable(self._folder, error) from error
+        self._size += len(data)
+
+    def hurry(self) -> None:
+        """Sync now rather than when the timer says so."""
+        self._hurry.set()
+
     def close(self) -> None:
-        """Write, sync and close."""
+        """Write, sync and close.
+
+        Raises
+        ------
+        StorageError
+            If what was written could not be brought to the disk.
+        """
         try:
             self.write()
         finally:
-            self._closing.set()
+            self._closing = True
+            self._hurry.set()
             self._dirty.set()
             self._syncer.join()
-            with contextlib.suppress(OSError):
-                os.fsync(self._file.fileno())
-            self._file.close()
+            failed = self._failed
+            if not failed:
+                self._sync()
+            os.close(self._file)
+        if self._sync_error is not None and not failed:
+            raise unwritable(self._folder, self._sync_error) from self._sync_error
+
+    # --- the disk -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """The thread: sync a moment after something was written."""
+        self._sync_folders()
+        while not self._closing:
+            self._dirty.wait()
+            self._hurry.wait(SYNC_S)
+            if self._closing:
+                return
+            self._hurry.clear()
+            self._dirty.clear()
+            self._sync()
 
     def _sync(self) -> None:
-        while not self._closing.is_set():
-            self._dirty.wait()
-            self._closing.wait(SYNC_S)
-            self._dirty.clear()
-            with contextlib.suppress(OSError):
-                os.fsync(self._file.fileno())
-
-
-def read(folder: str) -> Log:
-    """Read a folder's journal up to its last whole line. Executes nothing that the experiment holds.
-
-    Raises
-    ------
-    JournalError
-        If there is none, its first line is not whole, or a newer tune-core wrote it.
-    """
-    return parse(*_load(folder))
-
-
-def outline(folder: str) -> tuple[ev.Header, list[ev.Restored]]:
-    """The header of a folder's journal and the restores in it: what :func:`read` gives, without reading the rest.
-
-    Raises
-    ------
-    JournalError
-        As for :func:`read`.
-    """
-    data, path = _load(folder)
-    end = data.find(b"\n") + 1
-    header = parse(data[:end], path).header
-    restores: list[ev.Restored] = []
-    while (at := data.find(_RESTORE, end - 1) + 1) > 0:
-        end = data.find(b"\n", at) + 1
-        if not end or not ev.is_whole(data[at : end - 1]):
-            break
-        restores += ev.decode_lines(data[at:end])
-    return header, restores
-
-
-_RESTORE = b'\n{"e":"restore"'
-
-
-def _load(folder: str) -> tuple[bytes, str]:
-    path = os.path.join(folder, JOURNAL_FILE)
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        raise JournalError(
-            f"The folder {folder}",
-            "holds no experiment",
-            f"there is no {JOURNAL_FILE} in it",
-            "Name the experiment's own folder: the one that the run printed at its end. `tune-core ls` lists them.",
-        ) from None
-    except OSError as error:
-        raise JournalError(
-            path, "cannot be read", str(error.strerror or error), "Check the file's permissions."
-        ) from error
-    return data, path
-
-
-def parse(data: bytes, path: str = JOURNAL_FILE) -> Log:
-    """A journal's bytes up to the last whole line; ``path`` is for the errors."""
-    whole = whole_length(data)
-    lines = data[:whole]
-    end = lines.find(b"\n") + 1
-    if end == 0:
-        raise JournalError(
-            path, "has no whole first line", "the run was killed before it began", "Start it again with Tuner.fit()."
-        )
-    header = read_header(path, lines[: end - 1])
-    try:
-        events = ev.decode_lines(lines[end:])
-    except msgspec.ValidationError as error:
-        raise _unknown(path, header.version, error) from error
-    return Log(header, events, whole, len(data) - whole)
-
-
-def whole_length(data: bytes) -> int:
-    """Length of the part that consists of whole lines with right checksums."""
-    at = 0
-    for line in data.split(b"\n"):
-        if not ev.is_whole(line):
-            return at if at <= len(data) else len(data)
-        at += len(line) + 1
-    return min(at, len(data)) if data.endswith(b"\n") else max(0, data.rfind(b"\n") + 1)
-
-
-def read_header(path: str, line: bytes) -> ev.Header:
-    """The header that a journal's first line (without its newline) holds, or a clear error."""
-    raw = msgspec.json.decode(line)
-    schema = raw.get("schema", ev.SCHEMA)
-    if raw.get("e") != "run":
-        raise JournalError(
-            path, "does not start with a run's header", "it is no journal of tune-core", "Check the path."
-        )
-    if not isinstance(schema, int) or schema > ev.SCHEMA:
-        raise JournalError(
-            path,
-            f"has schema {schema}, written by tune-core {raw.get('version')}",
-            f"this version reads schemas up to {ev.SCHEMA}",
-            "Upgrade: pip install -U tune-core",
-        )
-    try:
-        header: ev.Header = msgspec.json.decode(line, type=ev.Header)
-    except msgspec.ValidationError as error:
-        raise _unknown(path, raw.get("version"), error) from error
-    return header
-
-
-def _unknown(path: str, version: Any, error: Exception) -> JournalError:
-    return JournalError(
-        path,
-        f"has a line that this version does not know: {error}",
-        f"it was written by tune-core {version}",
-        "Read it with that version, or upgrade: pip install -U tune-core",
-    )
-
-
-class Lock:
-    """Keeps a second driver out of an experiment's folder; given up when this process ends, however it ends."""
-
-    def __init__(self, folder: str) -> None:
+        """What lines name, then the lines, then delete what they made superfluous."""
         try:
-            self._file = open(os.path.join(folder, LOCK_FILE), "a+")  # noqa: SIM115 - held until release()
+            self._dependents.sync()  # may take long, and holds up nobody
+            with self._barrier:
+                if self._dependents.unsynced:  # named meanwhile: few
+                    self._dependents.sync()
+                superfluous = self._dependents.take_superfluous()
+                os.fsync(self._file)
         except OSError as error:
-            raise unwritable(folder, error) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            owner = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise ExperimentLockedError(
-                f"The experiment in {folder}",
-                f"is being run by another driver (process {owner})",
-                "two drivers would write over each other",
-                "Wait for it or end it; or give this run a name of its own with RunConfig(name=...).",
-            ) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+            _log.error("The journal %s could not be synced: %s", self.path, error)
+            self._sync_error = self._sync_error or error
+            return
+        self._dependents.delete(superfluous)
 
-    def release(self) -> None:
-        """Let others in."""
-        self._file.close()
+    def _sync_folders(self) -> None:
+        """The journal's own name, and that of its folder."""
+        for folder in (self._folder, os.path.dirname(self._folder)):
+            with contextlib.suppress(OSError):  # a folder above that is not ours to open
+                sync_path(folder)
+
+    def _cut(self, size_bytes: int) -> None:
+        """Cut off what is behind the last whole line; it is kept beside the journal."""
+        surplus = os.fstat(self._file).st_size - size_bytes
+        if surplus <= 0:
+            return
+        kept = open_regular(os.path.join(self._folder, TORN_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            while surplus > 0:
+                piece = os.pread(self._file, 1 << 20, os.fstat(self._file).st_size - surplus)
+                if not piece:
+                    break
+                surplus -= len(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(kept, view) :]
+            os.fsync(kept)
+        finally:
+            os.close(kept)
+        os.ftruncate(self._file, size_bytes)
+
+    # --- the place ----------------------------------------------------------------------------------------------------
+
+    def heal(self) -> str:
+        """Look whether the file is still in its folder; put it back if it was deleted.
+
+        Returns
+        -------
+        str
+            What happened, once for each time; empty if all is well.
+        """
+        mine = os.fstat(self._file)
+        try:
+            there: os.stat_result | None = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            there = None
+        if there is not None and (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev):
+            self._misplaced = ""
+            return ""
+        if mine.st_nlink == 0 and there is None:
+            return self._write_anew()
+        happened = (
+            f"the journal {self.path} was replaced by another file"
+            if there is not None
+            else f"the journal {self.path} was moved{self._whereto()}; trials still write to its old folder"
+        )
+        told, self._misplaced = self._misplaced, happened
+        return "" if told == happened else happened
+
+    def _whereto(self) -> str:
+        try:
+            return f" to {os.readlink(f'/proc/self/fd/{self._file}')}"
+        except OSError:
+            return ""
+
+    def _write_anew(self) -> str:
+        new = f"{self.path}.{uuid.uuid4().hex}.new"
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            with self._barrier:
+                file = open_regular(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+                at = 0
+                while at < self._size and (piece := os.pread(self._file, min(1 << 20, self._size - at), at)):
+                    at += os.write(file, piece)
+                os.fsync(file)
+                os.rename(new, self.path)
+                os.dup2(file, self._file)  # the descriptor stays, the file behind it changes
+                os.close(file)
+        except OSError as error:
+            happened = f"the experiment's folder {self._folder} was deleted, and cannot be made anew: {error}"
+            told, self._misplaced = self._misplaced, happened
+            return "" if told == happened else happened
+        return (
+            f"the experiment's folder {self._folder} was deleted while the run goes; its journal has been written "
+            "anew, but checkpoints and other files that were in it are gone"
+        )
 
 
 def unwritable(folder: str, error: OSError) -> StorageError:
     """A clear error for a folder that cannot be written."""
-    import errno
-
     if error.errno == errno.ENOSPC:
         cause, fix = (
             "the disk is full",
             "Free some space and restore the run with Tuner.restore: nothing written is lost.",
+        )
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        cause, fix = (
+            "too many files are open",
+            "Raise the limit (ulimit -n) and restore the run with Tuner.restore: nothing written is lost.",
+        )
+    elif error.errno == errno.EIO:
+        cause, fix = (
+            "the disk reported an error",
+            "Look after the disk, then restore the run with Tuner.restore.",
         )
     else:
         cause, fix = (

@@ -11,14 +11,15 @@ from tune_core.core.events import Header, Reported, error_line
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
-from tune_core.core.paths import trial_folder
-from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
+from tune_core.core.paths import leads_away, trial_folder
+from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.stored import Place, is_stored, open_place
-from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.results import pareto, selection
-from tune_core.results.experiment_reader import Experiment, history, read_experiment
+from tune_core.results.experiment_reader import Experiment, read_experiment
+from tune_core.results.histories import history
 from tune_core.storage import local_path
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ class Result:
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
 
-    def __init__(self, trial: Trial, place: Place | str, header: Header) -> None:
+    def __init__(
+        self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None
+    ) -> None:
         self._trial = trial
         self._place = Place(place) if isinstance(place, str) else place
         self._folder = self._place.folder  # of this machine: the journal is read there
         self._header = header
+        self._config = config
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
@@ -88,13 +92,24 @@ class Result:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration; read from a folder, objects that JSON cannot hold appear as their text."""
-        return self._trial.config
+        """The configuration that made the result.
+
+        Where a trial changed it on its way (population-based training): that of the value by which the trial was chosen
+        (``get_best_result``), else of its last result. Read from a folder, objects that JSON cannot hold appear as
+        their text.
+        """
+        if self._config is not None:
+            return self._config
+        return _last_config(self._trial)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The last result with the automatic fields; before the first, only what is known of the trial."""
-        return _fields(self._trial, self._trial.last, varied_in(self._header))
+        """The last known value of each metric, with the automatic fields of the last result.
+
+        A metric counts wherever it was reported: results need not have all of them. Before the first result, only what
+        is known of the trial.
+        """
+        return _fields(self._trial, self._trial.last, _last_config(self._trial), varied_in(self._header))
 
     @property
     def error(self) -> TrialError | None:
@@ -132,14 +147,16 @@ class Result:
 
     @property
     def best_checkpoints(self) -> list[tuple[Checkpoint, dict[str, Any]]]:
-        """The checkpoints that were kept, oldest first, each with the result that it came with."""
+        """The checkpoints that were kept, oldest first, each with what was known of the metrics when it was made."""
         found = self._checkpoints()
         if not found:
             return []
         made: dict[Any, dict[str, Any]] = {}
+        known: dict[str, Any] | None = None
         for result in self._history():
-            made[result["training_iteration"]] = result  # for a checkpoint that was saved after the result
-            made[result.get("checkpoint_dir_name")] = result
+            known = {**merged(known, result), "checkpoint_dir_name": result.get("checkpoint_dir_name")}
+            made[result["training_iteration"]] = known  # for a checkpoint that was saved after the result
+            made[result.get("checkpoint_dir_name")] = known
         return [(checkpoint, made.get(kept.name) or made.get(kept.iteration, {})) for checkpoint, kept in found]
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
@@ -161,7 +178,11 @@ class Result:
 
     @property
     def metrics_dataframe(self) -> Any:
-        """Every result of the trial as a pandas data frame, nested names joined by ``/``; None before the first."""
+        """Every result of the trial that counts as a pandas data frame, nested names joined by ``/``; None without any.
+
+        A trial that went back to a checkpoint of its own replaced what it had reported after that. ``config/<name>`` is
+        the configuration that each result was made with.
+        """
         rows = [flatten(row) for row in self._history()]
         return _pandas("Result.metrics_dataframe").DataFrame(rows) if rows else None
 
@@ -184,7 +205,9 @@ class Result:
         storage = storage_from(self.path, filesystem)
         made = self._trial.checkpoints
         return [
-            (Checkpoint(path, filesystem), kept) for kept in made if storage.exists(path := storage.join(kept.name))
+            (Checkpoint(path, filesystem), kept)
+            for kept in made
+            if _is_ours(path := storage.join(kept.name)) and storage.exists(path)
         ]
 
     def __repr__(self) -> str:
@@ -304,9 +327,9 @@ class ResultGrid(Sequence[Result]):
         metric, mode
             What to compare by; None takes the run's.
         scope
-            Which of a trial's values counts: ``"last"``, their mean (``"avg"``) or that of the last ones
-            (``"last-5-avg"``, ``"last-10-avg"``), the smallest (``"min"``), the largest (``"max"``), or the best by
-            ``mode`` (``"all"``).
+            Which of a trial's values counts: the last known one (``"last"``), their mean (``"avg"``) or that of the
+            last ones (``"last-5-avg"``, ``"last-10-avg"``), the smallest (``"min"``), the largest (``"max"``), or the
+            best by ``mode`` (``"all"``).
         filter_nan_and_inf
             Leave out trials whose value is NaN or infinite; otherwise those count as the worst.
 
@@ -327,10 +350,10 @@ class ResultGrid(Sequence[Result]):
         """As :meth:`get_best_result`: the metric's name, the value that counted, and the trial's result."""
         asked = "get_best_result"
         metric, mode = selection.metric_and_mode(asked, metric, mode, self._header)
-        trial, value = selection.best_trial(
+        trial, score = selection.best_trial(
             self._trials, self._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
-        return metric, value, self._result(trial)
+        return metric, score.value, Result(trial, self._place, self._header, score.config)
 
     def pareto_front(self, metric: Sequence[str], mode: str | Sequence[str] = "min") -> list[Result]:
         """The trials that no other one beats in one of the metrics without being worse in another."""
@@ -343,7 +366,8 @@ class ResultGrid(Sequence[Result]):
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.
 
-        Columns are the metrics, the automatic fields, ``config/<name>`` for the configuration and ``logdir``.
+        The last result has the last known value of each metric. Columns are the metrics, the automatic fields,
+        ``config/<name>`` for the configuration that the result was made with, and ``logdir``.
         """
         pandas = _pandas("ResultGrid.get_dataframe")
         return pandas.DataFrame(self.rows(filter_metric, filter_mode))
@@ -358,15 +382,15 @@ class ResultGrid(Sequence[Result]):
                 'Give both, e.g. get_dataframe("loss", "min"), or neither for the last results.',
             )
         if filter_metric is None or filter_mode is None:
-            chosen: Mapping[int, Any] = {trial.index: trial.last for trial in self._trials}
+            chosen: Mapping[int, Any] = {t.index: (t.last, _last_config(t)) for t in self._trials}
         else:
             chosen = selection.best_reports(self._trials, self._folder, self._header, filter_metric, filter_mode)
         rows = []
         varied = varied_in(self._header)
         for trial in self._trials:
-            report = chosen.get(trial.index)
+            report, config = chosen.get(trial.index, (None, None))
             if report is not None:
-                row = flatten(_fields(trial, report, varied))
+                row = flatten(_fields(trial, report, config, varied))
                 rows.append({**row, "logdir": self._place.trial_path(trial.index, trial.folder)})
         return rows
 
@@ -413,13 +437,18 @@ class ResultGrid(Sequence[Result]):
         return f"{table}{more}<p><code>{escape(self._place.path)}</code></p>"
 
 
-def _fields(trial: Trial, report: Reported | None, varied: Collection[str] | None) -> dict[str, Any]:
-    """A report with the fields that every result has."""
-    config: Mapping[str, Any] = trial.config
+def _last_config(trial: Trial) -> dict[str, Any]:
+    return trial.config if trial.last_config is None else trial.last_config
+
+
+def _fields(
+    trial: Trial, report: Reported | None, config: Mapping[str, Any], varied: Collection[str] | None
+) -> dict[str, Any]:
+    """A report with the fields that every result has; the last one with the last known value of each metric."""
     if report is None:
         result: dict[str, Any] = {"trial_id": trial.trial_id}
     elif trial.last is report:
-        result = fields_of(report, trial.previous_s, trial.began)
+        result = trial.last_result
     else:
         result = fields_of(report, 0.0, trial.began)
         if report.iteration > 1 and "time_this_iter_s" not in report.metrics:
@@ -428,6 +457,11 @@ def _fields(trial: Trial, report: Reported | None, varied: Collection[str] | Non
     result.setdefault("experiment_tag", experiment_tag(trial.index, config, varied))
     result.setdefault("config", dict(config))
     return result
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a checkpoint lies in its trial's folder: no link leads elsewhere."""
+    return not os.path.islink(path) and not leads_away(os.path.dirname(path))
 
 
 def _pandas(wanted: str) -> Any:

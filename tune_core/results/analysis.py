@@ -14,7 +14,8 @@ from tune_core.core.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.journal.stored import Place
 from tune_core.results import Result, ResultGrid, selection
-from tune_core.results.experiment_reader import history, read_experiment
+from tune_core.results.experiment_reader import read_experiment
+from tune_core.results.histories import history
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
@@ -28,8 +29,10 @@ __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 class AnalysedTrial(Result, TrialFacts):
     """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
 
-    def __init__(self, trial: Trial, place: Place | str, header: Header) -> None:
-        super().__init__(trial, place, header)
+    def __init__(
+        self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(trial, place, header, config)
         self._facts = RunFacts(self._folder, header.trainable, varied_in(header))
 
     @property
@@ -294,8 +297,8 @@ class ExperimentAnalysis:
     def _repr_html_(self) -> str:
         return self._grid._repr_html_()
 
-    def _trial(self, trial: Any) -> AnalysedTrial:
-        return AnalysedTrial(trial, self._grid._place, self._header)
+    def _trial(self, trial: Any, config: dict[str, Any] | None = None) -> AnalysedTrial:
+        return AnalysedTrial(trial, self._grid._place, self._header, config)
 
     def _metric_or(self, metric: str | None, mode: str | None, asked: str) -> tuple[str, str]:
         metric = metric if metric is not None else self.default_metric
@@ -312,10 +315,10 @@ class ExperimentAnalysis:
     ) -> AnalysedTrial:
         metric, mode = self._metric_or(metric, mode, asked)
         grid = self._grid
-        best, _ = selection.best_trial(
+        best, score = selection.best_trial(
             grid._trials, grid._folder, self._header, metric, mode, scope, filter_nan_and_inf, asked
         )
-        return self._trial(best)
+        return self._trial(best, score.config)
 
     def _furthest(self, metric: str, mode: str) -> AnalysedTrial | None:
         having = [trial for trial in self.trials if lookup(trial.metrics, metric) is not None]

@@ -6,20 +6,24 @@ between; :func:`history` and :func:`decisions` read those when somebody asks.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_core.core import events as ev
-from tune_core.core.automatic import Courses
-from tune_core.core.trial import Trial
+from tune_core.core.trial import IllegalTransitionError, Trial
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
-from tune_core.errors import JournalError
-from tune_core.journal.reader import Reader
+from tune_core.engine.salvage import Salvage
+from tune_core.errors import JournalDamageWarning, TuneError
+from tune_core.journal.format import Gap, does_not_follow
+from tune_core.journal.lock import is_running
+from tune_core.journal.reader import Reader, damage_text
 
 
 class DecisionRecord(NamedTuple):
@@ -57,6 +61,7 @@ class Experiment:
     notes: list[str] = field(default_factory=list)
     reports: int = 0
     last_at: float = 0.0
+    damage: str = ""  # what is wrong with the journal, as the rest of a sentence; empty if nothing is
 
     @property
     def trials(self) -> list[Trial]:
@@ -106,27 +111,32 @@ class TailReader:
     def __init__(self, folder: str) -> None:
         self._reader = Reader(folder)
         header = self._reader.header
-        controller = Controller(Rules.of(header), PassiveScheduler(header.metric, header.mode))
+        with _clear_errors(self._reader):
+            controller = Controller(Rules.of(header), PassiveScheduler(header.metric, header.mode))
+        self._salvage = Salvage(controller)
         self.experiment = Experiment(folder, header, controller, last_at=header.at)
 
     def refresh(self) -> Experiment:
         """Take in what the journal has got since the last time."""
         collecting = gc.isenabled()
         gc.disable()  # hundreds of thousands of small live objects, no cycles: collecting would only cost time
+        reader, salvage = self._reader, self._salvage
         try:
-            for batch in self._reader.read():
-                for event in batch:
-                    self._take(event)
-        except (IndexError, KeyError, ValueError) as error:
-            raise JournalError(
-                self._reader.path,
-                f"has an event that does not follow from those before it: {type(error).__name__}: {error}",
-                f"it was written by tune-core {self._reader.header.version}, or was changed by hand",
-                "Read it with that version, or upgrade: pip install -U tune-core",
-            ) from error
+            with _clear_errors(reader):
+                for batch in reader.read():
+                    if type(batch[0]) is Gap:
+                        salvage.open(batch[0])
+                    elif salvage.gaps:
+                        for event in batch:
+                            salvage.apply(event, self._take)
+                    else:
+                        for event in batch:
+                            self._take(event)
         finally:
             if collecting:
                 gc.enable()
+        torn_bytes = reader.torn_bytes if reader.torn_bytes and not is_running(self.experiment.folder) else 0
+        self.experiment.damage = damage_text(reader.gaps, torn_bytes, salvage.skipped)
         return self.experiment
 
     def _take(self, event: Any) -> None:
@@ -153,8 +163,32 @@ def read_experiment(folder: str) -> Experiment:
     ------
     JournalError
         If the folder holds no experiment, or one that a newer tune-core wrote.
+
+    Warns
+    -----
+    JournalDamageWarning
+        If a part of the journal cannot be read.
     """
-    return TailReader(folder).refresh()
+    experiment = TailReader(folder).refresh()
+    warn_of_damage(folder, experiment.damage)
+    return experiment
+
+
+def warn_of_damage(folder: str, damage: str) -> None:
+    """Report what is wrong with a journal, if anything is."""
+    if damage:
+        warnings.warn(JournalDamageWarning(f"The journal of {folder} {damage}."), stacklevel=3)
+
+
+@contextlib.contextmanager
+def _clear_errors(reader: Reader) -> Iterator[None]:
+    """Whatever a crafted or odd journal leads to is an error that names it."""
+    try:
+        yield
+    except (IllegalTransitionError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        if isinstance(error, TuneError) and not isinstance(error, IllegalTransitionError):
+            raise
+        raise does_not_follow(reader.path, reader.header.version, error) from error
 
 
 def decisions(folder: str, trial: int) -> list[DecisionRecord]:
@@ -170,31 +204,4 @@ def decisions(folder: str, trial: int) -> list[DecisionRecord]:
                 iteration, at = event.iteration, event.at
             elif type(event) is ev.Decided:
                 found.append(DecisionRecord(event.do, event.why, iteration, at))
-    return found
-
-
-def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:
-    """Every report in the order of the journal, of one trial or of all.
-
-    A trial that went back to a checkpoint reports some iterations again: see :func:`history`.
-    """
-    for batch in Reader(folder, trial).read():
-        for event in batch:
-            if type(event) is ev.Reported and (trial is None or event.trial == trial):
-                yield event
-
-
-def history(folder: str, trial: int | None = None) -> dict[int, list[dict[str, Any]]]:
-    """The results of one trial, or of all, by trial index: flat dicts with the automatic fields.
-
-    A trial that was retried, resumed or made a copy of another goes on from a checkpoint: what it had reported after
-    that point is replaced by what it reported then, so iterations always increase.
-    """
-    found: dict[int, list[dict[str, Any]]] = {}
-    courses = Courses()
-    for event in reports(folder, trial):
-        results = found.setdefault(event.trial, [])
-        while results and results[-1]["training_iteration"] >= event.iteration:
-            results.pop()
-        results.append(courses.fields(event, results[-1]["time_total_s"] if results else 0.0))
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.events import error_line
 from tune_core.display.formatting import config_text, value_text
+from tune_core.journal.format import Gap
 from tune_core.journal.reader import Reader
 from tune_core.results.experiment_reader import readable
 
@@ -21,6 +22,8 @@ _HOW = {
     "crashed": "failed: its worker process died",
     "lost": "its worker or node was lost",
     "timeout": "failed: it took longer than allowed",
+    "unloadable": "could not start: its checkpoint cannot be read",
+    "unmeasured": "failed: it never reported the metric",
     "invalid": "failed: the objective cannot run",
 }
 _DO = {"stop": "stop", "pause": "pause", "continue": "go on", "exploit": "become a copy of trial"}
@@ -73,6 +76,9 @@ class _Story:
 
     def take(self, event: Any) -> None:
         kind = type(event)
+        if kind is Gap:
+            self._say(f"{event.size} bytes of the journal are damaged here: something may be missing", timed=False)
+            return
         if hasattr(event, "at") and kind is not ev.Header:
             self._at = event.at
         if kind is ev.Reported:
@@ -90,6 +96,8 @@ class _Story:
             self._ended(event)
         elif kind is ev.Saved:
             self._say(f"saved {event.checkpoint}")
+        elif kind is ev.Lost:
+            self._say(f"lost {event.checkpoint}: it {event.why}", timed=False)
         elif kind is ev.Noted and event.trial == self._trial:
             self._say(f"note: {event.what}")
         elif not self._over:

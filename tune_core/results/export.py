@@ -15,7 +15,7 @@ from tune_core.core.optional_imports import require
 from tune_core.errors import StorageError
 from tune_core.journal.stored import Place
 from tune_core.results import ResultGrid
-from tune_core.results.experiment_reader import history
+from tune_core.results.histories import history
 
 
 def export(place: Place | str, kind: str, path: str | None, every_report: bool) -> int:
@@ -52,7 +52,7 @@ def report_rows(place: Place | str) -> list[dict[str, Any]]:
     grid = _grid(place)
     histories = history(grid._folder)
     return [
-        {"trial_id": result.trial_id, "config": result.config, **row}
+        {"trial_id": result.trial_id, "config": row["config"], **row}
         for result in grid
         for row in histories.get(result._trial.index, [])
     ]

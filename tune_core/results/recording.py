@@ -18,7 +18,7 @@ from tune_core.core import events as ev
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Trial
 from tune_core.errors import InvalidArgumentError
-from tune_core.results.experiment_reader import TailReader, readable
+from tune_core.results.experiment_reader import TailReader, readable, warn_of_damage
 
 OUTCOMES = ("completed", "stopped early", "stopped", "failed", "running", "paused", "pending")
 """What can have become of a trial: ran to its own end; stopped by the scheduler; ended by a stopper, a budget or a
@@ -266,6 +266,7 @@ def record(source: Any, metric: str | None = None, mode: str | None = None) -> R
         source = source.experiment.folder
     found = Recording(folder_of(source), metric, mode)
     found.refresh()
+    warn_of_damage(found.experiment.folder, found.experiment.damage)
     return found
 
 
@@ -286,7 +287,7 @@ def folder_of(source: Any) -> str:
 
 
 def _existing(path: str, asked: str) -> str:
-    from tune_core.journal.writer import JOURNAL_FILE
+    from tune_core.journal.format import JOURNAL_FILE
     from tune_core.storage import default_storage_path
 
     if not os.path.exists(os.path.join(path, JOURNAL_FILE)) and os.sep not in asked:
@@ -305,7 +306,7 @@ def _fetched(url: str) -> str:
     import fsspec
 
     from tune_core.errors import StorageError
-    from tune_core.journal.writer import JOURNAL_FILE
+    from tune_core.journal.format import JOURNAL_FILE
 
     folder = tempfile.mkdtemp(prefix="tune-core-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

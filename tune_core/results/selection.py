@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from tune_core.core.events import Header, Reported, error_line
+from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
 from tune_core.errors import InvalidArgumentError, MetricError
-from tune_core.results.experiment_reader import reports
+from tune_core.results.histories import Histories, ReportWithConfig
 
 SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
 _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}
@@ -33,6 +33,13 @@ def metric_and_mode(asked: str, metric: str | None, mode: str | None, header: He
     return metric, mode
 
 
+class Score(NamedTuple):
+    """A trial's value of a metric, and the configuration that made it; None where several results made it."""
+
+    value: Any
+    config: dict[str, Any] | None
+
+
 def best_trial(
     trials: Sequence[Any],
     folder: str,
@@ -42,8 +49,8 @@ def best_trial(
     scope: str,
     filter_nan_and_inf: bool,
     asked: str,
-) -> tuple[Any, Any]:
-    """The trial that is best by ``metric`` in ``scope``, and the value; see ``ResultGrid.get_best_result``."""
+) -> tuple[Any, Score]:
+    """The trial that is best by ``metric`` in ``scope``, and its value; see ``ResultGrid.get_best_result``."""
     if scope not in SCOPES:
         raise InvalidArgumentError(
             f"{asked}(scope)", f"is {scope!r}", "it says which of a trial's values counts", f"Use one of {SCOPES}."
@@ -52,11 +59,11 @@ def best_trial(
     values = scores(trials, folder, header, objective, scope)
     if not values:
         raise _nothing_to_compare(trials, metric, asked)
-    losses = {index: objective.as_loss(value) for index, value in values.items()}
+    losses = {index: objective.as_loss(score.value) for index, score in values.items()}
     if filter_nan_and_inf:
         losses = {index: loss for index, loss in losses.items() if loss < math.inf}
         if not losses:
-            example = next(iter(values.values()))
+            example = next(iter(values.values())).value
             raise MetricError(
                 f"{asked}(metric={metric!r})",
                 f"found only NaN and infinite values, e.g. {example!r}",
@@ -67,36 +74,38 @@ def best_trial(
     return next(trial for trial in trials if trial.index == best), values[best]
 
 
-def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Any]:
+def known_value(trial: Any, metric: str) -> Any:
+    """The last known value of a metric, whichever result had it; None if none had."""
+    if trial.last is None:
+        return None
+    value = lookup(trial.known, metric) if trial.known is not None else None
+    return value if value is not None else value_of(trial.last, metric)
+
+
+def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Score]:
     """Each trial's value of the metric in ``scope``, by trial index; trials that never reported it are left out."""
     metric, mode = objective.metric, objective.mode
-    found: dict[int, Any]
     if scope == "last":
-        found = {t.index: lookup(t.last.metrics, metric) for t in trials if t.last is not None}
-        return {index: value for index, value in found.items() if value is not None}
+        found = {t.index: Score(known_value(t, metric), t.last_config) for t in trials}
+        return {index: score for index, score in found.items() if score.value is not None}
     wanted = mode if scope == "all" else scope
     if wanted == mode and (metric, mode) == (header.metric, header.mode):
-        found = {t.index: lookup(t.best.metrics, metric) for t in trials if t.best is not None}
-        return {index: value for index, value in found.items() if value is not None}
-    values = _values(folder, metric)
+        having = (t for t in trials if t.best is not None)
+        return {t.index: Score(value_of(t.best, metric), t.best_config) for t in having}
+
+    def keep(event: Reported, config: dict[str, Any]) -> Score | None:
+        value = value_of(event, metric)
+        return Score(value, config) if value is not None else None
+
+    courses = Histories(folder, keep).values()
     if wanted in ("min", "max"):
         extreme = Objective(metric, wanted)
-        return {index: min((v for _, v in course), key=extreme.as_loss) for index, course in values.items()}
+        return {i: min(course, key=lambda score: extreme.as_loss(score.value)) for i, course in courses.items()}
     tail = _TAIL[scope]
-    return {index: _mean([v for _, v in (course[-tail:] if tail else course)]) for index, course in values.items()}
-
-
-def _values(folder: str, metric: str) -> dict[int, list[tuple[int, Any]]]:
-    """Each trial's values of a metric along its course, with their iterations (see ``records.history``)."""
-    found: dict[int, list[tuple[int, Any]]] = {}
-    for event in reports(folder):
-        course = found.setdefault(event.trial, [])
-        while course and course[-1][0] >= event.iteration:
-            course.pop()
-        value = lookup(event.metrics, metric)
-        if value is not None:
-            course.append((event.iteration, value))
-    return {index: course for index, course in found.items() if course}
+    return {
+        index: Score(_mean([score.value for score in (course[-tail:] if tail else course)]), course[-1].config)
+        for index, course in courses.items()
+    }
 
 
 def _mean(values: list[Any]) -> float:
@@ -106,19 +115,22 @@ def _mean(values: list[Any]) -> float:
         return math.nan
 
 
-def best_reports(trials: Sequence[Any], folder: str, header: Header, metric: str, mode: str) -> dict[int, Reported]:
-    """Each trial's best report by ``metric``; trials that never reported it are left out."""
+def best_reports(
+    trials: Sequence[Any], folder: str, header: Header, metric: str, mode: str
+) -> dict[int, ReportWithConfig]:
+    """Each trial's best report by ``metric`` with its configuration; trials that never reported it are left out."""
     check_mode(mode, "filter_mode")
     if (metric, mode) == (header.metric, header.mode):
-        return {t.index: t.best for t in trials if t.best is not None and lookup(t.best.metrics, metric) is not None}
+        return {t.index: ReportWithConfig(t.best, t.best_config) for t in trials if t.best is not None}
     objective = Objective(metric, mode)
-    best: dict[int, Reported] = {}
-    for event in reports(folder):
-        if lookup(event.metrics, metric) is None:
-            continue
-        before = best.get(event.trial)
-        if before is None or objective.loss(event.metrics) < objective.loss(before.metrics):
-            best[event.trial] = event
+
+    def keep(event: Reported, config: dict[str, Any]) -> ReportWithConfig | None:
+        return ReportWithConfig(event, config) if value_of(event, metric) is not None else None
+
+    def loss(report: ReportWithConfig) -> float:
+        return objective.as_loss(value_of(report.event, metric))
+
+    best = {index: min(course, key=loss) for index, course in Histories(folder, keep).values().items()}
     if not best and any(trial.last is not None for trial in trials):
         raise _nothing_to_compare(trials, metric, "get_dataframe")
     return best
@@ -171,7 +183,7 @@ def missing_metric(asked: str, reported: Iterable[str]) -> MetricError:
 
 def _nothing_to_compare(trials: Sequence[Any], metric: str, asked: str) -> MetricError:
     asked = f"{asked}(metric={metric!r})"
-    reported = {name for trial in trials if trial.last is not None for name in trial.last.metrics}
+    reported = {name for trial in trials if trial.last is not None for name in trial.known or trial.last.metrics}
     if reported:
         return missing_metric(asked, reported)
     failed = [trial for trial in trials if trial.status is ERROR]

@@ -120,7 +120,7 @@ def schedules(events: list[Any]) -> dict[int, Schedule]:
 
 def _from_journal(path: str, trial: int | str | None) -> Schedule:
     from tune_core.core.objective import Objective
-    from tune_core.journal.writer import read
+    from tune_core.journal.reader import read
 
     log = read(path if os.path.isdir(path) else os.path.dirname(path))
     found = schedules(log.events)

@@ -256,6 +256,7 @@ class _Simulated:
             encode_config=lambda config: to_json(config, self.space),
             time_budget_s=self.budget,
             used_s=used_s,
+            retry_s=0.0,
             handle_signals=False,
         )
         observers = Observers((), controller.trials, RunFacts(""), lambda text: None)

@@ -17,7 +17,7 @@ from tune_core.core import events as ev
 from tune_core.core.objective import lookup
 from tune_core.core.plain_values import plain_metrics
 from tune_core.errors import InvalidArgumentError, TuneError
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.machine_resources import Allocation, Machine
 from tune_core.simulation.objective import Model, Store
 from tune_core.trainable import DONE
@@ -250,7 +250,7 @@ class SimulatedExecutor:
             self._answer(trial, ("revoked", why))
         else:
             run.revoked = why
-            self._push(self._now + 5.0, WAKE, None, None)  # the loop's grace
+            self._push(self._now + END_GRACE_S, WAKE, None, None)
 
     def kill(self, trial: int, how: str, why: str) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -291,6 +291,8 @@ class SimulatedExecutor:
     def clock(self) -> float:
         """See :class:`tune_core.executors.base.Executor`."""
         return self._now
+
+    monotonic = clock
 
     def waits_for(self) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""

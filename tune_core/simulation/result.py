@@ -6,7 +6,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core import events as ev
-from tune_core.journal.writer import Log, parse
+from tune_core.journal.format import Log
+from tune_core.journal.reader import parse
 
 if TYPE_CHECKING:
     from tune_core.core.trial import Trial

@@ -10,7 +10,9 @@ import uuid
 from collections.abc import Callable
 from typing import NoReturn
 
+from tune_core.core.files import sync_path
 from tune_core.errors import CheckpointError, StorageError, TuneError
+from tune_core.storage import marks
 
 _TEMPORARY = re.compile(r"^\.(?P<name>.+)\.[0-9a-f]{32}\.(?P<kind>new|old)$")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,12 +27,16 @@ class _CopyError(Exception):
         self.reading = reading
 
 
-def persist(source_dir: str, target_dir: str) -> None:
+SYNC_BYTES = 1 << 20
+"""A marked folder of this size or more is synced by whoever writes it, so that the journal does not wait for it."""
+
+
+def persist(source_dir: str, target_dir: str, *, marked: bool = False) -> None:
     """Copy a folder to ``target_dir`` so that it appears there all at once.
 
     The copy is made under a hidden name beside the target and then renamed. A folder already there is replaced; a
     reader sees the old or the new one. Nothing is left behind when the copy fails; what a killed process left is
-    removed by :func:`sweep`.
+    removed by :func:`sweep`. With ``marked`` it is marked as ours to delete (see ``tune_core.storage.marks``).
 
     Raises
     ------
@@ -43,10 +49,10 @@ def persist(source_dir: str, target_dir: str) -> None:
     _check_source(source, target)
     if os.path.exists(target) and os.path.samefile(source, target):
         return
-    _fill_and_place(source, target, lambda new: shutil.copytree(source, new, copy_function=_copy_file))
+    _fill_and_place(source, target, lambda new: shutil.copytree(source, new, copy_function=_copy_file), marked)
 
 
-def persist_files(write: Callable[[str], None], target_dir: str) -> None:
+def persist_files(write: Callable[[str], None], target_dir: str, *, marked: bool = False) -> None:
     """Like :func:`persist`, of files that ``write(folder)`` makes in a new folder.
 
     Raises
@@ -59,16 +65,18 @@ def persist_files(write: Callable[[str], None], target_dir: str) -> None:
         os.makedirs(new)
         write(new)
 
-    _fill_and_place(None, os.path.abspath(target_dir), fill)
+    _fill_and_place(None, os.path.abspath(target_dir), fill, marked)
 
 
-def _fill_and_place(source: str | None, target: str, fill: Callable[[str], object]) -> None:
+def _fill_and_place(source: str | None, target: str, fill: Callable[[str], object], marked: bool) -> None:
     """Make the folder under a hidden name beside ``target``, then rename it."""
     parent, name = os.path.split(target)
     new = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.new")
     try:
         os.makedirs(parent, exist_ok=True)
         fill(new)
+        if marked and marks.write_mark(new, target) >= SYNC_BYTES:
+            marks.sync_content(new)
         _put_in_place(new, target)
     except _CopyError as failed:
         if failed.reading and source is not None:
@@ -99,7 +107,7 @@ def sweep(folder: str) -> int:
         if match["kind"] == "old" and not os.path.lexists(target):
             os.rename(path, target)
             continue
-        if os.path.isdir(path):
+        if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
         else:
             os.unlink(path)
@@ -163,17 +171,21 @@ class LocalStorage:
         write_bytes_atomic(path, data)
 
 
-def write_bytes_atomic(path: str, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part, even after a power cut."""
+def write_bytes_atomic(path: str, data: bytes, mode: int = 0o666) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part, even after a power cut.
+
+    ``mode``: its permission bits, less the process's umask.
+    """
     folder, name = os.path.split(os.path.abspath(path))
     new = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.new")
     try:
         os.makedirs(folder, exist_ok=True)
-        with open(new, "xb") as file:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
+        sync_path(folder)
     except OSError as error:
         raise_unwritable(path, error)
     finally:

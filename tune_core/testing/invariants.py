@@ -13,7 +13,8 @@ from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED
 from tune_core.engine.controller import Controller
 from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
-from tune_core.journal.writer import JOURNAL_FILE, Log, parse
+from tune_core.journal.format import JOURNAL_FILE, Log
+from tune_core.journal.reader import parse
 from tune_core.results.experiment_reader import read_experiment
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.rung_levels import Rung

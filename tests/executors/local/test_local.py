@@ -81,7 +81,7 @@ tune.Tuner(objective, param_space={"i": tune.grid_search([0, 1])},
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "two SIGTERMs"])
 def test_no_process_outlives_the_driver_however_it_ends(tmp_path: Path, number: int) -> None:
     from tune_core.errors import JournalError
-    from tune_core.journal import writer as journal
+    from tune_core.journal import reader as journal
 
     def reports() -> list[Any]:
         try:

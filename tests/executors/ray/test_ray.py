@@ -25,7 +25,7 @@ from tune_core.engine.controller import Controller
 from tune_core.engine.rules import Rules
 from tune_core.errors import JournalError, ResourceError
 from tune_core.executors import RayExecutor, ray_is_up
-from tune_core.journal import writer as journal
+from tune_core.journal import reader as journal
 from tune_core.testing.executors import ExecutorSuite, is_alive
 
 

@@ -20,7 +20,7 @@ from executors.ray.ray_nodes import Nodes
 from tune_core.core import events as ev
 from tune_core.errors import ResourceError
 from tune_core.executors import RayExecutor
-from tune_core.journal import writer as journal
+from tune_core.journal import reader as journal
 
 STEPS = 12
 

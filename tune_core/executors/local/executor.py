@@ -293,6 +293,10 @@ class LocalExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.monotonic()
+
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """See :class:`tune_core.executors.base.Executor`."""
         assert self._selector is not None

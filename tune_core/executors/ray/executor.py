@@ -286,6 +286,10 @@ class RayExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """See :class:`tune_core.executors.base.Executor`."""
+        return time.monotonic()
+
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """See :class:`tune_core.executors.base.Executor`."""
         for host in self._unsent:

@@ -71,7 +71,7 @@ def unpack(packed: Packed, folder: str) -> None:
     """Write what :func:`pack` returned into ``folder``, which appears all at once."""
     from tune_core.storage.local import persist_files
 
-    persist_files(write_to(packed), folder)
+    persist_files(write_to(packed), folder, marked=True)
 
 
 def write_to(packed: Packed) -> Callable[[str], None]:

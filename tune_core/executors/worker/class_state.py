@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
+import zipfile
+import zlib
 from collections.abc import Iterator
 
+from tune_core.errors import CheckpointError
 from tune_core.trainable import Trainable
 from tune_core.trainable.state import load_state, write_state
 
@@ -26,3 +30,29 @@ class ClassCheckpoint:
             answer = self._trainable.save_checkpoint(folder)
             write_state(answer, folder)
             yield folder
+
+
+class UnloadableError(CheckpointError):
+    """A class trainable's checkpoint cannot be read: not the trainable's fault."""
+
+
+_UNREADABLE = (OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
+
+
+def restore_state(trainable: Trainable, folder: str) -> None:
+    """Give ``load_checkpoint`` the dict that ``save_checkpoint`` returned, else the folder.
+
+    Raises
+    ------
+    UnloadableError
+        If a file in it is missing, cut off or garbled.
+    """
+    try:
+        trainable.load_checkpoint(load_state(folder))
+    except _UNREADABLE as error:
+        raise UnloadableError(
+            f"The checkpoint {folder}",
+            f"could not be loaded: {type(error).__name__}: {error}",
+            "a file in it is missing, cut off or garbled",
+            "The trial goes on from the checkpoint before, or afresh.",
+        ) from error

@@ -46,6 +46,7 @@ class WorkingFolderStore(FolderStore):
 
 def download(access: StoreAccess, trial: int, name: str, folder: str) -> None:
     """Bring a checkpoint from the store into ``folder``, which appears all at once."""
+    from tune_core.storage import marks
     from tune_core.storage.folders import download_folder
     from tune_core.storage.objects import object_store
 
@@ -55,6 +56,7 @@ def download(access: StoreAccess, trial: int, name: str, folder: str) -> None:
     try:
         store = object_store(access.url, access.filesystem)
         download_folder(store, trial_folder("", trial).lstrip("/") + f"/{name}", new)
+        marks.write_mark(new, folder)
         os.rename(new, folder)
     except OSError:
         if not os.path.isdir(folder):  # else another worker was faster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import platform
 import threading
@@ -11,10 +12,11 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import TOTALS
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
-from tune_core.errors import MissingMetricError
+from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
 from tune_core.trainable.base import node_ip
@@ -45,6 +47,12 @@ class TrialSession:
         self._totals: dict[str, float] = dict(job.totals or {})
         self._began = time.perf_counter()
         self.last_metrics: Mapping[str, Any] | None = None
+        self.halted = False  # whether the driver wants it to end
+        wanted = dict.fromkeys(self._spec.metrics)
+        if self._until is not None:
+            wanted[self._time_attr] = None
+        self._unseen = [name for name in wanted if name not in ("training_iteration", "time_total_s")]
+        self._seen: dict[str, None] = {}  # names that were reported while some are unseen
         self.refused = ""  # why no trial of this objective can be judged, seen in another process
         self._saved_at = -1
         self._at_end: list[Callable[[], None]] = []
@@ -76,6 +84,12 @@ class TrialSession:
 
         return Checkpoint(self._store.fetch(*self.job.checkpoint))
 
+    def could_not_start(self, error: CheckpointError) -> bool:
+        """Whether an error means that the checkpoint which the attempt began with could not be read."""
+        if self.job.checkpoint is None or self.last_metrics is not None:
+            return False
+        return self.job.checkpoint[1] in error.asked
+
     def report(self, metrics: Mapping[str, Any], checkpoint: Any = None) -> bool:
         """Pass on a result; False if the trial is to end."""
         with self._lock:
@@ -85,7 +99,6 @@ class TrialSession:
             plain, nonfinite = plain_metrics(metrics)
             began = None
             if self.last_metrics is None:
-                self._check_first(plain)
                 steps = self._totals.get("timesteps_total", 0)
                 began = [platform.node(), node_ip(), os.getpid(), self._base, steps]
             if "timesteps_this_iter" in plain or "episodes_this_iter" in plain:
@@ -98,6 +111,8 @@ class TrialSession:
             event = ev.Reported(
                 self.job.trial, self.iteration, time.time(), seconds, plain, name, 0, nonfinite, attempt, began
             )
+            if self._unseen:
+                self._look_for_unseen(event)
             if self._meets_stop(event):
                 self._pipe.add(event)
                 return False
@@ -169,6 +184,8 @@ class TrialSession:
 
     def lease_would_end(self, metrics: Mapping[str, Any]) -> bool:
         """Whether the next report will wait for the scheduler; class trainables save a checkpoint with it."""
+        if not self._has_lease_metrics(metrics):
+            return False
         if self._steps is not None and self._steps <= 1:
             return True
         if self._until is None:
@@ -181,25 +198,19 @@ class TrialSession:
         return value is not None and value >= self._until
 
     def _lease_ends(self, event: ev.Reported) -> bool:
-        if self._steps is not None:
+        """Whether the scheduler is to judge this result: it is due, and it has what is judged by."""
+        if self._steps is not None and self._has_lease_metrics(event.metrics):
             self._steps -= 1
             if self._steps <= 0:
                 return True
         if self._until is None:
             return False
-        if self._time_attr == "training_iteration":
-            return event.iteration >= self._until
-        if self._time_attr == "time_total_s":
-            return event.seconds >= self._until
-        value = lookup(event.metrics, self._time_attr)
-        if value is None:
-            raise MissingMetricError(
-                f"time_attr={self._time_attr!r}",
-                f"is not among the reported metrics {sorted(event.metrics)}",
-                "the scheduler measures a trial's progress by it",
-                f"Report {self._time_attr!r} with every result, or leave time_attr at 'training_iteration'.",
-            )
-        return bool(value >= self._until)
+        value = ev.value_of(event, self._time_attr)
+        return value is not None and bool(value >= self._until) and self._has_lease_metrics(event.metrics)
+
+    def _has_lease_metrics(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether a result has the metrics that the scheduler judges by; one without them goes by."""
+        return all(lookup(metrics, name) is not None for name in self._spec.lease_metrics)
 
     def _meets_stop(self, event: ev.Reported) -> bool:
         end = ev.end_reached(event, self._spec.stop)
@@ -227,8 +238,10 @@ class TrialSession:
             if lease is not None:
                 self._until, self._steps = lease.until, lease.steps
         elif kind == "halt":
+            self.halted = True
             self.end(message[3], message[4])
         elif kind == "revoke":
+            self.halted = True
             self.end("revoked", message[3])
         return True
 
@@ -239,15 +252,25 @@ class TrialSession:
 
     # --- checks and checkpoints ---------------------------------------------------------------------------------------
 
-    def _check_first(self, metrics: Mapping[str, Any]) -> None:
-        for name in self._spec.metrics:
-            if lookup(metrics, name) is None and name not in ("training_iteration", "time_total_s"):
-                raise MissingMetricError(
-                    f"The metric {name!r}",
-                    f"is not in the first report, which has {sorted(metrics)}",
-                    "TuneConfig, the scheduler or the searcher compares trials by it",
-                    f"Report it: tune.report({{{name!r}: ...}}), or name one of the reported metrics.",
-                )
+    def _look_for_unseen(self, event: ev.Reported) -> None:
+        self._unseen = [name for name in self._unseen if ev.value_of(event, name) is None]
+        self._seen.update(dict.fromkeys(flatten(event.metrics)))
+
+    def unmeasured(self) -> str:
+        """What to say of an attempt that has ended by itself and never reported what it is judged by; else empty."""
+        if self.halted or self.last_metrics is None or self.job.iteration or not self._unseen:
+            return ""
+        name, seen = self._unseen[0], list(self._seen)
+        close = difflib.get_close_matches(name, seen, 1, 0.6)
+        judges = "the scheduler measures a trial's progress" if name == self._time_attr else "trials are compared"
+        error = MissingMetricError(
+            f"The metric {name!r}",
+            f"was never reported; reported were {', '.join(map(repr, seen[:20])) or 'no metrics'}",
+            f"{judges} by it",
+            f"Report it: tune.report({{{name!r}: ...}})"
+            + (f". Did you mean {close[0]!r}?" if close else ", or name one of the reported metrics."),
+        )
+        return str(error)
 
     def _save(self, checkpoint: Any, earlier: int | None = None) -> str:
         """Keep a checkpoint with the last result, or with the ``earlier`` one of that iteration."""

@@ -18,10 +18,10 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.paths import CheckpointStore, trial_folder
-from tune_core.errors import FatalError, InvalidArgumentError, MetricError, TuneError
+from tune_core.errors import CheckpointError, FatalError, InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
-from tune_core.executors.worker.class_state import ClassCheckpoint, load_state
+from tune_core.executors.worker.class_state import ClassCheckpoint, UnloadableError, restore_state
 from tune_core.executors.worker.pipe import EventPipe, Link
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
@@ -74,6 +74,8 @@ class Worker:
             how = session.ended_how or "completed"
             if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
                 how, error = "errored", str(_nothing_reported(self.spec))
+            elif how in ("completed", "stopped") and (missing := session.unmeasured()):
+                how, error = "unmeasured", missing
         except StopTrial:
             how = session.ended_how or "revoked"
         except FatalError as raised:
@@ -82,10 +84,14 @@ class Worker:
             how, error = "errored", "KeyboardInterrupt"
             if threading.current_thread() is threading.main_thread() and self.output is None:
                 raise
+        except UnloadableError as raised:
+            how, error = "unloadable", str(raised)
         except SystemExit as raised:
             how, error = "errored", f"the objective called sys.exit({raised.code!r})"
         except BaseException as raised:
             how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
+            if isinstance(raised, CheckpointError) and session.could_not_start(raised):
+                how = "unloadable"
         finally:
             session.close()
             if how == "errored":
@@ -135,7 +141,7 @@ class Worker:
         spec, job = self.spec, session.job
         trainable._iteration = job.iteration
         if job.checkpoint is not None:
-            trainable.load_checkpoint(load_state(self.store.fetch(*job.checkpoint)))
+            restore_state(trainable, self.store.fetch(*job.checkpoint))
         saved_at = job.iteration
         go_on = True
         while go_on:

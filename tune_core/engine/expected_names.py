@@ -1,0 +1,68 @@
+"""Names in the configuration that no result has: most often a typo, reported once, while the run goes."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from tune_core.core import events as ev
+from tune_core.core.flatten import flatten
+
+RESULTS = 10
+"""A trial that has reported so often has shown what it reports; so has one that ended."""
+
+
+class ExpectedNames:
+    """Watches the first results for the metrics that the configuration names.
+
+    Parameters
+    ----------
+    names
+        Each metric's name, and where it is named, e.g. ``{"los": "RunConfig(stop)"}``.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._missing = {name: where for name, where in names.items() if name not in _AUTOMATIC}
+        self._seen: dict[str, None] = {}
+        self._results: dict[int, int] = {}
+
+    def see(self, event: Any) -> bool:
+        """Take in an event; whether there is nothing more to watch for."""
+        kind = type(event)
+        if kind is ev.Reported:
+            for name in [name for name in self._missing if ev.value_of(event, name) is not None]:
+                del self._missing[name]
+            self._seen.update(dict.fromkeys(flatten(event.metrics)))
+            number = self._results[event.trial] = self._results.get(event.trial, 0) + 1
+            if self._missing and number < RESULTS:
+                return False
+        elif kind is not ev.Ended or event.trial not in self._results:
+            return not self._missing
+        for name, where in self._missing.items():
+            warnings.warn(self._text(name, where), stacklevel=2)
+        return True
+
+    def _text(self, name: str, where: str) -> str:
+        close = difflib.get_close_matches(name, self._seen, 1, 0.6)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        reported = ", ".join(list(self._seen)[:20])
+        return f"{where} names the metric {name!r}, which no result has so far; reported were: {reported}.{hint}"
+
+
+_AUTOMATIC = ("training_iteration", "time_total_s", "timestamp", "trial_id", "done")
+
+
+def misspelt_mutations(mutated: Any, space: Mapping[str, Any]) -> list[str]:
+    """Warnings about names in ``hyperparam_mutations`` that look like a parameter which is in the space otherwise."""
+    if not isinstance(mutated, Mapping):
+        return []
+    known, names = list(flatten(dict(space))), list(flatten(dict(mutated)))
+    unmutated = [name for name in known if name not in names]
+    return [
+        f"hyperparam_mutations names {name!r}, which param_space does not have: it is drawn from there at the start, "
+        f"beside {close[0]!r}, which never changes. Did you mean {close[0]!r}?"
+        for name in names
+        if name not in known and (close := difflib.get_close_matches(name, unmutated, 1, 0.6))
+    ]
