@@ -126,7 +126,19 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--once", action="store_true", help="show it once and return")
     watch.add_argument("--interval", type=float, default=1.0, help="seconds between looks (default: 1)")
     watch.set_defaults(run=_watch)
+
+    migrate = commands.add_parser("migrate", help="change a script's imports from Ray Tune's to tune-core's")
+    migrate.add_argument("paths", nargs="+", metavar="SCRIPT_OR_FOLDER")
+    migrate.add_argument("--write", action="store_true", help="change the files (default: show what would change)")
+    migrate.set_defaults(run=_migrate)
     return parser
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from tune_core.cli.migrate import run
+
+    run(arguments.paths, arguments.write)
+    return OK
 
 
 def _positive(text: str) -> int:
