@@ -17,6 +17,7 @@ from tune_core.fit.stored import StoredExperiment
 from tune_core.journal import reader as journal
 from tune_core.journal.stored import exists, is_stored
 from tune_core.trainable import Prepared, prepare
+from tune_core.trainable.export import ExportFormat
 
 if TYPE_CHECKING:
     from tune_core.results import ResultGrid
@@ -88,12 +89,29 @@ class Tuner:
 
         args = (self._prepared, self._space, self._tune, self._run)
         run = ExperimentRun(*args, self._folder, self._restored, self._stored)
+        run.start_from, run.export_formats = self._starts()
         try:
             run.run()
         finally:
             if run.begun:  # another call goes on with this run
                 self._folder, self._restored, self._stored = run.folder, {}, run.stored
         return ResultGrid.from_trials(run.place, run.header, run.controller.trials)
+
+    def _starts(self) -> tuple[str | None, tuple[str, ...]]:
+        """What ``tune.run(restore, export_formats)`` asked for, checked."""
+        from tune_core.checkpoint import Checkpoint
+
+        formats = tuple(ExportFormat.validate(self._export_formats or ()))
+        if formats and not self._prepared.is_class:
+            raise InvalidArgumentError(
+                "tune.run(export_formats)",
+                f"is {list(formats)}, and {self._prepared.__name__} is a function",
+                "only class trainables define how their model is exported",
+                "Write the model into a checkpoint: tune.report(metrics, checkpoint=...).",
+            )
+        if self._start_from is None:
+            return None, formats
+        return Checkpoint.from_directory(getattr(self._start_from, "path", self._start_from)).path, formats
 
     def _go_on_with(self, finished: str = "skip", restart_unfinished: bool = False) -> None:
         """Further ways to go on with a restored run; see :class:`tune_core.ResumeConfig`."""

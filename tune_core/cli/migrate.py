@@ -102,13 +102,13 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
     """A transformer that changes imports and dotted names; made here, since libcst is imported late."""
     name_of = cst.helpers.get_full_name_for_node
 
-    class Imports(cst.CSTTransformer):  # type: ignore[misc]
+    class Imports(cst.CSTTransformer):
         METADATA_DEPENDENCIES = (cst.metadata.PositionProvider,)
 
         def _say(self, node: libcst.CSTNode, text: str) -> None:
             remarks.append(Remark(self.get_metadata(cst.metadata.PositionProvider, node).start.line, text))
 
-        def leave_SimpleStatementLine(self, original: Any, updated: Any) -> Any:
+        def leave_SimpleStatementLine(self, original: Any, updated: Any) -> Any:  # noqa: N802
             lines: list[Any] = []
             for was, statement in zip(original.body, updated.body, strict=True):
                 if isinstance(was, cst.ImportFrom) and was.module is not None and not was.relative:
@@ -136,7 +136,8 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 return self._from_ray(was, statement)
             if not is_rays(path):
                 return [statement]
-            moved, kept = [], []
+            moved: list[Any] = []
+            kept: list[Any] = []
             for alias in was.names:
                 reason = why_absent(path, name_of(alias.name))
                 (moved if reason is None else kept).append(alias)
@@ -179,7 +180,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 names.append(alias if reason is not None else alias.with_changes(name=_dotted(cst, ours(path))))
             return [statement.with_changes(names=names)]
 
-        def leave_Attribute(self, original: Any, updated: Any) -> Any:
+        def leave_Attribute(self, original: Any, updated: Any) -> Any:  # noqa: N802
             """``ray.tune.run(...)`` after ``import ray.tune``; only the shortest dotted name changes."""
             path = name_of(original)
             if path == "ray.tune":
@@ -188,13 +189,13 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 return _dotted(cst, ours(path))
             return updated
 
-        def visit_ImportFrom(self, node: Any) -> bool:
+        def visit_ImportFrom(self, node: Any) -> bool:  # noqa: N802
             return False  # its dotted name is changed as a whole
 
-        def visit_Import(self, node: Any) -> bool:
+        def visit_Import(self, node: Any) -> bool:  # noqa: N802
             return False
 
-        def visit_Call(self, node: Any) -> None:
+        def visit_Call(self, node: Any) -> None:  # noqa: N802
             if name_of(node.func) in ("ray.init", "ray.shutdown"):
                 self._say(node, f"{name_of(node.func)} is not needed: trials run in local processes unless Ray is up")
 
@@ -220,7 +221,9 @@ def scripts_in(paths: Sequence[str]) -> Iterator[str]:
         elif os.path.isfile(path):
             yield path
         else:
-            raise InvalidArgumentError("tune-core migrate", f"finds no {path!r}", "it does not exist", "Check its name.")
+            raise InvalidArgumentError(
+                "tune-core migrate", f"finds no {path!r}", "it does not exist", "Check its name."
+            )
 
 
 def run(paths: Sequence[str], write: bool) -> int:

@@ -159,6 +159,9 @@ def _plain_foreign(value: Any, path: tuple[str, ...], nonfinite: list[str], addr
         return _plain_text(os.fsdecode(value))
     if isinstance(value, (complex, bytes, bytearray, type)):
         raise _unusable(path, value)
+    as_plain = getattr(value, "__plain__", None)  # types of our own say it themselves
+    if as_plain is not None:
+        return _plain(as_plain(), path, nonfinite, addressable)
     shape = getattr(value, "shape", None)
     if shape is not None:
         return _plain_array(value, path, nonfinite, addressable)

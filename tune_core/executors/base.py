@@ -52,6 +52,8 @@ class RunSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     logging: Any = None  # how the driver's logging is set: tune_core.executors.worker.log_setup.LogSetup
     store: StoreAccess | None = None
+    start_from: str | None = None  # a checkpoint's folder that trials start from, where they have none of their own
+    export_formats: tuple[str, ...] = ()  # class trainables export their model when they end
 
 
 def ends_a_trial(events: Sequence[Any]) -> bool:

@@ -29,17 +29,20 @@ class Machine:
 
     def capacity(self) -> dict[str, float]:
         """What there is, as a dict."""
-        return {**{name: amount / GRAIN for name, amount in self._total.items()}, "gpu": len(self.gpus)}
+        counted = {name: amount / GRAIN for name, amount in self._total.items() if name != "memory"}
+        return {**counted, "gpu": len(self.gpus)}
 
     def describe(self) -> str:
         """What there is, for people."""
-        parts = [f"{amount / GRAIN:g} {name}" for name, amount in self._total.items()]
+        parts = [f"{amount / GRAIN:g} {name}" for name, amount in self._total.items() if name != "memory"]
         return ", ".join([*parts, f"{len(self.gpus)} gpu"])
 
     def refuse(self, request: Mapping[str, float]) -> str | None:
         """Why a request can never be met, or None."""
         for name, amount in request.items():
             has = len(self.gpus) * GRAIN if name == "gpu" else self._total.get(name, 0)
+            if name == "memory" and resource_units(amount) > has:
+                return f"asks for {amount / 2**30:.1f} GiB of memory, and this machine has {has / GRAIN / 2**30:.1f}"
             if resource_units(amount) > has:
                 return f"asks for {amount:g} {name}, and this machine has {self.describe()}"
         return None
@@ -105,6 +108,21 @@ def available_cpus() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
         return os.cpu_count() or 1
+
+
+def total_memory() -> int:
+    """Bytes of memory of this machine, or of the container that this process is in; 0 if unknown."""
+    try:
+        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 0
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path, encoding="ascii") as file:
+                return min(physical, int(file.read()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return physical
 
 
 def discover_gpus(count: int | None) -> list[str]:

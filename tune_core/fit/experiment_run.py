@@ -20,6 +20,7 @@ from tune_core.config import RunConfig, SyncConfig, TuneConfig
 from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
 from tune_core.core.environment import flag, seconds
+from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
@@ -47,6 +48,7 @@ from tune_core.schedulers.base import Scheduler
 from tune_core.search import searcher_from
 from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
+from tune_core.search.properties import call_set_search_properties
 from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
@@ -93,6 +95,8 @@ class ExperimentRun:
         self.stored = stored  # the experiment in an object store; its folder is only a working one then
         self.mirror: Mirror | None = None
         self.name = run.name or ""
+        self.start_from: str | None = None
+        self.export_formats: tuple[str, ...] = ()
         self.moved = ""  # where an earlier run of that name was moved to
         self.begun = False  # whether there is a journal to go on from
 
@@ -134,6 +138,8 @@ class ExperimentRun:
                     )
                 agreed[position] = value
         metric, mode = agreed
+        if metric is None and mode is not None and self.scheduler.needs_metric:
+            metric = DEFAULT_METRIC  # the name of a bare number that an objective returns
         if self.scheduler.needs_metric and metric is None:
             raise InvalidArgumentError(
                 f"TuneConfig(scheduler={type(self.scheduler).__name__})",
@@ -142,19 +148,18 @@ class ExperimentRun:
                 'Give it: TuneConfig(metric="loss", mode="min", ...).',
             )
         if metric is not None and mode is None:
-            raise InvalidArgumentError(
-                f"TuneConfig(metric={metric!r})",
-                "was given without a mode",
-                "a metric is either minimised or maximised",
-                'Add mode="min" or mode="max".',
+            warnings.warn(
+                f'TuneConfig(metric={metric!r}) was given without a mode: "max" is taken, as in Ray Tune. '
+                'Add mode="min" or mode="max" to say which.',
+                stacklevel=5,
             )
+            mode = "max"
         return metric, mode
 
     def _set_up_searcher(self) -> None:
-        accepted = self.searcher.set_search_properties(
-            self.metric, self.mode, self.space, seed=self.seed, num_samples=self.tune_config.num_samples
-        )
-        if accepted is False:
+        spec = {"seed": self.seed, "num_samples": self.tune_config.num_samples}
+        function = self.searcher.set_search_properties
+        if not call_set_search_properties(function, self.metric, self.mode, self.space, spec):
             raise InvalidArgumentError(
                 "Tuner(param_space)",
                 f"was given, and {type(self.searcher).__name__} has a space or metric of its own already",
@@ -485,6 +490,8 @@ class ExperimentRun:
             needs_every_result=self.stopper is not None,
             trainable_name=self.prepared.__name__,
             store=None if self.stored is None else StoreAccess(self.stored.url, self.stored.filesystem),
+            start_from=self.start_from,
+            export_formats=self.export_formats,
         )
 
     def _resources_of(self, config: dict[str, Any]) -> Any:

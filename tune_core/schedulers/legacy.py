@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tune_core.core.events import Lease
+from tune_core.core.flatten import flatten
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
@@ -186,7 +187,7 @@ class LegacyScheduler(Scheduler):
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         legacy = self._controller.trial_at(trial.index)
-        answer = self.scheduler.on_trial_result(self._controller, legacy, dict(result))
+        answer = self.scheduler.on_trial_result(self._controller, legacy, flat_result(trial, result))
         decision = decision_of(self.scheduler, answer, trial)
         if isinstance(decision, Stop):
             self._stopped.add(trial.index)
@@ -200,7 +201,7 @@ class LegacyScheduler(Scheduler):
         elif trial.index in self._stopped or not trial.last_result:
             self._tell("on_trial_remove", legacy)
         else:
-            self._tell("on_trial_complete", legacy, dict(trial.last_result))
+            self._tell("on_trial_complete", legacy, {**flat_result(trial, trial.last_result), "done": True})
 
     def choose(self, waiting: WaitingTrials) -> int | None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -335,6 +336,13 @@ def decision_of(scheduler: Any, answer: Any, trial: TrialView) -> Decision:
         "it is to return CONTINUE, PAUSE or STOP",
         "Return one of the constants of TrialScheduler.",
     )
+
+
+def flat_result(trial: TrialView, result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result with all its automatic fields, as Ray Tune's schedulers get it: nested names joined by ``/``."""
+    last = trial.last_result
+    whole = last if last.get("training_iteration") == result.get("training_iteration") else result
+    return flatten(whole)
 
 
 def _any(trials: Iterable[Any]) -> bool:

@@ -65,13 +65,15 @@ def searcher_class(name: str) -> Any:
     return getattr(import_module(HOMES[NAMES[key]]), NAMES[key])
 
 
-def create_searcher(name: str, **arguments: Any) -> Any:
+def create_searcher(name: str | None = None, *, search_alg: str | None = None, **arguments: Any) -> Any:
     """A searcher by its name.
 
     Parameters
     ----------
     name
         One of ``NAMES``, such as ``"optuna"`` or ``"hyperopt"``.
+    search_alg
+        Ray Tune's name for ``name``.
     arguments
         For its constructor. One that this searcher does not take, but another one does, is left out, so that the same
         arguments may go with any name.
@@ -88,7 +90,8 @@ def create_searcher(name: str, **arguments: Any) -> Any:
     >>> create_searcher("random", random_state=7, sampler=None).random_state
     7
     """
-    cls = searcher_class(name)
+    name = name if name is not None else search_alg
+    cls = searcher_class(name)  # type: ignore[arg-type]
     known = _parameters(cls)
     everyones = {key for other in NAMES for key in _parameters(searcher_class(other))}
     for key in arguments:

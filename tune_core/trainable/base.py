@@ -91,13 +91,14 @@ class Trainable:
         result = dict(answer)
         if RESULT_DUPLICATE in result:
             return result
-        self._tune_count(result, time.perf_counter() - began)
+        result = self._tune_complete(result, time.perf_counter() - began)
         self.log_result(result)
         self._last_result = result
         return result
 
-    def _tune_count(self, result: dict[str, Any], took: float) -> None:
-        """Count an iteration and add the automatic fields to its result."""
+    def _tune_complete(self, metrics: Mapping[str, Any], took: float) -> dict[str, Any]:
+        """Count an iteration that took so many seconds; its result with the automatic fields."""
+        result = dict(metrics)
         took = result["time_this_iter_s"] if result.get("time_this_iter_s") is not None else took
         self._iteration += 1
         self._time_total += took
@@ -109,6 +110,7 @@ class Trainable:
                 result.setdefault(total, self._tune_totals[total])
         result.setdefault("training_iteration", self._iteration)
         result.update(self.get_auto_filled_metrics(time_this_iter=took, timestamp=result.get("timestamp")))
+        return result
 
     def get_auto_filled_metrics(
         self,

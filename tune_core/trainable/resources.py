@@ -71,6 +71,10 @@ class PlacementGroupFactory:
                 total[name] = total.get(name, 0) + amount
         return total
 
+    def __plain__(self) -> dict[str, Any]:
+        """As a value that a report can hold."""
+        return {"bundles": self.bundles, "strategy": self.strategy}
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, PlacementGroupFactory)

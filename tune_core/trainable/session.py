@@ -117,11 +117,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def report(
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None = None,
     checkpoint: Checkpoint | None = None,
     *,
     checkpoint_dir_name: str | None = None,
     raise_on_stop: bool = True,
+    **named_metrics: Any,
 ) -> bool:
     """Report a result of the running trial, and a checkpoint with it.
 
@@ -136,6 +137,8 @@ def report(
     raise_on_stop
         When the trial is to end: True leaves the objective by an exception (which ``except Exception`` does not
         catch); False returns False and leaves the ending to the caller. Callbacks of frameworks use the latter.
+    **named_metrics
+        Not taken: metrics are a dict.
 
     Returns
     -------
@@ -147,6 +150,8 @@ def report(
     MetricError
         If a metric that the run needs is missing, or a value cannot be reported.
     """
+    if named_metrics or metrics is None:
+        raise _no_metrics(metrics, named_metrics)
     scope = current_scope()
     session = (scope.session if scope is not None else None) or _session()
     if session is None:
@@ -164,6 +169,19 @@ def report(
     if not go_on and raise_on_stop:
         raise StopTrial
     return go_on
+
+
+def _no_metrics(metrics: Any, named: Mapping[str, Any]) -> Exception:
+    """The error for the older form of a report, with metrics as keywords, and for one without any."""
+    from tune_core.errors import InvalidArgumentError
+
+    example = ", ".join(f"{name!r}: {name}" for name in list(named)[:3]) or '"loss": loss'
+    return InvalidArgumentError(
+        f"tune.report({', '.join(f'{name}=...' for name in named)})",
+        "was called with metrics as keywords" if named else f"got {metrics!r}",
+        "metrics are one dict, as in Ray Tune since 2.0",
+        f"Use tune.report({{{example}}}).",
+    )
 
 
 def get_checkpoint() -> Checkpoint | None:

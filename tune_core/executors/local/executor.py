@@ -26,7 +26,7 @@ from tune_core.executors.base import RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.pool import idle_seconds, start_worker
-from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus
+from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus, total_memory
 from tune_core.executors.worker import log_setup, payload
 from tune_core.executors.worker.system import fill_standard_streams
 from tune_core.trainable import Prepared
@@ -79,7 +79,9 @@ class LocalExecutor:
         custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
         gpus = None if num_gpus is None else int(num_gpus)
         self._idle_s = idle_seconds(idle_s)
-        self._make_machine: Callable[[], Machine] = lambda: Machine(cpus, discover_gpus(gpus), custom)
+        self._make_machine: Callable[[], Machine] = lambda: Machine(
+            cpus, discover_gpus(gpus), {"memory": total_memory(), **custom}
+        )
         self._machine = self._make_machine()  #: what there is, and who holds it
         self._idle: list[WorkerProcess] = []  #: have the trainable and run nothing
         self._busy: dict[int, WorkerProcess] = {}  #: by the trial that they run

@@ -78,10 +78,12 @@ class TrialSession:
 
     def start_checkpoint(self) -> Any:
         """See :class:`tune_core.trainable.protocol.Session`."""
-        if self.job.checkpoint is None:
+        if self.job.checkpoint is None and self._spec.start_from is None:
             return None
         from tune_core.checkpoint import Checkpoint
 
+        if self.job.checkpoint is None:
+            return Checkpoint(self._spec.start_from or "")
         return Checkpoint(self._store.fetch(*self.job.checkpoint))
 
     def could_not_start(self, error: CheckpointError) -> bool:

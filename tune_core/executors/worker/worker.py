@@ -142,13 +142,20 @@ class Worker:
         trainable._iteration = job.iteration
         if job.checkpoint is not None:
             restore_state(trainable, self.store.fetch(*job.checkpoint))
+        elif spec.start_from is not None:
+            restore_state(trainable, spec.start_from)
+        logs_results = _overrides(trainable, "log_result")
         saved_at = job.iteration
         go_on = True
         while go_on:
+            began = time.perf_counter()
             result = _as_result(trainable.step(), trainable)
-            trainable._iteration += 1
             if result.pop(RESULT_DUPLICATE, False):
                 break
+            if logs_results:
+                trainable.log_result(trainable._tune_complete(result, time.perf_counter() - began))
+            else:
+                trainable._iteration += 1
             asked = result.pop(SHOULD_CHECKPOINT, False)
             every = spec.checkpoint_frequency
             checkpoint = None
@@ -164,6 +171,10 @@ class Worker:
             with contextlib.suppress(NotImplementedError):
                 name = session._save(ClassCheckpoint(trainable))
                 self.pipe.add(ev.Saved(job.trial, session.iteration, name, job.attempt))
+        if spec.export_formats and session.ended_how in (None, "completed", "stopped"):
+            folder = session.info["trial_dir"]
+            os.makedirs(folder, exist_ok=True)
+            trainable.export_model(spec.export_formats, folder)
 
     def _trainable_for(self, session: TrialSession) -> Trainable:
         """A new object; or, if reusing them was asked for, the last one where it accepts the new configuration."""
