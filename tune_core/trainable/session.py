@@ -175,7 +175,7 @@ def _no_metrics(metrics: Any, named: Mapping[str, Any]) -> Exception:
     """The error for the older form of a report, with metrics as keywords, and for one without any."""
     from tune_core.errors import InvalidArgumentError
 
-    example = ", ".join(f"{name!r}: {name}" for name in list(named)[:3]) or '"loss": loss'
+    example = ", ".join(f'"{name}": {name}' for name in list(named)[:3]) or '"loss": loss'
     return InvalidArgumentError(
         f"tune.report({', '.join(f'{name}=...' for name in named)})",
         "was called with metrics as keywords" if named else f"got {metrics!r}",
