@@ -40,6 +40,10 @@ def fields_of(event: Reported, previous_s: float, began: tuple[int, float, Any])
         Iteration and training time at which its attempt began, and the attempt's :attr:`Reported.began`.
     """
     result = result_of(event)
+    if event.attempt == 0:  # read from the files of another system, which told all its fields
+        if event.checkpoint is not None:
+            result["checkpoint_dir_name"] = event.checkpoint
+        return {**result, **event.metrics}
     iteration, seconds, place = began
     steps = 0
     if place is not None:

@@ -54,7 +54,8 @@ class Header(Event, tag="run", kw_only=True):
 class Suggested(Event, tag="suggest"):
     """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order).
 
-    ``name`` and ``folder`` are what the user's functions called the trial and its folder; empty: as usual.
+    ``name`` and ``folder`` are what the user's functions called the trial and its folder, ``id`` what
+    another system called it; empty: as usual.
     """
 
     trial: Index
@@ -63,6 +64,7 @@ class Suggested(Event, tag="suggest"):
     resources: Any = None
     name: str = ""
     folder: FolderName = ""
+    id: str = ""
 
 
 class Exhausted(Event, tag="exhausted"):

@@ -166,6 +166,7 @@ class Trial:
         "exploit",
         "failures",
         "folder",
+        "foreign_id",
         "index",
         "is_relaunched",
         "iteration",
@@ -194,6 +195,8 @@ class Trial:
         self.resources = resources
         #: Where it is in its life; changed by :meth:`change` only.
         self.status = PENDING
+        #: Its id in the files of another system that it was read from; empty: as usual.
+        self.foreign_id = ""
         #: What ``trial_name_creator`` called it; empty: as usual.
         self.name = ""
         #: What ``trial_dirname_creator`` called its folder; empty: as usual.
@@ -251,8 +254,8 @@ class Trial:
 
     @property
     def trial_id(self) -> str:
-        """The index as a string of at least five digits."""
-        return f"{self.index:05d}"
+        """The index as a string of at least five digits; read from another system's files, the id that it has there."""
+        return self.foreign_id or f"{self.index:05d}"
 
     @property
     def checkpoint(self) -> str | None:

@@ -67,7 +67,7 @@ class TrialFacts:
     @property
     def trial_id(self) -> str:
         """The trial's id: its index with at least five digits."""
-        return f"{self._trial.index:05d}"
+        return str(self._trial.trial_id)
 
     @property
     def status(self) -> Any:

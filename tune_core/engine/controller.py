@@ -113,7 +113,7 @@ class Controller(RunState):
         if event.trial != len(self.trials):
             raise ValueError(f"trial {event.trial} was suggested after {len(self.trials)} others")
         trial = Trial(event.trial, event.config, event.resources)
-        trial.name, trial.folder = event.name, event.folder
+        trial.name, trial.folder, trial.foreign_id = event.name, event.folder, event.id
         self.trials.append(trial)
         self.counts[PENDING] += 1
         self.pending.append(event.trial)

@@ -145,6 +145,15 @@ class Reader:
         return head is None or int(head[1]) == self._only
 
 
+def reader_of(folder: str, trial: int | None = None) -> Any:
+    """What reads an experiment's folder: its journal, or the files of Ray Tune if it has written it."""
+    from tune_core.journal.ray_folder import RayReader, is_ray_folder
+
+    if not os.path.exists(os.path.join(folder, JOURNAL_FILE)) and is_ray_folder(folder):
+        return RayReader(folder, trial)
+    return Reader(folder, trial)
+
+
 def read(folder: str) -> Log:
     """A folder's journal up to its last whole line. Executes nothing that the experiment holds.
 

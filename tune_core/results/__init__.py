@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,7 @@ from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
-from tune_core.errors import InvalidArgumentError, TrialError
-from tune_core.journal.format import JOURNAL_FILE
+from tune_core.errors import InvalidArgumentError, JournalError, TrialError
 from tune_core.journal.stored import Place, is_stored, open_place
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, read_experiment
@@ -57,12 +57,13 @@ class Result:
         stored = is_stored(path, storage_filesystem)
         whole = os.fspath(path).rstrip("/") if stored else str(local_path(path))
         folder, _, name = whole.rpartition("/")
-        if stored or os.path.exists(os.path.join(folder, JOURNAL_FILE)):
+        place, experiment = None, None
+        with contextlib.suppress(JournalError):
             place = open_place(folder, storage_filesystem)
             experiment = read_experiment(place.folder)
-            for trial in experiment.trials:
-                if name in (f"trial_{trial.trial_id}", trial.folder):
-                    return cls(trial, place, experiment.header)
+        for trial in experiment.trials if experiment is not None and place is not None else ():
+            if name in (f"trial_{trial.trial_id}", trial.folder):
+                return cls(trial, place, experiment.header)  # type: ignore[union-attr]
         raise InvalidArgumentError(
             f"Result.from_path({os.fspath(path)!r})",
             "names no trial's folder",

@@ -23,7 +23,7 @@ from tune_core.engine.salvage import Salvage
 from tune_core.errors import JournalDamageWarning, TuneError
 from tune_core.journal.format import Gap, does_not_follow
 from tune_core.journal.lock import is_running
-from tune_core.journal.reader import Reader, damage_text
+from tune_core.journal.reader import damage_text, reader_of
 
 
 class DecisionRecord(NamedTuple):
@@ -109,7 +109,7 @@ class TailReader:
     """
 
     def __init__(self, folder: str) -> None:
-        self._reader = Reader(folder)
+        self._reader = reader_of(folder)
         header = self._reader.header
         with _clear_errors(self._reader):
             controller = Controller(Rules.of(header), PassiveScheduler(header.metric, header.mode))
@@ -181,7 +181,7 @@ def warn_of_damage(folder: str, damage: str) -> None:
 
 
 @contextlib.contextmanager
-def _clear_errors(reader: Reader) -> Iterator[None]:
+def _clear_errors(reader: Any) -> Iterator[None]:
     """Whatever a crafted or odd journal leads to is an error that names it."""
     try:
         yield
@@ -193,7 +193,7 @@ def _clear_errors(reader: Reader) -> Iterator[None]:
 
 def decisions(folder: str, trial: int) -> list[DecisionRecord]:
     """The decisions on one trial, in order."""
-    reader = Reader(folder, trial)
+    reader = reader_of(folder, trial)
     found = []
     iteration, at = 0, reader.header.at
     for batch in reader.read():

@@ -9,7 +9,7 @@ from tune_core.core import events as ev
 from tune_core.core.events import error_line
 from tune_core.display.formatting import config_text, value_text
 from tune_core.journal.format import Gap
-from tune_core.journal.reader import Reader
+from tune_core.journal.reader import reader_of
 from tune_core.results.experiment_reader import readable
 
 _HOW = {
@@ -31,7 +31,7 @@ _DO = {"stop": "stop", "pause": "pause", "continue": "go on", "exploit": "become
 
 def explain(folder: str, trial: int) -> str:
     """A trial's story, one line an event, from the journal in ``folder``; times count from the run's start."""
-    reader = Reader(folder, trial)
+    reader = reader_of(folder, trial)
     story = _Story(trial, reader.header)
     for batch in reader.read():
         for event in batch:

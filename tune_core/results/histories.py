@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
-from tune_core.journal.reader import Reader
+from tune_core.journal.reader import reader_of
 from tune_core.results.experiment_reader import readable
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Histories(Generic[T]):
         self._next: dict[int, dict[str, Any]] = {}  # of trials that are about to become copies
         self._found: dict[int, History[T]] = {}
         self._present: dict[int, tuple[int, int]] = {}  # each trial's attempt, and its last iteration in that
-        for batch in Reader(folder, trial).read():
+        for batch in reader_of(folder, trial).read():
             for event in batch:
                 if trial is None or getattr(event, "trial", None) == trial:
                     self._take(event)
@@ -120,7 +120,7 @@ class Histories(Generic[T]):
 
 def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:
     """Every report in the order of the journal, of one trial or of all, those that were replaced later too."""
-    for batch in Reader(folder, trial).read():
+    for batch in reader_of(folder, trial).read():
         for event in batch:
             if type(event) is ev.Reported and (trial is None or event.trial == trial):
                 yield event

@@ -156,6 +156,9 @@ def ranked(trials: Iterable[Any], header: Header, limit: int = 100) -> list[Any]
 
 def find_trial(trials: Sequence[Any], trial_id: str | int) -> Any:
     """The trial of an id such as ``"00003"``, ``"trial_00003"``, ``"3"`` or 3."""
+    for trial in trials:
+        if trial.folder and trial_id in (trial.trial_id, trial.folder):
+            return trial
     text = str(trial_id).removeprefix("trial_")
     if text.isdigit():
         for trial in trials[int(text) : int(text) + 1]:
