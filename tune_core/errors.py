@@ -52,6 +52,10 @@ class MetricError(TuneError, ValueError):
     """A metric is missing, has no usable value, or was never reported."""
 
 
+class NoResultError(MetricError, RuntimeError):
+    """No trial has a result to compare."""
+
+
 class FatalError(TuneError):
     """Raise it in an objective where no other trial can do better either: the whole run ends, with this message."""
 

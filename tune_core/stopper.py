@@ -175,6 +175,10 @@ class ExperimentPlateauStopper(Stopper):
         self._metric = metric
         self._sign = 1.0 if mode == "min" else -1.0
         self._std = number(f"{name}(std)", std, 0)
+        if not self._std:
+            raise InvalidArgumentError(
+                f"{name}(std)", "is 0", "results hardly ever agree exactly, so nothing would stop", "Use e.g. 0.001."
+            )
         self._top = integer(f"{name}(top)", top, 2)
         self._patience = integer(f"{name}(patience)", patience, 0)
         self._best: list[float] = []  # losses, best first

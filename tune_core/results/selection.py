@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
-from tune_core.errors import InvalidArgumentError, MetricError
+from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.results.histories import Histories, ReportWithConfig
 
 SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
@@ -192,7 +192,7 @@ def _nothing_to_compare(trials: Sequence[Any], metric: str, asked: str) -> Metri
     failed = [trial for trial in trials if trial.status is ERROR]
     if failed:
         first = failed[0]
-        return MetricError(
+        return NoResultError(
             asked,
             "has no result to look at",
             f"{len(failed)} of {len(trials)} trials failed before their first report; "
@@ -200,4 +200,4 @@ def _nothing_to_compare(trials: Sequence[Any], metric: str, asked: str) -> Metri
             "Mend the objective and run again; ResultGrid.errors has every traceback.",
         )
     cause = "no trial has reported yet" if trials else "the run has no trials"
-    return MetricError(asked, "has no result to look at", cause, "Let the run go on: Tuner.restore(path, ...).fit().")
+    return NoResultError(asked, "has no result to look at", cause, "Let the run go on: Tuner.restore(path, ...).fit().")

@@ -263,7 +263,9 @@ class OverriddenScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         scheduler = self.scheduler
         scheduler.decided = None
-        answer = scheduler.on_trial_result(self._controller, self._controller.trial_at(trial.index), dict(result))
+        answer = scheduler.on_trial_result(
+            self._controller, self._controller.trial_at(trial.index), flat_result(trial, result)
+        )
         decided: Decision | None = scheduler.decided
         if decided is None or answer != word_of(decided):
             decided = decision_of(scheduler, answer, trial)
@@ -279,7 +281,9 @@ class OverriddenScheduler(Scheduler):
         elif trial.index in self._stopped or not trial.last_result:
             self.scheduler.on_trial_remove(self._controller, legacy)
         else:
-            self.scheduler.on_trial_complete(self._controller, legacy, dict(trial.last_result))
+            self.scheduler.on_trial_complete(
+                self._controller, legacy, {**flat_result(trial, trial.last_result), "done": True}
+            )
 
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
