@@ -74,12 +74,12 @@ def test_experiment_plateau_stops_all_when_the_best_are_alike():
 
 
 def test_experiment_plateau_waits_for_its_patience():
-    stopper = ExperimentPlateauStopper("loss", std=0.0, top=2, patience=3)
+    stopper = ExperimentPlateauStopper("loss", std=1e-9, top=2, patience=3)
     assert feed(stopper, [1.0, 1.0, 1.0, 1.0]) == [False, False, False, True]
 
 
 def test_experiment_plateau_starts_again_when_a_better_result_comes():
-    stopper = ExperimentPlateauStopper("loss", std=0.0, top=2, patience=2)
+    stopper = ExperimentPlateauStopper("loss", std=1e-9, top=2, patience=2)
     assert feed(stopper, [1.0, 1.0, 0.5, 0.5, 0.5]) == [False, False, False, False, True]
 
 
