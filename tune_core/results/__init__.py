@@ -57,13 +57,12 @@ class Result:
         stored = is_stored(path, storage_filesystem)
         whole = os.fspath(path).rstrip("/") if stored else str(local_path(path))
         folder, _, name = whole.rpartition("/")
-        place, experiment = None, None
         with contextlib.suppress(JournalError):
             place = open_place(folder, storage_filesystem)
             experiment = read_experiment(place.folder)
-        for trial in experiment.trials if experiment is not None and place is not None else ():
-            if name in (f"trial_{trial.trial_id}", trial.folder):
-                return cls(trial, place, experiment.header)  # type: ignore[union-attr]
+            for trial in experiment.trials:
+                if name in (f"trial_{trial.trial_id}", trial.folder):
+                    return cls(trial, place, experiment.header)
         raise InvalidArgumentError(
             f"Result.from_path({os.fspath(path)!r})",
             "names no trial's folder",
