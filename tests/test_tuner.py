@@ -204,9 +204,7 @@ def test_an_objective_that_ignores_its_stop_is_ended_after_the_grace_period(fit,
                 pass
 
     made = LoopSettings.__init__
-    monkeypatch.setattr(
-        LoopSettings, "__init__", lambda plan, *a, **k: made(plan, *a, **{**k, "end_grace_s": 0.2})
-    )
+    monkeypatch.setattr(LoopSettings, "__init__", lambda plan, *a, **k: made(plan, *a, **{**k, "end_grace_s": 0.2}))
     options = {"time_budget_s": 0.5} if how == "budget" else {"scheduler": ASHAScheduler(max_t=3)}
     results = fit(stubborn, metric="loss", mode="min", executor="local", **options)
     assert str(results[0].status) == "TERMINATED"

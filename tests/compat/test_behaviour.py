@@ -15,7 +15,7 @@ import pytest
 import tune_core as tune
 from tune_core.core.environment import RAY_VARIABLES
 from tune_core.errors import InvalidArgumentError, TuneError, UserCodeError
-from tune_core.journal.writer import read
+from tune_core.journal.reader import read
 from tune_core.stopper import Stopper
 
 AUTOMATIC = {

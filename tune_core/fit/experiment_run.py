@@ -256,7 +256,6 @@ class ExperimentRun:
                     keep_setup(self.folder, self.kept)
         return happened
 
-
     def _claim_folder(self) -> str | None:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
         if self.folder:

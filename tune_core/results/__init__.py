@@ -36,9 +36,7 @@ class Result:
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
 
-    def __init__(
-        self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None) -> None:
         self._trial = trial
         self._place = Place(place) if isinstance(place, str) else place
         self._folder = self._place.folder  # of this machine: the journal is read there

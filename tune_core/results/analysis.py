@@ -29,9 +29,7 @@ __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 class AnalysedTrial(Result, TrialFacts):
     """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
 
-    def __init__(
-        self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None) -> None:
         super().__init__(trial, place, header, config)
         self._facts = RunFacts(self._folder, header.trainable, varied_in(header))
 
