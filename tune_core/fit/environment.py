@@ -36,7 +36,7 @@ def environment() -> dict[str, Any]:
         "machine": os.uname().machine if hasattr(os, "uname") else "",
         "cpus": os.cpu_count() or 0,
         "packages": {
-            name: version
+            name: str(version)  # Torch's is of a class of its own
             for name in _TOLD
             if isinstance(version := getattr(sys.modules.get(name), "__version__", None), str)
         },
