@@ -12,11 +12,10 @@ Barzilai and Borwein, 1988, "Two-Point Step Size Gradient Methods".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.search.encoding.columns import ObservationTable
+from tune_core.search.loss_model import LossModel
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _FAR = -6.0  # below, h(z) is computed by its asymptotic series
@@ -61,31 +60,16 @@ class Acquisition:
     ----------
     table
         The space.
-    process
+    model
         The model of the losses.
     best
         What to improve on.
     taken
         Keys of the rows that were suggested.
-    basis
-        The row of the model's basis that predictions are for; None: the only one.
     """
 
-    def __init__(
-        self,
-        table: ObservationTable,
-        process: GaussianProcess,
-        best: float,
-        taken: set[bytes],
-        basis: Any = None,
-        extend: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.table, self.process, self.best, self.taken, self.basis = table, process, best, taken, basis
-        self.extend = extend or (lambda features: features)
-
-    def features(self, rows: Any) -> Any:
-        """Rows as the model takes them."""
-        return self.extend(self.table.features(rows))
+    def __init__(self, table: ObservationTable, model: LossModel, best: float, taken: set[bytes]) -> None:
+        self.table, self.model, self.best, self.taken = table, model, best, taken
 
     def score(self, rows: Any) -> Any:
         """Scores of rows."""
@@ -93,21 +77,16 @@ class Acquisition:
 
         if not len(rows):
             return np.empty(0)
-        mean, sd = self.process.predict(self.features(rows), self._basis(len(rows)))
+        mean, sd = self.model.predict(rows)
         scores = log_improvement(mean, sd, self.best)[0]
         scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
         return scores
 
     def with_gradient(self, features: Any) -> tuple[Any, Any]:
         """Scores and their derivatives by each feature."""
-        mean, sd, mean_gradient, sd_gradient = self.process.predict_with_gradients(features, self._basis(len(features)))
+        mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features)
         score, by_mean, by_sd = log_improvement(mean, sd, self.best)
         return score, by_mean[:, None] * mean_gradient + by_sd[:, None] * sd_gradient
-
-    def _basis(self, n: int) -> Any:
-        import numpy as np
-
-        return None if self.basis is None else np.repeat(self.basis[None, :], n, axis=0)
 
     # --- its highest point --------------------------------------------------------------------------------------------
 
@@ -185,8 +164,8 @@ class Acquisition:
         import numpy as np
 
         at, places = self.table.continuous_features, self.table.continuous
-        features = self.features(rows)
-        unit = np.minimum(1.0 / np.sqrt(self.process.weights[at]), 1.0)  # length-scales: the natural step
+        features = self.model.extend(self.table.features(rows))
+        unit = np.minimum(1.0 / np.sqrt(self.model.process.weights[at]), 1.0)  # length-scales: the natural step
         x = features[:, at] / unit
         limit = 1.0 / unit
         score, gradient = self.with_gradient(features)

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
-from tune_core.models.gaussian_process import GaussianProcess
-from tune_core.models.target_transform import CURVES, curve, winsorised
 from tune_core.search.acquisition import Acquisition
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.encoding.params import Values
+from tune_core.search.learning_curves import LearningCurves
 from tune_core.search.library_searcher import ModelSearcher
+from tune_core.search.loss_model import LossModel
 from tune_core.space.sampling import has_grid, varies
 
-_BEST, _LATEST = 80, 120
-"""The results that the model is fitted to, once there are more: its cost stays that of these."""
-_MARGINS = (0.0, 0.0, 0.0, 0.1)
+_MOST = 200
+"""So many observations the model is fitted to at most: its cost stays that of these."""
+_MARGINS = (0.02, 0.02, 0.02, 0.1)
 """By how much, in standard deviations of the losses, suggestions in turn must be expected to improve on the best. With
 a margin the search looks away from the best place, of which small improvements keep being expected (Jones, 2001, "A
 Taxonomy of Global Optimization Methods Based on Response Surfaces", section 9: several targets)."""
@@ -57,6 +57,7 @@ class AutoSearch(ModelSearcher):
     library = "numpy"
     extra = "auto"
     native_conditions = True
+    _ending = ""  # the trial that is being told of
 
     def __init__(
         self,
@@ -87,12 +88,11 @@ class AutoSearch(ModelSearcher):
         assert self.encoding is not None
         self._table = ObservationTable(self.encoding)
         self._rng = numpy.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, 0x7AE])
-        self._model = GaussianProcess(self._table.groups)
-        self._rows: list[Any] = []
-        self._losses: list[float] = []  # of a failed trial: NaN
+        self._model = LossModel(self._table)
+        self._curves = LearningCurves()
+        self._told = 0  # results of all kinds
+        self._usable = 0  # trials that ended with a usable loss
         self._taken: set[bytes] = set()
-        self._fitted = 0  # how many results the model has been fitted to
-        self._curve = CURVES[0]
         planned = self._spec.get("num_samples") or 100
         first = self._n_initial or min(10, max(5, len(self._table) // 2 + 3))
         self._design = list(self._spread(min(first, max(4, planned // 4)) if planned > 0 else first))
@@ -104,20 +104,55 @@ class AutoSearch(ModelSearcher):
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Learn from what a trial has reached so far, if trials are stopped early."""
+        loss = self._loss(result)
+        if loss is not None:
+            self._note(trial_id, loss, int(result.get("training_iteration", 1)))
+
+    def _note(self, trial_id: str, loss: Any, step: int) -> None:
+        values = self._live.get(trial_id) or self._foreign.get(trial_id)
+        if values is None:
+            return
+        if not self._curves.has_begun(trial_id):
+            self._curves.begin(trial_id, self._table.row(values))
+        if self._curves.note(trial_id, step, loss):
+            self._told += self._curves.is_level(step)
+            self._log.append(["result", trial_id, loss, step])
+
+    def _end(self, trial_id: str, loss: Any, step: int | None) -> None:
+        reached = self._curves.last_step(trial_id)
+        if loss is not None and reached:
+            self._log.append(["result", trial_id, loss, reached])
+        self._ending = trial_id
+        super()._end(trial_id, loss, step)
+        self._ending = ""
+
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
-        self._tell_before(values, loss)
+        self._learn(values, loss)
 
     def _fail(self, trial_id: str, values: Values) -> None:
-        self._tell_before(values, float("nan"))
+        if self._ending:  # else the run went another way than this suggestion, which was never evaluated
+            self._learn(values, float("nan"))
+
+    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        self._learn(values, loss, step)
 
     def _tell_before(self, values: Values, loss: Any) -> None:
-        row = self._table.row(values)
-        self._taken.add(self._table.key(row))
-        self._rows.append(row)
-        self._losses.append(loss)
+        self._learn(values, loss)
 
     def _fail_before(self, values: Values) -> None:
-        self._tell_before(values, float("nan"))
+        self._learn(values, float("nan"))
+
+    def _prune_before(self, values: Values, loss: Any, step: int) -> None:
+        self._learn(values, loss, step)
+
+    def _learn(self, values: Values, loss: float, step: int | None = None) -> None:
+        row = self._table.row(values)
+        self._taken.add(self._table.key(row))
+        self._curves.end(self._ending, loss, step, row)
+        self._told += 1
+        self._usable += loss == loss
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +172,7 @@ class AutoSearch(ModelSearcher):
             if self._table.key(row) not in self._taken:
                 return row
         unfinished = len(self._live) + len(self._foreign)
-        if sum(loss == loss for loss in self._losses) < max(3, unfinished // 2):
+        if self._usable < max(3, unfinished // 2):
             return self._random()
         row = self._improve()
         return self._random() if row is None else row
@@ -163,53 +198,17 @@ class AutoSearch(ModelSearcher):
 
     def _improve(self) -> Any:
         """The point of highest expected improvement that is not taken."""
-        np, table = self._np, self._table
-        rows, losses = self._selected()
-        points, targets = table.features(rows), self._fit(rows, losses)
-        means, _ = self._model.predict(points)
-        best = float(means.min())
-        leaders = rows[np.argsort(means, kind="stable")[:5]]
-        pending = [table.row(values) for values in [*self._live.values(), *self._foreign.values()]]
+        np, model = self._np, self._model
+        rows, level, losses, levels = self._curves.observations(_MOST)
+        model.fit(rows, level, losses, levels, self._told)
+        seen = np.unique(rows, axis=0)
+        means, _ = model.predict(seen)
+        leaders = seen[np.argsort(means, kind="stable")[:5]]
+        pending = [self._table.row(values) for values in [*self._live.values(), *self._foreign.values()]]
         if pending:
-            waiting = table.features(np.array(pending))
-            expected, _ = self._model.predict(waiting)
-            self._model.condition(np.vstack([points, waiting]), np.concatenate([targets, expected]))
-        wanted = best - _MARGINS[self._asked % len(_MARGINS)]
-        return Acquisition(table, self._model, wanted, self._taken).highest(leaders, self._rng)
-
-    def _fit(self, rows: Any, losses: Any) -> Any:
-        """Fit the model; the targets that it was fitted to."""
-        np = self._np
-        points, drawn_in = self._table.features(rows), winsorised(losses)
-        basis = np.ones((len(rows), 1))
-        news = len(self._losses) - self._fitted
-        if self._fitted and (news == 0 or (len(rows) > 120 and news < len(rows) // 20)):
-            targets = curve(drawn_in, *self._curve)[0]
-            self._model.condition(points, targets)
-            return targets
-        candidates = [curve(drawn_in, *one) for one in CURVES]
-        if self._fitted == 0:
-            self._model.fit(points, candidates[0][0], 30)
-        self._model.condition(points, candidates[0][0])
-        evidence = self._model.likelihoods(np.stack([c[0] for c in candidates], axis=1), basis)
-        evidence += np.array([c[1] for c in candidates])
-        chosen = int(np.argmax(evidence))
-        self._curve = CURVES[chosen]
-        targets = candidates[chosen][0]
-        few = len(rows) < 60
-        self._model.fit(points, targets, 25 if few else 10, afresh=few and len(self._losses) % 10 == 0)
-        self._fitted = len(self._losses)
-        return targets
-
-    def _selected(self) -> tuple[Any, Any]:
-        """The results to fit the model to: all, or the best and the latest."""
-        np = self._np
-        rows, losses = np.array(self._rows), np.array(self._losses, dtype=float)
-        if len(losses) <= _BEST + _LATEST:
-            return rows, losses
-        order = np.argsort(losses, kind="stable")  # NaN comes last
-        kept = np.unique(np.concatenate([order[:_BEST], np.arange(len(losses) - _LATEST, len(losses))]))
-        return rows[kept], losses[kept]
+            model.expect(np.array(pending))
+        wanted = float(means.min()) - _MARGINS[self._asked % len(_MARGINS)]
+        return Acquisition(self._table, model, wanted, self._taken).highest(leaders, self._rng)
 
     def describe(self) -> str:
         """The algorithm, and what it was chosen for."""

@@ -1,0 +1,141 @@
+"""What the default searcher learns from trials that schedulers stop early."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+import tune_core as tune
+from tune_core.schedulers import ASHAScheduler
+from tune_core.search.auto import AutoSearch
+from tune_core.search.learning_curves import LearningCurves
+from tune_core.simulation import simulate
+
+
+def run_trial(curves: LearningCurves, name: str, steps: int, pruned: bool, start: float = 1.0) -> None:
+    curves.begin(name, np.array([start]))
+    for step in range(1, steps + 1):
+        curves.note(name, step, start / step)
+    curves.end(name, start / steps, steps if pruned else None, np.array([start]))
+
+
+def test_rungs_are_where_trials_end_and_each_trial_counts_on_every_rung_it_passed() -> None:
+    curves = LearningCurves()
+    for i in range(6):
+        run_trial(curves, f"a{i}", 3, pruned=True, start=1.0 + i)
+    for i in range(3):
+        run_trial(curves, f"b{i}", 9, pruned=True, start=0.5 + i)
+    run_trial(curves, "c", 81, pruned=False, start=0.1)
+    rows, level, losses, levels = curves.observations(200)
+    assert levels == [3, 9, 81]
+    assert np.bincount(level).tolist() == [10, 4, 1]
+    best = {at: loss for row, at, loss in zip(rows[:, 0], level.tolist(), losses, strict=True) if row == 0.1}
+    assert best == {0: pytest.approx(0.1 / 3), 1: pytest.approx(0.1 / 9), 2: pytest.approx(0.1 / 81)}
+
+
+def test_trials_under_way_count_on_the_rungs_that_they_have_passed() -> None:
+    curves = LearningCurves()
+    for i in range(5):
+        run_trial(curves, f"a{i}", 3, pruned=True)
+    run_trial(curves, "whole", 27, pruned=False)
+    curves.begin("open", np.array([7.0]))
+    for step in range(1, 5):
+        curves.note("open", step, 7.0 / step)
+    rows, level, losses, _ = curves.observations(200)
+    found = [(at, loss) for row, at, loss in zip(rows[:, 0], level.tolist(), losses, strict=True) if row == 7.0]
+    assert found == [(0, pytest.approx(7.0 / 3))]
+
+
+def test_without_early_stopping_only_ends_count() -> None:
+    curves = LearningCurves()
+    for i in range(5):
+        run_trial(curves, f"a{i}", 20, pruned=False, start=1.0 + i)
+    curves.begin("open", np.array([7.0]))
+    curves.note("open", 20, 0.1)
+    curves.end("never begun", math.nan, None, np.array([3.0]))
+    _, level, losses, _ = curves.observations(200)
+    assert level.tolist() == [0] * 6
+    assert losses[:5].tolist() == [(1.0 + i) / 20 for i in range(5)]
+    assert math.isnan(losses[5])
+
+
+def test_memory_of_a_course_grows_with_the_logarithm_of_its_length() -> None:
+    curves = LearningCurves()
+    curves.begin("long", np.array([0.0]))
+    kept = sum(curves.note("long", step, 1.0) for step in range(1, 100_001))
+    assert kept < 150
+
+
+def test_at_most_so_many_observations_the_highest_rungs_first() -> None:
+    curves = LearningCurves()
+    for i in range(300):
+        run_trial(curves, f"a{i}", 9 if i % 30 == 0 else 3, pruned=True)
+    _, level, _, _ = curves.observations(100)
+    assert len(level) <= 101
+    assert (level == 1).sum() == 10
+
+
+def train(config: Any, step: int) -> Any:
+    """Good early means good late, but for a bump that only low budgets show."""
+    if step > 27:
+        return None
+    final = (config["x"] - 0.3) ** 2 + (config["y"] - 0.7) ** 2
+    return 1.0, {"loss": final + 0.5 * config["x"] * step**-0.7}
+
+
+@pytest.mark.parametrize("searcher", [None, "auto"])
+def test_under_asha_the_model_learns_from_trials_that_were_stopped(searcher: Any) -> None:
+    best = []
+    for seed in range(3):
+        result = simulate(
+            train,
+            {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)},
+            metric="loss",
+            mode="min",
+            workers=4,
+            num_samples=40,
+            scheduler=ASHAScheduler(max_t=27, reduction_factor=3),
+            search_alg=searcher and AutoSearch(),
+            seed=seed,
+        )
+        best.append(min(trial.best_loss for trial in result.trials) - 0.5 * 0.3 * 27**-0.7)
+    assert (sum(best) / 3 < 0.003) == (searcher == "auto")
+
+
+def test_a_restored_search_under_asha_goes_on_as_it_would_have() -> None:
+    def told(searcher: AutoSearch, upto: int) -> None:
+        for i in range(upto):
+            config = searcher.suggest(f"{i:05d}")
+            for step in range(1, 28 if i % 3 == 0 else 4):
+                loss = train(config, step)[1]["loss"]
+                searcher.on_trial_result(f"{i:05d}", {"loss": loss, "training_iteration": step})
+            end = {"loss": loss, "training_iteration": step}
+            (searcher.on_trial_complete if i % 3 == 0 else searcher.on_trial_pruned)(f"{i:05d}", end)
+
+    made = []
+    for _ in range(2):
+        searcher = AutoSearch()
+        searcher.set_search_properties("loss", "min", {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)}, seed=1)
+        told(searcher, 15)
+        made.append(searcher)
+    assert made[0].suggest("00015") == made[1].suggest("00015")
+
+
+def test_saved_to_a_file_it_goes_on_the_same(tmp_path: Any) -> None:
+    space = {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)}
+    searcher = AutoSearch(space, "loss", "min", seed=1)
+    for i in range(12):
+        config = searcher.suggest(f"{i:05d}")
+        steps = 27 if i % 3 == 0 else 3
+        for step in range(1, steps + 1):
+            result = {"loss": train(config, step)[1]["loss"], "training_iteration": step}
+            searcher.on_trial_result(f"{i:05d}", result)
+        (searcher.on_trial_complete if i % 3 == 0 else searcher.on_trial_pruned)(f"{i:05d}", result)
+    searcher.save(str(tmp_path / "state"))
+    fresh = AutoSearch(space, "loss", "min", seed=1)
+    fresh.restore(str(tmp_path / "state"))
+    assert fresh.suggest("00012") == searcher.suggest("00012")

@@ -1,0 +1,135 @@
+"""What trials reached on their way, at the steps where trials are compared: the rungs of a scheduler that stops early.
+
+A searcher is not told where the rungs are, and need not be: they are the steps at which trials end. Between them a
+trial's course is kept thinned out, so that its memory grows with the logarithm of its length.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+_MOST_LEVELS = 7
+_SHARE = 0.02
+"""A step counts as a rung where at least two trials, and this share of all, have ended."""
+
+
+@dataclass
+class Course:
+    """One trial: its point, and its losses by step."""
+
+    row: Any
+    losses: dict[float, float] = field(default_factory=dict)
+    last: float = 0.0  # the step reached; infinity where it was evaluated elsewhere, or failed before its first result
+    ended: bool = False
+
+
+class LearningCurves:
+    """The courses of all trials, and what a model is to learn from them."""
+
+    def __init__(self) -> None:
+        self._courses: list[Course] = []
+        self._open: dict[str, Course] = {}
+        self._ends: Counter[float] = Counter()
+
+    def __len__(self) -> int:
+        """How many trials have ended."""
+        return len(self._courses) - len(self._open)
+
+    def begin(self, trial_id: str, row: Any) -> None:
+        """A trial has its first result."""
+        self._open[trial_id] = course = Course(row)
+        self._courses.append(course)
+
+    def note(self, trial_id: str, step: float, loss: float) -> bool:
+        """A trial that has not ended reached a loss at a step; whether that is kept: at a tenth more than the last."""
+        course = self._open[trial_id]
+        if step <= course.last:
+            return False
+        course.last = step
+        kept = next(reversed(course.losses), 0.0)
+        if step > 10 and step < 1.1 * kept and step not in self._ends:
+            return False
+        course.losses[step] = loss
+        return True
+
+    def is_level(self, step: float) -> bool:
+        """Whether trials have ended at a step."""
+        return step in self._ends
+
+    def last_step(self, trial_id: str) -> float:
+        """How far a trial has come that has not ended."""
+        course = self._open.get(trial_id)
+        return course.last if course is not None else 0.0
+
+    def has_begun(self, trial_id: str) -> bool:
+        """Whether a trial is known and has not ended."""
+        return trial_id in self._open
+
+    def end(self, trial_id: str, loss: float, step: float | None = None, row: Any = None) -> None:
+        """A trial ended; a failure has the loss NaN.
+
+        Parameters
+        ----------
+        trial_id, row
+            The trial; one that never began needs its row.
+        loss
+            What it came to.
+        step
+            Where it was stopped early; None: it is complete.
+        """
+        course = self._open.pop(trial_id, None)
+        if course is None:
+            course = Course(row)
+            self._courses.append(course)
+        at = float(step) if step is not None else course.last or math.inf
+        course.losses[at], course.last, course.ended = loss, at, True
+        if loss == loss and at < math.inf:
+            self._ends[at] += 1
+
+    def levels(self) -> list[float]:
+        """The steps at which trials are compared; on the last one are also those whose step is not known."""
+        if not self._ends:
+            return [math.inf] if len(self) else []
+        top = max(self._ends)
+        enough = max(2.0, _SHARE * len(self))
+        common = [step for step, count in self._ends.most_common(_MOST_LEVELS) if count >= enough and step != top]
+        return [*sorted(common), top]
+
+    def observations(self, at_most: int) -> tuple[Any, Any, Any, list[float]]:
+        """Points, the number of the level of each, their losses, and the levels' steps.
+
+        Beyond ``at_most``, those of the highest levels, with the least loss first, and the latest are kept.
+        """
+        import numpy as np
+
+        levels = self.levels()
+        found: list[tuple[Any, int, float]] = []
+        for course in self._courses if levels else ():
+            if course.ended or len(levels) > 1:
+                found += [(course.row, level, loss) for level, loss in _at_levels(course, levels)]
+        if len(found) > at_most:
+            order = sorted(range(len(found)), key=lambda i: (-found[i][1], math.isnan(found[i][2]), found[i][2]))
+            kept = {*order[: 2 * at_most // 5], *range(len(found) - 3 * at_most // 5, len(found))}
+            found = [found[i] for i in sorted(kept)]
+        rows = np.array([row for row, _, _ in found])
+        return rows, np.array([level for _, level, _ in found]), np.array([loss for *_, loss in found]), levels
+
+
+def _at_levels(course: Course, levels: list[float]) -> list[tuple[int, float]]:
+    """A course's loss at each level that it passed: its last one within the level's stretch."""
+    if len(levels) == 1:
+        return [(0, course.losses[course.last])]
+    by_level: dict[int, float] = {}
+    for step, loss in sorted(course.losses.items()):
+        level = bisect_right(levels, step) - 1  # the highest level that is at or below
+        is_end = course.ended and step == course.last and (level >= 0 or loss != loss)
+        if step not in levels and not is_end:
+            level += 1  # on the way to the next one
+            if level >= len(levels) or step < 0.7 * levels[level]:
+                continue
+        by_level[max(level, 0)] = loss
+    return list(by_level.items())
