@@ -131,6 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("paths", nargs="+", metavar="SCRIPT_OR_FOLDER")
     migrate.add_argument("--write", action="store_true", help="change the files (default: show what would change)")
     migrate.set_defaults(run=_migrate)
+
+    sync = commands.add_parser("sync", help="send to their stores what runs could not send")
+    sync.add_argument("folder", nargs="?", metavar="DIR", help="a run's working folder; default: all in the cache")
+    sync.set_defaults(run=_sync)
     return parser
 
 
@@ -323,3 +327,21 @@ def _watch(arguments: argparse.Namespace) -> int:
         return state_of(experiment, place)
 
     return watch(place.folder, look, arguments.once, max(0.1, arguments.interval))
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from tune_core.fit.sync import is_behind, send_rest, working_folders
+
+    folders = [arguments.folder] if arguments.folder else [folder for folder in working_folders() if is_behind(folder)]
+    if not folders:
+        print("Everything has been sent.")
+    code = OK
+    for folder in folders:
+        try:
+            unsent = send_rest(folder)
+            text = "everything has been sent." if unsent is None else str(unsent)
+            code = code if unsent is None else FAILED
+        except TuneError as error:  # the others are tried all the same
+            text, code = " ".join(str(error).split()), FAILED
+        print(f"{folder}: {text}")
+    return code

@@ -32,8 +32,8 @@ class CheckpointFiles:
     ----------
     folder
         The experiment's folder.
-    are_elsewhere
-        Whether checkpoints that are not in the folder can be fetched from a store.
+    is_elsewhere
+        Whether a checkpoint that is not in the folder can be fetched from a store; None: there is no store.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class CheckpointFiles:
         What the user should know, for the loop to take out and pass on.
     """
 
-    def __init__(self, folder: str, are_elsewhere: bool = False) -> None:
+    def __init__(self, folder: str, is_elsewhere: Callable[[int, str], bool] | None = None) -> None:
         self._folder = folder
-        self._are_elsewhere = are_elsewhere
+        self._is_elsewhere = is_elsewhere
         self.notes: deque[str] = deque()
         self._lock = threading.Lock()
         self._named: dict[tuple[int, str], None] = {}  # named by lines, not synced yet
@@ -71,8 +71,8 @@ class CheckpointFiles:
     def trouble(self, trial: int, name: str) -> str:
         """Why a checkpoint cannot be used; empty if it can."""
         path = self._path(trial, name)
-        if self._are_elsewhere and not os.path.lexists(path):
-            return ""
+        if self._is_elsewhere is not None and not os.path.lexists(path):
+            return "" if self._is_elsewhere(trial, name) else "is missing"
         return marks.trouble_with(path)
 
     # --- the journal's side -------------------------------------------------------------------------------------------

@@ -233,7 +233,9 @@ class ExperimentRun:
                 replayed = replay(log.header, log.events, *args)
                 refuse_links(self.folder, self.controller.trials)
                 sweep_trials(self.folder, replayed.recent, self.controller.trials)
-            self.checkpoints = CheckpointFiles(self.folder, are_elsewhere=self.stored is not None)
+                if self.stored is not None:
+                    self.stored.sweep(self.controller.trials)
+            self.checkpoints = CheckpointFiles(self.folder, self.stored.has_checkpoint if self.stored else None)
             self.writer = Journal(self.folder, log.size_bytes if log is not None else 0, self.checkpoints)
             self.checkpoints.hurry = self.writer.hurry
             stack.callback(self.writer.close)

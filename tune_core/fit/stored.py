@@ -10,9 +10,11 @@ import contextlib
 import datetime
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +25,8 @@ from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import LOCK_FILE
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
 from tune_core.journal.stored import Place, folder_of, no_experiment
-from tune_core.journal.uploads import named_checkpoints
+from tune_core.journal.uploads import checkpoint_key, named_checkpoints
+from tune_core.storage.folders import delete_folder, is_whole
 from tune_core.storage.lease import (
     Head,
     LeaseRecord,
@@ -41,6 +44,7 @@ from tune_core.storage.segments import SegmentHead, StoredJournal, SupersededErr
 
 logger = logging.getLogger(__name__)
 
+_CHECKPOINT_KEY = re.compile(r"trial_\d{5,}/checkpoint_\d{6,}(_\d+)?(_end)?(?=/)")
 KEPT_FILES = ("tuner.pkl", "callbacks.json")
 """Small files of an experiment that a restore elsewhere needs."""
 
@@ -159,6 +163,19 @@ class StoredExperiment:
         assert self.lease is not None
         lease, self.lease = self.lease, None  # the mirror gives it up
         return Mirror(self.store, self.folder, lease, self._journal.position, settings)
+
+    def has_checkpoint(self, trial: int, name: str) -> bool:
+        """Whether the store holds a checkpoint wholly."""
+        key = checkpoint_key(trial, name)
+        return with_retries(f"look for {redacted(self.url)}/{key}", lambda: is_whole(self.store, key))
+
+    def sweep(self, trials: Sequence[Any]) -> None:
+        """Delete the checkpoints in the store that no trial keeps: a killed driver left them. Needs the lease."""
+        where = f"list {redacted(self.url)}"
+        kept = {checkpoint_key(t.index, kept.name) for t in trials for kept in t.checkpoints or ()}
+        found = {m[0] for key in with_retries(where, self.store.keys) if (m := _CHECKPOINT_KEY.match(key))}
+        for key in sorted(found - kept):
+            delete_folder(self.store, key)
 
     def release(self) -> None:
         """Give a lease up under which nothing was mirrored."""

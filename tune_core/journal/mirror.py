@@ -137,8 +137,8 @@ class Mirror:
         self._scanned = position.size_bytes
         self._beat = 0
         self._beat_at = float("-inf")
-        self._failures = 0
-        self._error = ""
+        self._failures: dict[str, int] = {}  # in a row, of what is sent: the journal, the checkpoints
+        self._errors: dict[str, str] = {}
         self._away_since: float | None = None
         self._notes: list[str] = []
         self._superseded: SupersededError | None = None
@@ -147,7 +147,7 @@ class Mirror:
         self._wake = threading.Event()
         self._closing = False
         self._done = False
-        self.uploads = Uploads(store, folder, settings.queue_bytes, self._report)
+        self.uploads = Uploads(store, folder, settings.queue_bytes, lambda error: self._report("checkpoints", error))
         self._thread = threading.Thread(target=self._run, name="tune-core-mirror", daemon=True)
 
     def start(self) -> None:
@@ -186,7 +186,7 @@ class Mirror:
         since = self._away_since
         if since is None:
             return None
-        return f"the store has been away for {time.monotonic() - since:.0f} s; all is kept in {self._folder}"
+        return f"the store has taken nothing for {time.monotonic() - since:.0f} s; all is kept in {self._folder}"
 
     def close(self) -> Unsent | None:
         """Send everything, and give the lease up. What could not be sent is returned, None if nothing is left.
@@ -218,20 +218,20 @@ class Mirror:
         while not self._stopping:
             try:
                 finished = self._turn()
-                self._report(None)
+                self._report("journal", None)
             except SupersededError as error:
                 self._superseded = error
                 return
             except Exception as error:
-                self._report(error)
-                self._wait(pause_s(self._failures))
+                self._report("journal", error)
+                self._wait(pause_s(self._failures.get("journal", 0)))
                 continue
             if self._closing and finished:
                 try:
                     self._put_head(released=True)
                 except Exception as error:
-                    self._report(error)
-                    self._wait(pause_s(self._failures))
+                    self._report("journal", error)
+                    self._wait(pause_s(self._failures.get("journal", 0)))
                     continue
                 self._done = True
                 return
@@ -321,24 +321,27 @@ class Mirror:
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
 
-    def _report(self, error: BaseException | None) -> None:
-        """A success (None) or a failure of anything that was tried."""
+    def _report(self, what: str, error: BaseException | None) -> None:
+        """Something of this kind was sent (None), or could not be."""
+        where = redacted(self._store.url)
         with self._lock:
             if error is None:
-                if self._away_since is not None:
-                    away_s = time.monotonic() - self._away_since
-                    self._notes.append(f"The store {redacted(self._store.url)} is back after {away_s:.0f} s.")
-                    logger.info("The store %s is back", redacted(self._store.url))
-                self._failures, self._away_since, self._error = 0, None, ""
+                if not self._failures.pop(what, 0):
+                    return
+                self._errors.pop(what, None)
+                if self._away_since is not None and not self._failures:
+                    away_s, self._away_since = time.monotonic() - self._away_since, None
+                    self._notes.append(f"The store {where} takes everything again, after {away_s:.0f} s.")
+                    logger.info("The store %s takes everything again", where)
                 return
-            self._failures += 1
-            self._error = describe(error)
-            logger.info("The store %s: %s", redacted(self._store.url), self._error)
-            if self._failures == _SAID_AFTER and self._away_since is None:
+            self._failures[what] = self._failures.get(what, 0) + 1
+            self._errors[what] = text = describe(error)
+            logger.info("The store %s: %s", where, text)
+            if self._failures[what] == _SAID_AFTER and self._away_since is None:
                 self._away_since = time.monotonic()
                 self._notes.append(
-                    f"The store {redacted(self._store.url)} does not take what is sent to it ({self._error}). The run "
-                    f"goes on; everything is kept in {self._folder} and sent when the store is back."
+                    f"The store {where} does not take the {what} ({text}). The run goes on; everything is kept in "
+                    f"{self._folder} and sent when the store takes it."
                 )
 
     def _locked(self, superseded: SupersededError) -> ExperimentLockedError:
@@ -359,7 +362,8 @@ class Mirror:
         if self._done or (self._shown >= size and not waiting):
             return None
         total = sum(upload.size_bytes for upload in waiting)
-        return Unsent(size - self._shown, len(waiting), total, self._error, self._folder, self._store.url)
+        error = "; ".join(self._errors.values())
+        return Unsent(size - self._shown, len(waiting), total, error, self._folder, self._store.url)
 
 
 class MirroredWriter:
