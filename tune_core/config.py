@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -246,8 +247,17 @@ class RunConfig:
         Seconds that a trial which is told to end (by a budget, a stopper, a scheduler or Ctrl-C) may take to finish its
         step, save its last checkpoint and clean up before its process is killed; ``math.inf``: as long as it likes.
         None: ``$TUNE_FORCE_TRIAL_CLEANUP_S`` as in Ray Tune (0: as long as it likes), else 600.
-    log_to_file, sync_config, storage_filesystem
-        Accepted for Ray Tune's sake: trial output always goes to ``output.log`` in the trial's folder.
+    ray_files
+        Write the files that Ray Tune writes by default (``params.json``, ``result.json``, ``progress.csv``,
+        TensorBoard's events, ``error.txt``, ``pbt_policy_<trial>.txt``); None: as ``$TUNE_CORE_RAY_FILES`` says, else
+        not.
+    log_to_file
+        What a trial prints always goes to ``output.log`` in its folder. A name, or two for Ray Tune's stdout and
+        stderr, or True for these, make links to it under those names.
+    sync_config
+        Accepted with a warning: results are brought into the experiment's folder by the run itself.
+    storage_filesystem
+        An fsspec or pyarrow file system that reaches ``storage_path``.
     """
 
     name: str | None = None
@@ -263,6 +273,7 @@ class RunConfig:
     log_to_file: Any = False
     executor: Any = None
     env: Mapping[str, str] = field(default_factory=dict)
+    ray_files: bool | None = None
     end_grace_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -277,6 +288,23 @@ class RunConfig:
                     'Use e.g. storage_path="~/experiments".',
                 )
             self.storage_path = os.fspath(self.storage_path)
+        if self.sync_config is not None:
+            warnings.warn(
+                "RunConfig(sync_config=...) has no effect, and nothing is lost by that: results, checkpoints and what "
+                "trials write come into the experiment's folder as they are made.",
+                stacklevel=3,
+            )
+        if not isinstance(self.log_to_file, (bool, str)) and not (
+            isinstance(self.log_to_file, Sequence)
+            and len(self.log_to_file) == 2
+            and all(isinstance(name, str) and name for name in self.log_to_file)
+        ):
+            raise InvalidArgumentError(
+                "RunConfig(log_to_file)",
+                f"is {self.log_to_file!r}",
+                "it is True, a file's name, or two names",
+                'Use e.g. log_to_file=True, or log_to_file=("stdout.txt", "stderr.txt").',
+            )
         if not isinstance(self.env, Mapping):
             raise InvalidArgumentError(
                 "RunConfig(env)", f"is {self.env!r}", "it is a dict of names and values", 'Use e.g. env={"DEBUG": "1"}.'

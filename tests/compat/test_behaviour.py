@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -450,3 +451,99 @@ def test_signal_for_a_graceful_end_is_known(fit: Any) -> None:
     assert grid[0].metrics["step"] < 9_999
     assert grid[0].status == "PENDING"  # can be gone on with
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_setting_writes_the_files_of_ray_tune(fit: Any) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        tune.report({"loss": config["x"]})
+        if config["x"] == 2:
+            raise ValueError("two is refused")
+
+    grid = fit(objective, {"x": tune.grid_search([1, 2])}, ray_files=True)
+    assert {"params.json", "params.pkl", "result.json", "progress.csv"} <= set(os.listdir(grid[0].path))
+    assert "two is refused" in Path(grid[1].path, "error.txt").read_text()
+    assert not Path(grid[0].path, "error.txt").exists()
+
+
+def test_no_such_files_without_the_setting(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not os.path.exists(os.path.join(fit(steps)[0].path, "result.json"))
+    monkeypatch.setenv("TUNE_CORE_RAY_FILES", "1")
+    assert os.path.exists(os.path.join(fit(steps)[0].path, "result.json"))
+    monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    assert not os.path.exists(os.path.join(fit(steps)[0].path, "result.json"))
+
+
+def test_policy_files_tell_who_copied_whom(fit: Any) -> None:
+    from tune_core.schedulers import PopulationBasedTraining, PopulationBasedTrainingReplay
+
+    class Model(Counter):
+        def step(self) -> dict[str, Any]:
+            self.count += self.config["rate"]
+            return {"count": self.count}
+
+    scheduler = PopulationBasedTraining(
+        time_attr="training_iteration",
+        perturbation_interval=2,
+        hyperparam_mutations={"rate": [1, 5]},
+        quantile_fraction=0.5,
+        seed=1,
+        synch=True,
+    )
+    grid = fit(
+        Model,
+        {"rate": tune.grid_search([1, 5])},
+        metric="count",
+        mode="max",
+        scheduler=scheduler,
+        stop={"training_iteration": 8},
+        ray_files=True,
+        executor=tune.LocalExecutor(num_cpus=2),
+    )
+    folder = Path(grid.experiment_path)
+    lines = [json.loads(line) for line in (folder / "pbt_global.txt").read_text().splitlines()]
+    assert lines and lines[0][0].startswith("0_") and lines[0][1].startswith("1_")
+    assert lines[0][4]["rate"] == 5
+    replay = PopulationBasedTrainingReplay(str(folder / "pbt_policy_00000.txt"))
+    assert replay.config["rate"] == lines[0][4]["rate"] or replay.config["rate"] in (1, 5)
+
+
+def test_output_is_found_under_the_names_asked_for(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> dict[str, Any]:
+        print("hello")
+        return {"loss": 1}
+
+    options: dict[str, Any] = {"storage_path": str(tmp_path), "verbose": 0}
+    trial = tune.run(objective, config={"x": 1}, log_to_file=("out.txt", "err.txt"), **options).trials[0]
+    assert Path(trial.path, "out.txt").read_text() == Path(trial.path, "err.txt").read_text() == "hello\n"
+    trial = tune.run(objective, config={"x": 1}, log_to_file=True, **options).trials[0]
+    assert "hello" in Path(trial.path, "stdout").read_text()
+    with pytest.raises(InvalidArgumentError, match="two names"):
+        tune.RunConfig(log_to_file=3)
+
+
+def test_callbacks_from_the_environment(fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TUNE_CALLBACKS", "tune_core.logger.JsonLoggerCallback")
+    assert os.path.exists(os.path.join(fit(steps)[0].path, "result.json"))
+    monkeypatch.setenv("RAY_TUNE_CALLBACKS", "nowhere.Nothing")
+    with pytest.raises(InvalidArgumentError, match="RAY_TUNE_CALLBACKS"):
+        fit(steps)
+
+
+def test_whole_errors_are_printed_if_the_environment_says_so(
+    fit: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        raise ValueError("this line of the traceback")
+
+    monkeypatch.setenv("TUNE_PRINT_ALL_TRIAL_ERRORS", "1")
+    fit(objective)
+    printed = capsys.readouterr().out
+    assert "Traceback" in printed and "this line of the traceback" in printed
+
+
+def test_sync_config_is_taken_and_said_to_be_needless() -> None:
+    with pytest.warns(UserWarning, match="nothing is lost"):
+        tune.RunConfig(sync_config=tune.SyncConfig())

@@ -19,7 +19,7 @@ RAY_VARIABLES: dict[str, str] = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "not needed: functions run in the worker's main thread",
     "TUNE_GLOBAL_CHECKPOINT_S": "not needed: every event is in the journal before its effects are seen",
     "TUNE_MAX_LEN_IDENTIFIER": "honoured: most characters of an experiment tag",
-    "TUNE_MAX_PENDING_TRIALS_PG": "honoured on Ray: how many trials may be waiting for their resources",
+    "TUNE_MAX_PENDING_TRIALS_PG": "not needed: what is pending is what would be used at once",
     "TUNE_PLACEMENT_GROUP_PREFIX": "not needed: only placement groups of the run's own are ever removed",
     "TUNE_PLACEMENT_GROUP_RECON_INTERVAL": "not needed: placement groups are counted as events, not at intervals",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "honoured: 1 prints each trial's whole error when it fails",

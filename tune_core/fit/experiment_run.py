@@ -279,8 +279,11 @@ class ExperimentRun:
         unkept: str | None,
         replayed: Replayed | None,
     ) -> None:
+        from tune_core.compat.ray_files import further_callbacks
+
         watcher = self._watcher()
-        callbacks = [*(self.run_config.callbacks or ()), *getattr(watcher, "callbacks", ())]
+        further = further_callbacks(self.run_config.ray_files, self.run_config.log_to_file)
+        callbacks = [*(self.run_config.callbacks or ()), *further, *getattr(watcher, "callbacks", ())]
         observers = Observers(callbacks, self.controller.trials, self._facts(), self._notes_to(watcher))
         if hasattr(watcher, "views"):
             watcher.views = observers.views
