@@ -83,7 +83,7 @@ def test_several_objectives_reach_optuna_in_their_directions() -> None:
     assert states.count("FAIL") == 1
     assert searcher._study.trials[0].values == [
         searcher._study.trials[0].params["x"],
-        -2 * searcher._study.trials[0].params["x"],
+        2 * searcher._study.trials[0].params["x"],
     ]
 
 
@@ -109,7 +109,7 @@ def test_pruned_trials_are_pruned_in_optuna_and_failed_ones_failed() -> None:
 
 
 def test_sampler_that_has_seen_the_whole_grid_ends_the_search() -> None:
-    sampler = optuna.samplers.GridSampler({"a": [0, 1], "b": [0, 1, 2]}, seed=1)
+    sampler = optuna.samplers.GridSampler({"a": ["x", "y"], "b": [7, 8, 9]}, seed=1)
     drive = run(OptunaSearch(sampler=sampler), {"a": tune.choice(["x", "y"]), "b": tune.choice([7, 8, 9])})
     seen = set()
     for i in range(6):

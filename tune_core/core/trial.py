@@ -168,6 +168,7 @@ class Trial:
         "folder",
         "foreign_id",
         "index",
+        "is_copy",
         "is_relaunched",
         "iteration",
         "known",
@@ -225,6 +226,8 @@ class Trial:
         self.best_loss = math.inf
         #: The configuration that ``best`` was made with.
         self.best_config: dict[str, Any] | None = None
+        #: Whether it runs another configuration than was suggested for it.
+        self.is_copy = False
         #: Whether it was launched again and has not reported since.
         self.is_relaunched = False
         #: RetainedCheckpoints of its own, oldest first; None until the first.

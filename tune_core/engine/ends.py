@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from tune_core.core import events as ev
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Change, Trial
 from tune_core.engine import exploits
@@ -131,10 +129,7 @@ def end(state: RunState, trial: Trial, change: Change, why: str, out: Commands) 
     if trial.start_pinned:
         state.forget_start(trial, out)
     state.ask("on_end", trial, trial.status)
-    failed = trial.status is ERROR or trial.last is None
-    if state.objective is not None and trial.best_loss == math.inf:
-        failed = True
-    out.append(ev.TellComplete(trial.index, failed, pruned and not failed))
+    state.tell_searcher(trial, pruned, out)
 
 
 def fail(state: RunState, trial: Trial, error: str, out: Commands) -> None:

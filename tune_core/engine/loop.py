@@ -193,7 +193,8 @@ class Loop:
                 self._commands.append(command)
         kind = type(event)
         if kind is ev.Reported:
-            if self.suggestions.wants_results and controller.is_news(event):
+            is_own = not controller.trials[event.trial].is_copy  # of the configuration that was suggested
+            if self.suggestions.wants(event) and is_own and controller.is_news(event):
                 self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
         elif kind is ev.Ended:
             self._back_off(event)

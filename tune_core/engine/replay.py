@@ -167,7 +167,8 @@ class _ReplayCursor:
         if (
             type(event) is ev.Reported
             and suggestions is not None
-            and suggestions.wants_results
+            and suggestions.wants(event)
+            and not trials[event.trial].is_copy
             and self.controller.is_news(event)
             and event.trial not in self.salvage.unknown
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, ValuesView
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.automatic import totals_in
 from tune_core.core.objective import Objective
-from tune_core.core.trial import NOTHING, PAUSED, PENDING, RUNNING, Change, Standing, Trial
+from tune_core.core.trial import ERROR, NOTHING, PAUSED, PENDING, RUNNING, Change, Standing, Trial
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
@@ -108,6 +109,15 @@ class RunState:
         trial.reason = trial.verdict.reason
         trial.worker = None
         self.paused[trial.index] = trial
+
+    def tell_searcher(self, trial: Trial, pruned: bool, out: Commands) -> None:
+        """Let the searcher know how its suggestion has ended: once, by the last result of that configuration."""
+        if trial.is_copy:
+            return
+        failed = trial.status is ERROR or trial.last is None
+        if self.objective is not None and trial.best_loss == math.inf:
+            failed = True
+        out.append(ev.TellComplete(trial.index, failed, pruned and not failed))
 
     def requeue(self, trial: Trial, front: bool = True, follow: bool = True) -> None:
         """Let a trial wait to be launched again, from where it would start."""

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tune_core.core.events import WAITS_FOR_SCHEDULER, Reported
 from tune_core.errors import UserCodeError
 from tune_core.search.base import Searcher
 from tune_core.space.sampling import equal
@@ -49,7 +50,7 @@ class Suggestions:
         self.asked = 0
         self.told = 0
         self.finished = False
-        self.wants_results = _wants_results(searcher)
+        self._results_wanted = _wants_results(searcher)
         self._direct = searcher.stateless
         self._wake = wake
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -180,6 +181,12 @@ class Suggestions:
         else:
             self._submit(lambda: self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned)))
 
+    def wants(self, event: Reported) -> bool:
+        """Whether the searcher is to be told this result: of a rung, where a scheduler decides, or any."""
+        if not self._results_wanted:
+            return False
+        return self._results_wanted == "all" or event.waiting == WAITS_FOR_SCHEDULER
+
     def tell_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on an intermediate result."""
         self.told += 1
@@ -264,12 +271,14 @@ class Suggestions:
         )
 
 
-def _wants_results(searcher: Any) -> bool:
-    """Whether a searcher, or the one that it wraps, does something with intermediate results."""
+def _wants_results(searcher: Any) -> str:
+    """Which intermediate results a searcher, or the one that it wraps, does something with: all, rungs' or none."""
     inner = getattr(searcher, "searcher", None)
     if inner is not None and hasattr(inner, "suggest"):
         return _wants_results(inner)
-    return getattr(type(searcher), "on_trial_result", None) is not Searcher.on_trial_result
+    if getattr(type(searcher), "on_trial_result", None) is Searcher.on_trial_result:
+        return ""
+    return str(getattr(searcher, "results_wanted", "all"))
 
 
 def tell_end(searcher: Any, trial_id: str, result: dict[str, Any] | None, error: bool, pruned: bool) -> None:

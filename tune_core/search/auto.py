@@ -57,6 +57,7 @@ class AutoSearch(ModelSearcher):
     library = "numpy"
     extra = "auto"
     native_conditions = True
+    results_wanted = "all"
     _ending = ""  # the trial that is being told of
 
     def __init__(
@@ -120,12 +121,12 @@ class AutoSearch(ModelSearcher):
             self._told += self._curves.is_level(step)
             self._log.append(["result", trial_id, loss, step])
 
-    def _end(self, trial_id: str, loss: Any, step: int | None) -> None:
+    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, Any] = {}) -> None:
         reached = self._curves.last_step(trial_id)
         if loss is not None and reached:
             self._log.append(["result", trial_id, loss, reached])
         self._ending = trial_id
-        super()._end(trial_id, loss, step)
+        super()._end(trial_id, loss, step, facts)
         self._ending = ""
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:

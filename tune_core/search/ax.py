@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tune_core.search.encoding.notation import Notation
 from tune_core.search.encoding.params import Param, Values
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class AxSearch(ModelSearcher):
@@ -52,10 +53,9 @@ class AxSearch(ModelSearcher):
         self._client = ax_client
         self._options = ax_kwargs
         self._indices: dict[str, int] = {}
-        self._reported: dict[str, Mapping[str, Any]] = {}
-        super().__init__(
-            space if ax_client is None else ax_client, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        )
+        given = space if ax_client is None else ax_client
+        with _silent():  # it imports Ax
+            super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     def _is_native(self, space: Any) -> bool:
         return space is self._client and space is not None
@@ -63,7 +63,8 @@ class AxSearch(ModelSearcher):
     def _setup(self) -> None:
         if self._client is not None:
             return
-        from ax.api.client import Client
+        with _silent():  # also while it is imported
+            from ax.api.client import Client
 
         assert self.encoding is not None
         params = self.encoding.params
@@ -82,11 +83,11 @@ class AxSearch(ModelSearcher):
 
         name = self._keys[param.name]
         if param.kind == "cat":
-            labels = [f"c{i}" for i in range(param.size or 1)]
+            labels = _NOTATION.categories(param)
             return ChoiceParameterConfig(name=name, parameter_type="str", values=labels, is_ordered=False)
-        bounds = (float(param.low), float(param.high)) if param.kind == "float" else (int(param.low), int(param.high))
+        scaling = "log" if param.log else "linear"
         return RangeParameterConfig(
-            name=name, parameter_type=param.kind, bounds=bounds, scaling="log" if param.log else "linear"
+            name=name, parameter_type=param.kind, bounds=_NOTATION.bounds(param), scaling=scaling
         )
 
     def _ask(self, trial_id: str) -> Values | None:
@@ -103,7 +104,7 @@ class AxSearch(ModelSearcher):
         self._indices[trial_id], point = next(iter(found.items()))
         if self.encoding is None:
             return dict(point)
-        return {p.name: _from_own(p, point[self._keys[p.name]]) for p in self.encoding.params}
+        return {p.name: _NOTATION.read(p, point[self._keys[p.name]]) for p in self.encoding.params}
 
     def _decode(self, values: Values) -> dict[str, Any]:
         return super()._decode(values) if self.encoding is not None else dict(values)
@@ -111,67 +112,61 @@ class AxSearch(ModelSearcher):
     def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
         return super()._encode(config, asked) if self.encoding is not None else dict(config)
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """Pass on the metric, and what constraints need."""
-        self._reported = {trial_id: result or {}}
-        super().on_trial_complete(trial_id, result, error)
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What the outcome constraints are on."""
+        names = {constraint.split()[0] for constraint in self._outcomes}
+        return {name: float(result[name]) for name in sorted(names) if name in result}
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         with _silent():
-            self._client.complete_trial(self._indices.pop(trial_id), self._data(loss, self._reported.get(trial_id, {})))
+            self._client.complete_trial(self._indices.pop(trial_id), self._data(loss))
 
-    def _data(self, loss: float, result: Mapping[str, Any]) -> dict[str, float]:
+    def _data(self, loss: float) -> dict[str, float]:
         if self.encoding is None:  # the user's own client: the metric under its own name and sign
-            data = {str(self._metric): self.objective.as_value(loss)}
-        else:
-            data = {_LOSS: loss}
-        names = {constraint.split()[0] for constraint in self._outcomes}
-        return {**data, **{name: float(result[name]) for name in names if name in result}}
+            return {str(self._metric): self.objective.as_value(loss), **self.facts}
+        return {_LOSS: loss, **self.facts}
 
     def _fail(self, trial_id: str, values: Values) -> None:
         with _silent():
             self._client.mark_trial_failed(self._indices.pop(trial_id))
 
-    def _adopt(self, trial_id: str, point: Values) -> None:
-        super()._adopt(trial_id, point)
-        self._live[trial_id] = self._foreign.pop(trial_id)
-        self._indices[trial_id] = self._attach(point)  # so that Ax knows what is unfinished, too
+    def _begin_foreign(self, trial_id: str, values: Values) -> None:
+        self._live[trial_id] = values
+        self._indices[trial_id] = self._attach(values)  # so that Ax knows what is unfinished, too
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         index = self._attach(values)
         with _silent():
-            self._client.complete_trial(index, self._data(loss, {}))
+            self._client.complete_trial(index, self._data(loss))
 
     def _attach(self, values: Values) -> int:
         if self.encoding is None:
             own = dict(values)
         else:
-            full = draw_inactive(self.encoding, values, self.seed, self._asked)
-            own = {self._keys[p.name]: _to_own(p, full[p.name]) for p in self.encoding.params}
+            full = self._full(values)
+            own = {self._keys[p.name]: _NOTATION.write(p, full[p.name]) for p in self.encoding.params}
         with _silent():
             index: int = self._client.attach_trial(own)
         return index
 
 
 _LOSS = "tune_core_loss"
-
-
-def _to_own(param: Param, value: Any) -> Any:
-    return f"c{value}" if param.kind == "cat" else value
-
-
-def _from_own(param: Param, value: Any) -> Any:
-    return int(str(value)[1:]) if param.kind == "cat" else param.snap(value)
+_NOTATION = Notation(category="c")
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    logger = logging.getLogger("ax")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    """Keep Ax from writing below the level of errors; its loggers are made as its modules are imported."""
+    with _no_logging_below_errors(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+        yield
+
+
+@contextmanager
+def _no_logging_below_errors() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)

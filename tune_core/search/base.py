@@ -29,6 +29,10 @@ class Searcher:
     replays: bool = True
     """Whether restoring repeats all asks and tells; slow searchers may be told results only (see ``SEARCHERS``)."""
 
+    results_wanted: str = "all"
+    """Which results :meth:`on_trial_result` is sent, if it is overridden: ``"all"``, or ``"rungs"``, those on which a
+    scheduler decides."""
+
     def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
         if isinstance(mode, str):
             check_mode(mode, f"{type(self).__name__}(mode)")
@@ -61,7 +65,10 @@ class Searcher:
         raise NotImplementedError
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """An intermediate result. Only searchers that override this are sent them."""
+        """An intermediate result. Only searchers that override this are sent them; see :attr:`results_wanted`.
+
+        A trial that goes back to a checkpoint may report a step again.
+        """
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """A trial ended. ``error``: it failed, or its metric is missing, NaN or infinite; ``result`` may be None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.notation import LOGS, Notation
 from tune_core.search.encoding.params import Param, Values
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.library_searcher import ModelSearcher
 from tune_core.space.sampling import rng_for
 
 
@@ -34,8 +36,11 @@ class BayesOptSearch(ModelSearcher):
         How many random points come first.
     acquisition
         An acquisition function of ``bayes_opt.acquisition`` in place of ``utility_kwargs``.
-    verbose, patience, skip_duplicate, analysis
-        Accepted for Ray Tune's sake. Pending points are taken into account, so that none is suggested twice.
+    skip_duplicate
+        Whether to try a point that has not been tried in place of one that has, in spaces of countable points, until
+        all have been.
+    verbose, patience, analysis
+        Accepted and ignored; Ray Tune has them. Pending points are taken into account.
     """
 
     library, extra = "bayes_opt", "bayesopt"
@@ -57,9 +62,11 @@ class BayesOptSearch(ModelSearcher):
         evaluated_rewards: Sequence[Any] | None = None,
         acquisition: Any = None,
     ) -> None:
-        self._steps = validation.integer("BayesOptSearch(random_search_steps)", random_search_steps)
+        self._random_steps = validation.integer("BayesOptSearch(random_search_steps)", random_search_steps)
         self._utility = dict(utility_kwargs or {})
         self._acquisition = acquisition
+        self._skips = skip_duplicate
+        self._tried: set[tuple[Any, ...]] = set()
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)
 
     def _setup(self) -> None:
@@ -99,12 +106,41 @@ class BayesOptSearch(ModelSearcher):
 
     def _ask(self, trial_id: str) -> Values:
         assert self.encoding is not None
-        if self._asked < self._steps or len(self._optimizer.space) == 0:
-            values = self.encoding.draw(rng_for(self.seed, self._asked))
-            return draw_inactive(self.encoding, values, self.seed, self._asked)
+        if self._asked < self._random_steps or len(self._optimizer.space) == 0:
+            return self._unless_tried(self._full(self.encoding.draw(rng_for(self.seed, self._asked))))
         with self._lies():
             point = self._optimizer.suggest()
-        return {p.name: _from_bounds(p, point[p.name]) for p in self.encoding.params}
+        values = {p.name: _NOTATION.read(p, point[p.name]) for p in self.encoding.params}
+        return self._unless_tried(values)
+
+    def _unless_tried(self, values: Values) -> Values:
+        """The suggestion, or one of the points not tried yet if it has been tried and there are any left."""
+        assert self.encoding is not None
+        size = self.encoding.size
+        if not self._skips or self._key(values) not in self._tried or size is None or len(self._tried) >= size:
+            return values
+        rng = rng_for(self.seed, self._asked)
+        if size <= _FEW:
+            whole = itertools.product(*(range(int(p.low), int(p.high) + 1) for p in self.encoding.params))
+            return self._values(rng.choice([point for point in whole if point not in self._tried]))
+        drawn = (self.encoding.draw(rng) for _ in range(100))
+        return next((point for point in drawn if self._key(point) not in self._tried), values)
+
+    def _key(self, values: Values) -> tuple[Any, ...]:
+        assert self.encoding is not None
+        return tuple(values.get(p.name) for p in self.encoding.params)
+
+    def _values(self, key: tuple[Any, ...]) -> Values:
+        assert self.encoding is not None
+        return dict(zip((p.name for p in self.encoding.params), key, strict=True))
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Remember what is tried."""
+        config = super().suggest(trial_id)
+        values = self._live.get(trial_id, self._foreign.get(trial_id))
+        if values is not None:
+            self._tried.add(self._key(values))
+        return config
 
     @contextmanager
     def _lies(self) -> Iterator[None]:
@@ -123,9 +159,9 @@ class BayesOptSearch(ModelSearcher):
 
     def _register(self, values: Values, value: float) -> None:
         assert self.encoding is not None
-        full = draw_inactive(self.encoding, values, self.seed, self._asked)
+        full = self._full(values)
         space = self._optimizer.space
-        point = space.params_to_array({p.name: _to_bounds(p, full[p.name]) for p in self.encoding.params})
+        point = space.params_to_array({p.name: _NOTATION.write(p, full[p.name]) for p in self.encoding.params})
         if point not in space:  # a point that is told twice is announced on the console
             self._optimizer.register(point, value)
 
@@ -136,24 +172,15 @@ class BayesOptSearch(ModelSearcher):
         self._register(values, -loss)
 
 
+_NOTATION = Notation(LOGS)
+_FEW = 10_000  # points of a space that may be listed
+
+
 def _bounds(param: Param) -> Any:
     if param.kind == "cat":
-        return [str(i) for i in range(param.size or 1)]
-    if param.kind == "int" and not param.log:
-        return (int(param.low), int(param.high), int)
-    return param.scaled_bounds
-
-
-def _to_bounds(param: Param, value: Any) -> Any:
-    if param.kind == "cat":
-        return str(value)
-    return value if param.kind == "int" and not param.log else param.to_scaled(value)
-
-
-def _from_bounds(param: Param, value: Any) -> Any:
-    if param.kind == "cat":
-        return int(value)
-    return param.snap(value) if param.kind == "int" and not param.log else param.from_scaled(value)
+        return _NOTATION.categories(param)
+    bounds = _NOTATION.bounds(param)
+    return bounds if _NOTATION.is_scaled(param) or param.kind == "float" else (*bounds, int)
 
 
 def _own_bounds(space: Any) -> Any:

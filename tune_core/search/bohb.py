@@ -18,6 +18,9 @@ from tune_core.search.library_searcher import ModelSearcher
 class TuneBOHB(ModelSearcher):
     """Searches with BOHB's kernel density estimators, one for each budget that trials have reached.
 
+    A budget is a number of results (``training_iteration``). Where a scheduler decides on a trial, its result there is
+    learnt for that budget, whether the trial goes on or not.
+
     Parameters
     ----------
     space
@@ -38,6 +41,7 @@ class TuneBOHB(ModelSearcher):
     library, extra = "hpbandster", "bohb"
     native_conditions = True
     global_numpy = True
+    results_wanted = "rungs"
 
     def __init__(
         self,
@@ -52,8 +56,9 @@ class TuneBOHB(ModelSearcher):
     ) -> None:
         self._options = dict(bohb_config or {})
         self._max_concurrent = validation.integer("TuneBOHB(max_concurrent)", max_concurrent, 0)
-        self._steps: dict[str, int] = {}  # budget of each unfinished trial so far
-        self._largest = 0
+        self._largest = 0  # budget of all
+        self._told: dict[str, int] = {}  # the last budget of each unfinished trial that was told
+        self._results = 0
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     def _setup(self) -> None:
@@ -75,8 +80,9 @@ class TuneBOHB(ModelSearcher):
 
     def _new_result(self, values: Values, loss: float | None, budget: int) -> None:
         self._largest = max(self._largest, budget)
+        self._results += 1
         job = SimpleNamespace(
-            id=len(self._steps),
+            id=self._results,
             exception=None if loss is not None else "failed",
             result=None if loss is None else {"loss": loss},
             kwargs={"budget": float(budget), "config": self._configurations.as_dict(values)},
@@ -84,27 +90,36 @@ class TuneBOHB(ModelSearcher):
         with _unwarned():
             self._bohb.new_result(job)
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Learn from each budget that a trial reaches; the last is told when it ends."""
-        self._steps[trial_id] = int(result.get("training_iteration", 1))
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        return {"budget": int(result.get("training_iteration", 1))}
 
-    def _budget(self, trial_id: str) -> int:
-        return self._steps.pop(trial_id, self._largest or 1)
-
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
-        self._new_result(values, loss, self._budget(trial_id))
-
-    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        """Each budget's model learns from all that have reached it, those that go on among them."""
+        self._told[trial_id] = step
         self._new_result(values, loss, step)
 
+    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        budget = self._budget()
+        if self._told.pop(trial_id, 0) < budget:
+            self._new_result(values, loss, budget)
+
+    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        if self._told.pop(trial_id, 0) < step:
+            self._new_result(values, loss, step)
+
     def _fail(self, trial_id: str, values: Values) -> None:
-        self._new_result(values, None, self._budget(trial_id))
+        self._told.pop(trial_id, None)
+        self._new_result(values, None, self._budget())
 
     def _tell_before(self, values: Values, loss: Any) -> None:
-        self._new_result(values, loss, self._largest or 1)
+        self._new_result(values, loss, self._budget())
 
     def _prune_before(self, values: Values, loss: Any, step: int) -> None:
         self._new_result(values, loss, step)
+
+    def _budget(self) -> int:
+        """How far the trial came that is being told; the largest so far for points that were evaluated elsewhere."""
+        return int(self.facts.get("budget", self._largest or 1))
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.encoding.notation import LOGS, Notation
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class DragonflySearch(ModelSearcher):
@@ -84,15 +85,15 @@ class DragonflySearch(ModelSearcher):
         assert self.encoding is not None
         with _silent():
             point = self._optimiser.ask()
-        return {p.name: p.from_listed(plain(v)) for p, v in zip(self.encoding.params, point, strict=True)}
+        return {p.name: _NOTATION.read(p, value) for p, value in zip(self.encoding.params, point, strict=True)}
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._tell_before(values, loss)
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         assert self.encoding is not None
-        full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        point = [p.to_listed(full[p.name]) for p in self.encoding.params]
+        full = self._full(values)
+        point = [_NOTATION.write(p, full[p.name]) for p in self.encoding.params]
         with _silent():
             self._optimiser.tell([(point, -loss)])
 
@@ -103,11 +104,13 @@ _OPTIMIZERS = ("bandit", "random", "genetic")
 def _parameter(param: Param, index: int) -> dict[str, Any]:
     name = f"p{index:03d}"
     if param.kind == "cat":
-        return {"name": name, "type": "discrete", "items": [str(i) for i in range(param.size or 1)]}
-    if param.kind == "int" and not param.log:
-        return {"name": name, "type": "int", "min": int(param.low), "max": int(param.high)}
-    low, high = param.scaled_bounds
-    return {"name": name, "type": "float", "min": low, "max": high}
+        return {"name": name, "type": "discrete", "items": _NOTATION.categories(param)}
+    low, high = _NOTATION.bounds(param)
+    kind = "int" if param.kind == "int" and not param.log else "float"
+    return {"name": name, "type": kind, "min": low, "max": high}
+
+
+_NOTATION = Notation(LOGS)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.search.encoding.notation import Notation, keyed
 from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class BlendSearch(ModelSearcher):
@@ -21,7 +22,8 @@ class BlendSearch(ModelSearcher):
     low_cost_partial_config
         Values of the parameters that make a trial cheap, where the search is to begin.
     options
-        Other arguments of ``flaml.BlendSearch``, such as ``time_budget_s`` and ``cost_attr``.
+        Other arguments of ``flaml.BlendSearch``, such as ``time_budget_s`` and ``cost_attr``: the reported metric that
+        says what a trial has cost. FLAML is told it, and the seconds of ``time_total_s``.
 
     References
     ----------
@@ -29,6 +31,7 @@ class BlendSearch(ModelSearcher):
     """
 
     library = extra = "flaml"
+    results_wanted = "rungs"
     _class = "BlendSearch"
 
     def __init__(
@@ -55,31 +58,24 @@ class BlendSearch(ModelSearcher):
         from flaml import tune
 
         assert self.encoding is not None
-        params = self.encoding.params
 
         def domain(param: Param) -> Any:
             if param.kind == "float":
                 return (tune.loguniform if param.log else tune.uniform)(param.low, param.high)
             if param.kind == "int":
                 return (tune.lograndint if param.log else tune.randint)(int(param.low), int(param.high) + 1)
-            return tune.choice([str(i) for i in range(param.size or 1)])
+            return tune.choice(_NOTATION.categories(param))
 
-        self._keys = {param.name: f"p{i:03d}" for i, param in enumerate(params)}
         cheap = self.encoding.encode_part(self._low_cost) if self._low_cost else {}
         with _silent():
             self._flaml = getattr(flaml, self._class)(
                 metric=_LOSS,
                 mode="min",
-                space={self._keys[p.name]: domain(p) for p in params},
-                low_cost_partial_config=self._own(cheap) or None,
+                space={key: domain(param) for key, param in keyed(self.encoding).items()},
+                low_cost_partial_config=_NOTATION.write_point(self.encoding, cheap) or None,
                 seed=self.seed & 0x7FFFFFFF,
                 **self._options,
             )
-
-    def _own(self, values: Values) -> dict[str, Any]:
-        assert self.encoding is not None
-        by_name = self.encoding.by_name
-        return {self._keys[k]: str(v) if by_name[k].kind == "cat" else v for k, v in values.items()}
 
     def _ask(self, trial_id: str) -> Values | None:
         assert self.encoding is not None
@@ -88,11 +84,22 @@ class BlendSearch(ModelSearcher):
                 config = self._flaml.suggest(trial_id)
                 if config is not None:
                     self._configs[trial_id] = config
-                    return {p.name: p.snap(plain(config[self._keys[p.name]])) for p in self.encoding.params}
+                    return _NOTATION.read_point(self.encoding, config)
         return None
 
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What the trial has cost so far, and what FLAML's own constraints are on."""
+        named = {"time_total_s", "training_iteration", self._options.get("cost_attr", "auto")}
+        named.update(constraint[0] for constraint in self._options.get("metric_constraints") or ())
+        return {name: plain(result[name]) for name in sorted(map(str, named)) if name in result}
+
+    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        if trial_id in self._configs:
+            with _silent():
+                self._flaml.on_trial_result(trial_id, {**self.facts, _LOSS: loss, "config": self._configs[trial_id]})
+
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
-        self._complete(trial_id, {_LOSS: loss, "config": self._configs.pop(trial_id), "time_total_s": 1.0})
+        self._complete(trial_id, {**self.facts, _LOSS: loss, "config": self._configs.pop(trial_id)})
 
     def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool = False) -> None:
         with _silent():
@@ -106,7 +113,7 @@ class BlendSearch(ModelSearcher):
         """As FLAML itself takes evaluated points in: as starting points whose suggestion is answered at once."""
         assert self.encoding is not None
         self._before += 1
-        own = self._own(draw_inactive(self.encoding, values, self.seed, self._asked))
+        own = _NOTATION.write_point(self.encoding, self._full(values))
         with _silent():
             self._flaml._points_to_evaluate.insert(0, own)
             self._flaml._evaluated_rewards.insert(0, loss)
@@ -130,6 +137,7 @@ class CFO(BlendSearch):
 
 
 _LOSS = "loss"
+_NOTATION = Notation()
 
 
 class _silent:  # noqa: N801

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
-from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.encoding.notation import LOGS, Notation, keyed
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class HEBOSearch(ModelSearcher):
@@ -58,12 +59,8 @@ class HEBOSearch(ModelSearcher):
         from hebo.optimizers.hebo import HEBO
 
         assert self.encoding is not None
-        own = DesignSpace().parse([_parameter(p, self._key(p)) for p in self.encoding.params])
+        own = DesignSpace().parse([_parameter(param, key) for key, param in keyed(self.encoding).items()])
         self._hebo = HEBO(own, **{"scramble_seed": self.seed & 0x7FFFFFFF, **self._options})
-
-    def _key(self, param: Param) -> str:
-        assert self.encoding is not None
-        return f"p{self.encoding.params.index(param):03d}"
 
     def _ask(self, trial_id: str) -> Values | None:
         assert self.encoding is not None
@@ -72,7 +69,7 @@ class HEBOSearch(ModelSearcher):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = self._hebo.suggest(n_suggestions=1).iloc[0].to_dict()
-        return {p.name: p.from_listed(plain(found[self._key(p)])) for p in self.encoding.params}
+        return _NOTATION.read_point(self.encoding, found)
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._tell_before(values, loss)
@@ -82,15 +79,16 @@ class HEBOSearch(ModelSearcher):
         import pandas
 
         assert self.encoding is not None
-        full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        row = {self._key(p): p.to_listed(full[p.name]) for p in self.encoding.params}
+        row = _NOTATION.write_point(self.encoding, self._full(values))
         self._hebo.observe(pandas.DataFrame([row]), numpy.array([[loss]]))
 
 
 def _parameter(param: Param, name: str) -> dict[str, Any]:
     if param.kind == "cat":
-        return {"name": name, "type": "cat", "categories": [str(i) for i in range(param.size or 1)]}
-    if param.kind == "int" and not param.log:
-        return {"name": name, "type": "int", "lb": int(param.low), "ub": int(param.high)}
-    low, high = param.scaled_bounds
-    return {"name": name, "type": "num", "lb": low, "ub": high}
+        return {"name": name, "type": "cat", "categories": _NOTATION.categories(param)}
+    low, high = _NOTATION.bounds(param)
+    kind = "int" if param.kind == "int" and not param.log else "num"
+    return {"name": name, "type": kind, "lb": low, "ub": high}
+
+
+_NOTATION = Notation(LOGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -15,6 +16,7 @@ from tune_core.core.random_state import OwnGenerator
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.search.encoding.encode import Encoding
+from tune_core.search.encoding.notation import draw_inactive
 from tune_core.search.encoding.params import Values
 from tune_core.space.sampling import rng_for, varies
 
@@ -43,6 +45,7 @@ class ModelSearcher(Searcher):
     extra = ""  # of tune-core that brings it
     native_conditions = False  # else all parameters are always sampled, and inactive ones dropped
     multi_objective = False
+    results_wanted = ""  # "rungs" if the library takes intermediate results: see _rung
     global_numpy = False  # draws from NumPy's global generator, which is therefore lent to it
 
     def __init__(
@@ -75,7 +78,11 @@ class ModelSearcher(Searcher):
         self.objective: Any = None  # Objective; None before the metric is known
         self._live: dict[str, Any] = {}  # suggested and not ended: what the library needs to be told
         self._foreign: dict[str, Values] = {}  # the same, but the library did not propose it
-        self._queue: list[dict[str, Any]] = []
+        self._failed: dict[str, Values] = {}  # ended with an error; a later life of the run may try them again
+        self._steps: dict[str, int] = {}  # the last rung of each unfinished trial that the library was told of
+        self.facts: Mapping[str, Any] = {}
+        """What :meth:`_facts` found in the result that the library is being told of."""
+        self._queue: deque[dict[str, Any]] = deque()
         self._asked = 0
         self._log: list[list[Any]] = []  # asks and tells, for save()
         self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
@@ -132,6 +139,25 @@ class ModelSearcher(Searcher):
     def _prune_before(self, values: Values, loss: Any, step: int) -> None:
         """The same for a point that the library did not propose."""
         self._tell_before(values, loss)
+
+    def _begin_foreign(self, trial_id: str, values: Values) -> None:
+        """A point that the library did not propose begins to run."""
+        self._foreign[trial_id] = values
+
+    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        """A point has this loss after ``step`` results, where a scheduler decides on it, and may go on.
+
+        Called only if ``results_wanted`` is set.
+        """
+
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What else the library is to know of a result (costs, constraints), in plain values."""
+        return {}
+
+    def _full(self, values: Values) -> Values:
+        """A point with random values for inactive parameters, for libraries that know no conditions."""
+        assert self.encoding is not None
+        return draw_inactive(self.encoding, values, self.seed, self._asked)
 
     def _decode(self, values: Values) -> dict[str, Any]:
         assert self.encoding is not None
@@ -235,8 +261,8 @@ class ModelSearcher(Searcher):
         """The next point to evaluate first, then what the library proposes."""
         self._need_ready()
         if self._queue:
-            config = self._queue.pop(0)
-            self._foreign[trial_id] = self._encode(config, "point")
+            config = self._queue.popleft()
+            self._begin_foreign(trial_id, self._encode(config, "point"))
         else:
             with self._lent():
                 values = self._ask(trial_id)
@@ -261,22 +287,39 @@ class ModelSearcher(Searcher):
         else:
             self._asked += 1
             if self._queue:
-                self._queue.pop(0)
-        self._foreign[trial_id] = point
+                self._queue.popleft()
+        self._begin_foreign(trial_id, point)
         self._log.append(["adopt", trial_id, point])
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass on the metric at a rung, once, where the library can make use of it."""
+        self._reach(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
+
+    def _reach(self, trial_id: str, loss: Any, step: int, facts: Mapping[str, Any]) -> None:
+        values = self._live.get(trial_id, self._foreign.get(trial_id))
+        if values is None or loss is None or step <= self._steps.get(trial_id, 0):
+            return
+        self._steps[trial_id] = step
+        self.facts = facts
+        with self._lent():
+            self._rung(trial_id, values, loss, step)
+        self._log.append(["result", trial_id, loss, step, dict(facts)])
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Pass the result's metric on; a failure, NaN or infinity as failed."""
-        self._end(trial_id, None if error or result is None else self._loss(result), None)
+        loss = None if error or result is None else self._loss(result)
+        self._end(trial_id, loss, None, self._facts(result) if result else {})
 
     def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Pass on the metric of a trial that a scheduler ended early, as such where the library can tell."""
-        self._end(trial_id, self._loss(result), int(result.get("training_iteration", 1)))
+        self._end(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
 
-    def _end(self, trial_id: str, loss: Any, step: int | None) -> None:
+    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, Any] = {}) -> None:
+        self.facts = facts
         with self._lent():
             if trial_id in self._foreign:
-                self._end_foreign(self._foreign.pop(trial_id), loss, step)
+                values = self._foreign.pop(trial_id)
+                self._end_foreign(values, loss, step)
             elif trial_id in self._live:
                 values = self._live.pop(trial_id)
                 if loss is None:
@@ -285,9 +328,15 @@ class ModelSearcher(Searcher):
                     self._prune(trial_id, values, loss, step)
                 else:
                     self._tell(trial_id, values, loss)
+            elif trial_id in self._failed and loss is not None:  # it had failed, and was tried again
+                values = self._failed.pop(trial_id)
+                self._end_foreign(values, loss, step)
             else:
                 return
-        self._log.append(["tell", trial_id, loss, step])
+        self._steps.pop(trial_id, None)
+        if loss is None:
+            self._failed[trial_id] = values
+        self._log.append(["tell", trial_id, loss, step, dict(facts)])
 
     def _end_foreign(self, values: Values, loss: Any, step: int | None) -> None:
         if loss is None:
@@ -386,7 +435,7 @@ class ModelSearcher(Searcher):
             elif what == "adopt":
                 self._adopt(trial_id, rest[0])
             elif what == "result":
-                self._note(trial_id, *rest)
+                (self._reach if len(rest) > 2 else self._note)(trial_id, *rest)
             else:
                 self._end(trial_id, *rest)
 
@@ -397,9 +446,3 @@ class ModelSearcher(Searcher):
         if self._generator is None:
             self._generator = OwnGenerator(self.seed)
         return self._generator.lent()
-
-
-def draw_inactive(encoding: Encoding, values: Values, seed: int, count: int) -> Values:
-    """A point with random values for the inactive parameters, for libraries that know no conditions."""
-    rng = rng_for(seed, count)
-    return {p.name: values[p.name] if p.name in values else p.from_unit(rng.random()) for p in encoding.params}

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.encoding.notation import ALL, Notation, keyed
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class NevergradSearch(ModelSearcher):
@@ -52,7 +53,7 @@ class NevergradSearch(ModelSearcher):
         import numpy
 
         assert self.encoding is not None
-        own = ng.p.Dict(**{f"p{i:03d}": _parameter(ng, p) for i, p in enumerate(self.encoding.params)})
+        own = ng.p.Dict(**{key: _parameter(ng, param) for key, param in keyed(self.encoding).items()})
         own.random_state = numpy.random.RandomState(self.seed & 0xFFFFFFFF)
         make = self._optimizer
         if isinstance(make, str):
@@ -75,8 +76,7 @@ class NevergradSearch(ModelSearcher):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             candidate = self._candidates[trial_id] = self._ng.ask()
-        found = candidate.value
-        return {p.name: _value(p, plain(found[f"p{i:03d}"])) for i, p in enumerate(self.encoding.params)}
+        return _NOTATION.read_point(self.encoding, candidate.value)
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._worst = max(self._worst, loss)
@@ -88,8 +88,7 @@ class NevergradSearch(ModelSearcher):
     def _tell_before(self, values: Values, loss: Any) -> None:
         assert self.encoding is not None
         self._worst = max(self._worst, loss)
-        full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        own = {f"p{i:03d}": _own_value(p, full[p.name]) for i, p in enumerate(self.encoding.params)}
+        own = _NOTATION.write_point(self.encoding, self._full(values))
         self._pass_on(self._ng.parametrization.spawn_child(new_value=own), loss)
 
     def _pass_on(self, candidate: Any, loss: float) -> None:
@@ -100,14 +99,9 @@ class NevergradSearch(ModelSearcher):
 
 def _parameter(ng: Any, param: Param) -> Any:
     if param.kind == "cat":
-        return ng.p.Choice([str(i) for i in range(param.size or 1)])
-    low, high = param.scaled_bounds
+        return ng.p.Choice(_NOTATION.categories(param))
+    low, high = _NOTATION.bounds(param)
     return ng.p.Scalar(lower=low, upper=high)
 
 
-def _value(param: Param, found: Any) -> Any:
-    return int(found) if param.kind == "cat" else param.from_scaled(float(found))
-
-
-def _own_value(param: Param, value: Any) -> Any:
-    return str(value) if param.kind == "cat" else param.to_scaled(value)
+_NOTATION = Notation(ALL)

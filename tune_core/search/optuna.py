@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError, MetricError
-from tune_core.search.encoding.params import Param, Values
+from tune_core.search.encoding.optuna_params import NativeParam, suggest
+from tune_core.search.encoding.params import Values, plain
 from tune_core.search.library_searcher import ModelSearcher
 
 
@@ -29,7 +32,8 @@ class OptunaSearch(ModelSearcher):
         One of ``optuna.samplers``; None: ``TPESampler(seed=seed)``.
     study_name, storage
         Where Optuna is to keep the study; by default in memory only. A study that the storage has already is gone on
-        with.
+        with. The study holds parameters and metrics as the trials had them, each result as an intermediate value (in
+        memory: each on which a scheduler decides), and other reported numbers as user attributes.
     seed
         Of the default sampler.
 
@@ -43,6 +47,7 @@ class OptunaSearch(ModelSearcher):
     library = extra = "optuna"
     native_conditions = True
     multi_objective = True
+    results_wanted = "rungs"
 
     def __init__(
         self,
@@ -72,6 +77,10 @@ class OptunaSearch(ModelSearcher):
         self._distributions: dict[str, Any] = {}
         self._over = False
         self.replays = storage is None
+        self._keeps_metrics = storage is not None or getattr(sampler, "_constraints_func", None) is not None
+        self._known: dict[str, Any] | None = None  # trials of ours that the storage has, by our ids
+        if storage is not None:
+            self.results_wanted = "all"
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
 
     @property
@@ -111,25 +120,18 @@ class OptunaSearch(ModelSearcher):
                 storage=self._storage,
                 sampler=self._sampler or optuna.samplers.TPESampler(seed=self.seed),
                 pruner=optuna.pruners.NopPruner(),
-                directions=["minimize"] * len(metrics),
+                directions=["minimize" if objective.mode == "min" else "maximize" for objective in self._objectives],
                 load_if_exists=self._storage is not None,
             )
         finally:
             optuna.logging.set_verbosity(verbosity)
         self._study.stop = self._stop  # samplers that have seen all there is call it
         if self.encoding is not None:
-            self._distributions = {p.name: self._distribution(p) for p in self.encoding.params}
+            self._params = {p.name: NativeParam(self._optuna.distributions, p) for p in self.encoding.params}
+            self._distributions = {name: native.distribution for name, native in self._params.items()}
 
     def _stop(self) -> None:
         self._over = True
-
-    def _distribution(self, param: Param) -> Any:
-        kinds = self._optuna.distributions
-        if param.kind == "float":
-            return kinds.FloatDistribution(param.low, param.high, log=param.log)
-        if param.kind == "int":
-            return kinds.IntDistribution(int(param.low), int(param.high), log=param.log)
-        return kinds.CategoricalDistribution(tuple(range(param.size or 1)))
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -147,11 +149,13 @@ class OptunaSearch(ModelSearcher):
             values: Values = {}
             for param in self.encoding.params:
                 if not param.condition or param.is_active(values):
-                    values[param.name] = _suggest(trial, param.name, self._distributions[param.name])
+                    values[param.name] = self._params[param.name].suggest(trial)
+            if not all(native.is_exact for native in self._params.values()):
+                trial.set_user_attr(_CONFIG, _plain_text(super()._decode(values)))
             return values
         if not callable(self._space_given):
             space = self._space_given
-            return {k: _suggest(trial, k, v) if self._is_distribution(v) else v for k, v in space.items()}
+            return {k: suggest(trial, k, v) if self._is_distribution(v) else v for k, v in space.items()}
         constants = self._space_given(trial)
         if not isinstance(constants, (Mapping, type(None))):
             raise InvalidArgumentError(
@@ -197,32 +201,76 @@ class OptunaSearch(ModelSearcher):
         losses = [objective.as_loss(v) for objective, v in zip(self._objectives, values, strict=True)]
         return losses if all(map(math.isfinite, losses)) else None
 
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Other numbers of a result, for constraints and dashboards."""
+        if not self._keeps_metrics:
+            return {}
+        known = {*AUTO_RESULT_KEYS, *(objective.metric for objective in self._objectives)}
+        numbers = {name: plain(value) for name, value in result.items() if name not in known}
+        return {name: value for name, value in numbers.items() if isinstance(value, (int, float))}
+
+    def _native(self, loss: Any) -> list[float]:
+        """The metrics' values as the trial reported them."""
+        return [objective.as_value(one) for objective, one in zip(self._objectives, loss, strict=True)]
+
+    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        if len(loss) == 1:  # Optuna takes intermediate values with one objective only
+            self._trials[trial_id].report(self._native(loss)[0], step)
+
+    def _take(self, trial_id: str) -> Any:
+        """The trial that has ended, with its other metrics set."""
+        trial = self._trials.pop(trial_id)
+        for name, value in self.facts.items():
+            trial.set_user_attr(name, value)
+        return trial
+
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
-        self._study.tell(self._trials.pop(trial_id), loss)
+        self._study.tell(self._take(trial_id), self._native(loss))
 
     def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
-        trial = self._trials[trial_id]
         if len(loss) > 1:  # Optuna prunes only with one objective
             self._tell(trial_id, values, loss)
             return
-        trial.report(loss[0], step)
-        self._study.tell(self._trials.pop(trial_id), state=self._optuna.trial.TrialState.PRUNED)
+        trial = self._take(trial_id)
+        if step not in trial._cached_frozen_trial.intermediate_values:
+            trial.report(self._native(loss)[0], step)
+        self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
 
     def _fail(self, trial_id: str, values: Values) -> None:
-        self._study.tell(self._trials.pop(trial_id), state=self._optuna.trial.TrialState.FAIL)
+        self._study.tell(self._take(trial_id), state=self._optuna.trial.TrialState.FAIL)
 
     def _tell_before(self, values: Values, loss: Any) -> None:
-        self._study.add_trial(self._made(values, values=loss))
+        self._study.add_trial(self._made(values, values=self._native(loss), user_attrs=dict(self.facts)))
 
     def _prune_before(self, values: Values, loss: Any, step: int) -> None:
         if len(loss) > 1:
             self._tell_before(values, loss)
             return
-        state = self._optuna.trial.TrialState.PRUNED
-        self._study.add_trial(self._made(values, value=loss[0], state=state, intermediate_values={step: loss[0]}))
+        (value,) = self._native(loss)
+        made = self._made(
+            values,
+            value=value,
+            state=self._optuna.trial.TrialState.PRUNED,
+            intermediate_values={step: value},
+            user_attrs=dict(self.facts),
+        )
+        self._study.add_trial(made)
 
     def _fail_before(self, values: Values) -> None:
         self._study.add_trial(self._made(values, state=self._optuna.trial.TrialState.FAIL))
+
+    def _begin_foreign(self, trial_id: str, values: Values) -> None:
+        """Let the study know of the trial while it runs."""
+        running = self._made(values, state=self._optuna.trial.TrialState.RUNNING)
+        storage, study_id = self._study._storage, self._study._study_id
+        trial = self._optuna.trial.Trial(self._study, storage.create_new_trial(study_id, template_trial=running))
+        self._begin(trial_id, trial, values)
+
+    def _begin(self, trial_id: str, trial: Any, values: Values) -> None:
+        self._trials[trial_id] = trial
+        self._live[trial_id] = values
+        if self._storage is not None:
+            trial.set_user_attr(_OURS, trial_id)
 
     def _made(self, point: Values, **more: Any) -> Any:
         """A trial of Optuna's with these parameters."""
@@ -234,20 +282,31 @@ class OptunaSearch(ModelSearcher):
             fixed = self._optuna.trial.FixedTrial(dict(point))  # the function says what it would have drawn from
             self._space_given(fixed)
             distributions = fixed.distributions
-        params = {k: point[k] for k in distributions if k in point}
+        params = {
+            k: self._params[k].write(point[k]) if self.encoding else point[k] for k in distributions if k in point
+        }
         return self._optuna.trial.create_trial(
             params=params, distributions={k: distributions[k] for k in params}, **more
         )
 
     def _adopt(self, trial_id: str, point: Values) -> None:
-        if self._storage is not None:  # it may have the trial already
-            for trial in self._study.get_trials(deepcopy=False):
-                if trial.user_attrs.get(_OURS) == trial_id and not trial.state.is_finished():
-                    self._trials[trial_id] = self._optuna.trial.Trial(self._study, trial._trial_id)
-                    self._live[trial_id] = point
-                    self._asked += 1
-                    return
-        super()._adopt(trial_id, point)
+        found = self._known_trials().get(trial_id)  # the storage may have the trial already
+        if found is None:
+            super()._adopt(trial_id, point)
+            return
+        self._asked += 1
+        if self._queue:
+            self._queue.popleft()
+        if not found.state.is_finished():
+            self._trials[trial_id] = self._optuna.trial.Trial(self._study, found._trial_id)
+            self._live[trial_id] = point
+
+    def _known_trials(self) -> dict[str, Any]:
+        """The latest trial of each of our ids that the storage had when the run was restored."""
+        if self._known is None:
+            trials = self._study.get_trials(deepcopy=False) if self._storage is not None else []
+            self._known = {t.user_attrs[_OURS]: t for t in trials if _OURS in t.user_attrs}
+        return self._known
 
     def describe(self) -> str:
         """The searcher and its sampler."""
@@ -255,16 +314,12 @@ class OptunaSearch(ModelSearcher):
         return f"OptunaSearch({type(sampler).__name__ if sampler is not None else 'TPESampler'})"
 
 
-_OURS = "tune_core_trial"
+_OURS, _CONFIG = "tune_core_trial", "tune_core_config"
 
 
-def _suggest(trial: Any, name: str, distribution: Any) -> Any:
-    kind = type(distribution).__name__
-    if kind == "CategoricalDistribution":
-        return trial.suggest_categorical(name, distribution.choices)
-    suggest: Callable[..., Any] = trial.suggest_int if kind == "IntDistribution" else trial.suggest_float
-    step = {"step": distribution.step} if not distribution.log else {}
-    return suggest(name, distribution.low, distribution.high, log=distribution.log, **step)
+def _plain_text(config: Any) -> Any:
+    """A configuration as JSON, where a storage takes nothing else."""
+    return json.loads(json.dumps(config, default=repr))
 
 
 def _objectives(metric: Any, mode: Any) -> tuple[Any, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.notation import Notation, keyed
 from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class SigOptSearch(ModelSearcher):
@@ -66,7 +67,7 @@ class SigOptSearch(ModelSearcher):
         self._experiments = self._connect().experiments
         if self._experiment_id is None:
             if self.encoding is not None:
-                parameters = [_parameter(p, f"p{i:03d}") for i, p in enumerate(self.encoding.params)]
+                parameters = [_parameter(param, key) for key, param in keyed(self.encoding).items()]
             else:
                 parameters = list(self._space_given)
             more = {"observation_budget": self._budget} if self._budget else {}
@@ -106,7 +107,7 @@ class SigOptSearch(ModelSearcher):
         found = plain(dict(suggestion.assignments))
         if self.encoding is None:
             return found  # type: ignore[no-any-return]
-        return {p.name: _value(p, found[f"p{i:03d}"]) for i, p in enumerate(self.encoding.params)}
+        return _NOTATION.read_point(self.encoding, found)
 
     def _decode(self, values: Values) -> dict[str, Any]:
         return super()._decode(values) if self.encoding is not None else dict(values)
@@ -129,8 +130,7 @@ class SigOptSearch(ModelSearcher):
     def _assignments(self, values: Values) -> dict[str, Any]:
         if self.encoding is None:
             return dict(values)
-        full = draw_inactive(self.encoding, values, self.seed, self._asked)
-        return {f"p{i:03d}": _own_value(p, full[p.name]) for i, p in enumerate(self.encoding.params)}
+        return _NOTATION.write_point(self.encoding, self._full(values))
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         self._observe(assignments=self._assignments(values), values=self._values(loss))
@@ -141,7 +141,7 @@ class SigOptSearch(ModelSearcher):
 
 def _parameter(param: Param, name: str) -> dict[str, Any]:
     if param.kind == "cat":
-        return {"name": name, "type": "categorical", "categorical_values": [f"c{i}" for i in range(param.size or 1)]}
+        return {"name": name, "type": "categorical", "categorical_values": _NOTATION.categories(param)}
     bounds = {"min": param.low, "max": param.high}
     if param.kind == "int":
         return {"name": name, "type": "int", "bounds": bounds}
@@ -149,9 +149,4 @@ def _parameter(param: Param, name: str) -> dict[str, Any]:
     return {"name": name, "type": "double", "bounds": bounds, **transformation}
 
 
-def _value(param: Param, found: Any) -> Any:
-    return int(str(found)[1:]) if param.kind == "cat" else param.snap(found)
-
-
-def _own_value(param: Param, value: Any) -> Any:
-    return f"c{value}" if param.kind == "cat" else value
+_NOTATION = Notation(category="c")

@@ -88,20 +88,31 @@ class SMACSearch(ModelSearcher):
         from smac.runhistory import TrialValue
 
         self._worst = max(self._worst, loss)
-        self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=loss), save=False)
+        self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=loss, time=self._seconds()), save=False)
+
+    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        return {"seconds": float(result.get("time_total_s", 0.0))}
+
+    def _seconds(self) -> float:
+        """How long the trial ran."""
+        return float(self.facts.get("seconds", 0.0))
 
     def _fail(self, trial_id: str, values: Values) -> None:
         from smac.runhistory import StatusType, TrialValue
 
         cost = self._worst + abs(self._worst) + 1.0  # an infinite one would spoil its model
-        self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=cost, status=StatusType.CRASHED), save=False)
+        self._smac.tell(
+            self._infos.pop(trial_id),
+            TrialValue(cost=cost, time=self._seconds(), status=StatusType.CRASHED),
+            save=False,
+        )
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         from smac.runhistory import TrialInfo, TrialValue
 
         self._worst = max(self._worst, loss)
         info = TrialInfo(self._configurations.configuration(values), seed=0)
-        self._smac.tell(info, TrialValue(cost=loss), save=False)
+        self._smac.tell(info, TrialValue(cost=loss, time=self._seconds()), save=False)
 
 
 _FACADES = {"hpo": "HyperparameterOptimizationFacade", "blackbox": "BlackBoxFacade"}

@@ -7,8 +7,9 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
-from tune_core.search.encoding.params import Param, Values, plain
-from tune_core.search.library_searcher import ModelSearcher, draw_inactive
+from tune_core.search.encoding.notation import LOGS, Notation
+from tune_core.search.encoding.params import Param, Values
+from tune_core.search.library_searcher import ModelSearcher
 
 
 class ZOOptSearch(ModelSearcher):
@@ -67,10 +68,10 @@ class ZOOptSearch(ModelSearcher):
 
         def dimension(param: Param) -> Any:
             if param.kind == "cat":
-                return (ValueType.GRID, list(range(param.size or 1)))
+                return (ValueType.GRID, _NOTATION.categories(param))
             if param.kind == "int" and not param.log:
-                return (ValueType.DISCRETE, [int(param.low), int(param.high)], True)
-            return (ValueType.CONTINUOUS, list(param.scaled_bounds), 1e-10)
+                return (ValueType.DISCRETE, list(_NOTATION.bounds(param)), True)
+            return (ValueType.CONTINUOUS, list(_NOTATION.bounds(param)), 1e-10)
 
         planned = self._spec.get("num_samples", 100)
         budget = self._budget or (planned if planned and planned > 0 else 100)
@@ -92,7 +93,7 @@ class ZOOptSearch(ModelSearcher):
             elif not isinstance(solution, str):  # "FINISHED" only says that a few draws were not new
                 self._solutions[trial_id] = solution
                 point = solution.get_x()
-                return {p.name: _value(p, v) for p, v in zip(self.encoding.params, point, strict=True)}
+                return {p.name: _NOTATION.read(p, v) for p, v in zip(self.encoding.params, point, strict=True)}
         return self.FINISHED if solution is not None and not algorithm.live_num else None
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
@@ -109,11 +110,8 @@ class ZOOptSearch(ModelSearcher):
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         assert self.encoding is not None
-        algorithm, full = self._algorithm, draw_inactive(self.encoding, values, self.seed, self._asked)
-        point = [
-            p.to_scaled(full[p.name]) if p.kind == "float" or (p.kind == "int" and p.log) else full[p.name]
-            for p in self.encoding.params
-        ]
+        algorithm, full = self._algorithm, self._full(values)
+        point = [_NOTATION.write(p, full[p.name]) for p in self.encoding.params]
         solution = algorithm.get_objective().construct_solution(point)
         if algorithm.init_num < algorithm._parameter.get_train_size():
             if algorithm.init_num == 0:
@@ -124,8 +122,4 @@ class ZOOptSearch(ModelSearcher):
         self._complete(solution, loss)
 
 
-def _value(param: Param, number: Any) -> Any:
-    number = plain(number)
-    if param.kind == "float" or (param.kind == "int" and param.log):
-        return param.from_scaled(number)
-    return param.snap(number)
+_NOTATION = Notation(LOGS, category=None)

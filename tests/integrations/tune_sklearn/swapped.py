@@ -1,6 +1,6 @@
 """A pytest plug-in under which scikit-learn's own tests meet our searches in the place of its own.
 
-    pytest -p integrations.tune_sklearn.swapped --pyargs sklearn.model_selection.tests.test_search
+pytest -p integrations.tune_sklearn.swapped --pyargs sklearn.model_selection.tests.test_search
 """
 
 from __future__ import annotations

@@ -73,18 +73,6 @@ class Param:
         """The value nearest to a point of that scale."""
         return self.snap(math.exp(scaled) if self.log else scaled)
 
-    def to_listed(self, value: Any) -> Any:
-        """A value for libraries that know integers, but no logarithms, and name categories by strings."""
-        if self.kind == "cat":
-            return str(value)
-        return value if self.kind == "int" and not self.log else self.to_scaled(value)
-
-    def from_listed(self, found: Any) -> Any:
-        """What :meth:`to_listed` gave, or what such a library found instead."""
-        if self.kind == "cat":
-            return int(found)
-        return self.snap(found) if self.kind == "int" and not self.log else self.from_scaled(float(found))
-
     def to_unit(self, value: float) -> float:
         """A value as a number in [0, 1]."""
         low, high = self.scaled_bounds

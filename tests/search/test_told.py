@@ -1,0 +1,325 @@
+"""What each library is told of a run: a recording double stands before its ask and tell, the library runs behind it.
+
+A ledger keeps what the engine told the searcher; each library must have heard the same, in its own words.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import tune_core as tune
+from tune_core.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBasedTraining, Scheduler
+from tune_core.search import create_searcher
+from tune_core.simulation import Faults, simulate
+
+Heard = list[tuple[Any, ...]]
+SPACE = {"x": tune.uniform(0.1, 1.0), "n": tune.randint(1, 9), "act": tune.choice(["relu", "tanh"])}
+
+
+def curve(config: dict[str, Any], step: int, state: Any) -> Any:
+    """Nine results that fall; a trial with n = 8 fails at the second."""
+    if config["n"] == 8 and step == 2:
+        raise RuntimeError("eight")
+    loss = config["x"] + 1 / step
+    metrics = {"loss": loss, "size": 10 * config["n"], "dollars": 0.5 * step * config["n"]}
+    return (float(config["n"]), metrics, step) if step <= 9 else None
+
+
+class Ledger:
+    """Keeps what the engine tells a searcher: (what, trial, loss, step)."""
+
+    def __init__(self, searcher: Any) -> None:
+        self.searcher = searcher
+        self.lives = [self]  # after a restore a fresh copy is told all again
+        self.told: list[tuple[str, str, float, int]] = []
+        self.results: dict[str, Mapping[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "searcher":
+            raise AttributeError(name)
+        return getattr(self.searcher, name)
+
+    def __deepcopy__(self, memo: Any) -> Ledger:
+        life = Ledger(copy.deepcopy(self.searcher, memo))
+        life.lives = self.lives
+        self.lives.append(life)
+        return life
+
+    def note(self, what: str, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        found = result or {}
+        self.results[trial_id] = found
+        self.told.append((what, trial_id, found.get("loss", math.nan), found.get("training_iteration", 0)))
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        self.note("rung", trial_id, result)
+        self.searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        self.note("failed" if error else "complete", trial_id, result)
+        self.searcher.on_trial_complete(trial_id, result, error)
+
+    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        self.note("pruned", trial_id, result)
+        self.searcher.on_trial_pruned(trial_id, result)
+
+    def ends(self, *kinds: str) -> list[tuple[str, str, float, int]]:
+        return [entry for entry in self.told if entry[0] in kinds]
+
+    def rungs(self) -> dict[str, list[tuple[int, float]]]:
+        """(step, loss) of each trial's rungs, each step once."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for _, trial_id, loss, step in self.ends("rung"):
+            known = found.setdefault(trial_id, [])
+            if not known or step > known[-1][0]:
+                known.append((step, loss))
+        return found
+
+
+@contextmanager
+def heard_by(owner: Any, **methods: Callable[..., tuple[Any, ...] | None]) -> Iterator[Heard]:
+    """Record calls of the library's methods, by functions that say what was heard; the library is called, too."""
+    heard: Heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, says in methods.items():
+            real = getattr(owner, name)
+
+            def double(*args: Any, real: Any = real, says: Any = says, **kwargs: Any) -> Any:
+                entry = says(*args, **kwargs)
+                if entry is not None:
+                    heard.append(entry)
+                return real(*args, **kwargs)
+
+            patch.setattr(owner, name, double)
+        yield heard
+
+
+def schedulers() -> dict[str, Scheduler | None]:
+    return {
+        "fifo": None,
+        "asha": ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3),
+        "hyperband": HyperBandScheduler(max_t=9),
+        "pbt": PopulationBasedTraining(
+            "training_iteration", perturbation_interval=3, hyperparam_mutations={"x": tune.uniform(0.1, 1.0)}
+        ),
+    }
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    **{name: {} for name in ("fifo", "asha", "hyperband", "pbt")},
+    "retries": {"max_failures": 1, "faults": Faults(crash_rate=0.03)},
+    "restore": {"max_failures": -1, "faults": Faults(driver_deaths=2)},
+}
+
+
+def run(search: Any, setting: str, trials: int = 10) -> Any:
+    scheduler = schedulers()[setting if setting in schedulers() else "asha"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return simulate(
+            curve,
+            SPACE,
+            metric="loss",
+            mode="min",
+            workers=3,
+            num_samples=trials,
+            scheduler=scheduler,
+            search_alg=search,
+            seed=3,
+            checkpoint_every=1,
+            **SETTINGS[setting],
+        )
+
+
+def needs(*modules: str) -> None:
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+
+
+# --- what the engine tells --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_engine_tells_each_trial_once_and_as_it_ended(setting: str) -> None:
+    first = Ledger(create_searcher("random"))
+    result = run(first, setting, trials=20)
+    if setting == "restore":
+        return  # random search is told nothing again: the libraries' own tests look at that
+    ledger = first.lives[-1]
+    ends = {trial_id: (what, loss, step) for what, trial_id, loss, step in ledger.ends("complete", "pruned", "failed")}
+    assert len(ends) == len(ledger.ends("complete", "pruned", "failed")) == 20
+    complete = {d.trial for d in result.decisions() if d.do == "stop" and d.complete}
+    copies = {d.trial: d for d in reversed(result.decisions()) if d.do == "exploit"}
+    for trial in result.trials:
+        what, loss, step = ends[trial.trial_id]
+        if trial.index in copies:
+            assert what == "pruned" and step % 3 == 0  # its own configuration ended with the first copy
+        elif str(trial.status) == "ERROR":
+            assert what == "failed"
+        else:
+            assert step == trial.iteration
+            assert loss == trial.config["x"] + 1 / step
+            assert what == ("complete" if step == 9 else "pruned")
+            assert (trial.index in complete) <= (what == "complete")
+
+
+# --- what each library hears ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_optuna_has_states_values_steps_and_parameters_as_they_were(setting: str) -> None:
+    needs("optuna")
+    first = Ledger(create_searcher("optuna", seed=0))
+    run(first, setting)
+    ledger = first.lives[-1]
+    trials = ledger.searcher._study.trials
+    words = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+    rungs = ledger.rungs()
+    assert len(trials) == 10
+    for what, trial_id, loss, step in ledger.ends("complete", "pruned", "failed"):
+        trial = trials[int(trial_id)]
+        assert trial.state.name == words[what]
+        assert what == "failed" or trial.value == loss
+        assert set(trial.params) == set(SPACE) and trial.params["act"] in ("relu", "tanh")
+        steps = dict(rungs.get(trial_id, []))
+        if what == "pruned":
+            steps[step] = loss
+        assert trial.intermediate_values == steps
+
+
+@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+def test_bohb_learns_each_budget_from_all_that_reached_it(setting: str) -> None:
+    needs("hpbandster", "ConfigSpace")
+    from hpbandster.optimizers.config_generators.bohb import BOHB
+
+    def says(self: Any, job: Any, update_model: bool = True) -> tuple[Any, ...]:
+        return job.kwargs["budget"], None if job.result is None else job.result["loss"]
+
+    first = Ledger(create_searcher("bohb", seed=0))
+    with heard_by(BOHB, new_result=says) as heard:
+        run(first, setting)
+    ledger = first.lives[-1]
+    expected: Heard = []
+    rungs = ledger.rungs()
+    for entries in rungs.values():
+        expected += [(float(step), loss) for step, loss in entries]
+    for _, trial_id, loss, step in ledger.ends("complete", "pruned"):
+        if step not in dict(rungs.get(trial_id, [])):
+            expected.append((float(step), loss))
+    failed = ledger.ends("failed")
+    assert sorted(h for h in heard if h[1] is not None) == sorted(expected)
+    assert len([h for h in heard if h[1] is None]) == len(failed)
+
+
+@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+def test_flaml_hears_costs_and_rungs(setting: str) -> None:
+    needs("flaml")
+    import flaml
+
+    def says_end(self: Any, trial_id: str, result: Any = None, error: bool = False) -> tuple[Any, ...]:
+        found = result or {}
+        return (
+            "failed" if error else "end",
+            trial_id,
+            found.get("loss"),
+            found.get("dollars"),
+            found.get("time_total_s"),
+        )
+
+    def says_rung(self: Any, trial_id: str, result: Any) -> tuple[Any, ...]:
+        return "rung", trial_id, result["loss"], result["dollars"], result["time_total_s"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first = Ledger(create_searcher("blendsearch", seed=0))
+        first.searcher._options["cost_attr"] = "dollars"
+        with heard_by(flaml.BlendSearch, on_trial_complete=says_end, on_trial_result=says_rung) as heard:
+            run(first, setting)
+    ledger = first.lives[-1]
+    ends = ledger.ends("complete", "pruned", "failed")
+    assert [(h[1], h[2]) for h in heard if h[0] == "end"] == [(t, loss) for w, t, loss, _ in ends if w != "failed"]
+    assert [h[1] for h in heard if h[0] == "failed"] == [t for w, t, _, _ in ends if w == "failed"]
+    for what, trial_id, _, dollars, seconds in heard:
+        if what == "end":
+            result = ledger.results[trial_id]
+            assert (dollars, seconds) == (result["dollars"], result["time_total_s"])
+    steps = [(t, loss) for t, entries in ledger.rungs().items() for _, loss in entries]
+    assert sorted((h[1], h[2]) for h in heard if h[0] == "rung") == sorted(steps)
+
+
+def test_ax_hears_constrained_metrics_of_pruned_trials_too() -> None:
+    needs("ax")
+    logging.getLogger("ax").setLevel(logging.ERROR)
+    from ax.api.client import Client
+
+    def says(self: Any, trial_index: int, raw_data: Any = None, **more: Any) -> tuple[Any, ...]:
+        return tuple(sorted(raw_data.values()))
+
+    first = Ledger(create_searcher("ax", seed=0, outcome_constraints=["size <= 1000"]))
+    with heard_by(Client, complete_trial=says, mark_trial_failed=lambda self, *a, **k: ("failed",)) as heard:
+        run(first, "asha", trials=5)
+    ledger = first.lives[-1]
+    ends = ledger.ends("complete", "pruned", "failed")
+    expected = [
+        ("failed",) if w == "failed" else tuple(sorted((loss, float(ledger.results[t]["size"]))))
+        for w, t, loss, _ in ends
+    ]
+    assert sorted(map(str, heard)) == sorted(map(str, expected))
+    assert any(w == "pruned" for w, *_ in ends)
+
+
+@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+@pytest.mark.parametrize("name", ["hyperopt", "bayesopt", "zoopt"])
+def test_libraries_that_know_one_value_a_trial_hear_the_last(name: str, setting: str) -> None:
+    needs({"bayesopt": "bayes_opt"}.get(name, name))
+    search = create_searcher(name, **({"random_state": 0} if name == "bayesopt" else {"random_state_seed": 0}))
+    first = Ledger(search)
+    heard: list[float]
+    if name == "bayesopt":
+        import bayes_opt
+
+        with heard_by(bayes_opt.BayesianOptimization, register=lambda self, params, target, *a: (-target,)) as entries:
+            run(first, setting)
+        heard = [loss for (loss,) in entries]
+    elif name == "zoopt":
+        from zoopt.algos.opt_algorithms.racos.sracos import SRacosTune
+
+        with heard_by(SRacosTune, complete=lambda self, solution, value: (value,)) as entries:
+            run(first, setting)
+        heard = [loss for (loss,) in entries]
+    else:
+        run(first, setting)
+        search = first.lives[-1].searcher
+        docs = search._trials.trials
+        heard = [doc["result"]["loss"] for doc in docs if doc["result"].get("status") == "ok"]
+        states = [doc["state"] for doc in search._trials._dynamic_trials]
+        assert states.count(search._hyperopt.JOB_STATE_ERROR) == len(first.lives[-1].ends("failed"))
+    ledger = first.lives[-1]
+    told = [loss for _, _, loss, _ in ledger.ends("complete", "pruned")]
+    if name == "zoopt":  # it knows no failures: they are worse than the worst so far
+        assert len(heard) == len(told) + len(ledger.ends("failed"))
+        assert set(told) <= set(heard)
+    else:
+        assert sorted(heard) == sorted(told)
+
+
+def test_smac_hears_seconds() -> None:
+    needs("smac")
+    from smac.facade.abstract_facade import AbstractFacade
+
+    first = Ledger(create_searcher("smac", seed=0))
+    with heard_by(AbstractFacade, tell=lambda self, info, value, save=True: (value.cost, value.time)) as heard:
+        run(first, "asha", trials=5)
+    ledger = first.lives[-1]
+    told = [(loss, ledger.results[t]["time_total_s"]) for _, t, loss, _ in ledger.ends("complete", "pruned")]
+    assert set(told) <= {(cost, seconds) for cost, seconds in heard}
+    assert len(heard) == 5
