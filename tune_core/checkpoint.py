@@ -63,6 +63,22 @@ class Checkpoint:
         checkpoint._check_present()
         return checkpoint
 
+    @classmethod
+    def from_dict(cls, data: Any = None) -> Checkpoint:
+        """Not there any more, as in Ray Tune: a checkpoint is a folder.
+
+        Raises
+        ------
+        CheckpointError
+            Always; it says how to make a checkpoint.
+        """
+        raise CheckpointError(
+            "Checkpoint.from_dict",
+            "was called",
+            "a checkpoint is a folder, no longer a dict",
+            "Write the dict to a file in a folder, and use Checkpoint.from_directory(folder).",
+        )
+
     @property
     def path(self) -> str:
         """The folder, absolute, or its URL."""

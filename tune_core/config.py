@@ -274,9 +274,17 @@ class RunConfig:
     executor: Any = None
     env: Mapping[str, str] = field(default_factory=dict)
     ray_files: bool | None = None
+    local_dir: Any = None
     end_grace_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.local_dir is not None:
+            raise InvalidArgumentError(
+                "RunConfig(local_dir)",
+                f"is {self.local_dir!r}",
+                "the folder of experiments has another name now, as in Ray Tune",
+                f"Use RunConfig(storage_path={self.local_dir!r}).",
+            )
         if self.end_grace_s is not None and self.end_grace_s != math.inf:
             validation.number("RunConfig(end_grace_s)", self.end_grace_s, 0)
         if self.storage_path is not None:

@@ -5,6 +5,7 @@ Keeps what callbacks want kept, and hands it back when the run is restored.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -176,6 +177,8 @@ class Observers:
         about: dict[str, Any] = {"iteration": self._turn, "trials": self.views, "trial": trial}
         kind = type(event)
         if kind is ev.Launched:
+            with contextlib.suppress(OSError):  # loggers write there
+                os.makedirs(trial.path, exist_ok=True)
             if event.attempt > 1:
                 self._call("on_trial_restore", **about)
             self._call("on_trial_start", **about)

@@ -14,15 +14,18 @@ import msgspec
 
 from tune_core.core import events as ev
 from tune_core.executors.base import RunSpec, ends_a_trial
+from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial
-from tune_core.trainable.scope import outside
+from tune_core.trainable.scope import any_open, outside
 
 
 class InlineExecutor:
     """Runs trials in the driver's own process and thread, one at a time, whatever resources they ask for.
 
-    What a trial prints goes to the terminal, ``breakpoint()`` works, and a profiler sees the objective.
+    A trial's changes of working directory and environment are undone at its end, unless trials of other runs go on
+    in other threads of the process, which share both. What a trial prints goes to the terminal, ``breakpoint()``
+    works, and a profiler sees the objective.
     """
 
     name = "inline"
@@ -97,6 +100,7 @@ class InlineExecutor:
         self._inbox.clear()
         self._last = []
         self._raised = None
+        self._worker.surroundings = None if any_open() else Surroundings(chdir=False, owns_process=False)
         self._worker.run(self._job)
         if self._raised is not None:
             raise self._raised

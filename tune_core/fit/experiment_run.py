@@ -34,6 +34,7 @@ from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError, TuneError
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec, StoreAccess
+from tune_core.executors.worker import log_setup
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
@@ -489,6 +490,7 @@ class ExperimentRun:
             trial_timeout_s=self.tune_config.trial_timeout_s,
             reuse=self.tune_config.reuse_actors is not False,
             reuse_objects=self.tune_config.reuse_actors is True,
+            logging=log_setup.capture(),
             chdir=self.tune_config.chdir_to_trial_dir and os.environ.get("RAY_CHDIR_TO_TRIAL_DIR") != "0",
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,

@@ -200,8 +200,8 @@ class ResourceChangingScheduler(Scheduler):
     def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.capacity = dict(capacity)
-        if isinstance(default_resources, Mapping):
-            self.base_resources = dict(default_resources)
+        if default_resources is not None:
+            self.base_resources = _amounts(default_resources)
         self.base_scheduler.set_cluster_resources(capacity, default_resources)
 
     def on_add(self, trial: TrialView) -> None:
@@ -224,12 +224,13 @@ class ResourceChangingScheduler(Scheduler):
         if not isinstance(decision, Continue):
             return decision
         shorter = self._shorter(trial, Lease(decision.until, decision.steps))
-        wanted = self.allocate(self._shares, trial, result, self)
+        answer = self.allocate(self._shares, trial, result, self)
+        wanted = None if answer is None else _amounts(answer)
         holds = self._shares.holds(trial)
-        if wanted is None or _same(_lower(wanted), holds):
+        if wanted is None or _same(wanted, holds):
             return Continue(shorter.until, decision.reason, shorter.steps)
-        reason = f"its share of {_show(self.capacity)} is {_show(_lower(wanted))} now, and was {_show(holds)}"
-        return Exploit(trial.index, dict(trial.config), reason, resources=_lower(wanted))
+        reason = f"its share of {_show(self.capacity)} is {_show(wanted)} now, and was {_show(holds)}"
+        return Exploit(trial.index, dict(trial.config), reason, resources=wanted)
 
     def observe(self, trial: TrialView, result: Mapping[str, Any]) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -284,6 +285,21 @@ class ResourceChangingScheduler(Scheduler):
             return False
         time = result.get(self.time_attr)
         return time is not None and bool(time >= lease.until)
+
+
+def _amounts(resources: Any) -> dict[str, float]:
+    """Names and amounts, also of a ``PlacementGroupFactory``, which Ray Tune's allocation functions return."""
+    bundles = getattr(resources, "bundles", None)
+    if bundles is None:
+        return _lower(resources)
+    if len(bundles) > 1:
+        raise InvalidArgumentError(
+            "ResourceChangingScheduler(resources_allocation_function)",
+            f"returned {resources!r}",
+            "a trial's own bundle can be changed while it runs, not those of its workers",
+            "Return one bundle, or a dict of resources.",
+        )
+    return _lower(bundles[0])
 
 
 def _lower(resources: Resources | None) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tune_core.errors import SearchSpaceError
+from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.space import domains as _domains
 from tune_core.space import sampling as _sampling
 from tune_core.space.domains import Categorical, Domain, Function, as_values
@@ -133,7 +133,7 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
     return Integer(lower, upper, log=True, base=base, q=_need("qlograndint", "q", q))
 
 
-def choice(categories: Iterable[Any]) -> Categorical:
+def choice(categories: Iterable[Any], *more: Any) -> Categorical:
     """Draw one of ``categories``; a dict among them may hold domains, which are drawn only if it is chosen.
 
     Examples
@@ -142,6 +142,14 @@ def choice(categories: Iterable[Any]) -> Categorical:
     >>> model.sample(random_state=1)["kind"]
     'svm'
     """
+    if more:
+        values = [categories, *more]
+        raise InvalidArgumentError(
+            f"tune.choice({', '.join(map(repr, values))})",
+            f"was given {len(values)} arguments",
+            "the values to choose from are one list",
+            f"Use tune.choice({values!r}).",
+        )
     return Categorical(categories)
 
 

@@ -91,6 +91,11 @@ def outside() -> Iterator[None]:
         _scope.reset(token)
 
 
+def any_open() -> bool:
+    """Whether a trial runs in this process."""
+    return bool(_open)
+
+
 def other_open(scope: Scope) -> bool:
     """Whether another trial runs in this process too."""
     return any(other is not scope for other in _open)

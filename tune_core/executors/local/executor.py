@@ -16,7 +16,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tune_core.core import events as ev
@@ -27,7 +26,7 @@ from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.pool import idle_seconds, start_worker
 from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus, total_memory
-from tune_core.executors.worker import log_setup, payload
+from tune_core.executors.worker import payload
 from tune_core.executors.worker.system import fill_standard_streams
 from tune_core.trainable import Prepared
 from tune_core.trainable.resources import PlacementGroupFactory, check_resources
@@ -106,7 +105,7 @@ class LocalExecutor:
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         """See :class:`tune_core.executors.base.Executor`."""
-        self._run = replace(run, logging=log_setup.capture())
+        self._run = run
         self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()

@@ -24,7 +24,9 @@ from tune_core.core import events as ev
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
+from tune_core.executors.worker import log_setup
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
+from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.system import nameless_file
 from tune_core.executors.worker.worker import Worker
 
@@ -229,6 +231,8 @@ class TrialHost:
         worker = Worker(self._link, self._spec, prepared, store or ObjectStoreCheckpoints(self._outbox, self._scratch))
         with contextlib.suppress(OSError):
             self._output = worker.output = self._redirect()
+        log_setup.apply(self._spec.logging)
+        worker.surroundings = Surroundings(self._spec.chdir)
         self._worker = worker
         return worker
 

@@ -30,13 +30,14 @@ class Surroundings:
     ----------
     chdir
         Whether each trial's folder is its working directory.
-    home
-        Where the process is between trials: the folder in which the run was started.
+    owns_process
+        Whether the process runs nothing but trials. In the driver's own, children are the driver's.
     """
 
-    def __init__(self, chdir: bool, home: str | None = None) -> None:
+    def __init__(self, chdir: bool, owns_process: bool = True) -> None:
         self._chdir = chdir
-        self._home = home or _current_folder()
+        self._owns_process = owns_process
+        self._home = _current_folder()
         if chdir:
             os.environ[ORIGINAL_FOLDER] = self._home
         self._environment = _raw_environment()
@@ -60,14 +61,15 @@ class Surroundings:
 
     def leave(self) -> None:
         """A trial is over: undo what it has changed, and end the processes that it has left behind."""
-        if has_children():
+        if self._owns_process and has_children():
             end_children()
         if _raw_environment() != self._environment:
             _restore_environment(self._environment)
         if sys.path != self._path:
             sys.path[:] = self._path
-        sys.stdin, sys.stdout, sys.stderr = self._streams
-        signal.alarm(0)
+        if self._owns_process:
+            sys.stdin, sys.stdout, sys.stderr = self._streams
+            signal.alarm(0)
         with contextlib.suppress(OSError):
             os.chdir(self._home)
 
@@ -149,6 +151,7 @@ def _end_pools() -> None:
     with contextlib.suppress(Exception):
         forkserver: Any = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
         if forkserver is not None and forkserver._forkserver_pid is not None:
+            os.kill(forkserver._forkserver_pid, signal.SIGKILL)  # else it waits for all that it has forked
             forkserver._stop()
     for name in _POOLS:
         with contextlib.suppress(Exception):
