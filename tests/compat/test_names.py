@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import subprocess
 import sys
 
@@ -86,3 +87,12 @@ def test_ray_train_is_left_to_ray() -> None:
         from tune_core.train import DataConfig  # noqa: F401
     with pytest.raises(ImportError, match="RLlib"):
         _ = tune.register_env
+
+
+def test_migration_page_says_what_the_tables_say() -> None:
+    spec = importlib.util.spec_from_file_location("ray_names", ROOT / "docs" / "ray_names.py")
+    assert spec is not None and spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    page = maker.PAGE.read_text(encoding="utf-8")
+    assert maker.filled(page) == page, "run python docs/ray_names.py --write"

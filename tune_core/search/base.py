@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from tune_core.core.objective import check_mode
+from tune_core.core.objective import check_mode, lookup
+from tune_core.errors import RestoreError
+
+STATE_FILE = "searcher-state-{}.pkl"
+"""Name of a searcher's state in a folder; JSON in spite of its ending, which is Ray Tune's."""
 
 
 class Searcher:
@@ -105,6 +112,60 @@ class Searcher:
     def restore(self, checkpoint_path: str) -> None:
         """Read the state that :meth:`save` wrote."""
         raise NotImplementedError(f"{type(self).__name__} cannot be restored from a file")
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Write the state to ``searcher-state-<session_str>.pkl`` in a folder; see :meth:`save`."""
+        os.makedirs(checkpoint_dir, exist_ok=True)
+        path = os.path.join(checkpoint_dir, STATE_FILE.format(session_str))
+        self.save(f"{path}.new")
+        os.replace(f"{path}.new", path)
+
+    def restore_from_dir(self, checkpoint_dir: str) -> None:
+        """Read the newest state that :meth:`save_to_dir` wrote into a folder.
+
+        Raises
+        ------
+        RestoreError
+            If there is none.
+        """
+        found = glob.glob(os.path.join(glob.escape(checkpoint_dir), STATE_FILE.format("*")))
+        if not found:
+            raise RestoreError(
+                f"{type(self).__name__}.restore_from_dir({checkpoint_dir!r})",
+                "finds no state of a searcher",
+                "save_to_dir has not been called with that folder",
+                "Check the folder's name.",
+            )
+        self.restore(max(found, key=os.path.getmtime))
+
+    def get_state(self) -> dict[str, Any]:
+        """The state as plain values; :meth:`set_state` takes it."""
+        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+            path = os.path.join(folder, "state")
+            self.save(path)
+            with open(path, "rb") as file:
+                return {"searcher": type(self).__name__, "state": file.read()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what :meth:`get_state` gave."""
+        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+            path = os.path.join(folder, "state")
+            with open(path, "wb") as file:
+                file.write(state["state"])
+            self.restore(path)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as this searcher's ``space`` takes it: unchanged, since nothing has to be converted here."""
+        return dict(spec)
+
+    def add_evaluated_trials(self, trials_or_analysis: Any, metric: str) -> None:
+        """Tell the searcher trials of an earlier run: an analysis, or a list of its trials."""
+        trials = getattr(trials_or_analysis, "trials", trials_or_analysis)
+        for trial in [trials] if hasattr(trials, "last_result") else trials:
+            value = lookup(trial.last_result, metric)
+            if value is not None:
+                self.add_evaluated_point(trial.config, value)
 
     def describe(self) -> str:
         """One line for the journal and the view."""

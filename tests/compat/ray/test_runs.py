@@ -121,7 +121,10 @@ def test_nan_is_never_the_best(running: Api) -> None:
 
 
 def test_nothing_reported_has_no_best_result(running: Api) -> None:
-    grid = running.fit(lambda c: None)
+    def objective(config: dict[str, Any]) -> None:
+        raise ValueError("before the first report")
+
+    grid = running.fit(objective)
     with pytest.raises(RuntimeError):
         grid.get_best_result("loss", "min")
 
@@ -203,7 +206,7 @@ def test_callbacks_are_called_in_their_order(running: Api) -> None:
             self.seen.append((result["loss"], trial.config["x"], trial.trial_id == result["trial_id"]))
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            facts = trial.is_finished(), trial.last_result["loss"], trial.evaluated_params, trial.trainable_name
+            facts = trial.last_result["loss"], trial.evaluated_params, trial.trainable_name
             self.seen += ["complete", facts, trial.metric_analysis["loss"]["max"], os.path.isdir(trial.local_path)]
 
         def on_experiment_end(self, trials: Any, **info: Any) -> None:
@@ -211,7 +214,7 @@ def test_callbacks_are_called_in_their_order(running: Api) -> None:
 
     log = Log()
     running.fit(reporting(running, 2), {"x": running.tune.grid_search([1]), "k": 5}, callbacks=[log])
-    facts = (True, 12, {"x": 1}, "objective")
+    facts = (12, {"x": 1}, "objective")
     assert log.seen == ["setup", "start", (11, 1, True), (12, 1, True), "complete", facts, 12, True, "end"]
 
 
@@ -322,7 +325,8 @@ def test_parameters_are_bound(running: Api) -> None:
     assert running.fit(bound)[0].metrics["loss"] == 6
 
 
-def test_reporter_is_asked(running: Api) -> None:
+def test_reporter_is_asked(running: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "0")  # with its newer output Ray Tune asks no reporter at all
     calls: list[tuple[int, bool]] = []
 
     class Own(running.tune.ProgressReporter):  # type: ignore[misc, name-defined]
