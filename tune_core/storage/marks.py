@@ -13,6 +13,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from tune_core.core.files import open_regular, sync_path
 from tune_core.core.paths import leads_away
@@ -84,14 +85,20 @@ def _sizes(folder: str) -> dict[str, int]:
     return {}
 
 
-def sync_marked(folder: str) -> None:
-    """Have a folder with all in it, its mark and its own name written to the disk."""
-    for path in _files(folder):
-        sync_path(path)
-    for where, _, _ in os.walk(folder):
-        sync_path(where)
-    sync_path(mark_of(folder))
-    sync_path(os.path.dirname(folder))
+class Content(NamedTuple):
+    """What must reach the disk for a marked folder to be there: its files and mark, its folders and the one above."""
+
+    files: list[str]
+    folders: list[str]
+
+
+def content_of(folder: str) -> Content:
+    """All that belongs to a marked folder; what is no longer there is left out."""
+    files, folders = [mark_of(folder)], [os.path.dirname(folder)]
+    for where, _, names in os.walk(folder):
+        folders.append(where)
+        files += (os.path.join(where, name) for name in names)
+    return Content(files, folders)
 
 
 def sync_content(folder: str) -> None:
