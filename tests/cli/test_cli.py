@@ -19,6 +19,7 @@ from journals import Run
 from tune_core.cli import demo
 from tune_core.cli.main import main
 from tune_core.core import events as ev
+from tune_core.journal.lock import Lock
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -188,7 +189,7 @@ def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
     run = Run(storage / "live", name="live")
     run.launch(run.suggest(lr=1))
     run.save()
-    (storage / "live" / ".lock").write_text(str(os.getpid()))
+    lock = Lock(str(storage / "live"))
     command = [sys.executable, "-u", "-m", "tune_core.cli", "watch", "live", "--interval", "0.1"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
@@ -200,8 +201,24 @@ def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
         with open(storage / "live" / "journal.jsonl", "ab") as file:  # as the driver does: append
             file.write(b"".join(run.lines)[file.tell() :])
         rest = process.stdout.read()
+    lock.release()
     assert process.returncode == 0
     assert "1 trials ended" in rest
+
+
+def test_watch_ends_when_the_driver_is_gone(storage: Path) -> None:
+    run = Run(storage / "live", name="live")
+    run.launch(run.suggest(lr=1))
+    run.save()
+    lock = Lock(str(storage / "live"))
+    command = [sys.executable, "-u", "-m", "tune_core.cli", "watch", "live", "--interval", "0.1"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "live (running)\n"
+        lock.release()  # as the system does when a driver dies, whatever the file says
+        process.stdout.read()
+    assert process.returncode == 0
 
 
 def test_watch_draws_on_a_terminal(storage: Path) -> None:

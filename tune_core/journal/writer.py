@@ -14,7 +14,7 @@ from tune_core.core.files import open_regular, sync_path
 from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
 
-SYNC_S = 0.5
+SYNC_S = 0.25
 """Seconds between two syncs, and so the most that a power cut can cost."""
 TORN_FILE = "journal.torn"
 """What restores have cut off the journal's end, one piece behind the other."""
