@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Any
 
 from tune_core.core import validation
-from tune_core.core.objective import check_mode
+from tune_core.core.constraints import constraints_from
+from tune_core.core.objective import check_objectives
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
 from tune_core.stopper import coerce
@@ -25,9 +26,11 @@ class TuneConfig:
     Parameters
     ----------
     metric
-        Name of the reported metric to optimise; ``"a/b"`` reaches into nested dicts.
+        Name of the reported metric to optimise; ``"a/b"`` reaches into nested dicts. A list of names searches for the
+        best compromises between several (``search_alg``: random search, ``"auto"``, ``"optuna"``); then no trial is the
+        best, and ``ResultGrid.pareto_front`` has those that no other one beats.
     mode
-        ``"min"`` or ``"max"``.
+        ``"min"`` or ``"max"``; with several metrics one for all, or a list with one for each.
     search_alg
         A searcher or its name (``"optuna"``, …); None: random search and grids.
     scheduler
@@ -55,10 +58,13 @@ class TuneConfig:
     trial_name_creator, trial_dirname_creator
         Functions of a trial (with ``trial_id``, ``config``, ``trainable_name``, ``experiment_tag``, …) that return its
         name, as views and the trial's context show it, and the name of its folder.
+    constraints
+        Conditions on reported metrics that a good trial meets: ``{"latency": ("<=", 10)}``. ``"auto"`` and ``"optuna"``
+        look where they are likely to be met; results that meet them come before all others.
     """
 
-    mode: str | None = None
-    metric: str | None = None
+    mode: str | Sequence[str] | None = None
+    metric: str | Sequence[str] | None = None
     search_alg: Any = None
     scheduler: Any = None
     num_samples: int = 1
@@ -70,10 +76,11 @@ class TuneConfig:
     chdir_to_trial_dir: bool = True
     trial_name_creator: Callable[[Any], str] | None = None
     trial_dirname_creator: Callable[[Any], str] | None = None
+    constraints: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.mode is not None:
-            check_mode(self.mode, "TuneConfig(mode)")
+        check_objectives(self.metric, self.mode)
+        constraints_from(self.constraints)
         for name in ("trial_name_creator", "trial_dirname_creator"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise InvalidArgumentError(
@@ -82,10 +89,6 @@ class TuneConfig:
                     "it is a function of a trial that returns a name",
                     'Use e.g. lambda trial: f"model_{trial.trial_id}".',
                 )
-        if self.metric is not None and (not isinstance(self.metric, str) or not self.metric):
-            raise InvalidArgumentError(
-                "TuneConfig(metric)", f"is {self.metric!r}", "it is the name of a metric", 'Use e.g. metric="loss".'
-            )
         if self.num_samples != -1 or isinstance(self.num_samples, bool):
             validation.integer("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
         if self.max_concurrent_trials is not None:
@@ -113,6 +116,14 @@ class TuneConfig:
             raise InvalidArgumentError(
                 "TuneConfig(seed)", f"is {self.seed!r}", "a seed is a whole number from 0", "Use e.g. seed=0, or None."
             )
+
+    @property
+    def objectives(self) -> list[tuple[str, str]]:
+        """The metrics with their modes, if there are several; else empty."""
+        if not isinstance(self.metric, (list, tuple)):
+            return []
+        modes = [str(self.mode)] * len(self.metric) if isinstance(self.mode, str) else list(self.mode or ())
+        return list(zip(self.metric, modes, strict=True))
 
 
 @dataclass

@@ -33,7 +33,10 @@ class Event(msgspec.Struct, tag_field="e", omit_defaults=True, gc=False):
 
 
 class Header(Event, tag="run", kw_only=True):
-    """First line of a journal: what the run was asked to do. ``seed`` is the one in force, drawn if none was given."""
+    """First line of a journal: what the run was asked to do. ``seed`` is the one in force, drawn if none was given.
+
+    ``objectives`` holds metrics and modes where there are several, ``metric`` and ``mode`` that of a run with one.
+    """
 
     schema: int = SCHEMA
     version: str
@@ -49,13 +52,15 @@ class Header(Event, tag="run", kw_only=True):
     space: Any = None
     time_attr: str = "training_iteration"
     settings: dict[str, Any] = {}
+    objectives: list[tuple[str, str]] = []
+    constraints: list[tuple[str, str, float]] = []
 
 
 class Suggested(Event, tag="suggest"):
     """The searcher proposed a configuration; ``told`` results had reached it by then (for replaying in order).
 
     ``name`` and ``folder`` are what the user's functions called the trial and its folder, ``id`` what
-    another system called it; empty: as usual.
+    another system called it; empty: as usual. ``why`` says what speaks for the configuration.
     """
 
     trial: Index
@@ -65,6 +70,7 @@ class Suggested(Event, tag="suggest"):
     name: str = ""
     folder: FolderName = ""
     id: str = ""
+    why: str = ""
 
 
 class Exhausted(Event, tag="exhausted"):

@@ -20,6 +20,37 @@ def check_mode(mode: object, asked: str = "mode") -> None:
         )
 
 
+def check_objectives(metric: Any, mode: Any) -> None:
+    """Raise unless ``TuneConfig``'s metric and mode are one each or None, or several metrics with a mode each."""
+    several = isinstance(metric, (list, tuple))
+    names = list(metric) if several else [] if metric is None else [metric]
+    if not all(isinstance(name, str) and name for name in names):
+        raise InvalidArgumentError(
+            "TuneConfig(metric)",
+            f"is {metric!r}",
+            "it is the name of a metric, or a list of such names",
+            'Use e.g. metric="loss".',
+        )
+    if several and (len(names) < 2 or len(set(names)) < len(names)):
+        raise InvalidArgumentError(
+            "TuneConfig(metric)",
+            f"is {metric!r}",
+            "a list names at least two different metrics",
+            'Use e.g. metric=["loss", "size"], or metric="loss" for one.',
+        )
+    modes = list(mode) if isinstance(mode, (list, tuple)) else [mode]
+    if isinstance(mode, (list, tuple)) and (not several or len(modes) != len(names)):
+        raise InvalidArgumentError(
+            "TuneConfig(mode)",
+            f"is {mode!r}, and metric is {metric!r}",
+            "each metric needs its mode",
+            'Use e.g. metric=["loss", "size"], mode=["min", "min"].',
+        )
+    for one in modes:
+        if one is not None or several:
+            check_mode(one, "TuneConfig(mode)")
+
+
 def lookup(metrics: Mapping[str, Any], name: str) -> Any:
     """Value of ``name`` in ``metrics``; ``"a/b"`` reaches into nested dicts. None if it is not there."""
     if name in metrics:

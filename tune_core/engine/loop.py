@@ -319,7 +319,9 @@ class Loop:
         index = len(controller.trials)
         resources = self.plan.resources(config) if self.plan.resources is not None else None
         told = self.suggestions.last_told
-        event = ev.Suggested(index, self.plan.encode_config(config), told, resources_to_json(resources))
+        asked_for = resources_to_json(resources)
+        why = self.suggestions.last_why
+        event = ev.Suggested(index, self.plan.encode_config(config), told, asked_for, why=why)
         if self.plan.names:
             event.name, event.folder = self.plan.names(index, config, resources)
         self.journal.append(ev.encode(event))

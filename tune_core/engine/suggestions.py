@@ -58,6 +58,7 @@ class Suggestions:
         self._submitted = 0  # asks handed to the thread; changed by the loop only
         self._answered = 0  # asks answered; changed by the thread only
         self._next_id = 0  # number of the next suggestion; changed by the thread only
+        self.last_why = ""  # what spoke for the suggestion that next() returned last
         self.last_told = 0  # tells that came before the suggestion that next() returned last
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
@@ -82,9 +83,10 @@ class Suggestions:
             answer = self._call("suggest", f"{self.asked:05d}")
             if answer is None:
                 self._not_now_at = self.told
+            self.last_why = reason_of(self.searcher)
             return self._take(answer)
         while self._ready:
-            number, answer = self._ready.popleft()
+            number, answer, self.last_why = self._ready.popleft()
             if answer is None:
                 self._not_now_at = number
                 continue
@@ -141,7 +143,7 @@ class Suggestions:
             answer = self._call("suggest", f"{self._next_id:05d}")
             if isinstance(answer, Mapping):
                 self._next_id += 1
-            self._ready.append((told, answer))
+            self._ready.append((told, answer, reason_of(self.searcher)))
         finally:
             took = time.perf_counter() - began
             self._ask_s = took if not self._ask_s else 0.8 * self._ask_s + 0.2 * took
@@ -279,6 +281,14 @@ def _wants_results(searcher: Any) -> str:
     if getattr(type(searcher), "on_trial_result", None) is Searcher.on_trial_result:
         return ""
     return str(getattr(searcher, "results_wanted", "all"))
+
+
+def reason_of(searcher: Any) -> str:
+    """What speaks for a searcher's last suggestion, in the words of the one that it wraps; empty if it does not say."""
+    inner = getattr(searcher, "searcher", None)
+    if inner is not None and hasattr(inner, "suggest"):
+        return reason_of(inner)
+    return str(getattr(searcher, "last_reason", ""))
 
 
 def tell_end(searcher: Any, trial_id: str, result: dict[str, Any] | None, error: bool, pruned: bool) -> None:

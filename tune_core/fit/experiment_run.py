@@ -19,6 +19,7 @@ from tune_core._version import __version__
 from tune_core.config import RunConfig, SyncConfig, TuneConfig
 from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
+from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.trial_facts import RunFacts
@@ -83,6 +84,8 @@ class ExperimentRun:
         self.scheduler = scheduler_from(tune.scheduler)
         self.space = dict(self.scheduler.complete_space(param_space))
         self.searcher = searcher_from(tune.search_alg, space=self.space, num_samples=tune.num_samples)
+        self.objectives = tune.objectives
+        self.constraints = constraints_from(tune.constraints)
         self.metric, self.mode = self._agree()
         self._check_unused(self.searcher, "search_alg")
         self._check_unused(self.scheduler, "scheduler")
@@ -120,7 +123,7 @@ class ExperimentRun:
     def _agree(self) -> tuple[str | None, str | None]:
         """Metric and mode on which configuration, scheduler and searcher agree."""
         found: dict[str, tuple[Any, Any]] = {
-            "TuneConfig": (self.tune_config.metric, self.tune_config.mode),
+            "TuneConfig": (None, None) if self.objectives else (self.tune_config.metric, self.tune_config.mode),
             type(self.scheduler).__name__: (self.scheduler.metric, self.scheduler.mode),
             type(self.searcher).__name__: (self.searcher.metric, self.searcher.mode),
         }
@@ -141,6 +144,14 @@ class ExperimentRun:
         metric, mode = agreed
         if metric is None and mode is not None and self.scheduler.needs_metric:
             metric = DEFAULT_METRIC  # the name of a bare number that an objective returns
+        if self.scheduler.needs_metric and metric is None and self.objectives:
+            first, way = self.objectives[0]
+            raise InvalidArgumentError(
+                f"TuneConfig(scheduler={type(self.scheduler).__name__})",
+                f"was given with {len(self.objectives)} metrics",
+                "it compares trials by one",
+                f"Say by which: {type(self.scheduler).__name__}(metric={first!r}, mode={way!r}), or leave it out.",
+            )
         if self.scheduler.needs_metric and metric is None:
             raise InvalidArgumentError(
                 f"TuneConfig(scheduler={type(self.scheduler).__name__})",
@@ -158,9 +169,11 @@ class ExperimentRun:
         return metric, mode
 
     def _set_up_searcher(self) -> None:
-        spec = {"seed": self.seed, "num_samples": self.tune_config.num_samples}
+        spec: dict[str, Any] = {"seed": self.seed, "num_samples": self.tune_config.num_samples}
+        if self.constraints:
+            spec["constraints"] = self.constraints
         function = self.searcher.set_search_properties
-        if not call_set_search_properties(function, self.metric, self.mode, self.space, spec):
+        if not call_set_search_properties(function, *self._searched(), self.space, spec):
             raise InvalidArgumentError(
                 "Tuner(param_space)",
                 f"was given, and {type(self.searcher).__name__} has a space or metric of its own already",
@@ -168,6 +181,28 @@ class ExperimentRun:
                 "Give the space either to the Tuner or to the searcher.",
             )
         self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
+
+    def _searched(self) -> tuple[Any, Any]:
+        """What the searcher is to optimise: one metric or a list, and the mode or modes."""
+        inner, name = self.searcher, type(self.searcher).__name__
+        while isinstance(getattr(inner, "searcher", None), Searcher):
+            inner = inner.searcher
+        if self.constraints and not getattr(inner, "handles_constraints", False):
+            warnings.warn(
+                f"{name} knows no constraints: it searches without them, and only the results are chosen by them. "
+                'search_alg="auto" and "optuna" look where constraints are met.',
+                stacklevel=5,
+            )
+        if not self.objectives:
+            return self.metric, self.mode
+        if not getattr(inner, "multi_objective", False):
+            raise InvalidArgumentError(
+                f"TuneConfig(search_alg={name})",
+                f"was given with {len(self.objectives)} metrics",
+                "it optimises one metric",
+                'Use search_alg="auto", "optuna" or random search, or give one metric.',
+            )
+        return [metric for metric, _ in self.objectives], [mode for _, mode in self.objectives]
 
     def _check_unused(self, part: Searcher | Scheduler, argument: str) -> None:
         if getattr(part, "_belongs_to_a_run", False):
@@ -454,6 +489,8 @@ class ExperimentRun:
             searcher=describe_searcher(self.searcher),
             space=describe(self.space),
             time_attr=self.scheduler.time_attr,
+            objectives=self.objectives,
+            constraints=[(one.metric, one.relation, one.bound) for one in self.constraints],
             settings={
                 **self._rules().settings(),
                 "capacity": self._capacity(),

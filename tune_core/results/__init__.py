@@ -323,7 +323,8 @@ class ResultGrid(Sequence[Result]):
         Parameters
         ----------
         metric, mode
-            What to compare by; None takes the run's.
+            What to compare by; None takes the run's. Of a run with constraints, trials whose last result meets them
+            come before all others; if none does, a warning says so, and those that break them least are compared.
         scope
             Which of a trial's values counts: the last known one (``"last"``), their mean (``"avg"``) or that of the
             last ones (``"last-5-avg"``, ``"last-10-avg"``), the smallest (``"min"``), the largest (``"max"``), or the
@@ -353,13 +354,60 @@ class ResultGrid(Sequence[Result]):
         )
         return metric, score.value, Result(trial, self._place, self._header, score.config)
 
-    def pareto_front(self, metric: Sequence[str], mode: str | Sequence[str] = "min") -> list[Result]:
-        """The trials that no other one beats in one of the metrics without being worse in another."""
-        return [self[i] for i in pareto.front(pareto.losses_of([r.metrics for r in self], metric, mode))]
+    def pareto_front(
+        self, metric: Sequence[str] | None = None, mode: str | Sequence[str] | None = None
+    ) -> list[Result]:
+        """The trials that no other one beats in one of the metrics without being worse in another.
 
-    def hypervolume(self, metric: Sequence[str], mode: str | Sequence[str], reference: Sequence[float]) -> float:
-        """How much of what is better than ``reference`` the trials dominate: see :mod:`tune_core.results.pareto`."""
-        return pareto.hypervolume_of([r.metrics for r in self], metric, mode, reference)
+        Of a run with constraints, trials that break one are left out, unless all do.
+
+        Parameters
+        ----------
+        metric
+            Names of the metrics; None takes the run's (``TuneConfig(metric=[...])``).
+        mode
+            ``"min"`` or ``"max"`` for all of them, or a list with one for each; None takes the run's, or ``"min"`` for
+            metrics that are named here.
+        """
+        metric, mode = self._several("pareto_front", metric, mode)
+        kept = selection.feasible_first(self._trials, self._header, "pareto_front")
+        results = [self._result(trial) for trial in kept]
+        return [results[i] for i in pareto.front(pareto.losses_of([r.metrics for r in results], metric, mode))]
+
+    def hypervolume(
+        self,
+        metric: Sequence[str] | None = None,
+        mode: str | Sequence[str] | None = None,
+        reference: Sequence[float] = (),
+    ) -> float:
+        """How much of what is better than ``reference`` the trials dominate: see :mod:`tune_core.results.pareto`.
+
+        Parameters
+        ----------
+        metric, mode
+            As for :meth:`pareto_front`.
+        reference
+            A value of each metric that is worse than all that matter, in the metrics' own signs. Trials that break a
+            constraint of the run add nothing.
+        """
+        metric, mode = self._several("hypervolume", metric, mode)
+        met = [trial for trial in self._trials if selection.violation_of(trial, self._header) == 0.0]
+        return pareto.hypervolume_of([self._result(trial).metrics for trial in met], metric, mode, reference)
+
+    def _several(self, asked: str, metric: Any, mode: Any) -> tuple[Sequence[str], str | Sequence[str]]:
+        objectives = self._header.objectives
+        if metric is not None:
+            known = dict(objectives)
+            own = [known.get(name, "min") for name in ([metric] if isinstance(metric, str) else metric)]
+            return metric, own if mode is None else mode
+        if not objectives:
+            raise InvalidArgumentError(
+                f"ResultGrid.{asked}(metric)",
+                "is None",
+                "the run had one metric, and a front needs several",
+                f'Use e.g. {asked}(metric=["loss", "size"], mode=["min", "min"]).',
+            )
+        return [name for name, _ in objectives], [way for _, way in objectives] if mode is None else mode
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.

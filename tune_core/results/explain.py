@@ -85,7 +85,9 @@ class _Story:
             self._last = event
             self._unsaid += 1
         elif kind is ev.Suggested:
-            self._say(f"suggested: {config_text(readable(event.config)) or 'an empty configuration'}", timed=False)
+            why = f" ({event.why})" if event.why else ""
+            what = config_text(readable(event.config)) or "an empty configuration"
+            self._say(f"suggested: {what}{why}", timed=False)
         elif kind is ev.Launched:
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             self._over, self._runs = False, True

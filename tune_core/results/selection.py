@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
@@ -19,6 +21,15 @@ _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}
 
 def metric_and_mode(asked: str, metric: str | None, mode: str | None, header: Header) -> tuple[str, str]:
     """The metric and mode in force: those given, else the run's."""
+    if metric is None and header.objectives:
+        names = [name for name, _ in header.objectives]
+        raise InvalidArgumentError(
+            f"{asked}(metric)",
+            "is None",
+            f"the run had {len(names)} metrics, and what is best by one is not by another",
+            f"Take a compromise from pareto_front(), or name one: {asked}(metric={names[0]!r}, "
+            f"mode={header.objectives[0][1]!r}).",
+        )
     metric = metric if metric is not None else header.metric
     mode = mode if mode is not None else header.mode
     if metric is None or mode is None:
@@ -56,6 +67,7 @@ def best_trial(
             f"{asked}(scope)", f"is {scope!r}", "it says which of a trial's values counts", f"Use one of {SCOPES}."
         )
     objective = Objective(metric, mode)
+    trials = feasible_first(trials, header, asked)
     values = scores(trials, folder, header, objective, scope)
     if not values:
         raise _nothing_to_compare(trials, metric, asked)
@@ -80,6 +92,29 @@ def known_value(trial: Any, metric: str) -> Any:
         return None
     value = lookup(trial.known, metric) if trial.known is not None else None
     return value if value is not None else value_of(trial.last, metric)
+
+
+def violation_of(trial: Any, header: Header) -> float:
+    """By how much a trial's last result breaks the run's constraints; 0 if it meets them or there are none."""
+    if not header.constraints:
+        return 0.0
+    return violation([Constraint(*one) for one in header.constraints], trial.last.metrics if trial.last else {})
+
+
+def feasible_first(trials: Sequence[Any], header: Header, asked: str) -> Sequence[Any]:
+    """The trials that meet the run's constraints; if there are none, those that break them least, with a warning."""
+    if not header.constraints or not trials:
+        return trials
+    broken = [violation_of(trial, header) for trial in trials]
+    least = min(broken)
+    if least > 0.0:
+        warnings.warn(
+            f"{asked}: none of the {len(trials)} trials meets the run's constraints "
+            f"({', '.join(str(Constraint(*one)) for one in header.constraints)}); "
+            "those that break them least are used.",
+            stacklevel=4,
+        )
+    return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
 
 
 def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Score]:
@@ -141,7 +176,7 @@ def best_known(trials: Iterable[Any], header: Header) -> Any:
     if header.metric is None:
         return None
     usable = (trial for trial in trials if trial.best is not None and trial.best_loss < math.inf)
-    return min(usable, key=lambda trial: (trial.best_loss, trial.index), default=None)
+    return min(usable, key=lambda trial: (violation_of(trial, header), trial.best_loss, trial.index), default=None)
 
 
 def ranked(trials: Iterable[Any], header: Header, limit: int = 100) -> list[Any]:

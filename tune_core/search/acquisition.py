@@ -12,8 +12,10 @@ Barzilai and Borwein, 1988, "Two-Point Step Size Gradient Methods".
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from tune_core.search.compromises import ConstraintModel
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.loss_model import LossModel
 
@@ -66,10 +68,36 @@ class Acquisition:
         What to improve on.
     taken
         Keys of the rows that were suggested.
+    chances
+        Models of the constraints; the chance that all are met multiplies the improvement.
     """
 
-    def __init__(self, table: ObservationTable, model: LossModel, best: float, taken: set[bytes]) -> None:
-        self.table, self.model, self.best, self.taken = table, model, best, taken
+    def __init__(
+        self,
+        table: ObservationTable,
+        model: LossModel,
+        best: float,
+        taken: set[bytes],
+        chances: Sequence[ConstraintModel] = (),
+    ) -> None:
+        self.table, self.model, self.best, self.taken, self.chances = table, model, best, taken, chances
+
+    def reason(self, row: Any) -> str:
+        """What speaks for a row: whether the model expects it to be better, or merely knows little of it."""
+        mean, sd = self.model.predict(row[None])
+        z = float((self.best - mean[0]) / sd[0])
+        gain = math.exp(min(float(log_improvement(mean, sd, self.best)[0][0]), 50.0))
+        why = (
+            "is expected to be better than the best" if z > 0 else "may be better than the best: little is known there"
+        )
+        if -1.0 < z <= 0:
+            why = "is expected to come close to the best"
+        words = f"{why}; expected improvement {gain:.2g} standard deviations"
+        if self.chances:
+            features = self.table.features(row[None])
+            chance = math.exp(sum(float(one.log_chance(features)[0]) for one in self.chances))
+            words += f", chance to meet the constraints {100 * chance:.0f} %"
+        return words
 
     def score(self, rows: Any) -> Any:
         """Scores of rows."""
@@ -79,6 +107,9 @@ class Acquisition:
             return np.empty(0)
         mean, sd = self.model.predict(rows)
         scores = log_improvement(mean, sd, self.best)[0]
+        if self.chances:
+            features = self.table.features(rows)
+            scores = scores + sum(one.log_chance(features) for one in self.chances)
         scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
         return scores
 
@@ -86,7 +117,11 @@ class Acquisition:
         """Scores and their derivatives by each feature."""
         mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features)
         score, by_mean, by_sd = log_improvement(mean, sd, self.best)
-        return score, by_mean[:, None] * mean_gradient + by_sd[:, None] * sd_gradient
+        slope = by_mean[:, None] * mean_gradient + by_sd[:, None] * sd_gradient
+        for one in self.chances:
+            value, by_point = one.log_chance_with_gradient(features)
+            score, slope = score + value, slope + by_point
+        return score, slope
 
     # --- its highest point --------------------------------------------------------------------------------------------
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.core.objective import Objective
+from tune_core.errors import InvalidArgumentError
 from tune_core.search.acquisition import Acquisition
+from tune_core.search.compromises import ConstraintModel, weighted
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.encoding.params import Values
 from tune_core.search.learning_curves import LearningCurves
@@ -57,7 +61,8 @@ class AutoSearch(ModelSearcher):
     library = "numpy"
     extra = "auto"
     native_conditions = True
-    results_wanted = "all"
+    results_wanted = "rungs"
+    multi_objective = handles_constraints = True
     _ending = ""  # the trial that is being told of
 
     def __init__(
@@ -92,6 +97,14 @@ class AutoSearch(ModelSearcher):
         self._model = LossModel(self._table)
         self._curves = LearningCurves()
         self._told = 0  # results of all kinds
+        metrics = [self._metric] if isinstance(self._metric, str) else list(self._metric or ())
+        modes = [self._mode] * len(metrics) if isinstance(self._mode, str) else list(self._mode or ())
+        self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
+        self._constraints = tuple(self._spec.get("constraints") or ())
+        self._is_plain = len(self._objectives) == 1 and not self._constraints
+        self._outcomes: list[tuple[Any, list[float]]] = []  # points, with their losses and excesses; unless plain
+        self._chances = [ConstraintModel(self._table.groups) for _ in self._constraints]
+        self._fits = 0  # of the model to weighted losses
         self._usable = 0  # trials that ended with a usable loss
         self._taken: set[bytes] = set()
         planned = self._spec.get("num_samples") or 100
@@ -105,32 +118,44 @@ class AutoSearch(ModelSearcher):
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Learn from what a trial has reached so far, if trials are stopped early."""
-        loss = self._loss(result)
-        if loss is not None:
-            self._note(trial_id, loss, int(result.get("training_iteration", 1)))
-
-    def _note(self, trial_id: str, loss: Any, step: int) -> None:
-        values = self._live.get(trial_id) or self._foreign.get(trial_id)
-        if values is None:
-            return
-        if not self._curves.has_begun(trial_id):
-            self._curves.begin(trial_id, self._table.row(values))
-        if self._curves.note(trial_id, step, loss):
-            self._told += self._curves.is_level(step)
-            self._log.append(["result", trial_id, loss, step])
+    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        if self._is_plain:
+            if not self._curves.has_begun(trial_id):
+                self._curves.begin(trial_id, self._table.row(values))
+            self._curves.note(trial_id, step, loss)
+            self._told += 1
 
     def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, Any] = {}) -> None:
-        reached = self._curves.last_step(trial_id)
-        if loss is not None and reached:
-            self._log.append(["result", trial_id, loss, reached])
         self._ending = trial_id
         super()._end(trial_id, loss, step, facts)
         self._ending = ""
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._learn(values, loss)
+
+    def _loss(self, result: Mapping[str, Any]) -> Any:
+        """The loss; with several metrics or constraints the list of losses and of excesses over the bounds."""
+        losses = [objective.loss(result) for objective in self._objectives]
+        if not all(map(math.isfinite, losses)):
+            return None
+        if self._is_plain:
+            return losses[0]
+        excesses = [constraint.excess(result) for constraint in self._constraints]
+        return [*losses, *excesses] if not any(map(math.isnan, excesses)) else None
+
+    def _loss_of_value(self, value: Any) -> Any:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if len(values) != len(self._objectives) or self._constraints:
+            raise InvalidArgumentError(
+                "AutoSearch(evaluated_rewards)",
+                f"holds {value!r}, for {len(self._objectives)} metrics and {len(self._constraints)} constraints",
+                "a point that was evaluated elsewhere needs the value of each",
+                "Give a list with one value for each metric; with constraints use warm_start(experiment).",
+            )
+        losses = [objective.as_loss(one) for objective, one in zip(self._objectives, values, strict=True)]
+        if not all(map(math.isfinite, losses)):
+            return None
+        return losses[0] if self._is_plain else losses
 
     def _fail(self, trial_id: str, values: Values) -> None:
         if self._ending:  # else the run went another way than this suggestion, which was never evaluated
@@ -148,12 +173,19 @@ class AutoSearch(ModelSearcher):
     def _prune_before(self, values: Values, loss: Any, step: int) -> None:
         self._learn(values, loss, step)
 
-    def _learn(self, values: Values, loss: float, step: int | None = None) -> None:
+    def _learn(self, values: Values, loss: Any, step: int | None = None) -> None:
         row = self._table.row(values)
         self._taken.add(self._table.key(row))
-        self._curves.end(self._ending, loss, step, row)
         self._told += 1
-        self._usable += loss == loss
+        if self._is_plain:
+            self._curves.end(self._ending, loss, step, row)
+            self._usable += loss == loss
+        else:
+            failed = not isinstance(loss, list)
+            self._outcomes.append(
+                (row, [math.nan] * (len(self._objectives) + len(self._constraints)) if failed else loss)
+            )
+            self._usable += not failed
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -171,12 +203,17 @@ class AutoSearch(ModelSearcher):
         while self._design and len(self._taken) < 10_000:
             row = self._design.pop(0)
             if self._table.key(row) not in self._taken:
+                self.last_reason = "initial design: spread over the space"
                 return row
         unfinished = len(self._live) + len(self._foreign)
         if self._usable < max(3, unfinished // 2):
+            self.last_reason = "random: too few results for a model"
             return self._random()
         row = self._improve()
-        return self._random() if row is None else row
+        if row is None:
+            self.last_reason = "random: the model found no new point"
+            return self._random()
+        return row
 
     def _random(self) -> Any:
         for _ in range(1000):
@@ -200,16 +237,37 @@ class AutoSearch(ModelSearcher):
     def _improve(self) -> Any:
         """The point of highest expected improvement that is not taken."""
         np, model = self._np, self._model
-        rows, level, losses, levels = self._curves.observations(_MOST)
-        model.fit(rows, level, losses, levels, self._told)
-        seen = np.unique(rows, axis=0)
+        if self._is_plain:
+            rows, level, losses, levels = self._curves.observations(_MOST)
+            model.fit(rows, level, losses, levels, self._told)
+            seen = np.unique(rows, axis=0)
+        else:
+            seen = self._fit_compromise()
         means, _ = model.predict(seen)
         leaders = seen[np.argsort(means, kind="stable")[:5]]
         pending = [self._table.row(values) for values in [*self._live.values(), *self._foreign.values()]]
         if pending:
             model.expect(np.array(pending))
         wanted = float(means.min()) - _MARGINS[self._asked % len(_MARGINS)]
-        return Acquisition(self._table, model, wanted, self._taken).highest(leaders, self._rng)
+        acquisition = Acquisition(self._table, model, wanted, self._taken, self._chances)
+        row = acquisition.highest(leaders, self._rng)
+        if row is not None:
+            self.last_reason = acquisition.reason(row)
+        return row
+
+    def _fit_compromise(self) -> Any:
+        """Fit the model to one weighting of the objectives, and one to each constraint; the points to start from."""
+        np, count = self._np, len(self._objectives)
+        rows = np.array([row for row, _ in self._outcomes[-_MOST:]])
+        values = np.array([found for _, found in self._outcomes[-_MOST:]])
+        feasible = (values[:, count:] <= 0.0).all(1)
+        losses = weighted(values[:, :count], feasible, self._rng)
+        self._fits += 1  # new weights each time: never the same observations again
+        self._model.fit(rows, np.zeros(len(rows), dtype=int), losses, [math.inf], self._fits)
+        for model, excess in zip(self._chances, values[:, count:].T, strict=True):
+            model.fit(self._table.features(rows), excess)
+        usable = feasible & ~np.isnan(losses)
+        return rows[usable] if usable.any() else rows
 
     def describe(self) -> str:
         """The algorithm, and what it was chosen for."""

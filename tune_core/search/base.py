@@ -33,6 +33,12 @@ class Searcher:
 
     stateless: bool = False
     """Whether suggestion *i* depends on the seed and *i* alone: then nothing is replayed and nothing waits."""
+    last_reason: str = ""
+    """What speaks for the last suggestion, in a few words, for ``tune-core explain``; empty: nothing to say."""
+    multi_objective: bool = False
+    """Whether ``set_search_properties`` takes lists of metrics and modes."""
+    handles_constraints: bool = False
+    """Whether the ``constraints`` that ``set_search_properties`` is given are heeded, or would change nothing."""
     replays: bool = True
     """Whether restoring repeats all asks and tells; slow searchers may be told results only (see ``SEARCHERS``)."""
 

@@ -74,6 +74,8 @@ class BasicVariantGenerator(Searcher):
         self._seed = 0
         self._num_samples = 1
 
+    multi_objective = handles_constraints = True  # what is not learnt from cannot be wrong
+
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
     ) -> bool:

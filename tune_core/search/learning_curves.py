@@ -1,7 +1,6 @@
 """What trials reached on their way, at the steps where trials are compared: the rungs of a scheduler that stops early.
 
-A searcher is not told where the rungs are, and need not be: they are the steps at which trials end. Between them a
-trial's course is kept thinned out, so that its memory grows with the logarithm of its length.
+Where the rungs are follows from where trials are stopped early.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class Course:
 
     row: Any
     losses: dict[float, float] = field(default_factory=dict)
-    last: float = 0.0  # the step reached; infinity where it was evaluated elsewhere, or failed before its first result
+    last: float = 0.0  # the step reached; infinity at the end of a complete trial
     ended: bool = False
 
 
@@ -33,41 +32,27 @@ class LearningCurves:
     def __init__(self) -> None:
         self._courses: list[Course] = []
         self._open: dict[str, Course] = {}
-        self._ends: Counter[float] = Counter()
+        self._stopped: Counter[float] = Counter()  # trials by the step at which they were stopped early
+        self._complete = 0
 
     def __len__(self) -> int:
         """How many trials have ended."""
         return len(self._courses) - len(self._open)
+
+    def has_begun(self, trial_id: str) -> bool:
+        """Whether a trial has results and has not ended."""
+        return trial_id in self._open
 
     def begin(self, trial_id: str, row: Any) -> None:
         """A trial has its first result."""
         self._open[trial_id] = course = Course(row)
         self._courses.append(course)
 
-    def note(self, trial_id: str, step: float, loss: float) -> bool:
-        """A trial that has not ended reached a loss at a step; whether that is kept: at a tenth more than the last."""
+    def note(self, trial_id: str, step: float, loss: float) -> None:
+        """A trial that has not ended reached a loss at a rung."""
         course = self._open[trial_id]
-        if step <= course.last:
-            return False
-        course.last = step
-        kept = next(reversed(course.losses), 0.0)
-        if step > 10 and step < 1.1 * kept and step not in self._ends:
-            return False
-        course.losses[step] = loss
-        return True
-
-    def is_level(self, step: float) -> bool:
-        """Whether trials have ended at a step."""
-        return step in self._ends
-
-    def last_step(self, trial_id: str) -> float:
-        """How far a trial has come that has not ended."""
-        course = self._open.get(trial_id)
-        return course.last if course is not None else 0.0
-
-    def has_begun(self, trial_id: str) -> bool:
-        """Whether a trial is known and has not ended."""
-        return trial_id in self._open
+        if step > course.last:
+            course.losses[step], course.last = loss, step
 
     def end(self, trial_id: str, loss: float, step: float | None = None, row: Any = None) -> None:
         """A trial ended; a failure has the loss NaN.
@@ -75,7 +60,7 @@ class LearningCurves:
         Parameters
         ----------
         trial_id, row
-            The trial; one that never began needs its row.
+            The trial; one without results before needs its row.
         loss
             What it came to.
         step
@@ -85,19 +70,17 @@ class LearningCurves:
         if course is None:
             course = Course(row)
             self._courses.append(course)
-        at = float(step) if step is not None else course.last or math.inf
+        at = math.inf if step is None else float(step)
         course.losses[at], course.last, course.ended = loss, at, True
-        if loss == loss and at < math.inf:
-            self._ends[at] += 1
+        if loss == loss:
+            self._stopped[at] += step is not None
+            self._complete += step is None
 
     def levels(self) -> list[float]:
-        """The steps at which trials are compared; on the last one are also those whose step is not known."""
-        if not self._ends:
-            return [math.inf] if len(self) else []
-        top = max(self._ends)
+        """The steps at which trials are compared; infinity stands for the end of complete trials."""
         enough = max(2.0, _SHARE * len(self))
-        common = [step for step, count in self._ends.most_common(_MOST_LEVELS) if count >= enough and step != top]
-        return [*sorted(common), top]
+        common = sorted(step for step, count in self._stopped.most_common(_MOST_LEVELS) if count >= enough)
+        return [*common, math.inf] if self._complete or not common else common
 
     def observations(self, at_most: int) -> tuple[Any, Any, Any, list[float]]:
         """Points, the number of the level of each, their losses, and the levels' steps.

@@ -133,9 +133,6 @@ class ModelSearcher(Searcher):
         """A point that :meth:`_ask` gave had this loss when a scheduler ended it early, after ``step`` results."""
         self._tell(trial_id, values, loss)
 
-    def _note(self, trial_id: str, loss: Any, step: int) -> None:
-        """A point that is unfinished has this loss after ``step`` results."""
-
     def _prune_before(self, values: Values, loss: Any, step: int) -> None:
         """The same for a point that the library did not propose."""
         self._tell_before(values, loss)
@@ -435,7 +432,7 @@ class ModelSearcher(Searcher):
             elif what == "adopt":
                 self._adopt(trial_id, rest[0])
             elif what == "result":
-                (self._reach if len(rest) > 2 else self._note)(trial_id, *rest)
+                self._reach(trial_id, *rest)
             else:
                 self._end(trial_id, *rest)
 

@@ -11,8 +11,8 @@ from tune_core.search.encoding.columns import ObservationTable
 
 _FEW = 60
 """Up to so many observations, length-scales are fitted to convergence after each result."""
-_MANY = 120
-"""Beyond, they are fitted only once a twentieth of the observations is new."""
+_SHARE = 30
+"""Beyond, they are fitted only once one observation in so many is new."""
 
 
 class LossModel:
@@ -57,7 +57,7 @@ class LossModel:
         points, basis = self._inputs(rows, level)
         news, n = told - self._fitted, len(rows)
         drawn_in = winsorised(losses)
-        settled = self._fitted > 0 and (news == 0 or (n > _MANY and 0 < news < n // 20))
+        settled = self._fitted > 0 and (news == 0 or (n > _FEW and 0 < news < n // _SHARE))
         if not settled:
             self._choose_curve(points, drawn_in, basis)
         self.targets = curve(drawn_in, *self._curve)[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core.automatic import AUTO_RESULT_KEYS
+from tune_core.core.constraints import Constraint
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.errors import InvalidArgumentError, MetricError
@@ -76,6 +78,8 @@ class OptunaSearch(ModelSearcher):
         self._objectives: list[Objective] = []
         self._distributions: dict[str, Any] = {}
         self._over = False
+        self._constraints: tuple[Constraint, ...] = ()
+        self._excesses: list[float] = []  # of the result that is being told
         self.replays = storage is None
         self._keeps_metrics = storage is not None or getattr(sampler, "_constraints_func", None) is not None
         self._known: dict[str, Any] | None = None  # trials of ours that the storage has, by our ids
@@ -118,7 +122,7 @@ class OptunaSearch(ModelSearcher):
             self._study = optuna.create_study(
                 study_name=self._study_name,
                 storage=self._storage,
-                sampler=self._sampler or optuna.samplers.TPESampler(seed=self.seed),
+                sampler=self._sampler or self._own_sampler(),
                 pruner=optuna.pruners.NopPruner(),
                 directions=["minimize" if objective.mode == "min" else "maximize" for objective in self._objectives],
                 load_if_exists=self._storage is not None,
@@ -129,6 +133,21 @@ class OptunaSearch(ModelSearcher):
         if self.encoding is not None:
             self._params = {p.name: NativeParam(self._optuna.distributions, p) for p in self.encoding.params}
             self._distributions = {name: native.distribution for name, native in self._params.items()}
+
+    def _own_sampler(self) -> Any:
+        self._constraints = tuple(self._spec.get("constraints") or ())
+        if not self._constraints or hasattr(self._optuna.Trial, "set_constraint"):
+            return self._optuna.samplers.TPESampler(seed=self.seed)
+        with warnings.catch_warnings():  # constraints are marked as experimental
+            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            return self._optuna.samplers.TPESampler(
+                seed=self.seed, constraints_func=lambda trial: trial.user_attrs.get(_EXCESSES, (math.inf,))
+            )
+
+    @property
+    def handles_constraints(self) -> bool:  # type: ignore[override]
+        """Whether it looks where constraints are met: from Optuna 5 on, and before with the default sampler."""
+        return self._sampler is None or hasattr(self._optuna.Trial, "set_constraint")
 
     def _stop(self) -> None:
         self._over = True
@@ -187,7 +206,8 @@ class OptunaSearch(ModelSearcher):
 
     def _loss(self, result: Mapping[str, Any]) -> list[float] | None:
         losses = [objective.loss(result) for objective in self._objectives]
-        return losses if all(map(math.isfinite, losses)) else None
+        self._excesses = [constraint.excess(result) for constraint in self._constraints]
+        return losses if all(map(math.isfinite, [*losses, *self._excesses])) else None
 
     def _loss_of_value(self, value: Any) -> list[float] | None:
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -225,16 +245,26 @@ class OptunaSearch(ModelSearcher):
         return trial
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
-        self._study.tell(self._take(trial_id), self._native(loss))
+        trial = self._take(trial_id)
+        self._tell_excesses(trial)
+        self._study.tell(trial, self._native(loss))
 
     def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
         if len(loss) > 1:  # Optuna prunes only with one objective
             self._tell(trial_id, values, loss)
             return
         trial = self._take(trial_id)
+        self._tell_excesses(trial)
         if step not in trial._cached_frozen_trial.intermediate_values:
             trial.report(self._native(loss)[0], step)
         self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+
+    def _tell_excesses(self, trial: Any) -> None:
+        for constraint, excess in zip(self._constraints, self._excesses, strict=False):
+            if hasattr(trial, "set_constraint"):
+                trial.set_constraint(str(constraint), excess)
+        if self._constraints:
+            trial.set_user_attr(_EXCESSES, self._excesses)
 
     def _fail(self, trial_id: str, values: Values) -> None:
         self._study.tell(self._take(trial_id), state=self._optuna.trial.TrialState.FAIL)
@@ -285,6 +315,10 @@ class OptunaSearch(ModelSearcher):
         params = {
             k: self._params[k].write(point[k]) if self.encoding else point[k] for k in distributions if k in point
         }
+        if self._constraints and self._excesses:
+            more["user_attrs"] = {**more.get("user_attrs", {}), _EXCESSES: self._excesses}
+            named = {f"constraints:{c}": by for c, by in zip(self._constraints, self._excesses, strict=True)}
+            more["system_attrs"] = {"constraints": self._excesses, **named}  # as Optuna keeps them, before 5 and since
         return self._optuna.trial.create_trial(
             params=params, distributions={k: distributions[k] for k in params}, **more
         )
@@ -315,6 +349,7 @@ class OptunaSearch(ModelSearcher):
 
 
 _OURS, _CONFIG = "tune_core_trial", "tune_core_config"
+_EXCESSES = "tune_core_constraints"
 
 
 def _plain_text(config: Any) -> Any:

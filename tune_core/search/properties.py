@@ -10,8 +10,8 @@ from typing import Any
 
 def call_set_search_properties(
     function: Callable[..., Any],
-    metric: str | None,
-    mode: str | None,
+    metric: Any,
+    mode: Any,
     config: Mapping[str, Any],
     spec: Mapping[str, Any],
 ) -> bool:

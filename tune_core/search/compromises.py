@@ -1,0 +1,106 @@
+"""How ``search_alg="auto"`` searches for several objectives and under constraints: weighted sums, and chances.
+
+Each suggestion draws weights for the objectives and is made for the worst of the weighted losses (with a little of
+their sum), so that suggestions spread along the front of best compromises. The chance that a point meets the
+constraints, by a Gaussian process for each of them, multiplies the expected improvement.
+
+References
+----------
+Knowles, 2006, "ParEGO: A Hybrid Algorithm with On-Line Landscape Approximation for Expensive Multiobjective
+Optimization Problems" (eq. 2). Schonlau, Welch and Jones, 1998, "Global versus Local Search in Constrained
+Optimization of Computer Models" (the product with the chance of being feasible).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tune_core.models.gaussian_process import GaussianProcess
+from tune_core.models.target_transform import winsorised
+
+_SHARE_OF_SUM = 0.05  # Knowles, 2006, after eq. 2
+
+
+def weighted(losses: Any, feasible: Any, rng: Any) -> Any:
+    """One loss a point for weights drawn anew; NaN stays NaN.
+
+    Parameters
+    ----------
+    losses
+        An array of shape (points, objectives).
+    feasible
+        Which points meet all constraints.
+    rng
+        NumPy's generator.
+    """
+    import numpy as np
+
+    if losses.shape[1] == 1:
+        return losses[:, 0]
+    drawn_in = np.stack([winsorised(column) for column in losses.T], axis=1)
+    front = drawn_in[_front(drawn_in, feasible & ~np.isnan(losses).any(1))]
+    low, high = front.min(0), front.max(0)
+    whole = drawn_in.max(0) - drawn_in.min(0)
+    span = np.where(high > low, high - low, np.where(whole > 0.0, whole, 1.0))
+    shares = rng.dirichlet(np.ones(losses.shape[1]))
+    parts = shares * (drawn_in - low) / span
+    combined = parts.max(1) + _SHARE_OF_SUM * parts.sum(1)
+    return np.where(np.isnan(losses).any(1), np.nan, combined)
+
+
+def _front(losses: Any, usable: Any) -> Any:
+    """Which points no other one beats; all of them if none is usable."""
+    import numpy as np
+
+    if not usable.any():
+        return np.ones(len(losses), dtype=bool)
+    better = (losses[:, None] <= losses[None]).all(2) & (losses[:, None] < losses[None]).any(2)
+    return usable & ~(better & usable[:, None]).any(0)
+
+
+class ConstraintModel:
+    """The chance that points meet one constraint.
+
+    Parameters
+    ----------
+    groups
+        See :class:`~tune_core.models.gaussian_process.GaussianProcess`.
+    """
+
+    def __init__(self, groups: Any) -> None:
+        self.process = GaussianProcess(groups)
+
+    def fit(self, points: Any, excess: Any) -> None:
+        """Learn from points that are above the bound by ``excess``; NaN where that is not known."""
+        import numpy as np
+
+        known = ~np.isnan(excess)
+        size = np.abs(excess[known])
+        unit = float(np.median(size)) or float(size.max(initial=0.0)) or 1.0
+        self.process.fit(points[known], np.clip(excess[known] / unit, -3.0, 3.0), 15)
+
+    def log_chance(self, points: Any) -> Any:
+        """Log of the chance that points meet the constraint."""
+        mean, sd = self.process.predict(points)
+        return log_cdf(-mean / sd)[0]
+
+    def log_chance_with_gradient(self, points: Any) -> tuple[Any, Any]:
+        """The same, and its derivatives by each column."""
+        mean, sd, mean_gradient, sd_gradient = self.process.predict_with_gradients(points)
+        value, slope = log_cdf(-mean / sd)
+        by_point = -mean_gradient / sd[:, None] + (mean / sd**2)[:, None] * sd_gradient
+        return value, slope[:, None] * by_point
+
+
+def log_cdf(z: Any) -> tuple[Any, Any]:
+    """Log of the standard normal's distribution function, and its derivative."""
+    import numpy as np
+
+    log_density = -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
+    far = np.minimum(z, -6.0)
+    tail = log_density - np.log(-far) + np.log1p(-1.0 / far**2)
+    root = math.sqrt(0.5)
+    near = np.log(np.maximum([0.5 * math.erfc(-root * v) for v in z.tolist()], 1e-300))
+    value = np.where(z > -6.0, near, tail)
+    return value, np.exp(log_density - value)
