@@ -83,7 +83,7 @@ def test_child_process_saves_and_finds_checkpoints(tmp_path: Path) -> None:
 def test_other_program_reports_for_the_trial_that_starts_it(tmp_path: Path) -> None:
     def objective(config: dict[str, Any]) -> None:
         session.share()
-        code = f"import sys; sys.path[:] = {sys.path!r}; import tune_core; tune_core.reporting({{'step': 7}})"
+        code = f"import sys; sys.path[:] = {sys.path!r}; import tune_core; tune_core.report({{'step': 7}})"
         subprocess.run([sys.executable, "-c", code], check=True)
 
     assert run(objective, tmp_path).metrics["step"] == 7
