@@ -110,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=("csv", "json", "parquet"), help="default: by the file's name, else csv")
     export.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
     export.add_argument("--results", action="store_true", help="one row for every report, not for every trial")
+    export.add_argument(
+        "--to",
+        nargs=2,
+        metavar=("optuna", "FILE"),
+        help="a study of Optuna: study.journal, study.db or a database's URL",
+    )
+    export.add_argument("--study-name", help="with --to optuna: default: the experiment's name")
     export.set_defaults(run=_export, parser=export)
 
     report = commands.add_parser("report", help="one page, or Markdown, that shows everything; opens without internet")
@@ -288,6 +295,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    if arguments.to is not None:
+        return _export_study(arguments)
     from tune_core.results.export import export
 
     kind = arguments.format or os.path.splitext(arguments.output or "")[1].removeprefix(".") or "csv"
@@ -298,6 +307,17 @@ def _export(arguments: argparse.Namespace) -> int:
     rows = export(find_place(arguments.experiment), kind, arguments.output, arguments.results)
     if arguments.output:
         print(f"{rows} rows in {arguments.output}")
+    return OK
+
+
+def _export_study(arguments: argparse.Namespace) -> int:
+    what, where = arguments.to
+    if what != "optuna":
+        arguments.parser.error(f"cannot export to {what!r}: --to optuna FILE")
+    from tune_core.logger.optuna import export_study
+
+    count = export_study(find_experiment(arguments.experiment), where, arguments.study_name)
+    print(f"{count} trials in {where}; optuna-dashboard {where} shows them")
     return OK
 
 

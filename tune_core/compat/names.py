@@ -74,10 +74,7 @@ MODULES: dict[str, Names] = {
     "impl": {},
     "impl.config": _RUN,
     "integration.ray_train": {},
-    "logger.aim": {},
-    "logger.comet": {},
     "logger.logger": {"callback": "LoggerCallback", "compat.ray_utils": "pretty_print"},
-    "logger.wandb": {},
     "progress_reporter": {
         "display.reporter": "ProgressReporter TuneReporterBase",
         "display.progress": "CLIReporter JupyterNotebookReporter",
@@ -204,7 +201,6 @@ _TRAIN = "Ray Train is a library of its own and stays in Ray: keep importing it 
 _RLLIB = "RLlib is a library of its own and stays in Ray: keep importing it from ray.tune.registry"
 _NODES = "results and checkpoints are brought in by the run itself (RunConfig(storage_path=...))"
 _INSIDE = "it is a part of Ray Tune's inside; nothing public returns or takes it"
-_TRACKER = "this tracker has no logger here: write one from tune_core.logger.LoggerCallback"
 _LIVE_VIEW = "the live view has another shape: RunConfig(verbose=...), or subclass tune_core.ProgressReporter"
 _DRAWS = "a domain draws by itself: tune.uniform(0, 1).sample(size=3, random_state=1)"
 _PB2 = "PB2 has a Gaussian process of its own (tune_core.schedulers.pb2)"
@@ -219,11 +215,6 @@ ABSENT: dict[str, str] = {
     "air:DataBatchType": _TRAIN,
     "air:ResourceRequest": "use tune_core.PlacementGroupFactory",
     "air.session:get_dataset_shard": _TRAIN,
-    "air.integrations.comet:CometLoggerCallback": _TRACKER,
-    "air.integrations.mlflow:setup_mlflow": "call mlflow.set_tracking_uri and mlflow.start_run in the objective, or "
-    "use tune_core.logger.MLflowLoggerCallback",
-    "air.integrations.wandb:WandbLoggerCallback": _TRACKER,
-    "air.integrations.wandb:setup_wandb": "call wandb.init(id=tune.get_context().get_trial_id(), ...) in the objective",
     "automl": "it was removed from Ray as well",
     "cli": "the command is tune-core",
     "execution.class_cache": _INSIDE,
@@ -243,10 +234,6 @@ ABSENT: dict[str, str] = {
     "integration.ray_train:CHECKPOINT_PATH_KEY": _TRAIN,
     "integration.ray_train:TuneReportCallback": "Ray Train's trainer runs inside the objective: report from there, "
     "tune.report(trainer.fit().metrics)",
-    "logger.aim:AimLoggerCallback": _TRACKER,
-    "logger.comet:CometLoggerCallback": _TRACKER,
-    "logger.wandb:WandbLoggerCallback": _TRACKER,
-    "logger.wandb:setup_wandb": _TRACKER,
     "progress_reporter:RemoteReporterMixin": _LIVE_VIEW,
     "progress_reporter:TrialProgressCallback": "a Callback with on_trial_result can print what it likes",
     "registry:ENV_CREATOR": _RLLIB,

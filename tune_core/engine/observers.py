@@ -135,6 +135,9 @@ class Observers:
     def end(self) -> None:
         """The run is over."""
         self._call("on_experiment_end", trials=self.views)
+        for line in (getattr(callback, "how_to_look", "") for callback in self.callbacks):
+            if line:
+                self._say(line)
         if self._stateful:
             self._keep_states()
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import math
+import os
+import shlex
 from typing import Any
 
-from tune_core.callback import LoggerCallback, TrialView
-from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
+from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, numbers_of, step_of
 
-_NOT_METRICS = ("config", "trial_id", "timestamp", "training_iteration", "pid", "date", "done")
+_NOT_SHOWN = ("timestamp", "training_iteration")
+_SUFFIX = ".tune_core"
 
 
-class TBXLoggerCallback(LoggerCallback):
-    """Write each trial's results for TensorBoard: ``tensorboard --logdir EXPERIMENT``.
+class TBXLoggerCallback(Tracker):
+    """Write each trial's results for TensorBoard: ``tensorboard --logdir EXPERIMENT``, as the run's end says.
 
-    Numbers become scalars, lists of numbers histograms, and at a trial's end its configuration and last numbers an
-    entry in the hyperparameter table. The step is ``timesteps_total`` if it was reported, else the iteration.
+    Numbers become scalars, lists of numbers histograms. At a trial's end its configuration becomes a row of the
+    hyperparameter table, with its last numbers and, for the run's metric, its best value as ``best/<metric>``. The
+    step is ``timesteps_total`` if it was reported, else the iteration. The files of a trial that goes on after a kill
+    are written anew from the journal, so that no point is lost or there twice.
+
+    Parameters
+    ----------
+    finish_s
+        Most seconds that the end of a run waits for what is still to be written.
 
     Raises
     ------
@@ -24,37 +35,52 @@ class TBXLoggerCallback(LoggerCallback):
         If tensorboardX is not installed.
     """
 
-    def __init__(self) -> None:
-        self._tensorboardx = require("TBXLoggerCallback", "tensorboardX", "tensorboard")
-        self._writers: dict[str, Any] = {}  # by trial id
-        self._last: dict[str, dict[str, float]] = {}
+    def __init__(self, finish_s: float = FINISH_S) -> None:
+        super().__init__(finish_s)
+        require("TBXLoggerCallback", "tensorboardX", "tensorboard")
 
-    def log_trial_start(self, trial: TrialView) -> None:
-        self._writers[trial.trial_id] = self._tensorboardx.SummaryWriter(logdir=trial.path, flush_secs=30)
+    def send_connect(self, name: str, folder: str) -> None:
+        """Tell how to look."""
+        self.how_to_look = f"TensorBoard: tensorboard --logdir {shlex.quote(folder)}"
 
-    def log_trial_result(self, iteration: int, trial: TrialView, result: dict[str, Any]) -> None:
-        writer = self._writers[trial.trial_id]
-        step = result.get("timesteps_total") or result.get("training_iteration", iteration)
-        numbers: dict[str, float] = {}
-        for tag, value in flatten({k: v for k, v in result.items() if k not in _NOT_METRICS}).items():
+    def send_open(self, trial: TrackedTrial) -> tuple[Any, int]:
+        """A new file; what an earlier driver wrote of this trial is replaced."""
+        tensorboardx = require("TBXLoggerCallback", "tensorboardX", "tensorboard")
+        os.makedirs(trial.path, exist_ok=True)
+        for path in glob.glob(os.path.join(glob.escape(trial.path), f"events.out.tfevents.*{_SUFFIX}")):
+            with contextlib.suppress(OSError):
+                os.remove(path)
+        return tensorboardx.SummaryWriter(logdir=trial.path, flush_secs=30, filename_suffix=_SUFFIX), 0
+
+    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+        """Scalars and histograms."""
+        writer, step = trial.handle, step_of(result)
+        at = result.get("timestamp")
+        for tag, value in result.items():
+            if tag in _NOT_SHOWN:
+                continue
             if _is_number(value):
-                numbers[tag] = float(value)
-                writer.add_scalar(tag, value, global_step=step)
+                writer.add_scalar(tag, value, global_step=step, walltime=at)
             elif isinstance(value, list) and value and all(_is_number(v) and math.isfinite(v) for v in value):
-                writer.add_histogram(tag, _as_array(value), global_step=step)
-        self._last[trial.trial_id] = numbers
+                writer.add_histogram(tag, _as_array(value), global_step=step, walltime=at)
         writer.flush()
 
-    def log_trial_end(self, trial: TrialView, failed: bool = False) -> None:
-        writer = self._writers.pop(trial.trial_id)
-        numbers = {tag: value for tag, value in self._last.pop(trial.trial_id, {}).items() if math.isfinite(value)}
+    def send_end(self, trial: TrackedTrial, status: str) -> None:
+        """The row of the hyperparameter table."""
+        writer = trial.handle
+        last = trial.trial.last
+        numbers = numbers_of(trial.last_numbers(), finite=True) if last is not None else {}
+        step = last.iteration if last is not None else 0
+        for name, value in trial.best_numbers().items():
+            writer.add_scalar(f"best/{name}", value, global_step=step)
+            numbers[f"best/{name}"] = value
         params = {
             name: value if isinstance(value, (bool, int, float, str)) else repr(value)
-            for name, value in flatten(dict(trial.config)).items()
+            for name, value in trial.config.items()
         }
         if params and numbers:
-            summaries = self._tensorboardx.summary.hparams(hparam_dict=params, metric_dict=numbers)
-            for summary in summaries:
+            tensorboardx = require("TBXLoggerCallback", "tensorboardX", "tensorboard")
+            for summary in tensorboardx.summary.hparams(hparam_dict=params, metric_dict=numbers):
                 writer.file_writer.add_summary(summary)
         writer.close()
 

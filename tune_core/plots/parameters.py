@@ -13,8 +13,8 @@ from tune_core.display.formatting import value_text
 from tune_core.results.recording import Recording, flat_config
 
 MAX_CATEGORIES = 24
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _CHOICES = ("choice", "grid_search")
+_NESTED = re.compile(r"'([^']+)': ((?:q?(?:log)?(?:uniform|randint|randn))\([^()]*\))")
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Parameter:
 
 def parameters_of(recording: Recording, wanted: Iterable[str] | None = None) -> list[Parameter]:
     """The parameters that vary between trials, in the order of the search space; or the ``wanted`` ones."""
-    described = _described(recording.experiment.header.space)
+    texts = described(recording.experiment.header.space)
     configs = {trial.index: flat_config(trial.config) for trial in recording.trials}
-    names = dict.fromkeys(described)
+    names = dict.fromkeys(texts)
     for config in configs.values():
         names.update(dict.fromkeys(config))
     chosen = list(wanted) if wanted is not None else list(names)
@@ -80,22 +80,27 @@ def parameters_of(recording: Recording, wanted: Iterable[str] | None = None) -> 
         raw = {index: config[name] for index, config in configs.items() if name in config}
         if not raw:
             continue
-        parameter = _parameter(name, raw, described.get(name, ""))
+        parameter = _parameter(name, raw, texts.get(name, ""))
         if wanted is not None or parameter.varies or len(raw) < len(configs):
             found.append(parameter)
     return [p for p in found if wanted is not None or p.varies]
 
 
-def _described(space: Any, prefix: str = "") -> dict[str, str]:
+def described(space: Any, prefix: str = "") -> dict[str, str]:
     """The text of each domain of a journaled space, by the parameter's name."""
     found: dict[str, str] = {}
     if isinstance(space, Mapping):
         if set(space) == {"grid_search"}:
             return {prefix.rstrip("/"): f"grid_search({space['grid_search']!r})"}
         for name, child in space.items():
-            found.update(_described(child, f"{prefix}{name}/"))
+            found.update(described(child, f"{prefix}{name}/"))
         return found
-    return {prefix.rstrip("/"): space} if isinstance(space, str) and prefix else {}
+    if not isinstance(space, str) or not prefix:
+        return {}
+    found[prefix.rstrip("/")] = space
+    if space.startswith("choice("):  # the domains of the dicts among its categories
+        found.update((f"{prefix}{name}", text) for name, text in _NESTED.findall(space))
+    return found
 
 
 def _parameter(name: str, raw: Mapping[int, Any], text: str) -> Parameter:
@@ -104,7 +109,7 @@ def _parameter(name: str, raw: Mapping[int, Any], text: str) -> Parameter:
     numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
     if numbers and function not in _CHOICES:
         return Parameter(name, _is_log(function, values), None, {i: float(v) for i, v in raw.items()})
-    return _category(name, raw, _known_choices(text) if function in _CHOICES else [], numbers)
+    return _category(name, raw, known_choices(text), numbers)
 
 
 def _is_log(function: str, values: Sequence[float]) -> bool:
@@ -116,7 +121,9 @@ def _is_log(function: str, values: Sequence[float]) -> bool:
     return max(values) / low >= 1000
 
 
-def _known_choices(text: str) -> list[Any]:
+def known_choices(text: str) -> list[Any]:
+    if text.partition("(")[0] not in _CHOICES:
+        return []
     try:
         found = ast.literal_eval(text.partition("(")[2].rpartition(")")[0])
     except (ValueError, SyntaxError, MemoryError, RecursionError):

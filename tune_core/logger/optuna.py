@@ -1,0 +1,346 @@
+"""Experiments as studies of Optuna, for optuna-dashboard and its extensions: exported, or kept up to date live."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tune_core.core.flatten import flatten
+from tune_core.core.objective import lookup
+from tune_core.core.optional_imports import require
+from tune_core.core.trial import ERROR
+from tune_core.errors import InvalidArgumentError, StorageError
+from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker
+
+__all__ = ["OptunaLoggerCallback", "export_study"]
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_STATES = {
+    "completed": "COMPLETE",
+    "stopped": "COMPLETE",
+    "stopped early": "PRUNED",
+    "failed": "FAIL",
+    "running": "RUNNING",
+    "paused": "WAITING",
+    "pending": "WAITING",
+}
+_INTEGERS = ("randint", "qrandint", "lograndint", "qlograndint")
+
+
+@dataclass
+class _Known:
+    """A parameter as the journaled space describes it, and the labels of its categories."""
+
+    text: str
+    labels: list[str] | None
+
+    @property
+    def function(self) -> str:
+        return self.text.partition("(")[0]
+
+    @property
+    def log(self) -> bool:
+        return "log" in self.function
+
+    def bounds(self, value: float) -> tuple[float, float]:
+        """The bounds, widened to hold a value that was given from elsewhere: Optuna takes no other."""
+        found = [float(n) for n in _NUMBER.findall(self.text.partition("(")[2])][:2]
+        if len(found) == 2 and self.function in ("randint", "lograndint"):
+            found[1] -= 1  # the upper bound is not drawn; Optuna's is
+        ends = found if len(found) == 2 and "randn" not in self.function else [value]
+        return min(*ends, value), max(*ends, value)
+
+
+class _Space:
+    """Turns configurations into Optuna's parameters and distributions."""
+
+    def __init__(self, space: Any, labels: Mapping[str, list[str]] | None = None) -> None:
+        from tune_core.plots.parameters import described, known_choices, label_of
+
+        self._label = label_of
+        self._known: dict[str, _Known] = {}
+        for name, text in described(space).items():
+            choices = list(dict.fromkeys(map(label_of, known_choices(text))))
+            self._known[name] = _Known(text, choices or None)
+        for name, found in (labels or {}).items():
+            self._known[name] = _Known(self._known[name].text if name in self._known else "", found)
+
+    def convert(self, optuna: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """Parameters, their distributions, and what has no distribution, as text."""
+        kinds = optuna.distributions
+        params: dict[str, Any] = {}
+        distributions: dict[str, Any] = {}
+        rest: dict[str, str] = {}
+        for name, value in config.items():
+            known = self._known.get(name, _Known("", None))
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            label = self._label(value)
+            if known.labels is not None and label in known.labels:
+                params[name], distributions[name] = label, kinds.CategoricalDistribution(known.labels)
+            elif not number or known.labels is not None or not -1e300 < value < 1e300:
+                rest[name] = label
+            else:
+                low, high = known.bounds(float(value))
+                log = known.log and low > 0
+                if isinstance(value, int) and (known.function in _INTEGERS or not known.function):
+                    params[name] = value
+                    distributions[name] = kinds.IntDistribution(math.floor(low), math.ceil(high), log=log)
+                else:
+                    params[name] = float(value)
+                    distributions[name] = kinds.FloatDistribution(low, high, log=log)
+        return params, distributions, rest
+
+
+def _storage(optuna: Any, where: str) -> Any:
+    """The storage that a path or URL names: a journal file, or a database."""
+    if "://" in where:
+        return optuna.storages.RDBStorage(where)
+    if os.path.splitext(where)[1] in (".db", ".sqlite", ".sqlite3"):
+        return optuna.storages.RDBStorage(f"sqlite:///{os.path.abspath(where)}")
+    backend = require("Export to Optuna", "optuna.storages.journal", "optuna")
+    return optuna.storages.JournalStorage(backend.JournalFileBackend(where))
+
+
+@contextlib.contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Without a line for each study that is made, and without warnings of what is experimental there."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def export_study(experiment: Any, where: str, study_name: str | None = None) -> int:
+    """Write an experiment as a study of Optuna: distributions, intermediate values, states, times, user attributes.
+
+    A trial's value is its last one; one that a scheduler stopped is pruned. Categories that are no simple values appear
+    as their text, and bounds are widened to hold values that were given from elsewhere.
+
+    Parameters
+    ----------
+    experiment
+        Results, an analysis, a folder, a name or a URL.
+    where
+        A journal file such as ``study.journal``; ``.db`` makes an SQLite database, and a URL such as
+        ``postgresql://…`` names another one.
+    study_name
+        Name of the study; None takes the experiment's.
+
+    Returns
+    -------
+    int
+        The number of trials.
+
+    Raises
+    ------
+    StorageError
+        If ``where`` has a study of that name already, or cannot be written.
+    MissingDependencyError
+        If Optuna is not installed.
+    """
+    optuna = require("Export to Optuna", "optuna", "optuna")
+    from tune_core.results.recording import record
+
+    recording = record(experiment)
+    header = recording.experiment.header
+    labels = _labels(recording)
+    space = _Space(header.space, labels)
+    trials = [_frozen(optuna, recording, space, trial) for trial in recording.trials]
+    name = study_name or header.name
+    with _quiet(optuna):
+        try:
+            study = optuna.create_study(
+                storage=_storage(optuna, where), study_name=name, direction=_direction(recording.mode)
+            )
+        except optuna.exceptions.DuplicatedStudyError as error:
+            raise StorageError(
+                f"The study {name!r} in {where}", "exists already", "an export makes a new one",
+                "Choose another file, or another name with --study-name.",
+            ) from error  # fmt: skip
+        except OSError as error:
+            raise StorageError(where, "cannot be written", str(error), "Choose another file.") from error
+        if recording.metric:
+            study.set_metric_names([recording.metric])
+        for key, value in _study_attrs(header).items():
+            study.set_user_attr(key, value)
+        study.add_trials(trials)
+    return len(trials)
+
+
+def _direction(mode: str | None) -> str:
+    return "maximize" if mode == "max" else "minimize"
+
+
+def _study_attrs(header: Any) -> dict[str, Any]:
+    attrs = {"seed": header.seed, "scheduler": header.scheduler, "searcher": header.searcher}
+    return {**attrs, "trainable": header.trainable, "tune-core": header.version}
+
+
+def _labels(recording: Any) -> dict[str, list[str]]:
+    """The categories of each parameter that has some, from the space and from all trials."""
+    from tune_core.plots.parameters import parameters_of
+    from tune_core.results.recording import flat_config
+
+    names = dict.fromkeys(name for trial in recording.trials for name in flat_config(trial.config))
+    return {p.name: p.labels for p in parameters_of(recording, list(names)) if p.labels is not None}
+
+
+def _moment(at: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(at)
+
+
+def _frozen(optuna: Any, recording: Any, space: _Space, trial: Any) -> Any:
+    from tune_core.results.recording import flat_config
+
+    params, distributions, rest = space.convert(optuna, flat_config(trial.config))
+    course = recording.courses.get(trial.index)
+    steps = {int(i): v for i, v in zip(course.iterations, course.values)} if course is not None else {}
+    last = course.values[-1] if course is not None else None
+    outcome = recording.outcome(trial)
+    state = _state_of(outcome, last)
+    value = last if state in ("COMPLETE", "PRUNED") and last is not None and math.isfinite(last) else None
+    frozen = optuna.trial.create_trial(
+        state=optuna.trial.TrialState[state],
+        params=params,
+        distributions=distributions,
+        value=value,
+        intermediate_values=steps,
+        user_attrs=_attrs(trial, outcome, rest),
+    )
+    spans = [s for s in recording.spans if s.trial == trial.index]
+    if state != "WAITING":
+        start = spans[0].start if spans else recording.experiment.header.at
+        frozen.datetime_start = _moment(start)
+        if state != "RUNNING":
+            frozen.datetime_complete = _moment(max(start, (spans[-1].end if spans else None) or start))
+    return frozen
+
+
+def _state_of(outcome: str, last: float | None) -> str:
+    state = _STATES[outcome]
+    usable = last is not None and math.isfinite(last)
+    return "FAIL" if state == "COMPLETE" and not usable else state
+
+
+def _attrs(trial: Any, outcome: str, rest: Mapping[str, str]) -> dict[str, Any]:
+    attrs: dict[str, Any] = {"trial_id": trial.trial_id, "outcome": outcome}
+    if trial.reason:
+        attrs["reason"] = trial.reason[:1000]
+    if trial.status is ERROR:
+        attrs["error"] = (trial.error or "")[:4000]
+    if trial.last is not None:
+        metrics = flatten(dict(trial.last.metrics))
+        attrs.update(
+            (f"last {name}", v if not isinstance(v, float) or math.isfinite(v) else str(v))
+            for name, v in metrics.items()
+            if isinstance(v, (bool, int, float, str))
+        )
+    return {**attrs, **{f"config {name}": text for name, text in rest.items()}}
+
+
+class OptunaLoggerCallback(Tracker):
+    """Keep a study of Optuna up to date with a run, for optuna-dashboard: ``optuna-dashboard study.journal``.
+
+    A trial appears when it starts, its values as it reports them, and its state at its end. A restored experiment goes
+    on in the same study.
+
+    Parameters
+    ----------
+    where
+        A journal file such as ``study.journal``; ``.db`` makes an SQLite database; or a URL of another one.
+    study_name
+        Name of the study; None takes the experiment's.
+    finish_s
+        Most seconds that the end of a run waits for what is still to be written.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Optuna is not installed.
+    """
+
+    def __init__(self, where: str, study_name: str | None = None, finish_s: float = FINISH_S) -> None:
+        super().__init__(finish_s)
+        require("OptunaLoggerCallback", "optuna", "optuna")
+        if not isinstance(where, (str, os.PathLike)):
+            raise InvalidArgumentError(
+                "OptunaLoggerCallback(where)", f"is {where!r}", "it names a file or a database", 'Use "study.journal".'
+            )
+        self._where = os.fspath(where) if "://" in os.fspath(where) else os.path.abspath(os.fspath(where))
+        self._name = study_name
+        self._study: Any = None
+        self._space: Any = None
+        self._known: dict[str, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_study": None, "_space": None, "_known": {}}
+
+    def send_connect(self, name: str, folder: str) -> None:
+        """Make the study, or find it."""
+        optuna = require("OptunaLoggerCallback", "optuna", "optuna")
+        from tune_core.journal.reader import Reader
+
+        header = Reader(folder).header
+        self._space = _Space(header.space)
+        self.how_to_look = f"Optuna: optuna-dashboard {self._where}"
+        with _quiet(optuna):
+            self._study = optuna.create_study(
+                storage=_storage(optuna, self._where),
+                study_name=self._name or name,
+                direction=_direction(header.mode),
+                load_if_exists=True,
+            )
+            if header.metric:
+                self._study.set_metric_names([header.metric])
+        for key, value in _study_attrs(header).items():
+            self._study.set_user_attr(key, value)
+        for trial in self._study.get_trials(deepcopy=False):
+            self._known[trial.user_attrs.get("key", "")] = trial._trial_id
+
+    def send_open(self, trial: TrackedTrial) -> tuple[Any, int]:
+        """The trial in the study; values are written over, so all are sent."""
+        optuna = require("OptunaLoggerCallback", "optuna", "optuna")
+        if trial.key in self._known:
+            return self._known[trial.key], 0
+        params, distributions, rest = self._space.convert(optuna, trial.config)
+        attrs = {"trial_id": trial.trial_id, "key": trial.key, **{f"config {n}": text for n, text in rest.items()}}
+        template = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING, params=params, distributions=distributions, user_attrs=attrs
+        )
+        template.datetime_start = _moment(trial.trial.started_at or 0.0)
+        storage = self._study._storage
+        return storage.create_new_trial(self._study._study_id, template_trial=template), 0
+
+    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+        """The metric at the iteration."""
+        value = lookup(result, trial.metric) if trial.metric else None
+        if isinstance(value, (int, float)):
+            storage = self._study._storage
+            storage.set_trial_intermediate_value(trial.handle, int(result["training_iteration"]), float(value))
+
+    def send_end(self, trial: TrackedTrial, status: str) -> None:
+        """The value and the state."""
+        optuna = require("OptunaLoggerCallback", "optuna", "optuna")
+        if status == "interrupted":
+            return  # it goes on when the run is restored
+        outcome = trial.outcome
+        last = trial.trial.last
+        value = lookup(last.metrics, trial.metric) if last is not None and trial.metric else None
+        number = float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+        state = _state_of(outcome, number)
+        storage = self._study._storage
+        for key, attribute in _attrs(trial.trial, outcome, {}).items():
+            storage.set_trial_user_attr(trial.handle, key, attribute)
+        values = [number] if number is not None and state in ("COMPLETE", "PRUNED") else None
+        storage.set_trial_state_values(trial.handle, optuna.trial.TrialState[state], values)
