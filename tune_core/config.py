@@ -265,6 +265,10 @@ class RunConfig:
     log_to_file
         What a trial prints always goes to ``output.log`` in its folder. A name, or two for Ray Tune's stdout and
         stderr, or True for these, make links to it under those names.
+    control
+        Whether the run takes commands from outside while it goes on: stop a trial or the run, start no further trials
+        for a while, another time budget. They come through a file in the experiment's folder, e.g. from
+        ``tune-core dashboard --control``, and each is journaled.
     sync_config
         Accepted with a warning: results are brought into the experiment's folder by the run itself.
     storage_filesystem
@@ -287,6 +291,7 @@ class RunConfig:
     ray_files: bool | None = None
     local_dir: Any = None
     end_grace_s: float | None = None
+    control: bool = False
 
     def __post_init__(self) -> None:
         if self.local_dir is not None:
@@ -295,6 +300,10 @@ class RunConfig:
                 f"is {self.local_dir!r}",
                 "the folder of experiments has another name now, as in Ray Tune",
                 f"Use RunConfig(storage_path={self.local_dir!r}).",
+            )
+        if not isinstance(self.control, bool):
+            raise InvalidArgumentError(
+                "RunConfig(control)", f"is {self.control!r}", "it is on or off", "Use True or False."
             )
         if self.end_grace_s is not None and self.end_grace_s != math.inf:
             validation.number("RunConfig(end_grace_s)", self.end_grace_s, 0)

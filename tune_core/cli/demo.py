@@ -90,4 +90,5 @@ def verdict(results: Any) -> str:
         f"ASHA spent {epochs} epochs of training; running every trial to its end would have taken {every}.\n"
         f"Why a trial was stopped: tune-core explain {results.experiment_path} {stopped.trial_id}\n"
         f"Look at all of it: tune-core report {results.experiment_path} -o report.html"
+        f"; live: tune-core dashboard {results.experiment_path}"
     )

@@ -128,6 +128,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--theme", choices=("light", "dark"), help="default: as the reader's system")
     report.set_defaults(run=_report)
 
+    dashboard = commands.add_parser("dashboard", help="a live page in the browser, on this machine only")
+    dashboard.add_argument("folders", metavar="DIR", nargs="*", help="default: the default storage path")
+    dashboard.add_argument("--port", type=int, default=0, help="default: a free one")
+    dashboard.add_argument("--control", action="store_true", help="let the page stop trials of runs that allow it")
+    dashboard.add_argument("--open", action="store_true", help="open it in the browser")
+    dashboard.set_defaults(run=_dashboard)
+
     watch = commands.add_parser("watch", help="follow a running experiment")
     watch.add_argument("experiment", metavar="EXP", nargs="?", help="default: the newest in the default storage path")
     watch.add_argument("--once", action="store_true", help="show it once and return")
@@ -334,6 +341,33 @@ def _report(arguments: argparse.Namespace) -> int:
     path = arguments.output or "report.html"
     size = write_report(folders, path, **options)
     print(f"{path}: {size / 1e6:.1f} MB" if size > 1e5 else f"{path}: {size / 1e3:.0f} kB")
+    return OK
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from tune_core.dashboard import Dashboard
+    from tune_core.results.recording import folder_of
+    from tune_core.storage import default_storage_path
+
+    folders = [folder_of(name) for name in arguments.folders] or [os.path.expanduser(default_storage_path())]
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise InvalidArgumentError(f"The folder {folder}", "does not exist", "it is shown", "Check the path.")
+    try:
+        served = Dashboard(folders, arguments.port, arguments.control)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"dashboard --port {arguments.port}", "cannot be served", str(error.strerror or error), "Choose another."
+        ) from error
+    print(f"Dashboard of {', '.join(folders)}; Ctrl-C ends it. The address holds a secret:\n{served.url}", flush=True)
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(served.url)
+    try:
+        served.serve()
+    finally:
+        served.closing.set()
     return OK
 
 

@@ -69,6 +69,10 @@ class Deadlines:
 
     # --- the budget ---------------------------------------------------------------------------------------------------
 
+    def set_budget(self, seconds: float) -> None:
+        """Another time budget, counted from the start of the run."""
+        self._budget_s = seconds
+
     def budget_left_s(self) -> float | None:
         """What is left of the time budget; None without one."""
         if self._budget_s is None:

@@ -26,6 +26,7 @@ from tune_core.engine.deadlines import Deadlines, retry_delay_s
 from tune_core.engine.expected_names import ExpectedNames
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
+from tune_core.engine.remote_control import RemoteControl
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
@@ -91,6 +92,7 @@ class LoopSettings:
     checkpoints: CheckpointFiles | None = None  # None: checkpoints are no files
     look_after: Callable[[], str] | None = None  # sees to the folder; what happened to it, if anything
     expected: ExpectedNames | None = None  # names in the configuration that results should have
+    control: RemoteControl | None = None  # commands from outside, if the run takes them
 
 
 class Loop:
@@ -121,6 +123,7 @@ class Loop:
         self._courses = Courses()
         self._watches = bool(observers)
         self._expected = plan.expected
+        self._on_hold = False  # no trial is started, as asked from outside
         self._checkpoints = plan.checkpoints
         self._found_whole: tuple[int, str] | None = None  # the checkpoint that was looked at last
         self._act: dict[type, Callable[[Any], None]] = {
@@ -266,7 +269,7 @@ class Loop:
     def fill(self) -> None:
         """Launch trials while there are free places and trials for them."""
         controller = self.controller
-        while controller.stopping is None and controller.finished is None:
+        while controller.stopping is None and controller.finished is None and not self._on_hold:
             trial = controller.next_trial_to_launch()
             if trial is None:
                 if not self._suggest():
@@ -423,11 +426,37 @@ class Loop:
         if self._checkpoints is not None:
             while self._checkpoints.notes:
                 self.watcher.note(self._checkpoints.notes.popleft())
+        if self.plan.control is not None:
+            for command in self.plan.control.read(self.watcher.note):
+                self._obey(command)
         happened = self.plan.look_after() if self.plan.look_after is not None else ""
         if happened:
             _log.warning("While the run goes: %s", happened)
             self.feed(ev.Noted(happened))
             self.watcher.note(f"Watch out: {happened}.")
+
+    def _obey(self, command: dict[str, Any]) -> None:
+        """Do, and journal, what was asked for from outside."""
+        do, why = command["do"], "stopped from outside"
+        if do == "stop":
+            trials = self.controller.trials[command["trial"] : command["trial"] + 1]
+            if self.controller.stopping is None and all(
+                t.status not in (Status.TERMINATED, Status.ERROR) for t in trials
+            ):
+                for trial in trials:
+                    self.feed(ev.StopRequested(trial.index, why))
+        elif do == "stop_run":
+            self._on_hold = False
+            self.feed(ev.StopRequested(-1, why))
+        elif do == "time_budget":
+            seconds = command["seconds"]
+            self.plan.time_budget_s = seconds
+            self.deadlines.set_budget(seconds)
+            self.feed(ev.Noted(f"the time budget is {seconds:g} s from now on, as asked from outside"))
+        else:
+            self._on_hold = do == "hold"
+            what = "no trial is" if self._on_hold else "trials are"
+            self.feed(ev.Noted(f"{what} started from now on, as asked from outside"))
 
     def _patience(self) -> float:
         """How long to wait for the next event."""

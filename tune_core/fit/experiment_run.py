@@ -29,6 +29,7 @@ from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
 from tune_core.engine.loop import Loop, LoopSettings
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
+from tune_core.engine.remote_control import RemoteControl
 from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
@@ -440,6 +441,7 @@ class ExperimentRun:
             checkpoints=self.checkpoints,
             look_after=self._look_after,
             expected=self._expected(),
+            control=RemoteControl(self.folder) if self.run_config.control else None,
         )
         return settings
 

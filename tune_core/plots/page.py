@@ -141,7 +141,21 @@ def embedded(value: Any) -> str:
 def page(
     title: str, body: str, data: Mapping[str, Any], scripts: Sequence[str], theme: str | None = None, lang: str = "en"
 ) -> str:
-    """A whole page that needs nothing but itself.
+    """A whole page that needs nothing but itself; parameters as in :func:`page_and_policy`."""
+    return page_and_policy(title, body, data, scripts, theme, lang)[0]
+
+
+def page_and_policy(
+    title: str,
+    body: str,
+    data: Mapping[str, Any],
+    scripts: Sequence[str],
+    theme: str | None = None,
+    lang: str = "en",
+    styles: str = "",
+    connect: bool = False,
+) -> tuple[str, str]:
+    """A whole page, and the content security policy that it declares.
 
     Parameters
     ----------
@@ -157,18 +171,22 @@ def page(
         ``"light"`` or ``"dark"``; None follows the reader's system.
     lang
         Language of the page.
+    styles
+        CSS beside what all pages share.
+    connect
+        Whether the page may ask the server that it came from.
     """
-    style = theme_css() + asset("style.css")
+    style = theme_css() + asset("style.css") + styles
     script = "\n".join(scripts)
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
-    )
+    ) + ("; connect-src 'self'" if connect else "")
     pooled, pool = _pooled(dict(data))
     data = {**pooled, "array-pool": pool}
     blocks = "".join(f'<script type="application/json" id="{name}">{embedded(v)}</script>' for name, v in data.items())
     mark = f' data-theme="{theme}"' if theme is not None else ""
-    return (
+    html = (
         f'<!doctype html>\n<html lang="{lang}"{mark}><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -176,6 +194,7 @@ def page(
         f'<link rel="icon" href="data:,"><style>{style}</style></head>'
         f"<body>{body}{blocks}<script>{script}</script></body></html>\n"
     )
+    return html, policy
 
 
 def _pooled(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

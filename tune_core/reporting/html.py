@@ -126,9 +126,9 @@ def _slice_names(recording: Recording) -> list[str] | None:
     return names[:MAX_SLICES] if len(names) > MAX_SLICES else None
 
 
-def columns(recording: Recording) -> list[dict[str, Any]]:
-    """The table of trials by columns: numbers packed, texts as codes of labels."""
-    trials = recording.trials
+def columns(recording: Recording, some: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+    """The table of trials, all or some, by columns: numbers packed, texts as codes of labels."""
+    trials = recording.trials if some is None else some
     found = [
         {"title": "trial", "values": floats([float(t.index) for t in trials]), "pad": True},
         text_column("outcome", [recording.outcome(t) for t in trials]),
