@@ -213,7 +213,7 @@ def test_11_a_trial_and_then_the_run_are_stopped_from_the_page(page: Any, tmp_pa
             side = page.get_by_role("complementary", name="trial")
             expect(side.get_by_label("output")).to_contain_text("step", timeout=15_000)
             side.get_by_role("button", name="Stop trial").click()
-            expect(side.get_by_text("stopped from outside")).to_be_visible(timeout=15_000)
+            expect(side.get_by_text("stopped from outside", exact=True)).to_be_visible(timeout=15_000)
             page.get_by_role("button", name="Stop run").click()
             expect(page.locator("main .tc-state").first).to_have_text("finished", timeout=20_000)
             out, _ = driver.communicate(timeout=30)
@@ -288,6 +288,7 @@ def test_15_no_serious_accessibility_findings_on_any_page(opened: Any) -> None:
         expect(opened.get_by_role("tabpanel")).not_to_be_empty()
         assert serious_findings(opened) == [], tab
     opened.get_by_role("tab", name="Trials").click()
+    opened.get_by_label("Filter trials").fill("outcome=failed")
     opened.get_by_role("row").filter(has_text="00031").click()
     expect(opened.get_by_role("complementary", name="trial")).to_contain_text("Traceback")
     opened.get_by_label("colours").select_option("dark")

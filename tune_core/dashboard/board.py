@@ -12,8 +12,8 @@ from typing import Any
 
 from tune_core.core.trial import PAUSED, PENDING
 from tune_core.errors import TuneError
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import is_running
-from tune_core.journal.writer import JOURNAL_FILE
 from tune_core.results.recording import OUTCOMES, Recording
 
 MAX_OPEN = 12
