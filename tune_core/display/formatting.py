@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -57,6 +58,37 @@ def config_text(config: Mapping[str, Any], limit: int | None = None) -> str:
     """A configuration as ``lr=0.1, layers=3``; nested keys are joined by ``/``."""
     text = printable(", ".join(f"{key}={value_text(value)}" for key, value in flatten(config).items()))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int = 24) -> str:
+    """The course of some numbers as a line of bars, the lowest to the highest; the newest ``width`` of them at most."""
+    shown = [value for value in values if math.isfinite(value)][-width:]
+    if len(shown) < 2:
+        return ""
+    low, high = min(shown), max(shown)
+    return "".join(_BARS[int((v - low) / (high - low) * 7.999)] if high > low else _BARS[0] for v in shown)
+
+
+def sparkline_svg(values: Sequence[float], width: int = 160, height: int = 28) -> str:
+    """The same as a small drawing in HTML; the newest value is a point."""
+    shown = [value for value in values if math.isfinite(value)]
+    if len(shown) < 2:
+        return ""
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    points = [
+        (2 + k / (len(shown) - 1) * (width - 8), 3 + (high - v) / span * (height - 6)) for k, v in enumerate(shown)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    return (
+        f"<svg width='{width}' height='{height}' role='img' aria-label='the best value over time'>"
+        f"<polyline points='{line}' fill='none' stroke='#3b8ec4' stroke-width='1.5'/>"
+        f"<circle cx='{x:.1f}' cy='{y:.1f}' r='2.5' fill='#c44e00'/></svg>"
+    )
 
 
 def duration_text(seconds: float) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 REDRAW_S = 0.2
 LINE_S = 5.0
 NOTEBOOK_S = 1.0
+COURSE = 120
+"""How many of the best values over time are kept for the sparkline, at least."""
 SHARE = 25
 """The view takes at most one part in so many of the driver's time."""
 
@@ -99,6 +101,7 @@ class Progress:
         self._live: Any = None
         self._handle: Any = None
         self._drawing = False
+        self._course: list[float] = []
         self._waiting_notes: list[str] = []
         self._said = ""
         self._selection = Selection(self.columns)
@@ -215,6 +218,7 @@ class Progress:
             controller.scheduler.debug_string(),
             waits_for,
         )
+        snapshot.course = self._followed(controller)
         done = snapshot.ended - (self._ended_before or 0)
         if self._total is not None and done > 0 and self._total > snapshot.ended:
             snapshot.left_s = elapsed / done * (self._total - snapshot.ended)
@@ -223,6 +227,15 @@ class Progress:
             snapshot.header, snapshot.rows = table_for(chosen, self._metric, self.columns, now)
             snapshot.hidden = len(controller.trials) - len(chosen)
         return snapshot
+
+    def _followed(self, controller: Controller) -> list[float]:
+        """The best value at each look so far; of many, every other one is forgotten."""
+        best = controller.best
+        if best is not None and controller.objective is not None and math.isfinite(best.best_loss):
+            self._course.append(controller.objective.as_value(best.best_loss))
+            if len(self._course) > 2 * COURSE:
+                self._course = self._course[::2]
+        return self._course
 
     def _draw(self, controller: Controller, now: float, waits_for: str | None) -> None:
         if self.style == "terminal" and self._live is not None:

@@ -20,6 +20,8 @@ from tune_core.display.formatting import (
     duration_text,
     html_table,
     printable,
+    sparkline,
+    sparkline_svg,
     value_text,
 )
 from tune_core.display.tables import table_of
@@ -59,6 +61,7 @@ class Snapshot:
     header: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     hidden: int = 0
+    course: Sequence[float] = ()  # the best value, from the first look to this one
 
     @property
     def ended(self) -> int:
@@ -144,7 +147,8 @@ def terminal_view(snapshot: Snapshot, width: int) -> Any:
     head.add_row(*cells)
     parts: list[Any] = [head, _line(snapshot.line(), "")]
     if snapshot.best:
-        parts.append(_line(f"Best {snapshot.best}", "green"))
+        bars = sparkline(snapshot.course)
+        parts.append(_line(f"Best {bars + '  ' if bars else ''}{snapshot.best}", "green"))
     if snapshot.scheduler:
         parts.append(_line(snapshot.scheduler, "dim"))
     if snapshot.waits_for:
@@ -205,6 +209,9 @@ def html_view(snapshot: Snapshot) -> str:
     lines = [f"<b>{escape(snapshot.name)}</b> {bar}{escape(snapshot.line())}"]
     if snapshot.best:
         lines.append(f"Best {escape(snapshot.best)}")
+        drawing = sparkline_svg(snapshot.course)
+        if drawing:
+            lines.append(drawing)
     if snapshot.scheduler:
         lines.append(f"<small>{escape(snapshot.scheduler)}</small>")
     if snapshot.waits_for:

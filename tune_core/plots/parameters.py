@@ -71,10 +71,9 @@ def parameters_of(recording: Recording, wanted: Iterable[str] | None = None) -> 
     """The parameters that vary between trials, in the order of the search space; or the ``wanted`` ones."""
     texts = described(recording.experiment.header.space)
     configs = {trial.index: flat_config(trial.config) for trial in recording.trials}
-    names = dict.fromkeys(texts)
-    for config in configs.values():
-        names.update(dict.fromkeys(config))
-    chosen = list(wanted) if wanted is not None else list(names)
+    appeared = dict.fromkeys(name for config in configs.values() for name in config)
+    tops = list(dict.fromkeys(name.partition("/")[0] for name in (*texts, *appeared)))
+    chosen = list(wanted) if wanted is not None else sorted(appeared, key=lambda n: tops.index(n.partition("/")[0]))
     found = []
     for name in chosen:
         raw = {index: config[name] for index, config in configs.items() if name in config}

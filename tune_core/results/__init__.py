@@ -15,7 +15,7 @@ from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
-from tune_core.errors import InvalidArgumentError, JournalError, TrialError
+from tune_core.errors import InvalidArgumentError, JournalError, TrialError, TuneError
 from tune_core.journal.stored import Place, is_stored, open_place
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, read_experiment
@@ -409,6 +409,46 @@ class ResultGrid(Sequence[Result]):
             )
         return [name for name, _ in objectives], [way for _, way in objectives] if mode is None else mode
 
+    @property
+    def metrics_dataframe(self) -> Any:
+        """Every result that counts of all trials as one pandas data frame; see :meth:`get_metrics_dataframe`."""
+        return self.get_metrics_dataframe()
+
+    def get_metrics_dataframe(self, library: str = "pandas") -> Any:
+        """Every result that counts of all trials as one data frame, by trial and in order.
+
+        Columns are ``trial_id``, the metrics, the automatic fields, and ``config/<name>`` for the configuration that
+        each result was made with; nested names are joined by ``/``. To write it as Parquet: ``.to_parquet(path)`` in pandas,
+        ``.write_parquet(path)`` in Polars, or ``tune-core export EXP --results -o results.parquet``.
+
+        Parameters
+        ----------
+        library
+            ``"pandas"`` or ``"polars"``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``library`` is another one.
+        MissingDependencyError
+            If the library is not installed.
+        """
+        if library not in ("pandas", "polars"):
+            raise InvalidArgumentError(
+                "get_metrics_dataframe(library)", f"is {library!r}", "two are known", 'Use "pandas" or "polars".'
+            )
+        histories = history(self._folder)
+        rows = [
+            {"trial_id": trial.trial_id, **flatten(row)}
+            for trial in self._trials
+            for row in histories.get(trial.index, [])
+        ]
+        if library == "pandas":
+            return _pandas("ResultGrid.get_metrics_dataframe").DataFrame(rows)
+        polars = require("ResultGrid.get_metrics_dataframe", "polars", "polars")
+        names = dict.fromkeys(name for row in rows for name in row)
+        return polars.DataFrame({name: _column([row.get(name) for row in rows]) for name in names}, strict=False)
+
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.
 
@@ -480,7 +520,28 @@ class ResultGrid(Sequence[Result]):
 
         more = f"<p>… and {len(self) - 20} more</p>" if len(self) > 20 else ""
         table = html_table(*self._table(20), caption=escape(self._summary()))
-        return f"{table}{more}<p><code>{escape(self._place.path)}</code></p>"
+        return f"{table}{more}{self._drawn()}<p><code>{escape(self._place.path)}</code></p>"
+
+    def _drawn(self) -> str:
+        """The history as a chart, where there is one and it is quickly made."""
+        if self._header.metric is None or not 0 < len(self) <= _MAX_DRAWN:
+            return ""
+        try:
+            chart = self.plot.history()._repr_html_()
+        except (TuneError, OSError):  # the folder may be gone; the table stays
+            return ""
+        return f"<details><summary>history</summary>{chart}</details>"
+
+
+_MAX_DRAWN = 5000
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """A column's values, all of one kind: those of several kinds as text."""
+    kinds = {type(v) for v in values if v is not None}
+    if len(kinds) <= 1 or kinds <= {int, float}:
+        return [float(v) if v is not None else None for v in values] if float in kinds else values
+    return [None if v is None else str(v) for v in values]
 
 
 def _last_config(trial: Trial) -> dict[str, Any]:

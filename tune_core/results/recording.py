@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tune_core.core import events as ev
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Trial
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, JournalError
 from tune_core.results.experiment_reader import TailReader, readable, warn_of_damage
 
 OUTCOMES = ("completed", "stopped early", "stopped", "failed", "running", "paused", "pending")
@@ -272,7 +272,8 @@ def record(source: Any, metric: str | None = None, mode: str | None = None) -> R
 
 def folder_of(source: Any) -> str:
     """The local folder of an experiment; one behind a URL is copied: its journal only."""
-    path = getattr(source, "experiment_path", source)
+    grid = getattr(source, "_grid", source)
+    path = getattr(grid, "_folder", source)  # of results from a store: their copy on this machine
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidArgumentError(
             "The experiment",
@@ -283,7 +284,14 @@ def folder_of(source: Any) -> str:
     from tune_core.storage import is_remote, local_path
 
     text = os.fspath(path)
-    return _fetched(text) if is_remote(text) else _existing(local_path(text) or text, text)
+    if not is_remote(text):
+        return _existing(local_path(text) or text, text)
+    from tune_core.journal.stored import open_place
+
+    try:
+        return open_place(text).folder
+    except JournalError:  # no run has written there; perhaps somebody has copied a folder
+        return _fetched(text)
 
 
 def _existing(path: str, asked: str) -> str:

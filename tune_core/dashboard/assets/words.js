@@ -16,7 +16,7 @@
     'training_iteration': '训练迭代', 'seconds since the start': '开始后的秒数', 'busy workers': '忙碌的工作进程', 'share of the importance': '重要性占比', 'not set': '未设置', 'rung: iterations trained': '梯级：已训练的迭代',
     'history': '优化历史', 'learning_curves': '学习曲线', 'parallel_coordinates': '平行坐标', 'slices': '切片', 'contour': '等值图', 'importance': '参数重要性', 'rungs': '梯级', 'pbt_lineage': '种群谱系', 'timeline': '时间线',
     'went on or completed': '继续或完成', 'stopped there': '在此停止', 'paused there at some time': '曾在此暂停', 'copied to': '复制到', 'becomes a copy': '成为副本', 'Choose two or more experiments to compare.': '请选择两个或更多实验进行比较。',
-    'sent; the run takes it at its next look': '已发送；运行将在下次检查时执行', 'Loading…': '加载中…', 'back to the list': '返回列表', 'No experiments yet.': '还没有实验。', 'parameter': '参数', 'attempts': '尝试次数', 'Skip to content': '跳到内容', 'choose': '选择', 'state: ': '状态：',
+    'sent; the run takes it at its next look': '已发送；运行将在下次检查时执行', 'Loading…': '加载中…', 'back to the list': '返回列表', 'No experiments yet.': '还没有实验。', 'parameter': '参数', 'long curves are thinned': '长曲线已抽稀', 'not all points are drawn': '未绘制全部点', 'busy': '忙碌', 'worker ': '工作进程', 'attempts': '尝试次数', 'Skip to content': '跳到内容', 'choose': '选择', 'state: ': '状态：',
   };
   const CHARTS = { history: 'History', learning_curves: 'Learning curves', parallel_coordinates: 'Parallel coordinates', slices: 'Slices', contour: 'Contours', importance: 'Importance', rungs: 'Rungs', pbt_lineage: 'Family tree', timeline: 'Timeline' };
   TC.chartName = (kind) => (TC.language === 'zh' ? ZH[kind] : CHARTS[kind]) || kind;
@@ -25,6 +25,12 @@
     document.documentElement.lang = name === 'zh' ? 'zh-CN' : 'en';
     for (const key of Object.keys(TC.words)) delete TC.words[key];
     if (name === 'zh') Object.assign(TC.words, ZH);
+  };
+  // In Chinese a chart is headed by its kind and what it shows.
+  TC.titleOf = function (spec) {
+    if (TC.language !== 'zh' || !ZH[spec.kind]) return spec.title;
+    const metric = (spec.scale && spec.scale.title !== 'trial' && spec.scale.title) || (spec.panels[0] && ['history', 'learning_curves', 'slices'].includes(spec.kind) && spec.panels[0].y.title) || '';
+    return metric ? `${ZH[spec.kind]}：${metric}` : ZH[spec.kind];
   };
   let kept = null;
   try { kept = localStorage.getItem('tune-core-language'); } catch (e) { /* no storage */ }

@@ -390,10 +390,10 @@
       const grid = el('div', { class: 'tc-grid' });
       grid.style.gridTemplateColumns = `repeat(auto-fit, minmax(min(100%, ${spec.columns > 2 ? 300 : spec.columns > 1 ? 380 : 560}px), 1fr))`;
       const parts = [];
-      if (!this.options.bare) parts.push(el('h3', {}, spec.title));
+      if (!this.options.bare) parts.push(el('h3', {}, TC.titleOf ? TC.titleOf(spec) : spec.title));
       parts.push(this.tools(), grid);
       if (spec.scale && spec.panels.some((p) => p.marks.length)) parts.push(this.colorBar());
-      if (spec.note) parts.push(el('p', { class: 'tc-note' }, spec.note + '.'));
+      if (spec.note) parts.push(el('p', { class: 'tc-note' }, spec.note.split('. ').map(TC.t).join('. ') + '.'));
       this.holder.replaceChildren(...parts);
       spec.panels.forEach((panel, k) => { const view = new PanelView(this, panel, grid); view.zoom = zooms[k] || null; this.views.push(view); });
       this.draw();
