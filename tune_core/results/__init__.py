@@ -418,7 +418,8 @@ class ResultGrid(Sequence[Result]):
         """Every result that counts of all trials as one data frame, by trial and in order.
 
         Columns are ``trial_id``, the metrics, the automatic fields, and ``config/<name>`` for the configuration that
-        each result was made with; nested names are joined by ``/``. To write it as Parquet: ``.to_parquet(path)`` in pandas,
+        each result was made with; nested names are joined by ``/``. To write it as Parquet: ``.to_parquet(path)`` in
+        pandas,
         ``.write_parquet(path)`` in Polars, or ``tune-core export EXP --results -o results.parquet``.
 
         Parameters
