@@ -135,11 +135,13 @@ class Observers:
     def end(self) -> None:
         """The run is over."""
         self._call("on_experiment_end", trials=self.views)
-        for line in (getattr(callback, "how_to_look", "") for callback in self.callbacks):
-            if line:
-                self._say(line)
         if self._stateful:
             self._keep_states()
+
+    def how_to_look(self) -> list[str]:
+        """Commands and addresses that show what callbacks have written, a line each."""
+        lines = [getattr(callback, "how_to_look", "") for callback in self.callbacks]
+        return [line for line in lines if isinstance(line, str) and line]
 
     # --- states -------------------------------------------------------------------------------------------------------
 

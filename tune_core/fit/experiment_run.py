@@ -354,6 +354,8 @@ class ExperimentRun:
             observers.begin(stop=self.stop, num_samples=self.tune_config.num_samples, total_num_samples=self._total())
             loop.run()
             observers.end()
+            for line in observers.how_to_look():
+                watcher.note(line)
         except BaseException as error:
             ended = f"{type(error).__name__}: {error}"
             raise
