@@ -50,6 +50,7 @@ class Controller(RunState):
 
     def __init__(self, rules: Rules, scheduler: Scheduler) -> None:
         super().__init__(rules, scheduler)
+        self._has_nested = False  # whether metrics may hold dicts, whose entries are merged one by one
         self._handlers: dict[type, Callable[[Any, Commands], None]] = {
             ev.Suggested: self._on_suggested,
             ev.Exhausted: self._on_exhausted,
@@ -174,18 +175,27 @@ class Controller(RunState):
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return  # late, or told twice
-        if trial.is_relaunched:
-            self.go_back(trial)
-        if trial.last is not None and trial.last.iteration == trial.iteration:
-            trial.previous_s = trial.last.seconds
-        if trial.last is None or trial.last.attempt != event.attempt:
-            trial.began = (trial.iteration, trial.previous_s, event.began)
+        last, metrics, loss = trial.last, event.metrics, None
+        if last is not None and last.attempt == event.attempt:
+            trial.previous_s = last.seconds
+        else:
+            self._begin_attempt(trial, event)
         trial.iteration = event.iteration
-        trial.last, trial.last_config = event, trial.config
-        trial.known = merged(trial.known, event.metrics)
-        loss = self.loss_of(event)
-        if loss is not None:
-            self.rate(trial, event, loss)
+        trial.last = event
+        known = trial.known
+        if known is None or (known.keys() == metrics.keys() and not self._has_nested and None not in metrics.values()):
+            trial.known = metrics  # the common case, and each report comes by here
+        else:
+            trial.known = merged(known, metrics)
+        objective = self.objective
+        if objective is not None:
+            value = metrics.get(objective.metric)
+            if value is None:
+                value = ev.value_of(event, objective.metric)
+            if value is not None:
+                loss = objective.as_loss(value)
+                if loss < trial.best_loss or trial.best is None:
+                    self.rate(trial, event, loss)
         if event.checkpoint is not None:
             self.keep(trial, event.checkpoint, event.iteration, event.seconds, out)
         if event.waiting or self.scheduler.observes:
@@ -194,6 +204,16 @@ class Controller(RunState):
                 verdicts.answer(self, trial, event, is_measured, out)
             elif is_measured:
                 self.ask("observe", trial, trial.last_result)
+
+    def _begin_attempt(self, trial: Trial, event: ev.Reported) -> None:
+        """The first report of an attempt."""
+        if trial.is_relaunched:
+            self.go_back(trial)
+        if trial.last is not None and trial.last.iteration == trial.iteration:
+            trial.previous_s = trial.last.seconds
+        trial.began = (trial.iteration, trial.previous_s, event.began)
+        trial.last_config = trial.config
+        self._has_nested = self._has_nested or dict in map(type, event.metrics.values())
 
     def _on_saved(self, event: ev.Saved, out: Commands) -> None:
         trial = self.trials[event.trial]

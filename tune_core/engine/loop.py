@@ -196,9 +196,10 @@ class Loop:
                 self._commands.append(command)
         kind = type(event)
         if kind is ev.Reported:
-            is_own = not controller.trials[event.trial].is_copy  # of the configuration that was suggested
-            if self.suggestions.wants(event) and is_own and controller.is_news(event):
-                self.suggestions.tell_result(f"{event.trial:05d}", controller.trials[event.trial].last_result)
+            if self.suggestions.wants(event):
+                trial = controller.trials[event.trial]
+                if not trial.is_copy and controller.is_news(event):  # of the configuration that was suggested
+                    self.suggestions.tell_result(trial.trial_id, trial.last_result)
         elif kind is ev.Ended:
             self._back_off(event)
         elif kind is ev.Noted and event.trial >= 0:  # of one trial: nobody else says it

@@ -157,11 +157,10 @@ class RunState:
         return self.objective is None or self.loss_of(event) is not None
 
     def rate(self, trial: Trial, event: ev.Reported, loss: float) -> None:
-        """Take in a result that has the metric."""
-        if loss < trial.best_loss or trial.best is None:
-            trial.best, trial.best_loss, trial.best_config = event, loss, trial.config
-            if self.best is None or loss < self.best.best_loss or self.best is trial:
-                self.best = trial
+        """Take in a result that is its trial's best."""
+        trial.best, trial.best_loss, trial.best_config = event, loss, trial.config
+        if self.best is None or loss < self.best.best_loss or self.best is trial:
+            self.best = trial
 
     def go_back(self, trial: Trial) -> None:
         """A trial that was launched again reports for the first time: it stands where its checkpoint was made."""
