@@ -22,9 +22,11 @@ from tune_sklearn import _results as tables
 from tune_sklearn import _sklearn_private as private
 from tune_sklearn._evaluate import unnamed_score
 from tune_sklearn._growing import LastStep, PartialFit, classes_for, grow_to
+from tune_sklearn._html import with_state
 from tune_sklearn._kept import refuse_to_resume_without_a_name
 from tune_sklearn._listed import ListedCandidates
 from tune_sklearn._plot import plot_search
+from tune_sklearn._progress import closing_words, workload
 from tune_sklearn._rows import FoldedData, plain_folds
 from tune_sklearn._spaces import readable
 from tune_sklearn._task import SearchTask
@@ -96,6 +98,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         TuneBaseSearchCV
             The fitted search.
         """
+        began = time.monotonic()
         resume = bool(params.pop("resume", False))
         self.__dict__.pop("early_stopping_", None)
         _refuse_old_arguments(self, params)
@@ -122,8 +125,21 @@ class TuneBaseSearchCV(BaseSearchCV):
         self.cv_results_ = evaluation.results
         self.results_ = evaluation.grid
         private.end_callbacks(self, root, X, y, metadata)
+        if self.verbose > 0:
+            print(closing_words(self, evaluation.facts(time.monotonic() - began)), flush=True)
         evaluation.warn()
         return self
+
+    def _repr_html_inner(self) -> str:
+        """The diagram of the search and its state, for notebooks."""
+        return with_state(super()._repr_html_inner(), self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The same, beside the text."""
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] = with_state(bundle["text/html"], self)
+        return bundle
 
     def _take(self, evaluation: _Evaluation, refit_metric: Any) -> None:
         """The best candidate, out of what came of the evaluation."""
@@ -219,6 +235,7 @@ class _Evaluation:
         self.example: Any = None  # test scores of some fit that went well
         self.budget_steps: Any = None
         self.grid: Any = None
+        self.load: Any = None
         self._rounds = 0
         self._warnings: list[warnings.WarningMessage] = []
         self._more: dict[str, list[Any]] = defaultdict(list)
@@ -236,23 +253,25 @@ class _Evaluation:
         candidates = None if proposals is not None else list(candidate_params)  # type: ignore[arg-type]
         number = proposals.number if proposals is not None else len(candidates or ())
         folds = self._split(cv or self.cv)
-        if search.verbose > 0:
-            total = number * n_splits
-            print(f"Fitting {n_splits} folds for each of {number} candidates, totalling {total} fits", flush=True)
-        if number == 0:
+        if number == 0 or not folds:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         work = self._work(candidates, folds, number)
         seed = search._seed(draws=proposals is not None)
         scheduler = self._stop_early(work, proposals, seed)
+        if search.verbose > 0:
+            print(_opening_words(n_splits, number, work.budget_steps), flush=True)
         work.contexts = self._contexts(callback_ctx, number * n_splits)
         work.caller = search if work.contexts is not None else None
         searcher, space = self._searcher(candidates, proposals, work)
         n_trials = searcher.total if isinstance(searcher, ListedCandidates) else number
         self._rounds += 1
+        if proposals is None and seed is None:
+            seed = 0  # nothing is drawn; the core would ask NumPy's global generator for one
         plan = _run.SearchPlan(searcher, n_trials, scheduler, space, seed, self.resume, self._rounds)
+        self.load = workload(work, scheduler, number)
         for key, value in (more_results or {}).items():
             self._more[key].extend(value)
-        self.grid, driver = _run.run(search, work, plan)
+        self.grid, driver = _run.run(search, work, plan, self.load)
         with warnings.catch_warnings(record=True) as late:
             # nothing that has been computed is lost to a warning that the user turned into an error
             warnings.simplefilter("always")
@@ -269,6 +288,22 @@ class _Evaluation:
         self.results = tables.build(search, self.outcomes, n_splits, self._more, may_stop)
         good = (f for o in self.outcomes for f in o.fits.values() if f["fit_error"] is None)
         self.example = next(good, {"test_scores": None})["test_scores"]
+
+    def facts(self, seconds: float) -> dict[str, Any]:
+        """What the closing words tell: times, and what early stopping saved, guessed from the part that was done."""
+        times = [sum(f["fit_time"] + f["score_time"] for f in o.fits.values()) for o in self.outcomes]
+        in_full = sum(
+            time / share if (share := self.load.share(o.training_iteration)) else 0.0
+            for time, o in zip(times, self.outcomes, strict=True)
+        )
+        kept = self.search.name is not None or self.search.local_dir is not None or bool(self.search.loggers)
+        return {
+            "seconds": seconds,
+            "candidates": len(times),
+            "stopped": sum(not outcome.complete for outcome in self.outcomes),
+            "saved": 1 - sum(times) / in_full if in_full > 0 else 0.0,
+            "folder": self.grid.experiment_path if kept else "",
+        }
 
     def warn(self) -> None:
         """Give the warnings that came up while the search ran and was summed up."""
@@ -315,8 +350,6 @@ class _Evaluation:
             if isinstance(budget_steps.growth, (PartialFit, LastStep)):
                 work.classes = classes_for(self.estimator, self.y)
             search.early_stopping_ = _early_stopping.explain(budget_steps, scheduler)
-            if search.verbose > 0:
-                print(f"Early stopping by {budget_steps.describe()}", flush=True)
         return scheduler
 
     def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
@@ -331,6 +364,15 @@ class _Evaluation:
             return _run.unused(proposals.searcher), proposals.space
         shown = [readable(c) for c in candidates or ()]
         return ListedCandidates(shown, work.n_folds if work.budget_steps is None else 0), {}
+
+
+def _opening_words(n_splits: int, number: int, budget_steps: Any) -> str:
+    if budget_steps is None:
+        total = number * n_splits
+        return f"Fitting {n_splits} folds for each of {number} candidates, totalling {total} fits"
+    return (
+        f"Fitting at most {n_splits} folds for each of {number} candidates\nEarly stopping by {budget_steps.describe()}"
+    )
 
 
 def _several(scorers: Any) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tune_core.errors import InvalidArgumentError, MissingDependencyError
+from tune_core.errors import InvalidArgumentError, MissingDependencyError, TuneError
+from tune_sklearn._spaces import domain_of
 
 
 def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any) -> Any:
@@ -38,7 +41,7 @@ def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any)
         axes.set_xticks(range(len(order)), list(order))
     else:
         x, label = np.arange(len(means), dtype=float), "candidate"
-    if values is not None and np.nanmin(x) > 0 and np.nanmax(x) > 50 * np.nanmin(x):
+    if values is not None and parameter is not None and _is_logarithmic(search, parameter, x):
         axes.set_xscale("log")
     stopped = np.array([bool(reason) for reason in results.get("stop_reason", [""] * len(means))])
     for group, style, name in ((~stopped, {"fmt": "o"}, "evaluated in full"), (stopped, {"fmt": "x"}, "stopped early")):
@@ -49,6 +52,24 @@ def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any)
     if stopped.any():
         axes.legend()
     return axes
+
+
+_WIDE = 50  # times the smallest value
+
+
+def _is_logarithmic(search: Any, parameter: str, values: Any) -> bool:
+    """Whether a parameter was searched on a log scale: by its distribution, or by how its values are spaced."""
+    values = np.unique(values[np.isfinite(values)])
+    if not len(values) or values[0] <= 0:
+        return False
+    space = getattr(search, "param_distributions", None)
+    searched = space.get(parameter) if isinstance(space, Mapping) else None
+    with contextlib.suppress(TuneError):
+        if searched is not None and not isinstance(searched, (list, np.ndarray)):
+            return str(domain_of(parameter, searched)).startswith(("log", "qlog"))
+    ratios = values[1:] / values[:-1]
+    even = len(values) > 2 and ratios.min() > 1.5 and ratios.max() < 1.2 * ratios.min()
+    return bool(even or values[-1] > _WIDE * values[0])
 
 
 def _new_axes() -> Any:

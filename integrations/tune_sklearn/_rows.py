@@ -149,7 +149,10 @@ class FoldedData:
 
 
 def size_bytes(X: Any) -> int:
-    """Bytes of the buffers of an array, a sparse matrix in rows, or a data frame; 0 for all else and for objects."""
+    """Bytes of the buffers of an array, a compressed sparse matrix or a frame of pandas; 0 for all else.
+
+    Polars' frames, whose pickles keep no buffers apart, travel to each worker whole, once.
+    """
     if type(X) in (np.ndarray, np.memmap):
         return 0 if X.ndim < 2 or X.dtype.hasobject else int(X.nbytes)
     if sparse.issparse(X):
@@ -157,8 +160,6 @@ def size_bytes(X: Any) -> int:
         return int(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) if compressed else 0
     if type(X).__module__.partition(".")[0] == "pandas" and hasattr(X, "iloc") and getattr(X, "ndim", 0) == 2:
         return int(X.memory_usage(index=False, deep=False).sum())
-    if type(X).__module__.partition(".")[0] == "polars" and hasattr(X, "estimated_size"):
-        return int(X.estimated_size())
     return 0
 
 
@@ -178,13 +179,14 @@ def available_memory() -> int:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some rows of ``X`` in a file: what pickle makes of them, and where their buffers are."""
+    """Some rows of ``X`` in a file: where what pickle makes of them is, and where their buffers are."""
 
-    body: bytes
-    buffers: tuple[tuple[int, int], ...]  # offset and size in bytes
+    body: tuple[int, int]  # offset and size in bytes
+    buffers: tuple[tuple[int, int], ...]
 
     def load(self, view: memoryview) -> Any:
-        return pickle.loads(self.body, buffers=[view[offset : offset + size] for offset, size in self.buffers])
+        body, *buffers = (view[offset : offset + size] for offset, size in (self.body, *self.buffers))
+        return pickle.loads(body, buffers=buffers)
 
 
 def _write(file: Any, X: Any, rows: Any) -> _Piece:
@@ -193,26 +195,27 @@ def _write(file: Any, X: Any, rows: Any) -> _Piece:
         return _write_array(file, X, rows)
     found: list[pickle.PickleBuffer] = []
     body = pickle.dumps(safe_indexing(X, rows), protocol=5, buffer_callback=found.append)
-    places = []
-    for buffer in found:
-        raw = buffer.raw()
-        places.append((_align(file), raw.nbytes))
-        file.write(raw)
-    return _Piece(body, tuple(places))
+    return _Piece(_append(file, body), tuple(_append(file, buffer.raw()) for buffer in found))
+
+
+def _append(file: Any, raw: Any) -> tuple[int, int]:
+    offset = _align(file)
+    file.write(raw)
+    return offset, memoryview(raw).nbytes
 
 
 def _write_array(file: Any, X: Any, rows: Any) -> _Piece:
     shape = (len(rows), *X.shape[1:])
     found: list[pickle.PickleBuffer] = []
     body = pickle.dumps(np.empty(shape, X.dtype), protocol=5, buffer_callback=found.append)
-    size = found[0].raw().nbytes
+    size, place = found[0].raw().nbytes, _append(file, body)
     offset = _align(file)
     if size:
         file.truncate(offset + size)
         # in C's order, as rows taken by number are, whatever the order of X
         np.take(X, rows, axis=0, out=np.memmap(file, X.dtype, "r+", offset, shape), mode="clip")
         file.seek(offset + size)
-    return _Piece(body, ((offset, size),))
+    return _Piece(place, ((offset, size),))
 
 
 def _align(file: Any) -> int:

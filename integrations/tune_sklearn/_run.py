@@ -16,7 +16,7 @@ import tune_core as tune
 from tune_core.errors import InvalidArgumentError, StorageError, TrialError
 from tune_sklearn._evaluate import FitRaised, evaluate
 from tune_sklearn._kept import check_identity, folder_of, identity, place, write_identity
-from tune_sklearn._progress import bar_for
+from tune_sklearn._progress import Bar, Workload
 from tune_sklearn._task import SearchTask
 from tune_sklearn._workers import executor_for, fold_threads, most_at_once
 
@@ -66,13 +66,13 @@ class SearchPlan:
     round: int = 1  # of a search that evaluates candidates several times
 
 
-def run(search: Any, work: SearchTask, plan: SearchPlan) -> tuple[Any, SearchDriver]:
+def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tuple[Any, SearchDriver]:
     """Run all trials of a search; their results, and who still has the workers' warnings. Raises what was raised."""
     n_fits = (
         None if work.candidates is None else len(work.candidates) * (work.n_folds if work.budget_steps is None else 1)
     )
     executor, resources, work.in_process = executor_for(search, n_fits)
-    view = bar_for(search.verbose, plan.num_samples, work.candidates is None or work.budget_steps is not None)
+    view = Bar(search.verbose, load)
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = SearchDriver()
     with place(search, plan.round) as (storage, name):

@@ -99,10 +99,17 @@ def domains_of(space: Any) -> dict[str, Any]:
             "searchers other than 'random' work on one dict of names and distributions",
             'Use a dict, or search_optimization="random".',
         )
-    return {name: _domain(name, value) for name, value in space.items()}
+    return {name: domain_of(name, value) for name, value in space.items()}
 
 
-def _domain(name: str, value: Any) -> Any:
+def domain_of(name: str, value: Any) -> Any:
+    """What is searched under one name, as a domain of tune-core's.
+
+    Raises
+    ------
+    SearchSpaceError
+        If there is no such domain.
+    """
     if isinstance(value, Domain):
         return value
     if _is_grid(value):

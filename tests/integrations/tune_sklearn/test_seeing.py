@@ -2,33 +2,101 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.stats import loguniform, uniform
 from sklearn.exceptions import NotFittedError
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
+import tune_core as tune
 from tune_core.errors import InvalidArgumentError
-from tune_sklearn import TuneGridSearchCV
-from tune_sklearn._progress import Bar, NullProgress, bar_for
+from tune_sklearn import TuneGridSearchCV, TuneSearchCV
+from tune_sklearn._progress import Bar, Workload, standing_of, words
 
 GRID = {"C": [0.01, 0.1, 1.0, 10.0], "kernel": ["linear", "rbf"]}
 
 
-def test_bar_is_off_under_pytest_and_when_not_verbose(monkeypatch):
-    assert isinstance(bar_for(1, 5), NullProgress) and not isinstance(bar_for(1, 5), Bar)
+LOAD = Workload(4, 1, 3, (1.0, 2.0), (4, 2), "average_test_score")
+
+
+def test_bar_is_off_under_pytest_without_a_terminal_and_when_not_verbose(monkeypatch):
+    assert Bar(1, LOAD).style == "off"
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert isinstance(bar_for(1, 5), Bar)
-    assert not isinstance(bar_for(0, 5), Bar)
+    assert Bar(1, LOAD).style == "terminal"
+    assert Bar(0, LOAD).style == "off"
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
-    assert not isinstance(bar_for(1, 5), Bar)
+    assert Bar(1, LOAD).style == "off"
+
+
+def test_bar_counts_what_is_done_alive_and_dropped_and_shows_the_best_in_full():
+    def trial(index, status, iteration, score):
+        return SimpleNamespace(
+            index=index, status=status, last_result={"training_iteration": iteration, "average_test_score": score}
+        )
+
+    trials = [
+        trial(0, "TERMINATED", 1, 0.99),  # dropped: its score is of a part
+        trial(1, "TERMINATED", 2, 0.5),
+        trial(2, "PAUSED", 1, 0.7),
+        SimpleNamespace(index=3, status="RUNNING", last_result={}),
+    ]
+    standing = standing_of(trials, LOAD, "max")
+    assert (standing.done, standing.finished, standing.alive, standing.dropped) == (1 + 3 + 1, 1, 2, 1)
+    assert standing.best == 0.5 and LOAD.total == 8.0
+    assert words(standing, LOAD, 65.0) == "1 of 4 in full, 2 alive, 1 dropped, best 0.5, about 1 min 05 s left"
+    folds = Workload(2, 2, 2, (1.0,), (4,), "average_test_score")
+    standing = standing_of([trial(0, "TERMINATED", 1, 0.2), trial(1, "TERMINATED", 1, 0.4)], folds, "max")
+    assert words(standing, folds, None) == "1/2 candidates, best 0.3"
+
+
+def test_opening_and_closing_words(iris, capsys, tmp_path):
+    search = TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1, early_stopping=True, local_dir=tmp_path, name="mine")
+    search.fit(*iris)
+    opening, steps, best, took = capsys.readouterr().out.splitlines()
+    assert opening == "Fitting at most 3 folds for each of 8 candidates" and steps == "Early stopping by folds: 1, 3"
+    assert best.startswith(f"Best: score {search.best_score_:.6g} with C=")
+    assert "of 8 candidates were stopped early, which saved about" in took and str(tmp_path / "mine") in took
+    TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1).fit(*iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Fitting 3 folds for each of 8 candidates, totalling 24 fits" and len(lines) == 3
+    assert "stopped" not in lines[-1] and "kept" not in lines[-1]
+
+
+def test_notebooks_see_how_a_search_stands_below_its_diagram(iris):
+    search = TuneGridSearchCV(SVC(), GRID, cv=3, early_stopping=True)
+    assert "not fitted yet" in search._repr_html_()
+    shown = search.fit(*iris)._repr_mimebundle_()["text/html"]
+    assert "of which 6 were stopped early" in shown and f"{search.best_score_:.6g}" in shown
+    assert shown.rstrip().endswith("</body>") and "best_estimator_" in shown
+
+
+@pytest.mark.slow
+def test_notebook_shows_one_bar_and_no_other_view(tmp_path):
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    code = (
+        "from tune_sklearn import TuneGridSearchCV\nfrom sklearn.svm import SVC\n"
+        "from sklearn.datasets import load_digits\n"
+        "s = TuneGridSearchCV(SVC(), {'C': [0.1, 1, 10, 20]}, cv=3, verbose=1, early_stopping=True)\n"
+        "s.fit(*load_digits(return_X_y=True))"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    nbclient.NotebookClient(notebook, timeout=120).execute(env=environment)
+    outputs = notebook.cells[0].outputs
+    views = [o for o in outputs if o.output_type == "display_data"]
+    assert len(views) <= 1
+    assert any("tune-search-state" in o.get("data", {}).get("text/html", "") for o in outputs)
+    assert any("Best: score" in o.get("text", "") for o in outputs)
 
 
 def test_bar_is_drawn_on_a_terminal_and_taken_away():
-    import os
     import pty
 
     script = (
@@ -45,12 +113,10 @@ def test_bar_is_drawn_on_a_terminal_and_taken_away():
         text += chunk
     assert process.wait() == 0, text
     os.close(ours)
-    assert b"/6" in text and b"done" in text and b"totalling 6 fits" in text
+    assert b"/3 candidates" in text and b"done" in text and b"totalling 6 fits" in text and b"Best: score" in text
 
 
 def _read(descriptor):
-    import os
-
     try:
         return os.read(descriptor, 1 << 16)
     except OSError:
@@ -69,6 +135,25 @@ def test_plot_shows_each_candidate_and_marks_those_that_were_stopped(iris):
     assert [t.get_text() for t in stopped.get_xticklabels()] == ["linear", "rbf"]
     with pytest.raises(InvalidArgumentError, match="parameter"):
         search.plot("no such")
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        (loguniform(1.0, 9.0), "log"),
+        (tune.loguniform(1.0, 9.0), "log"),
+        (uniform(1.0, 900.0), "linear"),
+        ([1.0, 2.0, 4.0, 8.0], "log"),
+        ([1.0, 2.0, 3.0, 4.0], "linear"),
+        ([0.0, 1.0, 1000.0], "linear"),
+        ([1, 300, 1000], "log"),
+    ],
+    ids=str,
+)
+def test_plot_of_what_was_searched_on_a_log_scale_has_a_log_axis(iris, values, scale):
+    pytest.importorskip("matplotlib").use("Agg")
+    search = TuneSearchCV(DecisionTreeClassifier(), {"ccp_alpha": values}, n_trials=3, cv=2, random_state=0)
+    assert search.fit(*iris).plot().get_xscale() == scale
 
 
 def test_trials_are_there_as_a_result_grid(iris):

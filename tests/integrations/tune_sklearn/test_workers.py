@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import tempfile
 import warnings
 
@@ -14,15 +15,16 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import GridSearchCV, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, ShuffleSplit, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results, comparable
 from tune_core.search import Searcher
@@ -221,6 +223,70 @@ def test_folds_laid_out_for_all_workers_give_the_same_scores_and_are_each_fits_o
     ours = TuneGridSearchCV(estimator, space, n_jobs=2, refit=False, **arguments).fit(X, y, sample_weight=weights)
     assert written == [tempfile.gettempdir() if memory == 0 else "/dev/shm"] * 3
     np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
+def frame(kind):
+    """Iris as what people hold their data in."""
+    X, y = load_iris(return_X_y=True)
+    if kind == "csr":
+        return sparse.csr_matrix(X), y
+    if kind == "csc array":
+        return sparse.csc_array(X), y
+    if kind == "Fortran order":
+        return np.asfortranarray(X.astype(np.float32)), y
+    if kind == "polars":
+        polars = pytest.importorskip("polars")
+        return polars.DataFrame(X, schema=list("abcd")), polars.Series("y", y)
+    table = pd.DataFrame(X, columns=list("abcd"), index=np.arange(len(X)) * 10)
+    if kind == "pandas, nullable":
+        table = table.astype({"a": "Float64", "b": "Float32"}).assign(c=(table["c"] * 10).astype("Int64"))
+    if kind == "pandas, mixed":
+        table = table.assign(e=pd.Categorical(np.array(["x", "yy"])[y % 2]), f=[f"word {i % 3}" for i in y])
+    return table, pd.Series(y, index=table.index)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc array", "Fortran order", "pandas", "pandas, nullable", "pandas, mixed"])
+def test_frames_and_sparse_matrices_are_laid_out_and_arrive_as_they_are(monkeypatch, kind):
+    X, y = frame(kind)
+    cv = list(StratifiedKFold(3, shuffle=True, random_state=0).split(np.zeros(150), np.asarray(y)))
+    work = _rows.FoldedData(X, y, cv, {}, {})
+    monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
+    with work.shared(DecisionTreeClassifier()):
+        assert work.laid_out is not None
+        there = pickle.loads(pickle.dumps(work))  # as it goes to a worker
+        assert there.X is None
+        for fold, (train, test) in enumerate(cv):
+            rows = there.rows_of(fold)
+            for numbers, ours in ((train, rows.train), (test, rows.test)):
+                piece, want = _rows.safe_indexing(rows.X, ours), _rows.safe_indexing(X, numbers)
+                assert type(piece) is type(want)
+                same(piece, want)
+            few = there.rows_of(fold, np.array([0, 3, 7]))
+            same(_rows.safe_indexing(few.X, few.train), _rows.safe_indexing(X, np.asarray(train)[[0, 3, 7]]))
+    assert work.laid_out is None
+
+
+def same(piece, want):
+    if sparse.issparse(piece):
+        assert (piece != want).nnz == 0 and piece.format == want.format
+    elif hasattr(piece, "equals"):
+        assert piece.equals(want)
+        assert list(piece.columns) == list(want.columns) and list(map(str, piece.dtypes)) == list(map(str, want.dtypes))
+    else:
+        np.testing.assert_array_equal(piece, want)
+
+
+@pytest.mark.parametrize("kind", ["csr", "polars", "pandas, nullable"])
+def test_frames_and_sparse_matrices_are_searched_by_workers_as_by_scikit_learn(monkeypatch, kind):
+    X, y = frame(kind)
+    monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
+    arguments = {"cv": 3, "error_score": "raise", "return_train_score": True}
+    grid = {"max_depth": [1, 3]}
+    theirs = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **arguments).fit(X, y)
+    ours = TuneGridSearchCV(DecisionTreeClassifier(random_state=0), grid, n_jobs=2, **arguments).fit(X, y)
+    assert_same_results(ours.cv_results_, theirs.cv_results_)
+    if kind != "csr":
+        assert list(ours.feature_names_in_) == list("abcd")
 
 
 @pytest.mark.parametrize("resource", ["samples", "folds"])

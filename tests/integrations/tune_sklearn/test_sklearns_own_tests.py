@@ -1,0 +1,45 @@
+"""scikit-learn's own tests of its searches, run with ours under their names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sklearn import __version__ as release
+from sklearn.utils.fixes import parse_version
+
+NOT_OURS = {
+    "test_custom_run_search": "compares all attributes with those of a search of scikit-learn's, and ours has one more",
+}
+"""Tests that cannot apply to a search that is another class, and why."""
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["sklearn.tests.test_metaestimators", "sklearn.tests.test_metaestimators_metadata_routing"]
+MODULES = ["sklearn.model_selection.tests.test_search", *QUICK]
+
+
+def run(modules, chosen=""):
+    """Run test modules of scikit-learn's in a process of their own, where our searches stand for its own."""
+    left_out = " or ".join(NOT_OURS)
+    expression = f"({chosen}) and not ({left_out})" if chosen else f"not ({left_out})"
+    command = [sys.executable, "-m", "pytest", "-p", "integrations.tune_sklearn.swapped", "--pyargs", *modules]
+    command += ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "-k", expression]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    paths = [str(ROOT), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_scikit_learns_tests_of_its_searches_pass_with_ours():
+    run(MODULES)
+
+
+@pytest.mark.skipif(parse_version(release) < parse_version("1.6"), reason="its tests of metadata routing were others")
+def test_scikit_learns_tests_of_routing_and_of_results_pass_with_ours():
+    run(MODULES, "SearchCV and metadata or search_cv_results or multimetric or refit_callable or custom_cv")
