@@ -26,7 +26,8 @@ RESOURCES = ("auto", "iterations", "samples", "folds")
 _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
 _LEAST_ITERATIONS = 3
 _EPOCHS = 16  # of partial fits, where nobody says how many
-_ENOUGH_TEST_ROWS = 5000  # an accuracy is then known to about half a per cent
+_ENOUGH_TEST_ROWS = 500  # for the first comparisons, in which all candidates are scored on the same rows
+_ENOUGH_OF_A_CLASS = 20
 _PROBE_ROWS = 15  # of each class, to see whether partial_fit takes a candidate's parameters
 
 
@@ -58,7 +59,7 @@ def plan(
     if asked is not True:
         return budget_steps, scheduler_for(asked, len(budget_steps.steps), space, seed)
     if not _counts_epochs(search, budget_steps) and budget_steps.resource != "folds":
-        budget_steps = replace(budget_steps, first_folds=_first_folds(data.folds))
+        budget_steps = replace(budget_steps, first_folds=_first_folds(data, _label_codes(estimator, data.y)))
     rungs = _rungs(len(budget_steps.steps), search, budget_steps)
     # only there is a candidate paused, to go on from its checkpoint
     budget_steps = replace(budget_steps, checkpoints=rungs if candidates is not None else ())
@@ -79,10 +80,25 @@ def explain(budget_steps: BudgetSteps, scheduler: Any) -> Mapping[str, Any]:
     }
 
 
-def _first_folds(folds: list[tuple[Any, Any]]) -> int:
-    """Enough folds to tell candidates apart roughly: on large data fewer than all."""
-    rows = max(1, min(len(test) for _, test in folds))
-    return min(len(folds), max(2, math.ceil(_ENOUGH_TEST_ROWS / rows)))
+def _first_folds(data: FoldedData, labels: Any) -> int:
+    """Enough folds to tell candidates apart roughly: at least two, and as many as hold enough rows of every class."""
+    rows, rarest = 0, None
+    for number, (_, test) in enumerate(data.folds, 1):
+        rows += len(test)
+        if labels is not None:
+            found = np.bincount(labels[np.asarray(test)], minlength=labels.max() + 1)
+            rarest = found if rarest is None else rarest + found
+        enough = rarest is None or int(rarest.min()) >= _ENOUGH_OF_A_CLASS
+        if number >= 2 and rows >= _ENOUGH_TEST_ROWS and enough:
+            return number
+    return len(data.folds)
+
+
+def _label_codes(estimator: Any, y: Any) -> Any:
+    """The labels of all rows as numbers; those of several outputs together. None for a regression."""
+    if y is None or not is_classifier(estimator):
+        return None
+    return np.unique(np.asarray(y), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _counts_epochs(search: Any, budget_steps: BudgetSteps) -> bool:

@@ -391,15 +391,16 @@ def test_searchers_by_name_with_and_without_early_stopping(binary):
         assert len(first.cv_results_["params"]) == 6 and first.best_params_["kernel"] in ("rbf", "linear")
 
 
-def test_first_steps_on_large_data_are_scored_on_some_of_the_folds_and_the_last_on_all():
-    X, y = make_classification(16_000, 4, n_informative=2, n_redundant=0, random_state=0)
+@pytest.mark.parametrize(("rare", "folds"), [(0.5, 2), (0.012, 4)], ids=["two folds tell", "few of a class"])
+def test_first_steps_are_scored_on_as_many_folds_as_hold_enough_rows_of_each_class(rare, folds):
+    X, y = make_classification(2000, 4, n_informative=2, n_redundant=0, weights=[1 - rare], flip_y=0, random_state=0)
     model = RandomForestClassifier(18, random_state=0, max_features=1)
     grid = {"max_depth": [1, 2, 3, 4, 5, 6, 7, 8, 9]}
     search = TuneGridSearchCV(model, grid, cv=4, early_stopping=True, min_resources=2, factor=3, refit=False).fit(X, y)
     results = search.cv_results_
     assert search.early_stopping_["steps"] == [2, 6, 18]
     scored = np.isfinite([results[f"split{k}_test_score"] for k in range(4)]).sum(axis=0)
-    assert scored[results["n_resources"] == 2].tolist() == [2] * 6
-    assert scored[results["n_resources"] == 6].tolist() == [2] * 2
+    assert scored[results["n_resources"] == 2].tolist() == [folds] * 6
+    assert scored[results["n_resources"] == 6].tolist() == [folds] * 2
     assert scored[results["n_resources"] == 18].tolist() == [4]
     assert results["stop_reason"][search.best_index_] == ""
