@@ -58,3 +58,14 @@ def test_warm_start_survives_a_restore(tmp_path: Path) -> None:
 
     assert [r.config for r in after][:4] == [r.config for r in before]
     assert min(r.metrics["loss"] for r in after if r.error is None) < 1e-3
+
+
+def test_parameters_may_have_been_added_and_removed_since(tmp_path: Path) -> None:
+    earlier = run(tmp_path, "earlier", None, {"x": tune.uniform(0, 0.9), "gone": tune.uniform(0, 1), "fixed": 3}, 15)
+    search = AutoSearch(n_initial_points=1).warm_start(earlier)
+    space = {"x": tune.uniform(0, 1), "new": tune.choice(["a", "b"]), "fixed": 3}
+    later = run(tmp_path, "later", search, space, 6)
+
+    assert [values["x"] for values in search.learnt] == [r.config["x"] for r in earlier]
+    assert {values["new"] for values in search.learnt} == {0, 1}
+    assert min(r.metrics["loss"] for r in later if r.error is None) < 0.01

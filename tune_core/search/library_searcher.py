@@ -372,8 +372,10 @@ class ModelSearcher(Searcher):
     def warm_start(self, experiment: Any) -> ModelSearcher:
         """Learn from an earlier experiment before the run begins: its folder, or a ``ResultGrid``.
 
-        Its trials count as evaluated elsewhere. Those whose configuration is not in this search's space, or that have
-        no usable value of this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
+        Its trials count as evaluated elsewhere, also if the space has changed a little: parameters that are gone are
+        dropped, and new ones are drawn at random for the earlier trials. Trials with a value outside of this search's
+        bounds, or without a usable value of this run's metric, are left out; ``len(search.learnt)`` says how many
+        were taken.
         """
         from tune_core.results import ResultGrid
 
@@ -382,16 +384,26 @@ class ModelSearcher(Searcher):
         return self
 
     def _learn_earlier(self) -> None:
-        for config, metrics in self._earlier:
+        for number, (config, metrics) in enumerate(self._earlier):
             loss = self._loss(metrics)
             try:
-                values = self._encode(config, "configuration")
+                values = self._encode(self._as_of_now(config, number), "configuration")
             except SearchSpaceError:
                 continue
             if loss is not None:
                 self.learnt.append(values)
                 with self._lent():
                     self._tell_before(values, loss)
+
+    def _as_of_now(self, config: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """A configuration of an earlier experiment without parameters that are gone, and with those that are new drawn.
+
+        What a new parameter was then is not known: drawn at random, its effect on the earlier results looks like noise.
+        """
+        if self.encoding is None:
+            return dict(config)
+        kept = {name: value for name, value in config.items() if name in self.encoding.space}
+        return self.encoding.complete(kept, rng_for(self.seed, -1_000_000 - number), "configuration")
 
     # --- saving -------------------------------------------------------------------------------------------------------
 
