@@ -254,6 +254,8 @@ class RunConfig:
         ``$TUNE_CORE_EXECUTOR``, else Ray if it is up, else local.
     env
         Environment variables for the trials. They are kept in ``tuner.pkl``, which only its owner may read.
+    local_dir
+        The former name of ``storage_path``; refused, with what to write instead.
     end_grace_s
         Seconds that a trial which is told to end (by a budget, a stopper, a scheduler or Ctrl-C) may take to finish its
         step, save its last checkpoint and clean up before its process is killed; ``math.inf``: as long as it likes.

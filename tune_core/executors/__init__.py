@@ -1,4 +1,45 @@
-"""Where trials run: this process, local worker processes, or Ray."""
+"""Where trials run: this process, local worker processes, or Ray.
+
+Theory of operation
+-------------------
+
+An executor gives trials places. The loop reserves a place (``reserve``), journals the launch, and hands over the trial
+(``launch``); from then on the executor is a pair of one-way streams. Events come back through ``poll``, as the very
+lines that the journal keeps; verdicts go out (``extend``, ``halt``, ``revoke``). All calls come from the loop's thread,
+but for ``wake``.
+
+**The trial's side** is the same in all executors and stands in ``worker/``. A ``Worker`` takes launches from a *link*
+and runs them one after another. Each attempt at a trial has a ``TrialSession``: it counts reports, keeps to the lease,
+and puts events into an ``EventPipe``, which batches them (64 KiB or 50 ms) and sends them over the link. Under its
+lease a report waits for nobody; at the lease's end it holds the session's lock until the driver has answered.
+
+**Which trial running code belongs to** is never a matter of the process. The thread that calls the objective enters a
+``Scope`` (``tune_core.trainable.scope``); context variables, threads, and calls that are handed to pools of threads
+carry it on. At the trial's end the scope is closed: whoever still holds it reaches a session that takes nothing more.
+
+**What a trial finds** is put back before each one (``worker/surroundings``): working directory (its own folder),
+environment, module path, streams, timers. Processes that it has left are ended; a worker adopts its orphaned
+descendants (``PR_SET_CHILD_SUBREAPER``), so that none escapes. What the trainable does to the modules of the process
+does last, as long as the process does: ``TuneConfig(reuse_actors=False)`` gives each trial its own.
+
+**Local workers** (``local/``) come from a *template*: a process that has imported the libraries that trials need, has
+run nothing of the user's, and forks itself. A worker lives for one run. The template outlives the run and serves the
+next, which therefore finds its libraries loaded, and nothing else: a redefined function, an edited module, a changed
+environment cannot be stale where nothing was kept. A run whose module path, working directory, environment or CPU
+affinity differ gets a template of its own; one whose libraries have changed on disk starts over. After 300 seconds
+without work a template leaves (``LocalExecutor(idle_s=...)``, ``TUNE_CORE_IDLE_WORKERS_S``; 0 keeps none). Where
+forking is not safe (macOS), and in frozen programs, each worker is an interpreter of its own.
+
+A worker has three descriptors: its *connection* (a socket pair: length-prefixed messages in, journal lines out), its
+*lifeline* (a pipe whose other end the driver holds: when that closes, however the driver ended, the kernel kills the
+worker's process group, even while other code holds the interpreter's lock), and its *output* (a file without a name,
+from which what was printed is moved to the trial's ``output.log``). The trainable is pickled once into another nameless
+file, its large buffers out of band, which every worker maps.
+
+**When a worker dies**, its connection ends: ``poll`` answers with ``Ended("crashed")`` and the last lines of output. A
+trial that is to be ended at once is killed with its process group. ``close`` lets idle workers clean up, kills the
+others, and leaves no process but the template.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Trials in worker processes on this machine: the default executor.
 
-Workers are started without fork and without importing the main script again, kept from trial to trial, and lead
-process groups of their own, so that whatever a trial has started dies with it. Each holds the reading end of a pipe
-that only the driver has open for writing: when the driver dies, however it dies, they end themselves.
+Workers import no main script, are kept from trial to trial, and lead process groups of their own, so that whatever a
+trial has started dies with it. Each holds the reading end of a pipe that only the driver has open for writing: when the
+driver dies, however it dies, so do they. ``tune_core.executors`` has the whole picture.
 """
 
 from __future__ import annotations

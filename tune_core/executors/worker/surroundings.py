@@ -54,10 +54,12 @@ class Surroundings:
         """
         if self._chdir:
             try:
-                os.chdir(folder)
+                os.mkdir(folder)
+            except FileExistsError:
+                pass
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
-                os.chdir(folder)
+            os.chdir(folder)
 
     def leave(self) -> None:
         """A trial is over: undo what it has changed, and end the processes that it has left behind."""
