@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
+from tune_core.storage.artifacts import ArtifactRules
 
 END_GRACE_S = 600.0
 """How long a trial that was told to end may take to finish its step, save and clean up before it is killed."""
@@ -52,6 +53,7 @@ class RunSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     logging: Any = None  # how the driver's logging is set: tune_core.executors.worker.log_setup.LogSetup
     store: StoreAccess | None = None
+    artifacts: ArtifactRules | None = None  # what else of the trials' folders is to be kept, from every node
     start_from: str | None = None  # a checkpoint's folder that trials start from, where they have none of their own
     export_formats: tuple[str, ...] = ()  # class trainables export their model when they end
 

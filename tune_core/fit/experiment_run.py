@@ -35,7 +35,7 @@ from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError, TuneError
 from tune_core.executors import executor_from
-from tune_core.executors.base import END_GRACE_S, RunSpec, StoreAccess
+from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
@@ -56,6 +56,7 @@ from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
+from tune_core.storage.artifacts import ArtifactRules
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, resources_from
 
@@ -368,10 +369,18 @@ class ExperimentRun:
             self.mirror.check()
 
     def _mirror_settings(self) -> MirrorSettings:
-        sync = self.run_config.sync_config
-        if not isinstance(sync, SyncConfig):
-            sync = SyncConfig()
-        return MirrorSettings(sync.mirror_interval_s, sync.upload_queue_bytes, sync.flush_timeout_s, KEPT_FILES)
+        sync = self._sync_config
+        times = sync.mirror_interval_s, sync.upload_queue_bytes, sync.flush_timeout_s
+        return MirrorSettings(*times, KEPT_FILES, self._artifact_rules())
+
+    @property
+    def _sync_config(self) -> SyncConfig:
+        given = self.run_config.sync_config
+        return given if isinstance(given, SyncConfig) else SyncConfig()
+
+    def _artifact_rules(self) -> ArtifactRules | None:
+        sync = self._sync_config
+        return ArtifactRules(tuple(sync.artifact_patterns), sync.max_artifact_bytes) if sync.sync_artifacts else None
 
     def _send_rest(self, writer: Journal) -> Unsent | None:
         """The run is over: send to the store what is not there yet."""
@@ -537,7 +546,8 @@ class ExperimentRun:
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
             trainable_name=self.prepared.__name__,
-            store=None if self.stored is None else StoreAccess(self.stored.url, self.stored.filesystem),
+            store=None if self.stored is None else self.stored.access(self.executor.name),
+            artifacts=self._artifact_rules(),
             start_from=self.start_from,
             export_formats=self.export_formats,
         )

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from tune_core.errors import ExperimentLockedError, StorageError
+from tune_core.executors.base import StoreAccess
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import LOCK_FILE
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
@@ -44,6 +45,7 @@ from tune_core.storage.segments import SegmentHead, StoredJournal, SupersededErr
 
 logger = logging.getLogger(__name__)
 
+_CREDENTIALS = ("AWS_", "FSSPEC_", "GOOGLE_", "GCSFS_", "AZURE_", "STORAGE_EMULATOR_HOST")
 _CHECKPOINT_KEY = re.compile(r"trial_\d{5,}/checkpoint_\d{6,}(_\d+)?(_end)?(?=/)")
 KEPT_FILES = ("tuner.pkl", "callbacks.json")
 """Small files of an experiment that a restore elsewhere needs."""
@@ -163,6 +165,11 @@ class StoredExperiment:
         assert self.lease is not None
         lease, self.lease = self.lease, None  # the mirror gives it up
         return Mirror(self.store, self.folder, lease, self._journal.position, settings)
+
+    def access(self, executor: str) -> StoreAccess:
+        """What workers need to reach it; the credentials in the environment go along to other machines only."""
+        names = [name for name in os.environ if name.startswith(_CREDENTIALS)] if executor == "ray" else []
+        return StoreAccess(self.url, self.filesystem, {name: os.environ[name] for name in names})
 
     def has_checkpoint(self, trial: int, name: str) -> bool:
         """Whether the store holds a checkpoint wholly."""

@@ -24,6 +24,7 @@ from tune_core.errors import ExperimentLockedError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.uploads import Uploads, named_checkpoints
 from tune_core.journal.writer import Journal
+from tune_core.storage.artifacts import ArtifactRules, ArtifactSender
 from tune_core.storage.lease import Head, LeaseRecord, head_key, held_by, last_lease
 from tune_core.storage.local import write_bytes_atomic
 from tune_core.storage.objects import ObjectStore, redacted
@@ -37,6 +38,8 @@ STATE_FILE = ".store.json"
 INTERVAL_S = 3.0
 QUEUE_BYTES = 20 << 30
 FLUSH_S = 120.0
+ARTIFACTS_S = 30.0
+_AT_END = float("inf")
 _SEGMENT_BYTES = 32 << 20
 _SAID_AFTER = 2  # failures in a row
 
@@ -79,12 +82,15 @@ class MirrorSettings:
         How long the end of a run waits for a store that does not answer.
     files
         Small files of the working folder that are sent when they change.
+    artifacts
+        Which other files of the trials' folders are sent; None: none.
     """
 
     interval_s: float = INTERVAL_S
     queue_bytes: int = QUEUE_BYTES
     flush_s: float = FLUSH_S
     files: Sequence[str] = ()
+    artifacts: ArtifactRules | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,9 @@ class Mirror:
         self._closing = False
         self._done = False
         self.uploads = Uploads(store, folder, settings.queue_bytes, lambda error: self._report("checkpoints", error))
+        rules = settings.artifacts
+        self._artifacts = ArtifactSender(store, folder, rules) if rules is not None else None
+        self._artifacts_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="tune-core-mirror", daemon=True)
 
     def start(self) -> None:
@@ -247,6 +256,7 @@ class Mirror:
         """Send what can be sent now; whether nothing is left."""
         available = self._scan()
         self._send_files()
+        self._send_artifacts()
         while True:
             limit = self.uploads.limit(available, self._shown)
             if limit <= self._shown:
@@ -305,6 +315,14 @@ class Mirror:
                 if self._times.get(name) != changed:
                     self._store.put_file(name, path)
                     self._times[name] = changed
+
+    def _send_artifacts(self) -> None:
+        """Have the trials' other files sent: from time to time, and once at the end."""
+        if self._artifacts is None or self._artifacts_at == _AT_END:
+            return
+        if self._closing or time.monotonic() - self._artifacts_at >= ARTIFACTS_S:
+            self._artifacts_at = _AT_END if self._closing else time.monotonic()
+            self.uploads.submit(self._artifacts.send)
 
     def _put_head(self, released: bool = False) -> None:
         self._beat += 1

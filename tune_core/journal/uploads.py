@@ -107,7 +107,7 @@ class Uploads:
         self._by_key: dict[str, Upload] = {}  # named, and not known to be both sent and shown
         self._newest: dict[int, str] = {}  # by trial: key of the last one that was sent
         self._deletions: list[tuple[int, str]] = []  # (journal's length that must be shown first, key)
-        self._jobs: queue.SimpleQueue[Callable[[], bool] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._open = 0  # jobs that are not done
         self._threads = [
@@ -129,7 +129,7 @@ class Uploads:
                     return
                 upload = before
             self._by_key[upload.key] = upload
-        self._submit(lambda: self._send(upload))
+        self.submit(lambda: self._send(upload))
         self._signal_if_full()
 
     def drop(self, trial: int, name: str, at: int) -> None:
@@ -166,7 +166,7 @@ class Uploads:
             for key in [k for k, u in self._by_key.items() if u.end <= size_bytes and (u.sent or k in due)]:
                 del self._by_key[key]
         for key in due:
-            self._submit(lambda key=key: self._delete(key))  # type: ignore[misc]
+            self.submit(lambda key=key: self._delete(key))  # type: ignore[misc]
         self._signal_if_full()
 
     def waiting(self) -> list[Upload]:
@@ -189,7 +189,8 @@ class Uploads:
 
     # --- the work -----------------------------------------------------------------------------------------------------
 
-    def _submit(self, job: Callable[[], bool]) -> None:
+    def submit(self, job: Callable[[], object]) -> None:
+        """Have ``job`` called by one of the threads, again and again until it succeeds."""
         with self._lock:
             self._open += 1
         self._jobs.put(job)

@@ -202,8 +202,10 @@ class _Upload:
 
     def _put(self, key: str, path: str) -> None:
         self._store.put_file(key, path)
+        if getattr(self._store, "tells_of_failures", True):
+            return
         size = os.path.getsize(path)
-        if self._store.size(key) != size:  # a client that does not tell of failures
+        if self._store.size(key) != size:
             raise ConnectionError(f"the store does not hold all {size} bytes after an upload without error")
 
 

@@ -45,6 +45,7 @@ class FsspecObjects:
         self._fs = _connect(self.url, self._scheme) if filesystem is None else _as_fsspec(filesystem)
         protocol = self._fs.protocol
         self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        self.tells_of_failures = not (self._protocols & {"arrow", "pyarrow"})  # else each upload is looked after
         self._base = str(self._fs._strip_protocol(self.url)).rstrip("/")
         self._has_folders = not (self._protocols & {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 

@@ -131,6 +131,10 @@ class _Runner:
 
         self.checkpoint = Checkpoint(checkpoint.to_directory())
 
+    def preempted(self) -> bool:
+        """See :class:`tune_core.trainable.protocol.Session`."""
+        return False
+
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return False

@@ -33,6 +33,9 @@ class Session(Protocol):
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """Whether the scheduler may pause or copy the trial at its next report."""
 
+    def preempted(self) -> bool:
+        """Whether the trial is asked to save what it has and to end soon."""
+
     def at_end(self, function: Callable[[], None]) -> None:
         """Call ``function`` when the objective has returned."""
 

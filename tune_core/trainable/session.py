@@ -227,8 +227,19 @@ def at_end(function: Callable[[], None]) -> None:
 class TrialContext:
     """Facts about the running trial; None, 0 or ``{}`` outside of one."""
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
+    def __init__(self, info: Mapping[str, Any], preempted: Callable[[], bool] = lambda: False) -> None:
         self._info = info
+        self._preempted = preempted
+
+    @property
+    def preempted(self) -> bool:
+        """Whether the trial is asked to end soon: its driver got SIGTERM (a spot instance that is taken back, a job's
+        time limit), Ctrl-C, or has used up its time.
+
+        The trial may still make one report, with a checkpoint, and ends behind it; a restored run goes on from there.
+        Ask once in a while between two reports that are far apart: it costs some microseconds.
+        """
+        return self._preempted()
 
     def get_experiment_name(self) -> str | None:
         """Name of the experiment."""
@@ -294,7 +305,9 @@ TuneContext = TrialContext
 def get_context() -> TrialContext:
     """Facts about the running trial."""
     session = _session()
-    return TrialContext({} if session is None else session.info)
+    if session is None:
+        return TrialContext({})
+    return TrialContext(session.info, getattr(session, "preempted", lambda: False))
 
 
 def get_trial_id() -> str | None:

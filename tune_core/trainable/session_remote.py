@@ -122,6 +122,10 @@ class RemoteSession:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return bool(self._call("checkpoint_due", metrics))
 
+    def preempted(self) -> bool:
+        """See :class:`tune_core.trainable.protocol.Session`."""
+        return bool(self._call("preempted"))
+
     def at_end(self, function: Callable[[], None]) -> None:
         """See :class:`tune_core.trainable.protocol.Session`."""
         raise TuneError(
@@ -154,4 +158,4 @@ class ForkedSession:
             "Call tune_core.trainable.session.share() in the trial before it forks, or start the process by spawning.",
         )
 
-    report = start_checkpoint = save = checkpoint_due = at_end = _refuse
+    report = start_checkpoint = save = checkpoint_due = preempted = at_end = _refuse

@@ -21,9 +21,11 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core import events as ev
+from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
+from tune_core.executors.ray.uploads import Outbox, StoreCheckpoints, send_artifacts
 from tune_core.executors.worker import log_setup
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings
@@ -53,7 +55,7 @@ class ReorderBuffer:
 class ActorLink:
     """A trial's connection to its driver, inside the actor."""
 
-    def __init__(self, outbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, outbox: queue.SimpleQueue[Any] | Outbox) -> None:
         self._outbox = outbox
         self.control: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
 
@@ -104,7 +106,7 @@ class ObjectStoreCheckpoints:
 class SentOutput(Output):
     """What trials print, also passed to the driver, which can't see the file here."""
 
-    def __init__(self, file: int, outbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, file: int, outbox: queue.SimpleQueue[Any] | Outbox) -> None:
         super().__init__(file)
         self._outbox = outbox
 
@@ -124,8 +126,10 @@ class TrialHost:
         if hides_gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        if spec.store is not None:
+            for variable, value in spec.store.environment.items():
+                os.environ.setdefault(variable, value)
         self._jobs: queue.SimpleQueue[tuple[ev.Launch, Any] | None] = queue.SimpleQueue()
-        self._link = ActorLink(self._outbox)
         self._arriving = ReorderBuffer()
         self._lock = threading.Lock()  # over the next four
         self._queued: set[tuple[int, int]] = set()
@@ -136,6 +140,10 @@ class TrialHost:
         self._scratch = tempfile.mkdtemp(prefix=f"tune-core-{name}-")
         self._reachable = token is not None and _is_reachable(spec.folder, token)
         self._spec = spec if self._reachable else replace(spec, folder=os.path.join(self._scratch, spec.name))
+        self._to_driver: queue.SimpleQueue[Any] | Outbox = self._outbox
+        if spec.store is not None and not self._reachable:
+            self._to_driver = Outbox(self._outbox, spec.store)
+        self._link = ActorLink(self._to_driver)
         self._worker: Worker | None = None
         self._output: Output | None = None
         self._outbox.put(("ready", self._facts()))
@@ -204,10 +212,11 @@ class TrialHost:
                 why = "the objective cannot be loaded"
                 self._outbox.put(ev.encode(ev.Ended(job.trial, "invalid", time.time(), why, worker, job.attempt)))
                 continue
-            if isinstance(worker.store, ObjectStoreCheckpoints):
+            if isinstance(worker.store, (ObjectStoreCheckpoints, StoreCheckpoints)):
                 worker.store.sent = checkpoint
                 worker.store.clear()
             worker.run(job)
+            self._send_artifacts(job.trial)
         if isinstance(worker, Worker):
             worker._discard_kept()
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -227,8 +236,7 @@ class TrialHost:
                 "Make sure that the modules which it needs are on every node, or send them along: "
                 'RayExecutor(runtime_env={"working_dir": "."}).'
             )
-        store = checkpoints_of(self._spec) if self._reachable else None
-        worker = Worker(self._link, self._spec, prepared, store or ObjectStoreCheckpoints(self._outbox, self._scratch))
+        worker = Worker(self._link, self._spec, prepared, self._checkpoints())
         with contextlib.suppress(OSError):
             self._output = worker.output = self._redirect()
         log_setup.apply(self._spec.logging)
@@ -236,11 +244,32 @@ class TrialHost:
         self._worker = worker
         return worker
 
+    def _checkpoints(self) -> CheckpointStore:
+        """Where checkpoints go: into the folder, to the store, or to the driver."""
+        if self._reachable:
+            return checkpoints_of(self._spec)
+        if isinstance(self._to_driver, Outbox) and self._spec.store is not None:
+            return StoreCheckpoints(self._to_driver, self._spec.store, self._scratch)
+        return ObjectStoreCheckpoints(self._outbox, self._scratch)
+
+    def _send_artifacts(self, trial: int) -> None:
+        """What a trial wrote into its folder on this node, to the store or to the driver; then it is deleted here."""
+        rules, folder = self._spec.artifacts, trial_folder(self._spec.folder, trial)
+        if self._reachable or not os.path.isdir(folder):
+            return
+        try:
+            if rules is not None:
+                send_artifacts(folder, rules, self._spec.store, self._to_driver, trial)
+        except Exception as error:
+            text = f"the artifacts of trial {trial:05d} could not be sent from {socket.gethostname()}: {error}"
+            self._to_driver.put(ev.encode(ev.Noted(text, trial)))
+        shutil.rmtree(folder, ignore_errors=True)
+
     def _redirect(self) -> Output:
         """Send all that this process prints to a file, and sort it into the trials' own."""
         file = nameless_file("tune-core-output")
         redirect(file)
-        return Output(file) if self._reachable else SentOutput(file, self._outbox)
+        return Output(file) if self._reachable else SentOutput(file, self._to_driver)
 
     def _tick(self) -> None:
         """Send what lies about, and move the output on."""

@@ -222,9 +222,15 @@ class RayExecutor:
             self._begin(host)
             self._pool.make_roomy(host)
         checkpoint = None
-        if job.checkpoint is not None and not host.reachable:
+        if job.checkpoint is not None and not host.reachable and self._has(*job.checkpoint):
             checkpoint = self._checkpoints.send(*job.checkpoint)
         self._say(host, "launch", job, checkpoint)
+
+    def _has(self, trial: int, name: str) -> bool:
+        """Whether a checkpoint is to come from here: it is not where the node can fetch it from a store by itself."""
+        assert self._task is not None
+        folder = os.path.join(trial_folder(self._task.folder, trial), name)
+        return self._task.store is None or os.path.isdir(folder)
 
     def _begin(self, host: WorkerActor) -> None:
         """The actor's next trial starts."""
@@ -334,6 +340,9 @@ class RayExecutor:
             self._pool.on_actor_ready(host, extra[1])
         elif extra[0] == "checkpoint":
             ray_files.unpack(extra[3], os.path.join(trial_folder(self._task.folder, extra[1]), extra[2]))
+        elif extra[0] == "artifact":
+            folder = trial_folder(self._task.folder, extra[1])
+            ray_files.write_to([(extra[2], 0o644, extra[3])])(folder)
         elif extra[0] == "output":
             folder = trial_folder(self._task.folder, extra[1])
             os.makedirs(folder, exist_ok=True)

@@ -33,7 +33,7 @@ def pack(folder: str) -> Packed:
                 packed.append((os.path.relpath(os.path.join(where, name), folder), 0o755, None))
             for name in files:
                 path = os.path.join(where, name)
-                packed.append((os.path.relpath(path, folder), os.stat(path).st_mode & 0o777, _content(path)))
+                packed.append((os.path.relpath(path, folder), os.stat(path).st_mode & 0o777, content_of(path)))
     except OSError as error:
         raise unreadable(folder, error) from error
     return packed
@@ -94,7 +94,7 @@ def write_to(packed: Packed) -> Callable[[str], None]:
 _OUT_OF_BAND_BYTES = 1 << 16
 
 
-def _content(path: str) -> Any:
+def content_of(path: str) -> Any:
     """A file's bytes as they are now (it may be written again as soon as the report returns)."""
     with open(path, "rb") as file:
         data = file.read()

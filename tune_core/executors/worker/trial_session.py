@@ -48,6 +48,7 @@ class TrialSession:
         self._began = time.perf_counter()
         self.last_metrics: Mapping[str, Any] | None = None
         self.halted = False  # whether the driver wants it to end
+        self._asked_to_end: tuple[Any, ...] | None = None  # the driver's wish, while the trial may still save
         wanted = dict.fromkeys(self._spec.metrics)
         if self._until is not None:
             wanted[self._time_attr] = None
@@ -119,7 +120,11 @@ class TrialSession:
                 self._pipe.add(event)
                 return False
             due = self._lease_ends(event)
-            if due or self._spec.needs_every_result:
+            if self._asked_to_end is not None:
+                self._pipe.add(event)
+                self.take(self._asked_to_end)
+                self._pipe.flush()
+            elif due or self._spec.needs_every_result:
                 event.waiting = ev.WAITS_FOR_SCHEDULER if due else ev.WAITS_FOR_DRIVER
                 self._pipe.add(event)
                 self._await_verdict()
@@ -155,6 +160,19 @@ class TrialSession:
     def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
+
+    def preempted(self) -> bool:
+        """See :class:`tune_core.trainable.protocol.Session`."""
+        if self._closed or self.ended_how is not None:
+            return self.ended_how == "revoked"
+        with self._lock:
+            while self._asked_to_end is None and self._pipe.link.has_message():
+                message = self._pipe.receive()
+                if message[0] == "revoke" and message[1:3] == (self.job.trial, self.job.attempt):
+                    self._asked_to_end = message  # acted on behind the trial's next report
+                else:
+                    self.take(message)
+        return self._asked_to_end is not None or self.ended_how == "revoked"
 
     def at_end(self, function: Callable[[], None]) -> None:
         """See :class:`tune_core.trainable.protocol.Session`."""
