@@ -87,6 +87,19 @@ def test_results_are_read_on_another_machine(place, machine):
     assert len(analysis.trial_dataframes) == 3 or pytest.importorskip("pandas")
 
 
+def test_all_of_a_run_that_ends_at_once_is_there():
+    """The mirror may just have looked at the journal when the run ends."""
+    for attempt in range(20):
+        grid = tune.Tuner(
+            lambda config: {"loss": config["x"]},
+            param_space={"x": tune.grid_search([1, 2])},
+            run_config=tune.RunConfig(
+                name=f"run{attempt}", storage_path="memory://at-once", executor="inline", verbose=0
+            ),
+        ).fit()
+        assert losses(tune.ResultGrid.from_path(grid.experiment_path)) == [1, 2]
+
+
 def test_experiment_goes_on_on_another_machine(place, machine):
     url = f"{place[0]}/run"
     tuner(place).fit()

@@ -225,6 +225,7 @@ class Mirror:
 
     def _run(self) -> None:
         while not self._stopping:
+            closing = self._closing  # from here on nothing is added: what this turn sees is all
             try:
                 finished = self._turn()
                 self._report("journal", None)
@@ -235,7 +236,7 @@ class Mirror:
                 self._report("journal", error)
                 self._wait(pause_s(self._failures.get("journal", 0)))
                 continue
-            if self._closing and finished:
+            if closing and finished:
                 try:
                     self._put_head(released=True)
                 except Exception as error:
@@ -377,7 +378,7 @@ class Mirror:
             return None
         size = os.path.getsize(self._path)
         waiting = self.uploads.waiting()
-        if self._done or (self._shown >= size and not waiting):
+        if self._shown >= size and not waiting:
             return None
         total = sum(upload.size_bytes for upload in waiting)
         error = "; ".join(self._errors.values())
