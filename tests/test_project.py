@@ -107,7 +107,7 @@ def test_every_requirement_is_pinned_in_a_constraints_file() -> None:
     names = {name for path in ROOT.glob("constraints/*.txt") for name in pins(f"constraints/{path.name}")}
     names |= set(pins("constraints.txt"))
     unpinned = {r.name for r in requirements() if canonicalize_name(r.name) not in names}
-    assert unpinned <= {"tensorflow", "wandb", "gcsfs"}  # tested with another wheel, or need an account
+    assert unpinned <= {"tensorflow", "wandb"}  # tested with another wheel, or needs an account
 
 
 def test_lower_bounds_are_the_versions_of_the_lowest_row() -> None:

@@ -152,6 +152,12 @@ def test_credentials_that_do_not_work_end_the_run_before_it_begins(proxy):
     assert "experiments/run" in str(caught.value)
 
 
+def test_missing_bucket_ends_the_run_before_it_begins(proxy):
+    proxy.bucket = "s3://a-bucket-that-nobody-made/experiments"
+    with pytest.raises(StorageError, match="bucket does not exist"):
+        run(proxy)
+
+
 def test_cut_answer_is_read_again(proxy, tmp_path):
     grid = run(proxy, samples=1)
     proxy.faults = Faults([Fault("cut", "more", "GET", times=1)])

@@ -161,7 +161,8 @@ def _can_create(filesystem: Any) -> bool:
     import inspect
 
     method = getattr(type(filesystem), "_pipe_file", None) or type(filesystem).pipe_file
-    return "mode" in inspect.signature(method).parameters
+    code = getattr(method, "__code__", None)
+    return "mode" in inspect.signature(method).parameters or (code is not None and "create" in code.co_consts)
 
 
 def _says_exists(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from tune_core.errors import ExperimentLockedError
 from tune_core.storage.objects import ObjectStore, redacted
-from tune_core.storage.retries import with_retries
+from tune_core.storage.retries import failed, with_retries
 
 EXPIRY_S = 15.0
 """How long a holder may be silent before another driver may take over, by default."""
@@ -125,7 +125,11 @@ def create_lease(store: ObjectStore, record: LeaseRecord) -> bool:
     def create() -> bool:
         return store.create(key, data) or store.get(key) == data
 
-    return with_retries(f"create {redacted(store.url)}/{key}", create)
+    what = f"create {redacted(store.url)}/{key}"
+    try:
+        return with_retries(what, create)
+    except FileNotFoundError as error:  # the bucket is missing
+        raise failed(what, error) from None
 
 
 def _wait_for_silence(store: ObjectStore, holder: LeaseRecord, wait: Callable[[float], None]) -> None:

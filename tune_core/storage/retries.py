@@ -86,7 +86,7 @@ def failed(what: str, error: BaseException, attempts: int = 1) -> ObjectStoreErr
         cause, fix = "the credentials have expired", "Renew them."
     elif re.search(r"NoSuchBucket|ContainerNotFound|bucket does not exist", text, re.IGNORECASE):
         cause, fix = "the bucket does not exist", "Make it first, or correct the URL: tune-core never makes a bucket."
-    elif is_final(error):
+    elif is_final(error) and not isinstance(error, FileNotFoundError):
         cause = "there are no credentials, or they may not do it"
         fix = "Check the credentials (environment, profile or role) and what they may do with this object."
     else:
