@@ -142,7 +142,7 @@ class Mirror:
         self._segments, self._shown = position.segments, position.size_bytes
         self._scanned = position.size_bytes
         self._beat = 0
-        self._beat_at = float("-inf")
+        self._beat_at = self._sent_at = float("-inf")
         self._failures: dict[str, int] = {}  # in a row, of what is sent: the journal, the checkpoints
         self._errors: dict[str, str] = {}
         self._away_since: float | None = None
@@ -260,7 +260,8 @@ class Mirror:
         self._send_artifacts()
         while True:
             limit = self.uploads.limit(available, self._shown)
-            if limit <= self._shown:
+            early = self._closing and time.monotonic() - self._sent_at < self._settings.interval_s
+            if limit <= self._shown or (limit < available and early):
                 break
             self._send_segment(self._part(limit))
         self.uploads.shown(self._shown)
@@ -305,7 +306,7 @@ class Mirror:
         write_segment(self._store, self._segments, head, body)
         self._segments += 1
         self._shown += len(body)
-        self._beat_at = time.monotonic()  # a segment is a sign of life, too
+        self._sent_at = self._beat_at = time.monotonic()  # a segment is a sign of life, too
         self._keep_state()
 
     def _send_files(self) -> None:
