@@ -198,6 +198,23 @@ class SyncConfig:
     upload_queue_bytes: int = 20 << 30
     flush_timeout_s: float = 120.0
 
+    def __post_init__(self) -> None:
+        for name in ("mirror_interval_s", "upload_queue_bytes", "flush_timeout_s", "max_artifact_bytes"):
+            validation.number(f"SyncConfig({name})", getattr(self, name), 0)
+        if isinstance(self.artifact_patterns, str):
+            self.artifact_patterns = (self.artifact_patterns,)
+
+    def warn_of_needless(self) -> None:
+        """Say which of the given settings have no effect here."""
+        needless = {"sync_period": 300, "sync_timeout": 1800, "upload_dir": None, "syncer": None}
+        given = [name for name, default in needless.items() if getattr(self, name) not in (default, "auto")]
+        if given:
+            warnings.warn(
+                f"SyncConfig({', '.join(given)}) has no effect: what a run writes is brought to its storage_path as it "
+                "is made, and an upload that fails is tried again.",
+                stacklevel=4,
+            )
+
 
 @dataclass
 class FailureConfig:
@@ -318,12 +335,8 @@ class RunConfig:
                     'Use e.g. storage_path="~/experiments".',
                 )
             self.storage_path = os.fspath(self.storage_path)
-        if self.sync_config is not None:
-            warnings.warn(
-                "RunConfig(sync_config=...) has no effect, and nothing is lost by that: results, checkpoints and what "
-                "trials write come into the experiment's folder as they are made.",
-                stacklevel=3,
-            )
+        if isinstance(self.sync_config, SyncConfig):
+            self.sync_config.warn_of_needless()
         if not isinstance(self.log_to_file, (bool, str)) and not (
             isinstance(self.log_to_file, Sequence)
             and len(self.log_to_file) == 2

@@ -544,6 +544,7 @@ def test_whole_errors_are_printed_if_the_environment_says_so(
     assert "Traceback" in printed and "this line of the traceback" in printed
 
 
-def test_sync_config_is_taken_and_said_to_be_needless() -> None:
-    with pytest.warns(UserWarning, match="nothing is lost"):
-        tune.RunConfig(sync_config=tune.SyncConfig())
+def test_settings_of_syncing_that_are_needless_are_said_to_be() -> None:
+    tune.RunConfig(sync_config=tune.SyncConfig(sync_artifacts=True))
+    with pytest.warns(UserWarning, match=r"SyncConfig\(sync_period\) has no effect"):
+        tune.RunConfig(sync_config=tune.SyncConfig(sync_period=10))
