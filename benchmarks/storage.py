@@ -163,7 +163,8 @@ def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: floa
     if large_gib:
         write(path, large_gib)
         code = (
-            "import resource, sys\n"
+            "import re\n"
+            "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
             "from tune_core.storage.folders import upload_folder\n"
             "from tune_core.storage.objects import object_store\n"
             "fs = None\n"
@@ -174,9 +175,9 @@ def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: floa
             "client_options={'allow_http': True})\n"
             f"store = object_store('s3://{bucket}/large', fs)\n"
             "store.put('warm', b'')\n"
-            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "before = peak()\n"
             f"upload_folder(store, {source!r}, 'checkpoint')\n"
-            "print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+            "print(before, peak())\n"
         )
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         before, after = (int(kib) / 1024 for kib in out)
