@@ -12,6 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
 import matrix
 import reference
 import searchers
+from sphinx.ext.autodoc.mock import mock
 
 from tune_core._version import __version__
 
@@ -26,13 +27,22 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "sphinx_design",
 ]
 exclude_patterns = ["_build", "_generated"]
 templates_path: list[str] = []
 
 html_theme = "furo"
 html_title = "tune-core"
-html_theme_options = {"source_repository": "", "navigation_with_keys": True}
+html_static_path = ["images"]
+html_favicon = "images/logo-light.svg"
+html_theme_options = {
+    "light_logo": "logo-light.svg",
+    "dark_logo": "logo-dark.svg",
+    "navigation_with_keys": True,
+    "light_css_variables": {"color-brand-primary": "#0b7285", "color-brand-content": "#0b7285"},
+    "dark_css_variables": {"color-brand-primary": "#4fc3d9", "color-brand-content": "#4fc3d9"},
+}
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -44,24 +54,23 @@ autodoc_class_signature = "mixed"
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-# Integrations are documented without their frameworks being installed; those that are there are used.
+# Integrations are documented without their frameworks, so that the pages are the same on every machine. What
+# scikit-learn needs is used where it is.
 FRAMEWORKS = [
     "catboost",
     "keras",
     "lightgbm",
     "lightning",
-    "numpy",
-    "pandas",
+    "optuna",
     "pytorch_lightning",
     "ray",
-    "scipy",
-    "sklearn",
     "tensorflow",
     "torch",
     "transformers",
     "xgboost",
 ]
-autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
+LIGHT = ["numpy", "pandas", "scipy", "sklearn"]
+autodoc_mock_imports = [*FRAMEWORKS, *(name for name in LIGHT if importlib.util.find_spec(name) is None)]
 
 # Pages made from the code and the constraints files, read by the pages that include them.
 GENERATED = HERE / "_generated"
@@ -70,4 +79,5 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
 (GENERATED / "examples.md").write_text(reference.examples(), encoding="utf-8")
-(GENERATED / "reference.md").write_text(reference.pages(), encoding="utf-8")
+with mock(autodoc_mock_imports):
+    (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")

@@ -56,23 +56,58 @@ def public_names(module: str) -> list[str]:
         return []
 
 
-def pages() -> str:
-    """The reference, as directives that Sphinx fills from docstrings."""
+def summary(thing: object) -> str:
+    """First sentence of an object's docstring, fit for a cell of a table."""
+    text = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    text = re.sub(r":[a-z:]+:`~?(?:[\w.]*\.)?([^`<]+?)(?:\s*<[^`]*>)?`", r"``\1``", text)
+    return text.partition(". ")[0].rstrip(".").replace("|", "\\|")
+
+
+def page(module: str, name: str, thing: object) -> str:
+    """The page of one public object."""
+    if inspect.isclass(thing):
+        directive, options = "autoclass", ["   :members:", "   :show-inheritance:"]
+    elif callable(thing):
+        directive, options = "autofunction", []
+    else:
+        directive, options = "autodata", ["   :no-value:"]
+    lines = [f"# {name}", "", "```{eval-rst}", f".. currentmodule:: {module}", f".. {directive}:: {name}", *options]
+    return "\n".join([*lines, "```", ""])
+
+
+def pages(folder: Path) -> str:
+    """Write a page for each public object into a folder; return the lists of them, group by group."""
     lines: list[str] = []
+    written: set[Path] = set()
     described: set[int] = set()  # objects that a section before has: each is described once
     for title, modules in SECTIONS:
         there = [module for module in modules if exists(module)]
         if there:
             lines += [f"## {title}", ""]
         for module in there:
-            listed = {name: id(getattr(sys.modules[module], name, name)) for name in public_names(module)}
-            names = [name for name, thing in listed.items() if thing not in described]
-            described |= set(listed.values())
-            options = [f":members: {', '.join(names)}", ":imported-members:"] if names else []
-            if not listed:
-                options = [":members:"]  # without a list, what a module imports is not its own
-            lines += ["```{eval-rst}", f".. automodule:: {module}", *(f"   {option}" for option in options), "```", ""]
+            found = {name: getattr(sys.modules[module], name) for name in public_names(module) if name[0] != "_"}
+            new = {name: thing for name, thing in found.items() if id(thing) not in described}
+            described |= {id(thing) for thing in new.values()}
+            texts = {f"{module}.{name}": page(module, name, thing) for name, thing in new.items()}
+            rows = [f"| [{name}]({folder.name}/{module}.{name}.md) | {summary(new[name])} |" for name in new]
+            if not found:  # without a list of names, a module is one page
+                texts = {module: f"# {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"}
+                rows = [f"| [{module}]({folder.name}/{module}.md) | {summary(importlib.import_module(module))} |"]
+            written |= {write(folder / f"{stem}.md", text) for stem, text in texts.items()}
+            if rows:
+                lines += [f"### `{module}`", "", "| name | what it is |", "| --- | --- |", *rows, ""]
+                lines += ["```{toctree}", ":hidden:", "", *(f"{folder.name}/{stem}" for stem in texts), "```", ""]
+    for old in set(folder.glob("*.md")) - written:
+        old.unlink()
     return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a page if its text has changed, so that an unchanged one is not built again."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path
 
 
 def examples() -> str:

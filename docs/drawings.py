@@ -1,0 +1,221 @@
+"""Draws the logo and the pictures of the documentation: ``python docs/drawings.py`` writes them into docs/images.
+
+Each picture is drawn twice, for light and dark pages, from the same lines of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+IMAGES = Path(__file__).resolve().parent / "images"
+NAMES = ("ink", "soft", "line", "box", "hue", "warm")
+THEMES = {
+    "light": dict(zip(NAMES, ("#1d2733", "#5b6b7c", "#9aa7b5", "#f3f6f9", "#0b7285", "#c2410c"))),
+    "dark": dict(zip(NAMES, ("#e6edf3", "#a9b6c3", "#66788a", "#1e2832", "#4fc3d9", "#ff9d66"))),
+}
+FONT = "font-family=\"system-ui,'Segoe UI','Noto Sans CJK SC',sans-serif\""
+
+
+class Sheet:
+    """A drawing of a given size in the colours of one theme; lengths are pixels."""
+
+    def __init__(self, width: int, height: int, title: str, theme: str) -> None:
+        self.colour = THEMES[theme]
+        self.size, self.title = (width, height), title
+        self.parts: list[str] = []
+
+    def box(self, x: float, y: float, w: float, h: float, lines: str = "", edge: str = "line") -> None:
+        c = self.colour
+        self.parts.append(
+            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="8" fill="{c["box"]}" '
+            f'stroke="{c[edge]}" stroke-width="1.5"/>'
+        )
+        rows = lines.split("\n") if lines else []
+        for i, row in enumerate(rows):
+            middle = y + h / 2 + 5 + (i - (len(rows) - 1) / 2) * 19
+            self.text(x + w / 2, middle, row, "soft" if i else "ink", "middle", bold=not i)
+
+    def text(
+        self, x: float, y: float, words: str, colour: str = "soft", anchor: str = "start", bold: bool = False
+    ) -> None:
+        weight = ' font-weight="600"' if bold else ""
+        self.parts.append(
+            f'<text x="{x}" y="{y}" font-size="14" text-anchor="{anchor}" fill="{self.colour[colour]}"{weight}>'
+            f"{escape(words)}</text>"
+        )
+
+    def line(self, *points: tuple[float, float], colour: str = "line", width: float = 1.5, head: bool = False) -> None:
+        path = " ".join(f"{x},{y}" for x, y in points)
+        end = f' marker-end="url(#head-{colour})"' if head else ""
+        self.parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{self.colour[colour]}" stroke-width="{width}"{end}/>'
+        )
+
+    def arrow(self, *points: tuple[float, float], colour: str = "line") -> None:
+        self.line(*points, colour=colour, head=True)
+
+    def dot(self, x: float, y: float, colour: str = "hue", radius: float = 5) -> None:
+        self.parts.append(f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self.colour[colour]}"/>')
+
+    def svg(self) -> str:
+        w, h = self.size
+        heads = "".join(
+            f'<marker id="head-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+            f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{value}"/></marker>'
+            for name, value in self.colour.items()
+        )
+        body = "\n".join(self.parts)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
+            f'role="img" {FONT}>\n'
+            f"<title>{escape(self.title)}</title>\n<defs>{heads}</defs>\n{body}\n</svg>\n"
+        )
+
+
+def logo(s: Sheet) -> None:
+    """Trials as bars, the best of them let through to the end."""
+    for i, (length, colour) in enumerate([(16, "line"), (30, "line"), (52, "hue"), (22, "line")]):
+        s.line((6, 11 + 14 * i), (6 + length, 11 + 14 * i), colour=colour, width=7)
+    s.dot(58, 39, "warm", 5)
+
+
+def overview(s: Sheet) -> None:
+    s.box(12, 20, 190, 64, "Training function\nyour code, as it is")
+    s.box(12, 104, 190, 64, "Search space\nwhat may vary")
+    s.box(12, 188, 190, 64, "Searcher\nproposes configurations")
+    s.line((202, 52), (226, 52), (226, 220), (202, 220))
+    s.arrow((202, 136), (254, 136))
+    s.box(258, 20, 290, 232, edge="hue")
+    s.text(403, 46, "Trials, side by side", "ink", "middle", bold=True)
+    s.text(403, 240, "worker processes · Ray actors", "soft", "middle")
+    for x in (340, 420):
+        s.line((x, 62), (x, 218), colour="line", width=1)
+    for i, length in enumerate([68, 148, 250, 68, 148, 68, 216]):
+        y = 72 + 22 * i
+        best = i == 2
+        s.line((276, y), (276 + length - 4, y), colour="hue" if best else "line", width=8)
+        if length in (68, 148):
+            s.text(276 + length, y + 5, "×", "warm")
+    s.arrow((548, 136), (594, 136))
+    s.box(598, 20, 190, 64, "Best configuration\nand its checkpoint", edge="hue")
+    s.box(598, 104, 190, 64, "Every decision\nwith its reason")
+    s.box(598, 188, 190, 64, "Journal\nrestore, explain, plot")
+    for y in (52, 220):
+        s.arrow((572, 136), (572, y), (594, y))
+
+
+def trial_life(s: Sheet) -> None:
+    s.box(20, 80, 130, 54, "PENDING\nwaits for a slot")
+    s.box(270, 80, 150, 54, "RUNNING\nreports results", "hue")
+    s.box(270, 220, 150, 54, "PAUSED\nkeeps a checkpoint")
+    s.box(560, 40, 150, 54, "TERMINATED\nended well", "hue")
+    s.box(560, 130, 150, 54, "ERROR\nno retry is left", "warm")
+    s.arrow((150, 98), (266, 98))
+    s.text(208, 90, "launch", anchor="middle")
+    s.arrow((270, 122), (154, 122))
+    s.text(208, 142, "try again", anchor="middle")
+    s.arrow((420, 96), (556, 68))
+    s.text(486, 70, "complete, stop", anchor="middle")
+    s.arrow((420, 118), (556, 156))
+    s.text(480, 158, "fail", anchor="middle")
+    s.arrow((325, 134), (325, 216))
+    s.text(318, 180, "pause", anchor="end")
+    s.arrow((365, 220), (365, 138))
+    s.text(372, 180, "resume")
+    s.arrow((420, 247), (735, 247), (735, 67), (714, 67))
+    s.text(580, 240, "not promoted", anchor="middle")
+
+
+def leases(s: Sheet) -> None:
+    s.text(20, 42, "Trial", "ink", bold=True)
+    s.text(20, 132, "Driver", "ink", bold=True)
+    s.line((90, 37), (720, 37))
+    s.line((90, 127), (720, 127))
+    for i in range(13):
+        s.dot(120 + 45 * i, 37, "warm" if i in (3, 9) else "hue", 5)
+    for x in (255, 525):
+        s.arrow((x, 45), (x + 14, 121), colour="warm")
+        s.arrow((x + 20, 121), (x + 40, 47))
+        s.text(x + 34, 150, "verdict: go on", anchor="middle")
+    s.text(180, 20, "lease until 4", anchor="middle")
+    s.text(415, 20, "lease until 10: reports do not wait", anchor="middle")
+    s.text(120, 90, "launch")
+    s.arrow((105, 121), (116, 47))
+
+
+def rungs(s: Sheet) -> None:
+    ends = [1, 1, 3, 1, 9, 1, 3, 1, 1]
+    place = {1: 170, 3: 340, 9: 680}
+    for reach, x in place.items():
+        s.line((x, 36), (x, 250), width=1)
+        s.text(x, 26, f"rung {reach}", "ink", "middle", bold=True)
+    for i, end in enumerate(ends):
+        y = 54 + 22 * i
+        s.line((50, y), (place[end], y), colour="hue" if end == 9 else "line", width=8)
+        if end != 9:
+            s.text(place[end] + 8, y + 5, "×", "warm")
+    s.text(170, 274, "9 trials come", anchor="middle")
+    s.text(340, 274, "the best 3 go on", anchor="middle")
+    s.text(665, 274, "the best 1 goes on", anchor="middle")
+
+
+def pbt(s: Sheet) -> None:
+    for i, y in enumerate((50, 110, 170)):
+        s.text(20, y + 5, f"Trial {i + 1}", "ink", bold=True)
+        for j in range(3):
+            x = 100 + 210 * j
+            s.line((x, y), (x + 180, y), colour="hue" if i == (0, 2, 2)[j] else "line", width=8)
+            if j < 2:
+                s.dot(x + 195, y, "line", 4)
+    s.arrow((295, 58), (295, 160), colour="warm")
+    s.text(304, 92, "copies the checkpoint,", "warm")
+    s.text(304, 144, "changes the parameters", "warm")
+    s.arrow((505, 162), (505, 120), colour="warm")
+    s.text(190, 206, "train", anchor="middle")
+    s.text(295, 206, "compare", anchor="middle")
+    s.text(400, 206, "train", anchor="middle")
+    s.text(505, 206, "compare", anchor="middle")
+
+
+def journal(s: Sheet) -> None:
+    s.box(20, 70, 130, 54, "Event\na result arrives")
+    s.box(210, 70, 150, 54, "Journal\none line, synced", "hue")
+    s.box(420, 70, 130, 54, "Decision\nstop, go on")
+    s.box(610, 70, 120, 54, "You\nsee it")
+    for x in (150, 360, 550):
+        s.arrow((x, 97), (x + 56, 97))
+    s.text(250, 164, "killed here, or anywhere?", "warm", "middle")
+    s.arrow((285, 172), (285, 205), colour="warm")
+    s.box(170, 208, 230, 54, "Restore\nreads the lines, goes on", "hue")
+    s.line((285, 124), (285, 148), colour="warm")
+    s.arrow((400, 235), (485, 235), (485, 128))
+    s.text(495, 200, "the same decisions")
+
+
+PICTURES: dict[str, tuple[Callable[[Sheet], None], int, int, str]] = {
+    "logo": (logo, 64, 64, "tune-core"),
+    "overview": (overview, 800, 272, "From a function and a search space, over trials, to the best configuration"),
+    "trial-life": (trial_life, 760, 300, "The states of a trial and what leads from one to the other"),
+    "leases": (leases, 740, 165, "A trial reports without waiting until its lease ends"),
+    "rungs": (rungs, 760, 290, "ASHA lets the best third go on at each rung"),
+    "pbt": (pbt, 740, 220, "Population-based training: the worse copy the better and change their parameters"),
+    "journal": (journal, 750, 275, "An event is written to the journal before anything follows from it"),
+}
+
+
+def pictures() -> dict[str, str]:
+    """The text of each file in docs/images that is drawn here, by name."""
+    made: dict[str, str] = {}
+    for name, (draw, width, height, title) in PICTURES.items():
+        for theme in THEMES:
+            sheet = Sheet(width, height, title, theme)
+            draw(sheet)
+            made[f"{name}-{theme}.svg"] = sheet.svg()
+    return made
+
+
+if __name__ == "__main__":
+    for file, text in pictures().items():
+        (IMAGES / file).write_text(text, encoding="utf-8")

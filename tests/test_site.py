@@ -1,0 +1,58 @@
+"""The site is whole: drawings are the drawn ones, code fits the page, each public object has its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+
+DOCS = ROOT / "docs"
+START = sorted((ROOT / "examples").glob("start_*.py"))
+WIDTH = 88  # characters of code that a page shows without scrolling
+
+
+@pytest.fixture(autouse=True)
+def docs_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+
+
+def test_pictures_are_those_that_the_script_draws() -> None:
+    import drawings
+
+    drawn = drawings.pictures()
+    assert {name: (DOCS / "images" / name).read_text(encoding="utf-8") for name in drawn} == drawn
+
+
+@pytest.mark.parametrize("script", START, ids=lambda path: path.stem)
+def test_code_of_the_landing_page_is_not_cut(script: Path) -> None:
+    assert [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("script", START, ids=lambda path: path.stem)
+def test_each_mark_in_code_of_the_landing_page_has_its_note(script: Path) -> None:
+    marks = re.findall(r"# \((\d)\)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    page = (DOCS / "index.md").read_text(encoding="utf-8")
+    tab = page.partition(f"../examples/{script.name}\n")[2].partition(":::\n")[0]
+    assert marks == re.findall(r"^(\d)\. ", tab, re.MULTILINE)
+
+
+def test_pictures_on_pages_have_a_text_in_their_place() -> None:
+    for page in DOCS.rglob("*.md"):
+        for options in re.findall(r"^```\{image\} \S+\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+            assert re.search(r"^:alt: \S", options, re.M), page
+
+
+def test_each_public_object_has_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import reference
+
+    import tune_core
+
+    ours = [section for section in reference.SECTIONS if section[0] != "Integrations"]  # those need their frameworks
+    monkeypatch.setattr(reference, "SECTIONS", ours)
+    reference.pages(tmp_path)
+    pages = {path.stem for path in tmp_path.glob("*.md")}
+    listed = {f"tune_core.{name}" for name in tune_core.__all__ if name != "__version__"}
+    assert listed <= pages
+    assert (tmp_path / "tune_core.Tuner.md").read_text(encoding="utf-8").startswith("# Tuner\n")
