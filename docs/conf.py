@@ -9,9 +9,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
 
+import chinese
 import matrix
 import reference
 import searchers
+from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import mock
 
 from tune_core._version import __version__
@@ -30,11 +32,23 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["_build", "_generated"]
-templates_path: list[str] = []
+templates_path = ["_templates"]
+locale_dirs = ["locale"]  # built with `-D language=zh_CN` into /zh/; pages that have no catalogue stay in English
+gettext_compact = False
 
 html_theme = "furo"
 html_title = "tune-core"
 html_static_path = ["images"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "language.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 html_favicon = "images/logo-light.svg"
 html_theme_options = {
     "light_logo": "logo-light.svg",
@@ -81,3 +95,9 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "examples.md").write_text(reference.examples(), encoding="utf-8")
 with mock(autodoc_mock_imports):
     (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx when this file has been read."""
+    if app.config.language == "zh_CN":
+        chinese.mend_search()

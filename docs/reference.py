@@ -91,7 +91,9 @@ def pages(folder: Path) -> str:
             texts = {f"{module}.{name}": page(module, name, thing) for name, thing in new.items()}
             rows = [f"| [{name}]({folder.name}/{module}.{name}.md) | {summary(new[name])} |" for name in new]
             if not found:  # without a list of names, a module is one page
-                texts = {module: f"# {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"}
+                there_already = [n for n, thing in vars(sys.modules[module]).items() if id(thing) in described]
+                options = f"   :members:\n   :exclude-members: {', '.join(there_already)}\n"
+                texts = {module: f"# {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{options}```\n"}
                 rows = [f"| [{module}]({folder.name}/{module}.md) | {summary(importlib.import_module(module))} |"]
             written |= {write(folder / f"{stem}.md", text) for stem, text in texts.items()}
             if rows:

@@ -1,0 +1,55 @@
+"""The Chinese edition is in step with the English one, and the gate that says so closes."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import pytest
+from imports import ROOT
+
+polib = pytest.importorskip("polib")
+LOCALE = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES"
+
+
+@pytest.fixture
+def translations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("translations")
+
+
+def catalogue(*texts: tuple[str, str]) -> polib.POFile:
+    made = polib.POFile()
+    made.extend(polib.POEntry(msgid=english, msgstr=chinese) for english, chinese in texts)
+    return made
+
+
+def test_every_text_of_the_translated_pages_has_its_chinese(translations: ModuleType) -> None:
+    pytest.importorskip("sphinx_design")
+    pytest.importorskip("myst_parser")
+    assert {"index", "getting-started", "key-concepts", "faq"} <= {path.stem for path in LOCALE.glob("*.po")}
+    assert translations.main(check=True) == 0
+
+
+def test_changed_english_is_found_until_its_chinese_is_looked_at(translations: ModuleType) -> None:
+    english, chinese = catalogue(("A trial ends.", "")), catalogue(("A trial stops.", "试验停止。"))
+    assert translations.faults(english, chinese) == ["to translate: A trial ends.", "no longer there: A trial stops."]
+    translations.update(english, chinese)
+    assert translations.faults(english, chinese) == ["to translate: A trial ends."]
+    chinese[0].msgstr = "试验结束。"
+    assert translations.faults(english, chinese) == []
+
+
+def test_fuzzy_entry_counts_as_not_translated(translations: ModuleType) -> None:
+    english, chinese = catalogue(("A trial ends.", "")), catalogue(("A trial ends.", "试验停止。"))
+    chinese[0].flags.append("fuzzy")
+    assert translations.faults(english, chinese) == ["to translate: A trial ends."]
+
+
+@pytest.mark.parametrize("path", sorted(LOCALE.rglob("*.po")), ids=lambda path: path.stem)
+def test_chinese_keeps_the_code_and_the_links_of_the_english(path: object) -> None:
+    import re
+
+    marks = re.compile(r"`[^`]+`|\]\([^)]+\)")
+    entries = polib.pofile(str(path))
+    assert [e.msgid for e in entries if sorted(marks.findall(e.msgid)) != sorted(marks.findall(e.msgstr))] == []
