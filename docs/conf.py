@@ -92,7 +92,7 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
 (GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
-(GENERATED / "examples.md").write_text(reference.examples(), encoding="utf-8")
+(GENERATED / "examples.md").write_text(reference.examples(HERE / "_examples"), encoding="utf-8")
 with mock(autodoc_mock_imports):
     (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")
 
