@@ -56,3 +56,10 @@ def test_each_public_object_has_one_page(tmp_path: Path, monkeypatch: pytest.Mon
     listed = {f"tune_core.{name}" for name in tune_core.__all__ if name != "__version__"}
     assert listed <= pages
     assert (tmp_path / "tune_core.Tuner.md").read_text(encoding="utf-8").startswith("# Tuner\n")
+
+
+def test_each_guide_is_in_the_list_of_guides() -> None:
+    guides = DOCS / "guides"
+    listed = (guides / "index.md").read_text(encoding="utf-8").splitlines()
+    there = {path.stem for path in guides.glob("*.md")} - {"index"}
+    assert {line for line in listed if line in there} == there
