@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -21,6 +22,10 @@ class Gap:
 
     offset: int
     size: int
+
+
+TRIAL_HEAD = re.compile(rb'\{"e":"(?:suggest|launch|report|save|end|decide|stop|refuse|note|lose)","trial":(\d+)[,}]')
+"""How a line of an event of one trial begins; all others are of the whole run."""
 
 
 @dataclass

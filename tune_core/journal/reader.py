@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from tune_core.core import events as ev
 from tune_core.core.files import open_regular
 from tune_core.errors import JournalError
-from tune_core.journal.format import CHUNK_BYTES, JOURNAL_FILE, Gap, LineScanner, Log, decode_events, read_header
+from tune_core.journal.format import (
+    CHUNK_BYTES,
+    JOURNAL_FILE,
+    TRIAL_HEAD,
+    Gap,
+    LineScanner,
+    Log,
+    decode_events,
+    read_header,
+)
+from tune_core.journal.trial_index import forget, index_of
 
-_HEAD = re.compile(rb'^\{"e":"(?:suggest|launch|report|save|end|decide|stop|refuse|note|lose)","trial":(\d+)[,}]')
 _RESTORE = b'{"e":"restore"'
 
 
@@ -74,7 +82,7 @@ class Reader:
 
         A list with a single :class:`~tune_core.journal.format.Gap` stands where lines are damaged.
         """
-        for lines in self._lines():
+        for lines in self._lines() if self._only is None else self._lines_of_trial(self._only):
             if isinstance(lines, Gap):
                 self.gaps.append(lines)
                 yield [lines]
@@ -93,6 +101,21 @@ class Reader:
     def _lines(self) -> Iterator[bytes | Gap]:
         with self._open(os.path.dirname(self.path)) as file:
             yield from self._scanner.scan(file)
+
+    def _lines_of_trial(self, trial: int) -> Iterator[bytes | Gap]:
+        """The lines of one trial and of the whole run, by the index; what was appended since, line by line."""
+        if self._data is not None or self._scanner.at != self._begin:
+            yield from self._lines()
+            return
+        with self._open(os.path.dirname(self.path)) as file:
+            index = index_of(self.path, file, self._begin)
+            lines = index.lines_of(trial, file)
+        if lines is None:
+            forget(self.path)
+            yield from self._lines()
+        else:
+            self._scanner.at, self._scanner.torn_bytes = index.scanner.at, index.scanner.torn_bytes
+            yield from lines
 
     def _open(self, folder: str) -> IO[bytes]:
         if self._data is not None:
@@ -116,7 +139,8 @@ class Reader:
         if not first.endswith(b"\n") or not ev.is_whole(first[:-1]):
             raise self._no_header(first, file)
         self.header = read_header(self.path, first[:-1])
-        self._scanner = LineScanner(len(first))
+        self._begin = len(first)
+        self._scanner = LineScanner(self._begin)
 
     def _no_header(self, first: bytes, file: IO[bytes]) -> JournalError:
         scanner = LineScanner(len(first))
@@ -141,7 +165,7 @@ class Reader:
         return decode_events(lines, self.path, self.header.version)
 
     def _concerns(self, line: bytes) -> bool:
-        head = _HEAD.match(line)
+        head = TRIAL_HEAD.match(line)
         return head is None or int(head[1]) == self._only
 
 
