@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from sphinx.search.zh import SearchChinese
 
+# The index holds no Chinese words of one character, so none is asked for.
 SPLITTER = """
 function splitQuery(query) {
-    const words = query.match(/[\\p{L}\\p{N}_]+/gu) || [];
+    const parts = query.match(/\\p{Script=Han}+|(?:(?!\\p{Script=Han})[\\p{L}\\p{N}_])+/gu) || [];
     const cutter = new Intl.Segmenter("zh", {granularity: "word"});
-    return words.flatMap((word) => (word.match(/\\p{Script=Han}+|[^\\p{Script=Han}]+/gu) || []).flatMap((part) =>
-        /\\p{Script=Han}/u.test(part) ? Array.from(cutter.segment(part), (piece) => piece.segment) : [part]));
+    return parts.flatMap((part) => /\\p{Script=Han}/u.test(part)
+        ? Array.from(cutter.segment(part), (piece) => piece.segment).filter((word) => word.length > 1)
+        : [part]);
 }
 """
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
@@ -97,7 +99,14 @@ with mock(autodoc_mock_imports):
     (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")
 
 
+def without_back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Take links from source to documentation away: for a name that is public in two modules, they lead nowhere."""
+    if page.startswith("_modules/"):
+        context["body"] = re.sub(r'<a class="viewcode-back"[^>]*>[^<]*</a>', "", context["body"])
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx when this file has been read."""
+    app.connect("html-page-context", without_back_links)
     if app.config.language == "zh_CN":
         chinese.mend_search()

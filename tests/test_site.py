@@ -63,3 +63,14 @@ def test_each_guide_is_in_the_list_of_guides() -> None:
     listed = (guides / "index.md").read_text(encoding="utf-8").splitlines()
     there = {path.stem for path in guides.glob("*.md")} - {"index"}
     assert {line for line in listed if line in there} == there
+
+
+def test_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    import links
+
+    (tmp_path / "a.html").write_text('<a href="zh/b.html#here">b</a> <a href="https://example.org">out</a>')
+    (tmp_path / "zh").mkdir()
+    (tmp_path / "zh" / "b.html").write_text('<p id="here"></p> <a href="../a.html">a</a>')
+    assert links.broken(tmp_path) == ([], 2)
+    (tmp_path / "zh" / "b.html").write_text('<p id="there"></p> <a href="zh/a.html">a</a>')
+    assert links.broken(tmp_path) == (["a.html: zh/b.html#here", "zh/b.html: zh/a.html"], 2)
