@@ -170,7 +170,6 @@ BAD: list[Row] = [
     ("mode in capitals", tune_config(metric="loss", mode="MIN"), A, "'MIN'"),
     ("metric is a number", tune_config(metric=3, mode="min"), A, "metric"),
     ("metric is empty", tune_config(metric="", mode="min"), A, "metric"),
-    ("metric without a mode", lambda p: fit(p, metric="loss"), A, "mode"),
     ("no samples", tune_config(num_samples=0), A, "num_samples"),
     ("fewer than no samples", tune_config(num_samples=-2), A, "num_samples"),
     ("samples as a float", tune_config(num_samples=10.0), A, "10.0"),
@@ -227,7 +226,6 @@ BAD: list[Row] = [
     ("custom resource is negative", lambda p: tune.LocalExecutor(resources={"lamp": -1}), TuneError, "lamp"),
     ("storage is a file", lambda p: fit(p, storage_path=a_file(p)), StorageError, "file"),
     ("storage is a number", run_config(storage_path=3), A, "storage_path"),
-    ("storage without append", lambda p: fit(p, storage_path="memory://x"), A, "storage_path"),
     # the other configurations
     ("max_failures of -2", lambda p: tune.FailureConfig(max_failures=-2), A, "max_failures"),
     ("max_failures as a float", lambda p: tune.FailureConfig(max_failures=1.0), A, "max_failures"),

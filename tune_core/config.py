@@ -171,7 +171,7 @@ class SyncConfig:
     sync_artifacts
         Whether the other files that trials write into their folders are sent, too.
     sync_artifacts_on_checkpoint
-        Accepted for Ray Tune's sake: artifacts are sent as they come.
+        Accepted and ignored: artifacts are sent as they come.
     artifact_patterns
         Which of them: names with wildcards, e.g. ``("*.png", "plots/*")``.
     max_artifact_bytes
@@ -183,7 +183,7 @@ class SyncConfig:
     flush_timeout_s
         Seconds that the end of a run waits for a store that does not answer; ``tune-core sync`` sends the rest then.
     sync_period, sync_timeout, upload_dir, syncer
-        Accepted for Ray Tune's sake.
+        Accepted and ignored, so that scripts written for Ray Tune run.
     """
 
     sync_period: int = 300

@@ -90,7 +90,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     filename
         Name of the model's file in the checkpoint.
     frequency
-        Save a snapshot every so many iterations; 0 leaves out these.
+        Save a snapshot every so many iterations; 0 saves none of these.
     checkpoint_at_end
         Whether to save the model when the objective returns, also when the training was ended early.
     """

@@ -128,7 +128,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     filename
         Name of the model's file in the checkpoint; ``.keras`` is added if it is missing.
     frequency
-        Save with every so many reports; 0 leaves out these.
+        Save with every so many reports; 0 saves none of these.
     on
         See :class:`TuneReportCallback`.
     checkpoint_at_end

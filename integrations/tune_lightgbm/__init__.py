@@ -92,7 +92,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     filename
         Name of the model's file in the checkpoint.
     frequency
-        Save every so many rounds; 0 leaves out these.
+        Save every so many rounds; 0 saves none of these.
     checkpoint_at_end
         Whether to save when the training ends, also when it is ended early.
     results_postprocessing_fn

@@ -119,7 +119,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     metrics, on
         See :class:`TuneReportCallback`.
     frequency
-        Save with every so many reports; 0 leaves out these.
+        Save with every so many reports; 0 saves none of these.
     checkpoint_at_end
         Whether to save when the trial is stopped.
     """

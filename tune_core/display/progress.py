@@ -396,7 +396,7 @@ class JupyterNotebookReporter(CLIReporter):
     Parameters
     ----------
     overwrite
-        Accepted for Ray Tune's sake: the table is always updated in its place.
+        Accepted and ignored: the table is always updated in its place.
     """
 
     def __init__(self, overwrite: bool = True, **columns: Any) -> None:

@@ -247,7 +247,7 @@ class PopulationBasedTraining(Population):
     perturbation_interval
         How far apart in ``time_attr`` a trial's perturbations are. A trial saves a checkpoint at each.
     burn_in_period
-        Nobody is perturbed sooner.
+        No trial is perturbed before this value of ``time_attr``.
     hyperparam_mutations
         For each hyperparameter a domain, a list of values, or a function that draws one; nested dicts too. What
         ``param_space`` lacks is drawn from here at the start.
@@ -257,16 +257,16 @@ class PopulationBasedTraining(Population):
         How likely a hyperparameter is drawn anew; otherwise a number is multiplied by one of ``perturbation_factors``,
         and a choice moves to a neighbour.
     perturbation_factors
-        As said.
+        The factors by which a number is multiplied when it is not drawn anew; default 1.2 and 0.8.
     custom_explore_fn
         Takes the new configuration, and returns what is to be run.
     log_config, require_attrs
-        Accepted for Ray Tune's sake: every change is in the journal with its reason, and results without ``time_attr``
+        Accepted and ignored: every change is in the journal with its reason, and results without ``time_attr``
         are always an error.
     synch
         Whether all trials wait for one another at each perturbation.
     seed
-        Of all chance; None takes the run's.
+        Seed of the perturbations; None takes the run's.
 
     Notes
     -----

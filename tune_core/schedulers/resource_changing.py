@@ -65,7 +65,7 @@ class DistributeResources:
     reserve_resources
         What to leave over, e.g. ``{"cpu": 1}``.
     add_bundles
-        Accepted for Ray Tune's sake: a trial holds its resources in one piece.
+        Accepted and ignored: a trial holds its resources in one piece.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ def simulate(
     launch_s
         What it takes to start a trial on a worker.
     seed
-        Of all chance: the same seed gives the same journal, byte for byte.
+        Seed of everything that is random: the same seed gives the same journal, byte for byte.
     target
         A value of the metric; the result says when it was reached first.
     keep_journal

@@ -120,7 +120,7 @@ class SimulatedExecutor:
     workers
         How many trials run at once.
     seed
-        Of all chance.
+        Seed of durations and faults.
     faults
         What goes wrong.
     store

@@ -133,7 +133,7 @@ def report(
     checkpoint
         A folder made with ``Checkpoint.from_directory``; it is copied into the experiment before this returns.
     checkpoint_dir_name
-        Accepted for Ray Tune's sake; the folder in the experiment is named by tune-core.
+        Accepted and ignored: the folder in the experiment is named by tune-core.
     raise_on_stop
         When the trial is to end: True leaves the objective by an exception (which ``except Exception`` does not
         catch); False returns False and leaves the ending to the caller. Callbacks of frameworks use the latter.
