@@ -137,8 +137,8 @@ def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: floa
     """A large checkpoint, beside what the store's own client needs; and the memory for a larger one."""
     import s3fs
 
+    from tune_core.storage.connect import object_store
     from tune_core.storage.folders import upload_folder
-    from tune_core.storage.objects import object_store
 
     source = os.path.join(folder, "checkpoint")
     os.makedirs(source)
@@ -166,7 +166,7 @@ def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: floa
             "import re\n"
             "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
             "from tune_core.storage.folders import upload_folder\n"
-            "from tune_core.storage.objects import object_store\n"
+            "from tune_core.storage.connect import object_store\n"
             "fs = None\n"
             f"if {filesystem is not None}:\n"
             "    from obstore.store import S3Store\n"

@@ -50,7 +50,13 @@ def test_links_on_a_page_lead_to_files(page: Path) -> None:
     assert [t for t in targets if not (page.parent / t).exists()] == []
 
 
-EXAMPLES_NEED = {"tune_core.search.auto": ["numpy"], "tune_core.search.optuna": ["optuna"]}
+EXAMPLES_NEED = {
+    "tune_core.models.gaussian_process": ["numpy"],
+    "tune_core.models.lbfgs": ["numpy"],
+    "tune_core.models.target_transform": ["numpy"],
+    "tune_core.search.auto": ["numpy"],
+    "tune_core.search.optuna": ["optuna"],
+}
 
 
 @pytest.mark.parametrize("module", [m for m in modules(ROOT, "tune_core") if not m.endswith("__main__")])

@@ -16,7 +16,7 @@ from tune_core._version import __version__
 if TYPE_CHECKING:
     from tune_core.callback import Callback
     from tune_core.checkpoint import Checkpoint
-    from tune_core.compat.experiment import Experiment, run_experiments
+    from tune_core.compat.experiment import Experiment
     from tune_core.config import FailureConfig, ResumeConfig, RunConfig, SyncConfig, TuneConfig
     from tune_core.display.progress import CLIReporter, JupyterNotebookReporter
     from tune_core.display.reporter import ProgressReporter
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         get_trial_resources,
         report,
     )
-    from tune_core.tune_run import run
+    from tune_core.tune_run import run, run_experiments
     from tune_core.tuner import Tuner
 
 _SPACE = (
@@ -79,7 +79,7 @@ _HOMES = {
     "ExperimentAnalysis": "results.analysis",
     "FailureConfig": "config",
     "TuneContext": "trainable.session",
-    "run_experiments": "compat.experiment",
+    "run_experiments": "tune_run",
     "register_trainable": "trainable.registry",
     "SyncConfig": "config",
     "ResumeConfig": "config",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -237,3 +238,56 @@ def _resumed(
     )
     tuner._go_on_with(finished=way.finished.value, restart_unfinished=way.unfinished is _RESTART)
     return tuner
+
+
+def run_experiments(
+    experiments: Any,
+    scheduler: Any = None,
+    verbose: int | None = None,
+    progress_reporter: Any = None,
+    resume: Any = None,
+    resume_config: Any = None,
+    reuse_actors: bool | None = None,
+    raise_on_failed_trial: bool = True,
+    concurrent: bool = True,
+    callbacks: Sequence[Any] | None = None,
+) -> list[Any]:
+    """Run experiments one after another.
+
+    Parameters
+    ----------
+    experiments
+        An :class:`~tune_core.Experiment`, a list of them, or a dict ``{name: {"run": trainable, "config": {...}, …}}``.
+    scheduler, verbose, progress_reporter, resume, resume_config, reuse_actors, raise_on_failed_trial, callbacks
+        As for :func:`tune_core.run`; a scheduler's instance serves one experiment only.
+    concurrent
+        Accepted: each experiment uses all that there is, so nothing is gained by starting several at once.
+
+    Returns
+    -------
+    list
+        The trials of all experiments.
+    """
+    from tune_core.compat.experiment import experiments_from
+
+    found = experiments_from(experiments)
+    if concurrent and len(found) > 1:
+        warnings.warn(
+            "run_experiments: the experiments run one after another, each on all resources; results are the same.",
+            stacklevel=2,
+        )
+    trials: list[Any] = []
+    for experiment in found:
+        analysis = run(
+            experiment,
+            scheduler=scheduler,
+            verbose=verbose,
+            progress_reporter=progress_reporter,
+            resume=resume,
+            resume_config=resume_config,
+            reuse_actors=reuse_actors,
+            raise_on_failed_trial=raise_on_failed_trial,
+            callbacks=callbacks,
+        )
+        trials += analysis.trials
+    return trials

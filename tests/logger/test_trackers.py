@@ -16,7 +16,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError
-from tune_core.results.histories import history
+from tune_core.journal.histories import history
 
 from . import readers
 

@@ -19,10 +19,10 @@ from tune_core.core import events as ev
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED
 from tune_core.engine.rules import Rules
 from tune_core.errors import JournalDamageWarning, JournalError
+from tune_core.journal.histories import history
 from tune_core.journal.lock import is_running
 from tune_core.journal.reader import Reader
-from tune_core.results.experiment_reader import TailReader, decisions, read_experiment, readable
-from tune_core.results.histories import history
+from tune_core.results.experiment_reader import TailReader, decisions, read_experiment
 from tune_core.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -31,6 +31,7 @@ from tune_core.schedulers import (
     SuccessiveHalvingScheduler,
 )
 from tune_core.schedulers.base import Pause, Scheduler
+from tune_core.space.serialization import readable
 
 
 @pytest.mark.parametrize("seed", range(150))

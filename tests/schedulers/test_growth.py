@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from tests.schedulers.helpers import Bench
+from schedulers.helpers import Bench
 from tune_core.core.trial import PENDING
 from tune_core.schedulers import (
     ASHAScheduler,

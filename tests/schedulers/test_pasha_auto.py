@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from tests.schedulers.helpers import Bench
+from schedulers.helpers import Bench
 from tune_core.schedulers import ASHAScheduler, AutoScheduler, FIFOScheduler, PASHAScheduler, create_scheduler
 from tune_core.simulation import Simulation, simulate
 

@@ -8,7 +8,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.storage.artifacts import ArtifactRules, artifacts_in
-from tune_core.storage.objects import object_store
+from tune_core.storage.connect import object_store
 
 
 def writes(config):

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 import tune_core as tune
-from tune_core.storage.objects import object_store
+from tune_core.storage.connect import object_store
 from tune_core.testing.storage import ObjectStoreContract
 
 pytest.importorskip("adlfs")

@@ -14,8 +14,8 @@ import tune_core as tune
 from storage.fault_proxy import Fault, FaultProxy, Faults
 from tune_core.cli.main import main
 from tune_core.errors import StorageError
+from tune_core.storage.connect import object_store
 from tune_core.storage.folders import COMMIT, read_commit
-from tune_core.storage.objects import object_store
 from tune_core.storage.retries import scrubbed, with_retries
 
 SEEDS = int(os.environ.get("TUNE_CORE_FAULT_SEEDS", "3"))

@@ -13,7 +13,7 @@ import pytest
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # the server knows no hierarchical buckets
 
 import tune_core as tune
-from tune_core.storage.objects import object_store
+from tune_core.storage.connect import object_store
 from tune_core.testing.storage import ObjectStoreContract
 
 gcsfs = pytest.importorskip("gcsfs")

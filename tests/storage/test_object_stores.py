@@ -6,7 +6,8 @@ import fsspec
 import pytest
 
 from tune_core.errors import InvalidArgumentError
-from tune_core.storage.objects import object_store, redacted
+from tune_core.storage.connect import object_store
+from tune_core.storage.objects import redacted
 from tune_core.testing.storage import ObjectStoreContract
 
 

@@ -17,7 +17,7 @@ from tune_core.cli.main import main
 from tune_core.errors import ExperimentLockedError, JournalError, StorageError
 from tune_core.fit.stored import StoredExperiment
 from tune_core.journal.mirror import MirrorSettings
-from tune_core.storage.objects import object_store
+from tune_core.storage.connect import object_store
 
 QUIET = {"verbose": 0}
 

@@ -60,11 +60,11 @@ MODULES: dict[str, Names] = {
     "execution.placement_groups": {"trainable.resources": "PlacementGroupFactory resource_dict_to_pg_factory"},
     "experiment": {
         "compat.experiment": "Experiment",
-        "core.trial_facts": "Trial=TrialFacts",
+        "engine.trial_facts": "Trial=TrialFacts",
     },
     "experiment.experiment": {"compat.experiment": "Experiment"},
     "experiment.trial": {
-        "core.trial_facts": "Trial=TrialFacts",
+        "engine.trial_facts": "Trial=TrialFacts",
         "trainable.export": "ExportFormat",
     },
     "experimental": {},
@@ -131,7 +131,7 @@ MODULES: dict[str, Names] = {
         "checkpoint": "Checkpoint",
     },
     "trainable.util": {"trainable": "with_parameters with_resources"},
-    "tune": {"tune_run": "run", "compat.experiment": "run_experiments"},
+    "tune": {"tune_run": "run run_experiments"},
     "tune_config": {"config": "ResumeConfig TuneConfig"},
     "utils.callback": {"compat.ray_files": "DEFAULT_CALLBACK_CLASSES"},
     "utils.log": {"compat.ray_utils": "Verbosity has_verbosity set_verbosity verbosity"},

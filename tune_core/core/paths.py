@@ -30,18 +30,3 @@ class CheckpointStore(Protocol):
 
     def fetch(self, trial: int, name: str) -> str:
         """A local folder with the checkpoint's content."""
-
-
-class FolderStore:
-    """Checkpoints in the experiment's folder, which this process can reach."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-
-    def save(self, source: str, trial: int, name: str) -> None:
-        from tune_core.storage.local import persist
-
-        persist(source, os.path.join(trial_folder(self._folder, trial), name), marked=True)
-
-    def fetch(self, trial: int, name: str) -> str:
-        return os.path.join(trial_folder(self._folder, trial), name)

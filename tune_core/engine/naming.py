@@ -13,8 +13,8 @@ from typing import Any
 
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import Trial
-from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.observers import TrialOfExperiment
+from tune_core.engine.trial_facts import RunFacts
 from tune_core.errors import UserCodeError
 
 

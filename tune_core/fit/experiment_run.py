@@ -22,7 +22,6 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
 from tune_core.core.objective import DEFAULT_METRIC
-from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
@@ -33,6 +32,7 @@ from tune_core.engine.remote_control import RemoteControl
 from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
+from tune_core.engine.trial_facts import RunFacts
 from tune_core.errors import InvalidArgumentError, ResourceError, TrialError, TuneError
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec

@@ -27,6 +27,7 @@ from tune_core.journal.lock import LOCK_FILE
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
 from tune_core.journal.stored import Place, folder_of, no_experiment
 from tune_core.journal.uploads import checkpoint_key, named_checkpoints
+from tune_core.storage.connect import object_store
 from tune_core.storage.folders import delete_folder, is_whole
 from tune_core.storage.lease import (
     Head,
@@ -39,7 +40,7 @@ from tune_core.storage.lease import (
     take_lease,
 )
 from tune_core.storage.local import write_bytes_atomic
-from tune_core.storage.objects import ObjectStore, join, object_store, redacted
+from tune_core.storage.objects import ObjectStore, join, redacted
 from tune_core.storage.retries import with_retries
 from tune_core.storage.segments import SegmentHead, StoredJournal, SupersededError, read_segments, write_segment
 

@@ -14,9 +14,10 @@ from tune_core.core.paths import trial_folder
 from tune_core.errors import JournalError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.storage import is_remote, local_path
+from tune_core.storage.connect import object_store
 from tune_core.storage.lease import last_lease, read_head
 from tune_core.storage.local import write_bytes_atomic
-from tune_core.storage.objects import ObjectStore, object_store, redacted
+from tune_core.storage.objects import ObjectStore, redacted
 from tune_core.storage.retries import with_retries
 from tune_core.storage.segments import SegmentHead, StoredJournal, read_segments, segment_key
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -242,8 +242,3 @@ def _theme(theme: str) -> str:
     if theme not in ("light", "dark"):
         raise InvalidArgumentError("theme", f"is {theme!r}", "there are two themes", 'Use "light" or "dark".')
     return theme
-
-
-def finite(values: Sequence[float]) -> list[float]:
-    """Those values that are finite numbers."""
-    return [v for v in values if math.isfinite(v)]

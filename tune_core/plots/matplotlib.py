@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core.core.optional_imports import require
-from tune_core.plots.chart import Axis, Chart, Marks, Panel
 from tune_core.plots.palette import SEQUENTIAL, THEMES, color_of
+
+if TYPE_CHECKING:
+    from tune_core.plots.chart import Axis, Chart, Marks, Panel
 
 
 def draw(chart: Chart, theme: str, width: float) -> Any:

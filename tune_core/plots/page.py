@@ -15,10 +15,12 @@ from array import array
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tune_core.plots.chart import Axis, Chart, Marks, Panel
 from tune_core.plots.palette import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from tune_core.plots.chart import Axis, Chart, Marks, Panel
 
 PACK_ABOVE = 16
 """Longer lists travel as base64 of 32-bit floats, a fifth of their size as text."""

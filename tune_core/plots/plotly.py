@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core.core.optional_imports import require
-from tune_core.plots.chart import Axis, Chart, Marks, finite
 from tune_core.plots.palette import SEQUENTIAL, THEMES, color_of
+
+if TYPE_CHECKING:
+    from tune_core.plots.chart import Axis, Chart, Marks
 
 
 def draw(chart: Chart, theme: str) -> Any:
@@ -23,7 +25,7 @@ def draw(chart: Chart, theme: str) -> Any:
     named: set[str] = set()
     for position, panel in enumerate(chart.panels):
         place = {"row": position // columns + 1, "col": position % columns + 1}
-        heights = finite([y for marks in panel.marks if marks.kind != "rug" for y in marks.y])
+        heights = [y for marks in panel.marks if marks.kind != "rug" for y in marks.y if math.isfinite(y)]
         bottom = min(heights, default=0.0)
         for marks in panel.marks:
             trace = _trace(go, chart, marks, theme, bottom)

@@ -16,10 +16,10 @@ from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, JournalError, TrialError, TuneError
+from tune_core.journal.histories import history
 from tune_core.journal.stored import Place, is_stored, open_place
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, read_experiment
-from tune_core.results.histories import history
 from tune_core.storage import local_path
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
-from tune_core.core.trial_facts import RunFacts, TrialFacts
+from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
+from tune_core.journal.histories import history
 from tune_core.journal.stored import Place
 from tune_core.results import Result, ResultGrid, selection
 from tune_core.results.experiment_reader import read_experiment
-from tune_core.results.histories import history
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint

@@ -24,6 +24,7 @@ from tune_core.errors import JournalDamageWarning, TuneError
 from tune_core.journal.format import Gap, does_not_follow
 from tune_core.journal.lock import is_running
 from tune_core.journal.reader import damage_text, reader_of
+from tune_core.space.serialization import readable
 
 
 class DecisionRecord(NamedTuple):
@@ -35,25 +36,9 @@ class DecisionRecord(NamedTuple):
     at: float
 
 
-def readable(value: Any) -> Any:
-    """A value as the journal holds it, in a form for people: see ``tune_core.space.serialization`` for the marks."""
-    if value.__class__ is dict:
-        if "__plain__" in value:
-            return {key: readable(child) for key, child in value["__plain__"].items()}
-        if "__tuple__" in value:
-            return tuple(map(readable, value["__tuple__"]))
-        if "__number__" in value:
-            text = value["__number__"]
-            return float(text) if text.lstrip("-") in ("nan", "inf") else int(text)
-        if "__choice__" in value or "__const__" in value or "__value__" in value:
-            return readable(value["value"]) if "value" in value else str(value.get("repr"))
-        return {key: readable(child) for key, child in value.items()}
-    return list(map(readable, value)) if value.__class__ is list else value
-
-
 @dataclass
 class Experiment:
-    """A whole experiment as its journal tells it; configurations are :func:`readable`."""
+    """A whole experiment as its journal tells it; configurations are in a form for people."""
 
     folder: str
     header: ev.Header

@@ -10,7 +10,7 @@ from tune_core.core.events import error_line
 from tune_core.display.formatting import config_text, value_text
 from tune_core.journal.format import Gap
 from tune_core.journal.reader import reader_of
-from tune_core.results.experiment_reader import readable
+from tune_core.space.serialization import readable
 
 _HOW = {
     "completed": "completed: the objective returned",

@@ -13,9 +13,9 @@ from typing import IO, Any
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.errors import StorageError
+from tune_core.journal.histories import history
 from tune_core.journal.stored import Place
 from tune_core.results import ResultGrid
-from tune_core.results.histories import history
 
 
 def export(place: Place | str, kind: str, path: str | None, every_report: bool) -> int:

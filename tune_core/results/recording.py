@@ -18,7 +18,8 @@ from tune_core.core import events as ev
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Trial
 from tune_core.errors import InvalidArgumentError, JournalError
-from tune_core.results.experiment_reader import TailReader, readable, warn_of_damage
+from tune_core.results.experiment_reader import TailReader, warn_of_damage
+from tune_core.space.serialization import readable
 
 OUTCOMES = ("completed", "stopped early", "stopped", "failed", "running", "paused", "pending")
 """What can have become of a trial: ran to its own end; stopped by the scheduler; ended by a stopper, a budget or a

@@ -13,7 +13,7 @@ from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
-from tune_core.results.histories import Histories, ReportWithConfig
+from tune_core.journal.histories import Histories, ReportWithConfig
 
 SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
 _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}

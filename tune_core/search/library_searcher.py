@@ -377,7 +377,7 @@ class ModelSearcher(Searcher):
         bounds, or without a usable value of this run's metric, are left out; ``len(search.learnt)`` says how many
         were taken.
         """
-        from tune_core.results import ResultGrid
+        from tune_core import ResultGrid  # searchers see the public face
 
         grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
         self._earlier += [(dict(r.config), dict(r.metrics)) for r in grid if r.error is None]

@@ -11,7 +11,6 @@ from typing import Any
 from tune_core import space
 from tune_core._version import __version__
 from tune_core.core import events as ev
-from tune_core.core.trial_facts import RunFacts
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
@@ -19,6 +18,7 @@ from tune_core.engine.observers import Observers
 from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
+from tune_core.engine.trial_facts import RunFacts
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.machine_resources import Machine

@@ -253,3 +253,19 @@ def _decode_dict(value: Mapping[str, Any], space: Any, path: Path, again: _Decod
 
 def _unwrap(node: Any) -> Any:
     return node.value if isinstance(node, Constant) else node
+
+
+def readable(value: Any) -> Any:
+    """A value as the journal holds it, in a form for people: the marks of this module are resolved."""
+    if value.__class__ is dict:
+        if "__plain__" in value:
+            return {key: readable(child) for key, child in value["__plain__"].items()}
+        if "__tuple__" in value:
+            return tuple(map(readable, value["__tuple__"]))
+        if "__number__" in value:
+            text = value["__number__"]
+            return float(text) if text.lstrip("-") in ("nan", "inf") else int(text)
+        if "__choice__" in value or "__const__" in value or "__value__" in value:
+            return readable(value["value"]) if "value" in value else str(value.get("repr"))
+        return {key: readable(child) for key, child in value.items()}
+    return list(map(readable, value)) if value.__class__ is list else value

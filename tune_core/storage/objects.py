@@ -7,14 +7,13 @@ reaches are such places; a conforming one passes ``tune_core.testing.storage``.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from tune_core.errors import InvalidArgumentError, StorageError
+from tune_core.errors import StorageError
 
-__all__ = ["ObjectStore", "ObjectStoreError", "join", "object_store", "redacted"]
+__all__ = ["ObjectStore", "ObjectStoreError", "join", "redacted"]
 
 
 @runtime_checkable
@@ -68,51 +67,9 @@ def join(*parts: str) -> str:
     return "/".join(part.strip("/") if i else part.rstrip("/") for i, part in enumerate(parts) if part)
 
 
-_SECRET = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+SECRET = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 
 
 def redacted(url: str) -> str:
     """A URL without a password and without what stands behind a question mark."""
-    return _SECRET.sub(r"\1:***@", url).partition("?")[0]
-
-
-def object_store(url: str | os.PathLike[str], filesystem: Any = None) -> ObjectStore:
-    """The objects below ``url``.
-
-    Parameters
-    ----------
-    url
-        A folder, or a URL such as ``s3://bucket/folder``.
-    filesystem
-        What to reach it with: a file system of fsspec or pyarrow, or a store of obstore (which ``url`` is relative
-        to, then). None finds the one that the URL names, with the credentials that its library finds by itself.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the URL holds a password: it would be kept in files and shown in messages.
-    MissingDependencyError, StorageError
-        If nothing that is installed reaches such a URL.
-    """
-    from tune_core.storage import local_path
-
-    text = os.fspath(url)
-    if _SECRET.search(text):
-        raise InvalidArgumentError(
-            f"The storage path {redacted(text)}",
-            "holds a password",
-            "a path is kept in files, shown in messages and sent to workers",
-            "Leave the password out, and give the credentials by environment variables or storage_filesystem=.",
-        )
-    local = local_path(text)
-    if filesystem is None and local is not None:
-        from tune_core.storage.local_objects import LocalObjects
-
-        return LocalObjects(local)
-    if filesystem is not None and type(filesystem).__module__.partition(".")[0] == "obstore":
-        from tune_core.storage.obstore_objects import ObstoreObjects
-
-        return ObstoreObjects(text, filesystem)
-    from tune_core.storage.fsspec_objects import FsspecObjects
-
-    return FsspecObjects(text, filesystem)
+    return SECRET.sub(r"\1:***@", url).partition("?")[0]

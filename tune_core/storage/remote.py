@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from tune_core.storage import folders
+from tune_core.storage.connect import object_store
 from tune_core.storage.folders import COMMIT, FileEntry
-from tune_core.storage.objects import ObjectStore, join, object_store, redacted
+from tune_core.storage.objects import ObjectStore, join, redacted
 from tune_core.storage.retries import with_retries
 
 __all__ = ["COMMIT", "RemoteStorage"]

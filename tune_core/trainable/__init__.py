@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.trainable.base import DONE, RESULT_DUPLICATE, SHOULD_CHECKPOINT, Trainable
+from tune_core.trainable.registry import get_trainable_cls
 from tune_core.trainable.resources import DEFAULT_RESOURCES, as_request
 
 __all__ = [
@@ -60,8 +61,6 @@ def prepare(trainable: Any) -> Prepared:
     if isinstance(trainable, Prepared):
         return trainable
     if isinstance(trainable, str):
-        from tune_core.trainable.registry import get_trainable_cls
-
         return prepare(get_trainable_cls(trainable))
     function = vars(trainable).get("_function") if is_class(trainable) else None
     if isinstance(function, staticmethod):  # a class made by wrap_function

@@ -28,13 +28,17 @@ def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
     InvalidArgumentError
         If it is no trainable, or the name no string.
     """
-    from tune_core.trainable import prepare
-
     if not isinstance(name, str) or not name:
         raise InvalidArgumentError(
             "register_trainable(name)", f"is {name!r}", "trainables are registered by a name", 'Use e.g. "my_model".'
         )
-    prepare(trainable)
+    if not callable(trainable):
+        raise InvalidArgumentError(
+            f"register_trainable({name!r})",
+            f"got {trainable!r}",
+            "a trainable is a function of the configuration or a class derived from tune_core.Trainable",
+            "Pass one of these.",
+        )
     _registered[name] = trainable
 
 

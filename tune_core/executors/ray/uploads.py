@@ -102,7 +102,7 @@ class Outbox:
 
 
 def _reach(access: StoreAccess) -> ObjectStore:
-    from tune_core.storage.objects import object_store
+    from tune_core.storage.connect import object_store
 
     return object_store(access.url, access.filesystem)
 

@@ -7,8 +7,9 @@ import shutil
 import time
 import uuid
 
-from tune_core.core.paths import CheckpointStore, FolderStore, trial_folder
+from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.executors.base import RunSpec, StoreAccess
+from tune_core.storage.local import persist
 
 FULL_FILE = ".uploads-full"
 """In the working folder while too much waits to be sent: see :mod:`tune_core.journal.uploads`."""
@@ -20,6 +21,19 @@ def checkpoints_of(spec: RunSpec) -> CheckpointStore:
     if spec.store is None:
         return FolderStore(spec.folder)
     return WorkingFolderStore(spec.folder, spec.store)
+
+
+class FolderStore:
+    """Checkpoints in the experiment's folder, which this process can reach."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def save(self, source: str, trial: int, name: str) -> None:
+        persist(source, os.path.join(trial_folder(self._folder, trial), name), marked=True)
+
+    def fetch(self, trial: int, name: str) -> str:
+        return os.path.join(trial_folder(self._folder, trial), name)
 
 
 class WorkingFolderStore(FolderStore):
@@ -47,8 +61,8 @@ class WorkingFolderStore(FolderStore):
 def download(access: StoreAccess, trial: int, name: str, folder: str) -> None:
     """Bring a checkpoint from the store into ``folder``, which appears all at once."""
     from tune_core.storage import marks
+    from tune_core.storage.connect import object_store
     from tune_core.storage.folders import download_folder
-    from tune_core.storage.objects import object_store
 
     parent = os.path.dirname(folder)
     new = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.new")

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
 from tune_core.journal.reader import reader_of
-from tune_core.results.experiment_reader import readable
+from tune_core.space.serialization import readable
 
 T = TypeVar("T")
 
