@@ -195,7 +195,7 @@ def test_same_results_with_one_worker_two_and_in_this_process(digits):
 
 def test_full_scores_of_a_grown_forest_are_those_of_one_fit(digits):
     grid = {"max_depth": [1, 2, 4, 12]}
-    model = RandomForestClassifier(12, random_state=0)
+    model = RandomForestClassifier(40, random_state=0)
     ours = TuneGridSearchCV(model, grid, cv=3, early_stopping=True).fit(*digits)
     theirs = GridSearchCV(model, grid, cv=3).fit(*digits)
     whole = ours.cv_results_["stop_reason"] == ""

@@ -97,14 +97,18 @@ def test_notebook_shows_one_bar_and_no_other_view(tmp_path):
 
 
 def test_bar_is_drawn_on_a_terminal_and_taken_away():
+    import fcntl
     import pty
+    import struct
+    import termios
 
     script = (
         "from tune_sklearn import TuneGridSearchCV\nfrom sklearn.svm import SVC\n"
         "from sklearn.datasets import load_iris\n"
-        "TuneGridSearchCV(SVC(), {'C': [0.1, 1, 10]}, cv=2, verbose=1).fit(*load_iris(return_X_y=True)); print('done')"
+        "TuneGridSearchCV(SVC(), {'C': range(1, 161)}, cv=5, verbose=1).fit(*load_iris(return_X_y=True)); print('done')"
     )
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} | {"TERM": "xterm-256color"}
     process = subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=subprocess.STDOUT, env=environment)
     os.close(theirs)
@@ -113,7 +117,7 @@ def test_bar_is_drawn_on_a_terminal_and_taken_away():
         text += chunk
     assert process.wait() == 0, text
     os.close(ours)
-    assert b"/3 candidates" in text and b"done" in text and b"totalling 6 fits" in text and b"Best: score" in text
+    assert b"/160 candidates" in text and b"done" in text and b"totalling 800 fits" in text and b"Best: score" in text
 
 
 def _read(descriptor):
