@@ -125,6 +125,8 @@ def test_nothing_reported_has_no_best_result(running: Api) -> None:
         raise ValueError("before the first report")
 
     grid = running.fit(objective)
+    if not running.is_ours:
+        pytest.skip("on purpose: Ray Tune 2.60 returns the trial that failed, without a value; here that is an error")
     with pytest.raises(RuntimeError):
         grid.get_best_result("loss", "min")
 
