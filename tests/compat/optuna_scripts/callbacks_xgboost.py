@@ -14,7 +14,7 @@ def objective(trial):
         "objective": "binary:logistic",
         "eval_metric": "logloss",
         "nthread": 1,
-        "eta": trial.suggest_float("eta", 1e-4, 0.5, log=True),
+        "eta": trial.suggest_float("eta", 1e-2, 0.5, log=True),
         "max_depth": trial.suggest_int("max_depth", 1, 6),
     }
     callback = XGBoostPruningCallback(trial, "validation-logloss")
