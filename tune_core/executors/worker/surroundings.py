@@ -40,7 +40,7 @@ class Surroundings:
         self._home = _current_folder()
         if chdir:
             os.environ[ORIGINAL_FOLDER] = self._home
-        self._environment = _raw_environment()
+        self._environment = dict(_raw_of(os.environ))
         self._path = list(sys.path)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
@@ -65,15 +65,16 @@ class Surroundings:
         """A trial is over: undo what it has changed, and end the processes that it has left behind."""
         if self._owns_process and has_children():
             end_children()
-        if _raw_environment() != self._environment:
+        if _raw_of(os.environ) != self._environment:
             _restore_environment(self._environment)
         if sys.path != self._path:
             sys.path[:] = self._path
         if self._owns_process:
             sys.stdin, sys.stdout, sys.stderr = self._streams
             signal.alarm(0)
-        with contextlib.suppress(OSError):
-            os.chdir(self._home)
+        if self._chdir or _current_folder() != self._home:
+            with contextlib.suppress(OSError):
+                os.chdir(self._home)
 
 
 def _current_folder() -> str:
@@ -83,9 +84,10 @@ def _current_folder() -> str:
         return "/"
 
 
-def _raw_environment() -> dict[Any, Any]:
-    environment: Any = os.environ
-    return dict(environment._data)  # not decoded: this is asked for after each trial
+def _raw_of(environment: Any) -> dict[Any, Any]:
+    """The environment as it is kept, not decoded: it is looked at after each trial."""
+    data: dict[Any, Any] = environment._data
+    return data
 
 
 def _restore_environment(kept: dict[Any, Any]) -> None:
