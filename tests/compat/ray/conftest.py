@@ -53,9 +53,9 @@ def api(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return Api(request.param, tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Ray, started once for all tests of a session that need it."""
+    """Ray, started once for the tests of a module that need it; other modules start their own."""
     ray = pytest.importorskip("ray", reason="needs Ray Tune")
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", ignore_reinit_error=True)
     yield
