@@ -87,6 +87,7 @@ class LoopSettings:
     used_s: float = 0.0  # of the time budget, by earlier drivers
     end_grace_s: float = END_GRACE_S
     retry_s: float = RETRY_S  # 0: failed trials are tried again at once
+    total: int | None = None  # trials that there will be, where that is known
     handle_signals: bool = True
     mirror: Mirror | None = None
     checkpoints: CheckpointFiles | None = None  # None: checkpoints are no files
@@ -126,6 +127,7 @@ class Loop:
         self._on_hold = False  # no trial is started, as asked from outside
         self._checkpoints = plan.checkpoints
         self._found_whole: tuple[int, str] | None = None  # the checkpoint that was looked at last
+        self._expect: Callable[[int | None], None] | None = getattr(executor, "expect", None)
         self._act: dict[type, Callable[[Any], None]] = {
             ev.Launch: self._launch,
             ev.Extend: lambda c: self.executor.extend(c.trial, c.lease),
@@ -271,6 +273,8 @@ class Loop:
         """Launch trials while there are free places and trials for them."""
         controller = self.controller
         while controller.stopping is None and controller.finished is None and not self._on_hold:
+            if self._expect is not None:
+                self._expect(self._startable())
             trial = controller.next_trial_to_launch()
             if trial is None:
                 if not self._suggest():
@@ -307,6 +311,17 @@ class Loop:
         _log.warning(text)
         self.feed(ev.Noted(text, trial.index))
         return True
+
+    def _startable(self) -> int | None:
+        """How many trials would start now if there were room; None where nobody knows how many there will be."""
+        controller, total = self.controller, self.plan.total
+        waiting = len(controller.pending) + len(controller.paused)
+        if not controller.exhausted:
+            if total is None:
+                return None
+            waiting += max(0, total - len(controller.trials))
+        limit = controller.rules.max_concurrent
+        return waiting if limit is None else min(waiting, max(0, limit - len(controller.running)))
 
     def _suggest(self) -> bool:
         """Get one more trial; whether :meth:`fill` should look again."""

@@ -453,6 +453,7 @@ class ExperimentRun:
             look_after=self._look_after,
             expected=self._expected(),
             control=RemoteControl(self.folder) if self.run_config.control else None,
+            total=self._total(),
         )
         return settings
 

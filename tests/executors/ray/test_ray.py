@@ -297,3 +297,59 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.1)
+
+
+# --- what trials start themselves, and what is left of them -----------------------------------------------------------
+
+
+def starts_a_task(config: dict[str, Any]) -> None:
+    double = ray.remote(num_cpus=config["cpus"])(lambda x: 2 * x)
+    tune.report({"loss": ray.get(double.remote(config["x"]))})
+
+
+def test_a_task_with_no_room_of_its_own_is_told_at_once_and_one_with_a_bundle_runs(tmp_path: Path) -> None:
+    def run(trainable: Any, name: str, cpus: float) -> Any:
+        return tune.Tuner(
+            trainable,
+            param_space={"x": tune.grid_search([1, 2]), "cpus": cpus},
+            tune_config=tune.TuneConfig(metric="loss", mode="min"),
+            run_config=tune.RunConfig(name=name, storage_path=str(tmp_path), verbose=0),
+        ).fit()
+
+    refused = run(starts_a_task, "refused", 1)
+    bundles = tune.PlacementGroupFactory([{"CPU": 1}, {"CPU": 1}])
+    placed = run(tune.with_resources(starts_a_task, bundles), "placed", 1)
+    free = run(starts_a_task, "free", 0)
+
+    assert all("PlacementGroupFactory" in str(error) for error in refused.errors) and refused.num_errors == 2
+    for results in (placed, free):
+        assert sorted(r.metrics["loss"] for r in results) == [2, 4]
+
+
+class Notes(tune.Trainable):
+    def setup(self, config: dict[str, Any]) -> None:
+        self.log = Path(config["log"])
+        self.note("up")
+
+    def note(self, what: str) -> None:
+        with self.log.open("a") as file:
+            file.write(f"{what}\n")
+
+    def step(self) -> dict[str, Any]:
+        return {"loss": 1.0}
+
+    def cleanup(self) -> None:
+        self.note("down")
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_every_object_is_cleaned_up_whether_its_actor_is_kept_or_not(tmp_path: Path, reuse: bool) -> None:
+    log = tmp_path / "log"
+    tune.Tuner(
+        Notes,
+        param_space={"x": tune.grid_search([1, 2, 3]), "log": str(log)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", reuse_actors=reuse),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, stop={"training_iteration": 1}),
+    ).fit()
+
+    wait_until(lambda: log.read_text().count("down") == log.read_text().count("up"), 30)

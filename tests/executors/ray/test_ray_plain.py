@@ -19,8 +19,8 @@ from tune_core.errors import CheckpointError, ExecutorError, InvalidArgumentErro
 from tune_core.executors import InlineExecutor, LocalExecutor, executor_from, ray_is_up
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray.actor import ReorderBuffer
-from tune_core.executors.ray.cluster import actor_options, bundle_of, shape_of
 from tune_core.executors.ray.host import how_it_died
+from tune_core.executors.ray.requests import actor_options, bundle_of, shape_of
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ import queue
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -25,6 +24,8 @@ from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
+from tune_core.executors.ray import nested_launches
+from tune_core.executors.ray.scratch import Scratch
 from tune_core.executors.ray.uploads import Outbox, StoreCheckpoints, send_artifacts
 from tune_core.executors.worker import log_setup
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
@@ -35,6 +36,7 @@ from tune_core.executors.worker.worker import Worker
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
 _TICK_S = 0.1
+_MOST_WAITING_BYTES = 16 << 20
 
 
 class ReorderBuffer:
@@ -76,17 +78,30 @@ class ObjectStoreCheckpoints:
     """Checkpoints that travel through Ray's object store, since the experiment's folder is not reachable from here.
 
     A saved one goes to the driver in the same reply as the report that names it, or an earlier one; the driver puts it
-    into the experiment's folder before it journals the report.
+    into the experiment's folder before it journals the report. While more than a bound waits for the driver, saving
+    waits too, so that a trial that saves faster than the driver takes does not fill the memory.
     """
 
     def __init__(self, outbox: queue.SimpleQueue[Any], scratch: str) -> None:
         self._outbox = outbox
+        self._waiting_bytes = 0
+        self._taken = threading.Condition()
         self._scratch = os.path.join(scratch, "fetched")
         self.sent: Any = None  # the reference that came with the present trial
 
     def save(self, source: str, trial: int, name: str) -> None:
         """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
-        self._outbox.put(("checkpoint", trial, name, ray_files.pack(source)))
+        packed = ray_files.pack(source)
+        with self._taken:
+            self._taken.wait_for(lambda: self._waiting_bytes <= _MOST_WAITING_BYTES)
+            self._waiting_bytes += ray_files.size(packed)
+        self._outbox.put(("checkpoint", trial, name, packed))
+
+    def on_taken(self, packed: ray_files.Packed) -> None:
+        """The driver has a checkpoint."""
+        with self._taken:
+            self._waiting_bytes -= ray_files.size(packed)
+            self._taken.notify_all()
 
     def fetch(self, trial: int, name: str) -> str:
         """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
@@ -119,12 +134,21 @@ class TrialHost:
     """The actor. Takes trials from the driver, one or two in hand, and runs them one after another."""
 
     def __init__(
-        self, name: str, spec: RunSpec, payload: Any, token: str | None, path: list[str], hides_gpus: bool
+        self,
+        name: str,
+        spec: RunSpec,
+        payload: Any,
+        token: str | None,
+        path: list[str],
+        hides_gpus: bool,
+        bundles: list[dict[str, float]],
+        own: dict[str, float],
     ) -> None:
         os.environ.update(spec.env)
         sys.path.extend(folder for folder in path if folder not in sys.path and os.path.exists(folder))
         if hides_gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        nested_launches.guard(bundles, own)
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         if spec.store is not None:
             for variable, value in spec.store.environment.items():
@@ -137,7 +161,7 @@ class TrialHost:
         self._turn = threading.Lock()  # whoever takes from the outbox
         self._replies = 0
         self._payload = payload
-        self._scratch = tempfile.mkdtemp(prefix=f"tune-core-{name}-")
+        self._scratch = Scratch(name).path
         self._reachable = token is not None and _is_reachable(spec.folder, token)
         self._spec = spec if self._reachable else replace(spec, folder=os.path.join(self._scratch, spec.name))
         self._to_driver: queue.SimpleQueue[Any] | Outbox = self._outbox
@@ -181,7 +205,17 @@ class TrialHost:
             with self._lock:
                 self._open -= 1
         lines = b"".join([part for part in parts if type(part) is bytes])
-        return reply, lines, [part for part in parts if type(part) is tuple]
+        extras = [part for part in parts if type(part) is tuple]
+        self._note_taken(extras)
+        return reply, lines, extras
+
+    def _note_taken(self, extras: list[tuple[Any, ...]]) -> None:
+        """Checkpoints leave with this reply; the driver asks for the next when it has taken it in."""
+        store = self._worker.store if self._worker is not None else None
+        if isinstance(store, ObjectStoreCheckpoints):
+            for extra in extras:
+                if extra[0] == "checkpoint":
+                    store.on_taken(extra[3])
 
     def _take(self, message: tuple[Any, ...]) -> None:
         kind = message[0]

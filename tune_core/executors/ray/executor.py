@@ -23,9 +23,10 @@ from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray import files as ray_files
-from tune_core.executors.ray.cluster import Cluster, shape_of
+from tune_core.executors.ray.cluster import Cluster
 from tune_core.executors.ray.host import WorkerActor, how_it_died
 from tune_core.executors.ray.pool import Pool
+from tune_core.executors.ray.requests import shape_of
 from tune_core.executors.worker import payload
 from tune_core.trainable import Prepared
 from tune_core.trainable.resources import DEFAULT_RESOURCES
@@ -33,6 +34,19 @@ from tune_core.trainable.resources import DEFAULT_RESOURCES
 _LONG_S = 0.25
 _LOOK_S = 0.1
 _FAILED_STARTS = 5
+_CLOSING_S = 30.0
+"""How long idle actors may take at the end of a run to clean up, and to send the files of their last trial."""
+_RESOURCES = "Say what a trial needs with tune.with_resources(trainable, {...})."
+_OURS = {
+    "num_cpus": _RESOURCES,
+    "num_gpus": _RESOURCES,
+    "resources": _RESOURCES,
+    "memory": _RESOURCES,
+    "name": "Leave it out: each actor would have the same name.",
+    "max_restarts": "Leave it out: a trial whose worker is lost is tried again by tune-core.",
+    "max_concurrency": "Leave it out: an actor runs one trial at a time.",
+}
+"""Options of actors that are not the user's to give, and what to do instead."""
 
 
 class RayExecutor:
@@ -92,8 +106,15 @@ class RayExecutor:
         self._autoscaling = autoscaling
         self._shared_storage = shared_storage
         self._actor_options: dict[str, Any] = dict(actor_options or {})
-        if runtime_env:
-            self._actor_options["runtime_env"] = dict(runtime_env)
+        for option in (*_OURS, *(("runtime_env",) if runtime_env else ())):
+            if option in self._actor_options:
+                raise InvalidArgumentError(
+                    f"RayExecutor(actor_options[{option!r}])",
+                    f"is {self._actor_options[option]!r}",
+                    "tune-core sets this option itself, so it would be ignored",
+                    _OURS.get(option, "Give it to RayExecutor(runtime_env=...)."),
+                )
+        self._runtime_env = dict(runtime_env or {})
         self._cluster: Cluster | None = None
         self._inbox: queue.SimpleQueue[tuple[WorkerActor, Any] | None] = queue.SimpleQueue()
         self._task: RunSpec | None = None
@@ -132,11 +153,14 @@ class RayExecutor:
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
-        self._pool = Pool(cluster, self._start_host, run.reuse)
+        self._pool = Pool(cluster, self._start_host, run.reuse, lambda host: host.send(self._inbox))
         cluster.refresh([])
 
     def _start_host(self, host: WorkerActor) -> None:
-        options, ray = self._actor_options, self._join().ray
+        cluster = self._join()
+        options, ray = dict(self._actor_options), cluster.ray
+        if cluster.runtime_env:
+            options["runtime_env"] = cluster.runtime_env
         try:
             host.start(ray, self._spec, self._payload, self._token, options, self._inbox)
         except Exception as error:
@@ -149,7 +173,7 @@ class RayExecutor:
 
     def _join(self) -> Cluster:
         if self._cluster is None:
-            self._cluster = Cluster(self._address, self._options, self._autoscaling)
+            self._cluster = Cluster(self._address, self._options, self._autoscaling, self._runtime_env)
         return self._cluster
 
     def close(self, grace_s: float = 1.0) -> None:
@@ -158,7 +182,7 @@ class RayExecutor:
         if cluster is None:
             return
         if self._task is not None:
-            self._end_hosts(time.monotonic() + grace_s)
+            self._end_hosts(time.monotonic() + max(grace_s, _CLOSING_S))
             if self._token is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._task.folder, self._token))
@@ -170,23 +194,37 @@ class RayExecutor:
 
     def _end_hosts(self, deadline: float) -> None:
         """Let idle actors clean up; end all."""
-        leaving = set(self._pool.idle())
-        for host in leaving:
-            host.say("close")
-            host.send(self._inbox)
-        while leaving and (left := deadline - time.monotonic()) > 0:
+        pool = self._pool
+        for host in list(pool.idle()):
+            pool.retire(host)
+        while pool.leaving and (left := deadline - time.monotonic()) > 0:
             try:
                 item = self._inbox.get(timeout=left)
             except queue.Empty:
                 break
             if item is not None:
-                host, future = item
-                if future.exception() is not None or ("closed",) in future.result()[2]:
-                    leaving.discard(host)
-                elif host.answered() == 0:
-                    host.send(self._inbox)
-        for host in list(self._pool.hosts.values()):
-            self._pool.remove(host)
+                self._hear_leaving(*item)
+        for host, _ in list(pool.leaving.values()):
+            pool.has_left(host)
+        for host in list(pool.hosts.values()):
+            pool.remove(host)
+
+    def _hear_leaving(self, host: WorkerActor, future: Any) -> None:
+        """An actor that is given up has answered."""
+        if host.name not in self._pool.leaving:
+            return
+        if future.exception() is not None:
+            self._pool.has_left(host)
+            return
+        number, *reply = future.result()
+        for _, extras in host.replies.put(number, reply):
+            for extra in extras:
+                if extra == ("closed",):
+                    self._pool.has_left(host)
+                else:  # files of its last trial, which it sends behind that trial's end
+                    self._take_extra(host, extra)
+        if host.answered() == 0:
+            host.send(self._inbox)
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -197,6 +235,10 @@ class RayExecutor:
         if refusal is not None and self._task is None:
             self.close()
         return refusal
+
+    def expect(self, trials: int | None) -> None:
+        """So many trials would start now if there were room; None: not known. No more actors are asked for."""
+        self._pool.expect(trials)
 
     def room(self, resources: Any) -> bool:
         """See :class:`tune_core.executors.base.Executor`."""
@@ -318,7 +360,8 @@ class RayExecutor:
     def _receive(self, host: WorkerActor, future: Any, batches: list[ev.Batch]) -> None:
         """Take in the answer to one call."""
         if host not in self._pool:
-            return  # it was ended here
+            self._hear_leaving(host, future)
+            return
         if host.answered() == 0:
             self._unsent[host] = None  # keep one call open
         error = future.exception()
@@ -364,7 +407,8 @@ class RayExecutor:
         if first:
             self._pool.note_duration(time.monotonic() - host.began)
         if self._task is not None and not self._task.reuse and event.how != "returned":
-            self._remove(host)
+            self._unsent.pop(host, None)
+            self._pool.retire(host)
         elif host.load == 0:
             self._pool.make_idle(host)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tune_core.core.paths import trial_folder
@@ -28,7 +28,7 @@ def pack(folder: str) -> Packed:
         raise missing(folder)
     packed: Packed = []
     try:
-        for where, folders, files in os.walk(folder):
+        for where, folders, files in _walk(folder, (os.path.realpath(folder),)):
             for name in folders:
                 packed.append((os.path.relpath(os.path.join(where, name), folder), 0o755, None))
             for name in files:
@@ -37,6 +37,16 @@ def pack(folder: str) -> Packed:
     except OSError as error:
         raise unreadable(folder, error) from error
     return packed
+
+
+def _walk(folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk``, links to folders followed, but not those that lead back to a folder that they are in."""
+    names = sorted(os.listdir(folder))
+    inside = {name: os.path.realpath(os.path.join(folder, name)) for name in names}
+    folders = [name for name in names if os.path.isdir(inside[name]) and inside[name] not in above]
+    yield folder, folders, [name for name in names if os.path.isfile(inside[name])]
+    for name in folders:
+        yield from _walk(os.path.join(folder, name), (*above, inside[name]))
 
 
 class Sender:
@@ -65,6 +75,11 @@ class Sender:
         while len(self._sent) > _SENT_KEPT:
             del self._sent[next(iter(self._sent))]
         return reference
+
+
+def size(packed: Packed) -> int:
+    """Bytes of all files."""
+    return sum(0 if content is None else memoryview(content).nbytes for _, _, content in packed)
 
 
 def unpack(packed: Packed, folder: str) -> None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from tune_core.core import events as ev
 from tune_core.executors.ray.actor import MAX_OPEN, ReorderBuffer, TrialHost
-from tune_core.executors.ray.cluster import PlacementGroup, actor_options, bundle_of
+from tune_core.executors.ray.cluster import PlacementGroup
+from tune_core.executors.ray.requests import actor_options, bundle_of
 from tune_core.trainable.resources import PlacementGroupFactory
 
 
@@ -43,12 +44,15 @@ class WorkerActor:
     def start(self, ray: Any, spec: Any, payload: Any, token: str | None, options: dict[str, Any], inbox: Any) -> None:
         """Ask Ray for it; its first answer says that it runs."""
         request = self.resources
-        strategy: dict[str, Any] = {}
+        bundles: list[dict[str, float]] = []  # for what the trial starts itself
+        # said, or an actor that is asked for inside a placement group that captures its children would be in that
+        strategy: dict[str, Any] = {"scheduling_strategy": options.get("scheduling_strategy", "DEFAULT")}
         if isinstance(request, PlacementGroupFactory):
             from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
             bundles = [bundle_of(bundle) for bundle in request.bundles]
             self._group = ray.util.placement_group(bundles, strategy=request.strategy)
+            bundles = bundles[1:]
             strategy["scheduling_strategy"] = PlacementGroupSchedulingStrategy(
                 self._group, placement_group_bundle_index=0, placement_group_capture_child_tasks=True
             )
@@ -57,7 +61,7 @@ class WorkerActor:
         path = [folder or os.getcwd() for folder in sys.path]
         hides_gpus = not request.get("gpu")
         actor = ray.remote(TrialHost).options(**made)
-        self._actor = actor.remote(self.name, spec, [payload], token, path, hides_gpus)
+        self._actor = actor.remote(self.name, spec, [payload], token, path, hides_gpus, bundles, bundle_of(request))
         self.send(inbox)
 
     def on_actor_ready(self, facts: dict[str, Any]) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tune_core.errors import ResourceError
-from tune_core.executors.ray.cluster import Cluster, PlacementGroup, shape_of
+from tune_core.executors.ray.cluster import Cluster, PlacementGroup
 from tune_core.executors.ray.host import WorkerActor
+from tune_core.executors.ray.requests import shape_of
 
 SHORT_S = 0.05
 """While trials are shorter than this, the next one is handed over before the end of the present one is known."""
 _VERY_SHORT_S = 0.005
 _IDLE_S = 10.0
+LEAVING_S = 60.0
+"""How long the ``cleanup`` of a class may take in an actor that is given up."""
 _PATIENCE_S = 3.0
 _HOPE_S = 60.0
 """How long a request that no node can meet (any more) is waited for where no autoscaler runs."""
@@ -32,13 +35,22 @@ class Pool:
         Asks Ray for the actor behind a new :class:`WorkerActor`.
     reuse
         Whether an actor runs more than one trial.
+    talk_to
+        Sends an actor what there is to say to it.
     """
 
-    def __init__(self, cluster: Cluster, start: Callable[[WorkerActor], None], reuse: bool = True) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        start: Callable[[WorkerActor], None],
+        reuse: bool = True,
+        talk_to: Callable[[WorkerActor], None] = lambda host: None,
+    ) -> None:
         self.hosts: dict[str, WorkerActor] = {}
         self._cluster = cluster
         self._start = start
         self._reuse = reuse
+        self._talk_to = talk_to
         self._idle: dict[Any, list[WorkerActor]] = {}
         self._with_room: dict[Any, deque[WorkerActor]] = {}  # busy with short trials
         self._full: set[Any] = set()  # shapes that found no place since something last changed
@@ -46,14 +58,22 @@ class Pool:
         self._hopeless_since: dict[Any, float] = {}
         self._started = 0
         self._trial_s = math.inf  # moving average; not known yet
+        self._demand: int | None = None  # trials that would start now if there were room, where that is known
+        self.leaving: dict[str, tuple[WorkerActor, float]] = {}  # actors that clean up, and until when they may
 
     def __contains__(self, host: WorkerActor) -> bool:
         return self.hosts.get(host.name) is host
 
     # --- places -------------------------------------------------------------------------------------------------------
 
+    def expect(self, trials: int | None) -> None:
+        """So many trials would start now if there were room; None: not known."""
+        self._demand = trials
+
     def room(self, resources: Any) -> bool:
         """Whether a trial could be handed over now; if not, room is asked for. None: a trial of any shape."""
+        if self._demand == 0:
+            return True  # none is to come: whoever asks finds that out without an actor
         if resources is None:
             return any(self._idle.values()) or all(host.ready for host in self.hosts.values())
         shape = shape_of(resources)
@@ -87,12 +107,14 @@ class Pool:
         return None
 
     def _grow(self, shape: Any, resources: Any) -> None:
-        """Ask Ray for actors of this shape: at most as many as are at work already, and those that should fit."""
+        """Ask Ray for actors of this shape: as many as trials wait, as are at work already, and as should fit."""
         if shape in self._full:
             return
         of_shape = [host for host in self.hosts.values() if host.shape == shape]
         pending = sum(not host.ready for host in of_shape)
         most = max(4, len(of_shape) - pending)
+        if self._demand is not None:  # what an autoscaler sees is what waits
+            most = min(most, self._demand)
         while pending < most:
             holding = self._cluster.take(resources)
             if holding is None and self._retire_idle(other_than=shape):
@@ -115,7 +137,7 @@ class Pool:
         idle = [host for shape, hosts in self._idle.items() if shape != other_than for host in hosts]
         if not idle:
             return False
-        self.remove(min(idle, key=lambda host: host.idle_since))
+        self.retire(min(idle, key=lambda host: host.idle_since))
         return True
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -141,15 +163,31 @@ class Pool:
             self._with_room.setdefault(host.shape, deque()).append(host)
 
     def remove(self, host: WorkerActor) -> None:
-        """End an actor."""
+        """End an actor at once."""
+        self._give_up(host)
+        if not self._cluster.is_headless:
+            host.end(self._cluster.ray)
+
+    def retire(self, host: WorkerActor) -> None:
+        """End an actor that has nothing to do, when it has cleaned up."""
+        self._give_up(host)
+        self.leaving[host.name] = (host, time.monotonic() + LEAVING_S)
+        host.say("close")
+        self._talk_to(host)
+
+    def has_left(self, host: WorkerActor) -> None:
+        """An actor has cleaned up, or took too long for it."""
+        if self.leaving.pop(host.name, None) is not None and not self._cluster.is_headless:
+            host.end(self._cluster.ray)
+
+    def _give_up(self, host: WorkerActor) -> None:
+        """No trial goes to this actor any more, and what it holds is free."""
         self.hosts.pop(host.name, None)
         idle = self._idle.get(host.shape, [])
         if host in idle:
             idle.remove(host)
         self._full.clear()
         self._cluster.give_back(host.holding)
-        if not self._cluster.is_headless:
-            host.end(self._cluster.ray)
 
     def note_duration(self, took_s: float) -> None:
         """A trial ended after so long; what is kept is an average."""
@@ -166,7 +204,10 @@ class Pool:
         if self._cluster.refresh(host.holding for host in self.hosts.values()):
             self._full.clear()
         for host in [h for hosts in self._idle.values() for h in hosts if now - h.idle_since > _IDLE_S]:
-            self.remove(host)
+            self.retire(host)
+        for host, until in list(self.leaving.values()):
+            if now > until:
+                self.has_left(host)
         self._fail_unplaceable(now)
         self._full -= self._unmet.keys()  # who still wants them asks again
         self._unmet.clear()
