@@ -219,7 +219,7 @@ class Loop:
 
     def _tell_complete(self, command: ev.TellComplete) -> None:
         trial = self.controller.trials[command.trial]
-        result = (trial.last_result or None) if self.suggestions.wants_ends else None
+        result = trial.last_result or None
         took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
         self.suggestions.tell(trial.trial_id, result, command.error, took, command.pruned)
         if self._watches:

@@ -51,7 +51,6 @@ class Suggestions:
         self.told = 0
         self.finished = False
         self._results_wanted = _wants_results(searcher)
-        self.wants_ends = not getattr(searcher, "ignores_results", False)  #: with the trial's last result
         self._direct = searcher.stateless
         self._wake = wake
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()

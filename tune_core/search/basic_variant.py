@@ -118,11 +118,6 @@ class BasicVariantGenerator(Searcher):
             self._live.add(trial_id)
         return config
 
-    @property
-    def ignores_results(self) -> bool:
-        """Whether only the end of a trial counts here, and not what it reported."""
-        return type(self).on_trial_complete is BasicVariantGenerator.on_trial_complete
-
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Make room for another trial, if their number is limited."""
         self._live.discard(trial_id)
