@@ -1,4 +1,9 @@
-"""Keeps a second driver out of an experiment's folder, and tells whether one is at work there."""
+"""Keeps a second driver out of an experiment's folder, and tells whether one is at work there.
+
+The kernel's lock decides, and ends with its holder. On a file system without locks the file itself does: it names its
+holder, and a thread of the holder's touches it every second. A driver that can see the holder's process asks for that;
+one on another machine, or in another container, waits for a moment whether the file is touched.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ import json
 import logging
 import os
 import socket
+import threading
 import time
 import weakref
 from typing import Any
@@ -20,6 +26,9 @@ from tune_core.journal.writer import unwritable
 LOCK_FILE = ".lock"
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _RETRY_S = 0.25  # a reader that asks whether the run goes on holds the lock for a moment
+_BEAT_S = 1.0
+_SILENT_S = 5.0  # without a touch for so long, a holder that cannot be seen is gone
+_SKEW_S = 60.0  # by which two machines' clocks may differ, for who only reads
 
 _log = logging.getLogger(__name__)
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()
@@ -28,7 +37,7 @@ _held: weakref.WeakSet[Lock] = weakref.WeakSet()
 class Lock:
     """Keeps a second driver out of an experiment's folder; given up when this process ends, however it ends.
 
-    Processes that this one forks do not hold it. On a file system without locks the file alone says who is at work.
+    Processes that this one forks do not hold it.
 
     Parameters
     ----------
@@ -51,6 +60,8 @@ class Lock:
     def __init__(self, folder: str) -> None:
         self.note = ""
         self._descriptor = -1
+        self._released = threading.Event()
+        self._toucher = 0  # the process that keeps the file touched, where that is what shows that it is held
         self._path = os.path.join(folder, LOCK_FILE)
         try:
             self._descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -59,7 +70,9 @@ class Lock:
         try:
             self._take(folder)
             os.ftruncate(self._descriptor, 0)
-            owner = {"pid": os.getpid(), "host": socket.gethostname(), "at": time.time()}
+            pid = os.getpid()
+            owner = {"pid": pid, "host": socket.gethostname(), "at": time.time()}
+            owner.update(processes=_processes_here(), started=_started(pid))
             os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
         except OSError as error:
             self.release()
@@ -81,20 +94,38 @@ class Lock:
                 time.sleep(0.02)
 
     def _go_without(self, folder: str, error: OSError) -> None:
-        """The file system has no locks: only a live process of this host, named in the file, keeps us out."""
+        """The file system has no locks: the file says who holds it, and its touches whether that is still so."""
         owner = _owner(self._descriptor)
-        if _is_alive_here(owner) and owner.get("pid") != os.getpid():
+        alive = _is_alive(owner)
+        if alive is None:
+            _log.info("The driver of %s cannot be seen from here: waiting %g s for a touch of its", folder, _SILENT_S)
+            alive = _is_touched(self._descriptor, _SILENT_S)
+        elif alive and owner.get("pid") == os.getpid():
+            alive = any(os.path.samestat(os.fstat(self._descriptor), os.fstat(lock._descriptor)) for lock in _held)
+        if alive:
             raise _locked(folder, owner) from error
         self.note = (
-            f"the file system of {folder} has no locks ({error.strerror or error}): "
-            "nothing keeps a second driver out, so start none in the same folder"
+            f"the file system of {folder} has no locks ({error.strerror or error}): a second driver is kept out by "
+            f"the file {LOCK_FILE} alone, so start no two at the same moment"
         )
         _log.warning(self.note)
+        self._toucher = os.getpid()
+        threading.Thread(target=self._touch, name="tune-core-lock", daemon=True).start()
+
+    def _touch(self) -> None:
+        """Show about once a second that this process holds it."""
+        while not self._released.wait(_BEAT_S):
+            with contextlib.suppress(OSError):  # it was released meanwhile, or the folder is away for a moment
+                os.utime(self._path)
 
     def release(self) -> None:
         """Let others in."""
         _held.discard(self)
+        self._released.set()
         if self._descriptor >= 0:
+            if self._toucher == os.getpid():
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)  # nobody needs to wait for a touch
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -112,7 +143,8 @@ os.register_at_fork(after_in_child=_forget_in_child)
 def is_running(folder: str) -> bool:
     """Whether a driver is at work on this experiment now: the lock itself is asked.
 
-    Where the file system has no locks: whether the process that the lock's file names is alive on this host.
+    Where the file system has no locks: whether the process that the lock's file names is alive; one that cannot be seen
+    from here, whether it has touched the file within the last minute.
     """
     try:
         descriptor = open_regular(os.path.join(folder, LOCK_FILE), os.O_RDONLY)
@@ -122,7 +154,10 @@ def is_running(folder: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
     except OSError as error:
-        return error.errno in _TAKEN or _is_alive_here(_owner(descriptor))
+        if error.errno in _TAKEN:
+            return True
+        alive = _is_alive(_owner(descriptor))
+        return abs(time.time() - os.fstat(descriptor).st_mtime) < _SKEW_S if alive is None else alive
     finally:
         os.close(descriptor)
 
@@ -138,17 +173,51 @@ def _owner(descriptor: int) -> dict[str, Any]:
     return {"pid": found} if isinstance(found, int) and not isinstance(found, bool) else {}
 
 
-def _is_alive_here(owner: dict[str, Any]) -> bool:
+def _is_alive(owner: dict[str, Any]) -> bool | None:
+    """Whether a lock's holder is alive; None where its process cannot be seen from here."""
     pid = owner.get("pid")
-    if not isinstance(pid, int) or pid <= 0 or owner.get("host", socket.gethostname()) != socket.gethostname():
+    if not isinstance(pid, int) or pid <= 0:
         return False
+    if owner.get("host", socket.gethostname()) != socket.gethostname():
+        return None
+    if owner.get("processes", here := _processes_here()) != here:
+        return None
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return True
+        pass
     except (OSError, OverflowError):
         return False
-    return True
+    return owner.get("started") in (None, _started(pid))  # else another process has got its number
+
+
+def _processes_here() -> str | None:
+    """A name for the processes that can be seen from here: the machine's start and the container; None if unknown."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return f"{file.read().strip()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> int | None:
+    """When a process began, in the kernel's ticks since the machine's start; None if unknown."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _is_touched(descriptor: int, within_s: float) -> bool:
+    """Whether somebody touches a file; no clock is compared with another machine's."""
+    before = os.fstat(descriptor).st_mtime_ns
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        if os.fstat(descriptor).st_mtime_ns != before:
+            return True
+    return False
 
 
 def _locked(folder: str, owner: dict[str, Any]) -> ExperimentLockedError:

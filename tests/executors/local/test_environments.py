@@ -167,7 +167,6 @@ def test_frozen_program_is_started_once_for_each_worker(tmp_path: Path) -> None:
     assert starts.stat().st_size <= 3
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(importlib.util.find_spec("PyInstaller") is None, reason="PyInstaller is not there")
 def test_program_that_pyinstaller_has_frozen(tmp_path: Path) -> None:
@@ -181,6 +180,64 @@ def test_program_that_pyinstaller_has_frozen(tmp_path: Path) -> None:
     subprocess.run([str(tmp_path / "dist" / "program" / "program")], check=True, timeout=60, env=environment)
     assert losses(tmp_path) == [1, 2]
     assert starts.stat().st_size <= 3
+
+
+CELLS = """
+import tune_core as tune
+
+def objective(config):
+    return {"loss": config["a"] * FACTOR}
+
+def search(name):
+    run_config = tune.RunConfig(name=name, storage_path=FOLDER, verbose=0)
+    return tune.Tuner(objective, param_space={"a": tune.grid_search([1, 2])}, run_config=run_config).fit()
+
+FACTOR = 1
+results = search("first")
+FACTOR = 10
+def objective(config):
+    return {"loss": -config["a"] * FACTOR}
+
+results = search("second")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("IPython") is None, reason="IPython is not there")
+def test_cells_typed_into_ipython_that_define_a_name_anew(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--simple-prompt", "--ipython-dir", str(tmp_path)]
+    typed = CELLS.replace("FOLDER", repr(str(tmp_path)))
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert losses(tmp_path, "first") == [1, 2]
+    assert losses(tmp_path, "second") == [-10, -20]
+
+
+SIDE_BY_SIDE = """
+import pytest, sys
+import tune_core as tune
+
+def objective(config):
+    print("training")
+    tune.report({"loss": config["a"] * config["factor"]})
+
+@pytest.mark.parametrize("factor", range(4))
+def test_search(factor, capfd):
+    space = {"a": tune.grid_search([1, 2]), "factor": factor}
+    run_config = tune.RunConfig(name=f"run{factor}", storage_path=FOLDER, verbose=0)
+    results = tune.Tuner(objective, param_space=space, run_config=run_config).fit()
+    assert [result.metrics["loss"] for result in results] == [factor, 2 * factor]
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not there")
+@pytest.mark.parametrize("option", ["--capture=fd", "--capture=sys", "--capture=no"])
+def test_searches_of_tests_that_pytest_runs_in_parallel(tmp_path: Path, option: str) -> None:
+    (tmp_path / "test_searches.py").write_text(SIDE_BY_SIDE.replace("FOLDER", repr(str(tmp_path))))
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", option, "test_searches.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    for factor in range(4):
+        assert losses(tmp_path, f"run{factor}") == [factor, 2 * factor]
 
 
 def test_worker_that_holds_the_interpreters_lock_dies_with_its_driver(tmp_path: Path) -> None:
