@@ -15,8 +15,10 @@ import pickle
 import struct
 import sys
 import tempfile
+import threading
 import types
 from collections import ChainMap
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tune_core.errors import SerializationError
@@ -24,6 +26,7 @@ from tune_core.executors.worker.system import above_standard
 
 _OUT_OF_BAND_BYTES = 1 << 16
 _ALIGN = 64
+_registering = threading.RLock()
 
 
 class Dumped(NamedTuple):
@@ -115,14 +118,25 @@ def _pickle(thing: Any, buffer_callback: Any) -> tuple[bytes, tuple[str, ...]]:
             return reduced
 
     file = io.BytesIO()
-    if spawned is not None:
-        cloudpickle.register_pickle_by_value(spawned)
-    try:
+    with _by_value(spawned) if spawned is not None else contextlib.nullcontext():
         Pickler(file, protocol=5, buffer_callback=buffer_callback).dump((thing, definitions))
-    finally:
-        if spawned is not None:
-            cloudpickle.unregister_pickle_by_value(spawned)
     return file.getvalue(), tuple(modules)
+
+
+@contextlib.contextmanager
+def _by_value(module: types.ModuleType) -> Iterator[None]:
+    """Let what a module defines be pickled by value; the list of such modules is cloudpickle's, one for all threads."""
+    import cloudpickle
+
+    with _registering:
+        if module.__name__ in cloudpickle.list_registry_pickle_by_value():
+            yield
+            return
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
