@@ -153,6 +153,7 @@ class Trial:
 
     __slots__ = (
         "attempt",
+        "barren",
         "began",
         "best",
         "best_config",
@@ -208,6 +209,8 @@ class Trial:
         self.began: tuple[int, float, Any] = (0, 0.0, None)
         #: Failures that count against ``max_failures``.
         self.failures = 0
+        #: Attempts in a row that failed before a first result when they went on from the present checkpoint.
+        self.barren = 0
         #: Workers or nodes lost under it, which do not.
         self.worker_losses = 0
         #: Results along its present course: that of its last result, or of the checkpoint that it goes on from.

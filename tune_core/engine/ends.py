@@ -84,6 +84,8 @@ def _failed(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> No
     goes_on = state.stopping is None or state.interrupted  # an interrupted run can be restored
     if goes_on and (retries < 0 or trial.failures <= retries):
         trial.error = event.error
+        reported = trial.last is not None and trial.last.attempt == trial.attempt
+        trial.barren = 0 if reported or trial.start_from is None else trial.barren + 1
         settle_orphan(state, trial, out)
         return
     fail(state, trial, event.error or event.why, out)

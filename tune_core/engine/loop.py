@@ -38,6 +38,7 @@ LOOK_AFTER_S = 1.0
 """How often the experiment's folder is looked at."""
 POLL_S = 0.1
 _log = logging.getLogger(__name__)
+_BARREN_ATTEMPTS = 2  # that fail before a result, until the checkpoint they went on from is doubted
 _PATIENCE = 200  # asks in a row that a searcher may answer with "not now" while nothing runs
 
 
@@ -293,10 +294,9 @@ class Loop:
         """Look at the checkpoint that a trial would go on from; if it cannot be used, say which one is used instead."""
         assert self._checkpoints is not None
         key = trial.start_from.trial, trial.start_from.name
-        if key == self._found_whole:
-            return False
-        trouble = self._checkpoints.trouble(*key)
-        if not trouble:
+        if trial.barren >= _BARREN_ATTEMPTS and key[0] == trial.index:  # whole, it seems, and yet maybe at fault
+            trouble = f"was gone on from {trial.barren} times, and each time the trial failed before its next result"
+        elif key == self._found_whole or not (trouble := self._checkpoints.trouble(*key)):
             self._found_whole = key
             return False
         owner, name = key
