@@ -31,6 +31,7 @@ FLOORS = [
     "callback stopper schedulers models search.base executors.base",
     "display",
     "executors",
+    "distributed",
     "engine",
     "config",
     "results",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tune_core.config import FailureConfig, ResumeConfig, RunConfig, SyncConfig, TuneConfig
     from tune_core.display.progress import CLIReporter, JupyterNotebookReporter
     from tune_core.display.reporter import ProgressReporter
+    from tune_core.distributed import with_workers
     from tune_core.engine.checkpoint_retention import CheckpointConfig
     from tune_core.errors import TuneError
     from tune_core.executors.inline import InlineExecutor
@@ -105,6 +106,7 @@ _HOMES = {
     "wait_for_gpu": "trainable.gpu",
     "with_parameters": "trainable",
     "with_resources": "trainable",
+    "with_workers": "distributed",
 }
 
 __all__ = [
@@ -163,6 +165,7 @@ __all__ = [
     "wait_for_gpu",
     "with_parameters",
     "with_resources",
+    "with_workers",
 ]
 
 

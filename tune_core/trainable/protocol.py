@@ -16,6 +16,10 @@ class StopTrial(BaseException):
     """Raised by ``tune.report`` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
 
 
+class ProcessLost(Exception):
+    """Raised in a trial's process when one that it has started was ended from outside: the trial is not at fault."""
+
+
 class Session(Protocol):
     """One attempt at one trial, as user code sees it."""
 

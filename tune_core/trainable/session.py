@@ -55,9 +55,9 @@ def _session() -> Session | None:
 def _join_shared() -> Session | None:
     global _joined
     if _joined is None:
-        from tune_core.trainable.session_remote import connect
+        from tune_core.trainable.session_remote import RemoteSession, connect
 
-        _joined = connect(os.environ[SHARED])
+        _joined = connect(os.environ[SHARED], RemoteSession)
     return _joined
 
 
@@ -93,9 +93,9 @@ def share() -> str | None:
                 "processes find their trial by an environment variable, and this process has only one",
                 'Run the trials in processes of their own: RunConfig(executor="local").',
             )
-        from tune_core.trainable.session_remote import serve
+        from tune_core.trainable import session_remote
 
-        scope.close_shared = serve(scope.session)
+        scope.close_shared = session_remote.share(scope.session)
     return os.environ.get(SHARED)
 
 
@@ -104,6 +104,13 @@ def join(shared: str) -> None:
     scope = current_scope()
     if _joined is None and (scope is None or scope.session is None):
         os.environ[SHARED] = shared
+
+
+def adopt(session: Session, shared: str) -> None:
+    """Let this whole process report through ``session``, and those that it starts through what ``shared`` names."""
+    global _joined
+    _joined = session
+    os.environ[SHARED] = shared
 
 
 def _after_fork() -> None:
@@ -278,24 +285,24 @@ class TrialContext:
         return config
 
     def get_node_rank(self) -> int:
-        """Always 0: a trial is one process unless it starts its own."""
-        return 0
+        """Number of this process's machine among those of the trial, from 0."""
+        return int(self._info.get("node_rank", 0))
 
     def get_world_rank(self) -> int:
-        """Always 0."""
-        return 0
+        """Number of this process among those of the trial, from 0 (see :func:`tune_core.with_workers`)."""
+        return int(self._info.get("world_rank", 0))
 
     def get_world_size(self) -> int:
-        """Always 1."""
-        return 1
+        """How many processes train this trial together."""
+        return int(self._info.get("world_size", 1))
 
     def get_local_rank(self) -> int:
-        """Always 0."""
-        return 0
+        """Number of this process among those of the trial on this machine, from 0."""
+        return int(self._info.get("local_rank", 0))
 
     def get_local_world_size(self) -> int:
-        """Always 1."""
-        return 1
+        """How many of the trial's processes run on this machine."""
+        return int(self._info.get("local_world_size", 1))
 
 
 TuneContext = TrialContext

@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Client, Connection, Listener
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tune_core.errors import FatalError, TuneError
 from tune_core.trainable.protocol import SHARED, Session, StopTrial
@@ -25,13 +25,28 @@ if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
 
 _SEPARATOR = "|"
+_TCP = "tcp:"
+_S = TypeVar("_S", bound="RemoteSession")
 
 
-def serve(session: Session) -> Callable[[], None]:
-    """Let other processes reach ``session`` until the returned function is called."""
-    folder = tempfile.mkdtemp(prefix="tune-core-session-")
-    address, key = os.path.join(folder, "socket"), secrets.token_bytes(16)
-    listener = Listener(address, "AF_UNIX", authkey=key)
+def serve(session: Session, host: str | None = None) -> tuple[str, Callable[[], None]]:
+    """Let other processes reach ``session``: what they are to be told, and a function that ends it.
+
+    Parameters
+    ----------
+    session
+        What answers their calls.
+    host
+        An address of this machine, for processes on other machines; None: those of this machine only.
+    """
+    folder = ""
+    key = secrets.token_bytes(16)
+    if host is None:
+        folder = tempfile.mkdtemp(prefix="tune-core-session-")
+        listener = Listener(os.path.join(folder, "socket"), "AF_UNIX", authkey=key)
+    else:
+        listener = Listener((host, 0), "AF_INET", authkey=key)
+    address: Any = listener.address
     connections: list[Connection] = []
     closed = threading.Event()
 
@@ -44,21 +59,33 @@ def serve(session: Session) -> Callable[[], None]:
 
     def close() -> None:
         closed.set()
-        if os.environ.get(SHARED) == shared:
-            del os.environ[SHARED]
         with contextlib.suppress(Exception):
-            Client(address, "AF_UNIX", authkey=key).close()  # wakes accept
+            Client(address, authkey=key).close()  # wakes accept
         thread.join(1.0)
         listener.close()
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    shared = os.environ[SHARED] = f"{address}{_SEPARATOR}{key.hex()}"
     thread = threading.Thread(target=accept, name="tune-core-share", daemon=True)
     thread.start()
-    return close
+    where = address if host is None else f"{_TCP}{address[0]}:{address[1]}"
+    return f"{where}{_SEPARATOR}{key.hex()}", close
+
+
+def share(session: Session) -> Callable[[], None]:
+    """Serve ``session`` and name it in this process's environment; returns a function that ends both."""
+    shared, close = serve(session)
+    os.environ[SHARED] = shared
+
+    def end() -> None:
+        if os.environ.get(SHARED) == shared:
+            del os.environ[SHARED]
+        close()
+
+    return end
 
 
 def _answer(session: Session, connection: Connection) -> None:
@@ -78,11 +105,15 @@ def _answer(session: Session, connection: Connection) -> None:
             connection.send_bytes(pickle.dumps(answer))
 
 
-def connect(shared: str) -> RemoteSession | None:
-    """The session that another process shares; None if its trial has ended."""
+def connect(shared: str, kind: Callable[[Connection], _S]) -> _S | None:
+    """The session that another process shares, as a ``kind`` of :class:`RemoteSession`; None if its trial has ended."""
     address, _, key = shared.rpartition(_SEPARATOR)
+    where: Any = address
     try:
-        return RemoteSession(Client(address, "AF_UNIX", authkey=bytes.fromhex(key)))
+        if address.startswith(_TCP):
+            name, _, port = address[len(_TCP) :].rpartition(":")
+            where = (name, int(port))
+        return kind(Client(where, authkey=bytes.fromhex(key)))
     except (OSError, EOFError, ValueError):
         return None
 

@@ -142,7 +142,7 @@ class Template:
         self._answered = 0
         self._socket, theirs = _socket_pair()
         lifeline_theirs, self._lifeline = _pipe()
-        path = _module_path()
+        path = module_path_file()
         try:
             numbers = (theirs.fileno(), lifeline_theirs, path)
             self._popen = _interpreter("template", numbers, (max(1, round(idle_s)),), environment)
@@ -244,7 +244,7 @@ def _interpreter(
     module: str, descriptors: Sequence[int], numbers: Sequence[int], environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start an interpreter that runs ``main(*descriptors, *numbers)`` of a module of this folder."""
-    path = _module_path()
+    path = module_path_file()
     try:
         output = descriptors[2] if module == "process" else subprocess.DEVNULL
         arguments = [str(number) for number in (*descriptors, *numbers)]
@@ -252,7 +252,13 @@ def _interpreter(
             command = [sys.executable]
             environment = {**environment, process.FROZEN: ",".join(arguments)}
         else:
-            command = [sys.executable, "-c", process.bootstrap(module), str(path), *arguments]
+            command = [
+                sys.executable,
+                "-c",
+                process.bootstrap(f"tune_core.executors.local.{module}"),
+                str(path),
+                *arguments,
+            ]
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -272,7 +278,7 @@ def module_path() -> list[str]:
     return [os.path.abspath(entry) if not entry or os.path.exists(entry) else entry for entry in entries]
 
 
-def _module_path() -> int:
+def module_path_file() -> int:
     """A file with the module path."""
     file = above_standard(nameless_file("tune-core-path"))
     os.write(file, "\0".join(module_path()).encode("utf-8", "surrogateescape"))

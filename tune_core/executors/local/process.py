@@ -27,14 +27,14 @@ FROZEN = "TUNE_CORE_WORKER"
 
 
 def bootstrap(module: str) -> str:
-    """A program for a fresh interpreter: take over the driver's module path, then run a module of this folder.
+    """A program for a fresh interpreter: take over this process's module path, then run ``main`` of a module.
 
     Its arguments are descriptors: of a file with the module path, then those for ``main``.
     """
     return (
         "import os,sys;f=int(sys.argv[1]);"
         "sys.path[:]=os.pread(f,os.fstat(f).st_size,0).decode('utf-8','surrogateescape').split('\\0');"
-        f"from tune_core.executors.local import {module};{module}.main(*map(int,sys.argv[2:]))"
+        f"from {module} import main;main(*map(int,sys.argv[2:]))"
     )
 
 

@@ -142,7 +142,12 @@ def _start_over(*arguments: int) -> NoReturn:
     """Become a fresh interpreter in the same process; what the driver has sent meanwhile waits in the connection."""
     for descriptor in arguments[:3]:
         os.set_inheritable(descriptor, True)
-    command = [sys.executable, "-c", process.bootstrap("template"), *map(str, (arguments[2], *arguments))]
+    command = [
+        sys.executable,
+        "-c",
+        process.bootstrap("tune_core.executors.local.template"),
+        *map(str, (arguments[2], *arguments)),
+    ]
     os.execv(sys.executable, command)
 
 

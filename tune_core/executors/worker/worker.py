@@ -27,7 +27,7 @@ from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
-from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.protocol import ProcessLost, StopTrial
 from tune_core.trainable.scope import entered
 
 
@@ -80,6 +80,8 @@ class Worker:
             how = session.ended_how or "revoked"
         except FatalError as raised:
             how, error = "invalid", str(raised)
+        except ProcessLost as raised:
+            how, error = "lost", str(raised)
         except KeyboardInterrupt:
             how, error = "errored", "KeyboardInterrupt"
             if threading.current_thread() is threading.main_thread() and self.output is None:
