@@ -9,8 +9,9 @@
 * Every rank has a **view** of the trial's session (:mod:`tune_core.distributed.members`). What rank zero reports is
   the trial's result. The k-th report of any other rank waits for rank zero's k-th and has the same answer, so that
   all ranks stop, pause and are exploited behind the same step, and none waits for the others in a collective call.
-* The first rank that fails ends the trial: the others are ended, and the error names the rank. A rank that was killed
-  from outside counts as a lost worker. Whatever ends the trial's process ends the ranks.
+* The first rank that fails ends the attempt: the others are ended, and the error names the rank. As with trials of one
+  process it counts as the trial's failure (``FailureConfig(max_failures)``), and a lost machine as a lost worker.
+  Whatever ends the trial's process ends the ranks.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 from tune_core.distributed.place import Place
 from tune_core.distributed.rank import Outcome, RankSession, run
+from tune_core.executors.ray.host import how_it_died
 from tune_core.trainable.session_remote import connect
 
 
@@ -127,8 +128,10 @@ class RankOnRay:
         try:
             outcome: Outcome = future.result()
         except Exception as error:
-            text = str(error).strip().splitlines()
-            outcome = Outcome("lost", error=f"was lost: {text[0] if text else type(error).__name__}", at=time.time())
+            failure = how_it_died(error)
+            outcome = Outcome(
+                "lost" if failure.how == "lost" else "died", error=f"ended: {failure.why}", at=time.time()
+            )
         self._ended(self._rank, outcome)
 
     def end(self) -> None:

@@ -114,11 +114,11 @@ class RankProcess:
 
 
 def _died(code: int, at: float) -> Outcome:
-    if code == -signal.SIGKILL:
-        return Outcome("lost", error="was killed by SIGKILL (often: out of memory)", at=at)
     if code < 0:
         with contextlib.suppress(ValueError):
-            return Outcome("died", error=f"was ended by {signal.Signals(-code).name}", at=at)
+            name = signal.Signals(-code).name
+            hint = " (often: out of memory)" if name == "SIGKILL" else ""
+            return Outcome("died", error=f"was ended by {name}{hint}", at=at)
     return Outcome("died", error=f"ended with exit code {code} and said nothing", at=at)
 
 

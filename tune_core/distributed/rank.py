@@ -20,7 +20,7 @@ from tune_core.trainable.session_remote import RemoteSession, connect
 class Outcome(NamedTuple):
     """How a rank has ended."""
 
-    how: str  # "returned", "stopped", "raised", "died" (crashed by itself) or "lost" (ended from outside)
+    how: str  # "returned", "stopped", "raised", "died", or "lost" with its machine
     value: Any = None  # what the function returned
     error: str = ""  # what went wrong, with its traceback
     fatal: Exception | None = None  # an error that ends the whole run
