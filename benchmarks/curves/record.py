@@ -85,7 +85,10 @@ def curve(name: str, config: dict[str, Any]) -> list[float]:
 
 def main() -> None:
     """Record the data sets that were named."""
+    import sklearn
+
     warnings.simplefilter("ignore")
+    sklearn.set_config(skip_parameter_validation=True)
     for name in sys.argv[1:] or NAMES:
         keys = list(SPACE)
         shape = [len(choices) for choices in SPACE.values()]

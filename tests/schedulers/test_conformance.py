@@ -53,6 +53,27 @@ class TestMedianPausing(SchedulerContract):
         return schedulers.MedianStoppingRule(EVERY, grace_period=3, min_time_slice=4, hard_stop=False)
 
 
+class TestPercentile(SchedulerContract):
+    def make(self) -> Scheduler:
+        return schedulers.PercentilePruner(50.0, 2, n_warmup_steps=2)
+
+
+class TestPatient(SchedulerContract):
+    def make(self) -> Scheduler:
+        return schedulers.PatientPruner(schedulers.MedianPruner(2), 1)
+
+
+class TestThreshold(SchedulerContract):
+    def make(self) -> Scheduler:
+        return schedulers.ThresholdPruner(upper=100.0)
+
+
+class TestWilcoxon(SchedulerContract):
+    def make(self) -> Scheduler:
+        pytest.importorskip("scipy")
+        return schedulers.WilcoxonPruner()
+
+
 class TestPBT(SchedulerContract):
     def make(self) -> Scheduler:
         return schedulers.PopulationBasedTraining(EVERY, perturbation_interval=4, hyperparam_mutations=MUTATIONS)

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from tune_core.schedulers.pb2 import PB2
     from tune_core.schedulers.pbt import PopulationBasedTraining
     from tune_core.schedulers.pbt_replay import PopulationBasedTrainingReplay
+    from tune_core.schedulers.pruners import (
+        MedianPruner,
+        PatientPruner,
+        PercentilePruner,
+        ThresholdPruner,
+        WilcoxonPruner,
+    )
     from tune_core.schedulers.registry import create_scheduler, scheduler_from
     from tune_core.schedulers.resource_changing import (
         DistributeResources,
@@ -30,6 +37,11 @@ _MODULES = {
     "TrialScheduler": "legacy",
     "AutoScheduler": "auto",
     "PASHAScheduler": "pasha",
+    "MedianPruner": "pruners",
+    "PatientPruner": "pruners",
+    "PercentilePruner": "pruners",
+    "ThresholdPruner": "pruners",
+    "WilcoxonPruner": "pruners",
     "DistributeResourcesToTopJob": "resource_changing",
     "DistributeResources": "resource_changing",
     "ResourceChangingScheduler": "resource_changing",
@@ -71,9 +83,12 @@ __all__ = [
     "HyperBandForBOHB",
     "HyperBandScheduler",
     "Lease",
+    "MedianPruner",
     "MedianStoppingRule",
     "PASHAScheduler",
+    "PatientPruner",
     "Pause",
+    "PercentilePruner",
     "PopulationBasedTraining",
     "PopulationBasedTrainingReplay",
     "ResourceChangingScheduler",
@@ -81,9 +96,11 @@ __all__ = [
     "Status",
     "Stop",
     "SuccessiveHalvingScheduler",
+    "ThresholdPruner",
     "TrialScheduler",
     "TrialView",
     "WaitingTrials",
+    "WilcoxonPruner",
     "create_scheduler",
     "scheduler_from",
 ]

@@ -24,6 +24,11 @@ _CLASSES = {
     "pbt": ("pbt", "PopulationBasedTraining"),
     "pasha": ("pasha", "PASHAScheduler"),
     "auto": ("auto", "AutoScheduler"),
+    "median_pruner": ("pruners", "MedianPruner"),
+    "patient": ("pruners", "PatientPruner"),
+    "percentile": ("pruners", "PercentilePruner"),
+    "threshold": ("pruners", "ThresholdPruner"),
+    "wilcoxon": ("pruners", "WilcoxonPruner"),
     "resource_changing": ("resource_changing", "ResourceChangingScheduler"),
     "sha": ("hyperband", "SuccessiveHalvingScheduler"),
 }
