@@ -505,7 +505,7 @@ def _is_due(course: Course, warmup: int, interval: int) -> bool:
     """Whether the last value is the first one in its stretch of ``interval`` steps after the warm-up."""
     if course.last < warmup:
         return False
-    return course.before < (course.last - warmup) // interval * interval + warmup
+    return bool(course.before < (course.last - warmup) // interval * interval + warmup)
 
 
 def _percentile(ordered: SortedList, percentile: float) -> float:
