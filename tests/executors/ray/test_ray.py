@@ -353,3 +353,87 @@ def test_every_object_is_cleaned_up_whether_its_actor_is_kept_or_not(tmp_path: P
     ).fit()
 
     wait_until(lambda: log.read_text().count("down") == log.read_text().count("up"), 30)
+
+
+class NeverDone(Notes):
+    """An object that is kept for the next trial; its cleanup waits for a file that nobody makes."""
+
+    def reset_config(self, config: dict[str, Any]) -> bool:
+        return True
+
+    def cleanup(self) -> None:
+        wait_until(lambda: self.log.with_name("gate").exists(), 20)
+        self.note("down")
+
+
+def test_cleanup_that_does_not_end_holds_up_neither_the_next_trial_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_core.executors.ray.pool.LEAVING_S", 0.5)
+    monkeypatch.setattr("tune_core.executors.ray.executor._CLOSING_S", 0.5)
+    log = tmp_path / "log"
+    results = tune.Tuner(
+        tune.with_resources(NeverDone, lambda config: {"cpu": config["cpus"]}),
+        param_space={"cpus": tune.grid_search([2, 1]), "log": str(log)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", reuse_actors=True),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, stop={"training_iteration": 1}),
+    ).fit()
+
+    (tmp_path / "gate").touch()
+    assert results.num_terminated == 2
+    assert log.read_text().split() == ["up"] * 2
+
+
+def crashes(config: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "weights").write_bytes(bytes(100_000))
+        tune.report({"loss": 1.0}, checkpoint=tune.Checkpoint.from_directory(folder))
+    wait_until(lambda: os.path.exists(config["gate"]))  # the driver has the report
+    os._exit(1)
+
+
+def test_folder_of_an_actor_that_crashed_is_removed_and_not_while_the_actor_lives(tmp_path: Path) -> None:
+    gate, temporary = tmp_path / "gate", tmp_path / "tmp"
+    temporary.mkdir()
+    there: list[bool] = []
+
+    class Looks(tune.Callback):
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+            there.append(len(list(temporary.iterdir())) >= 1)
+            gate.touch()
+
+    results = tune.Tuner(
+        crashes,
+        param_space={"gate": str(gate)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min"),
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path),
+            verbose=0,
+            callbacks=[Looks()],
+            executor=RayExecutor(shared_storage=False, runtime_env={"env_vars": {"TMPDIR": str(temporary)}}),
+        ),
+    ).fit()
+
+    assert results.num_errors == 1 and there == [True]
+    wait_until(lambda: not list(temporary.iterdir()), 30)
+
+
+# --- code that travels where Ray was joined before --------------------------------------------------------------------
+
+
+def uses_a_module(config: dict[str, Any]) -> dict[str, Any]:
+    import only_in_that_folder
+
+    return {"loss": only_in_that_folder.LOSS, "from": os.path.dirname(only_in_that_folder.__file__)}
+
+
+@pytest.mark.parametrize("how", ["working_dir", "py_modules"])
+def test_code_travels_though_ray_was_joined_before(tmp_path: Path, how: str) -> None:
+    module = tmp_path / "code" / "only_in_that_folder.py"
+    module.parent.mkdir()
+    module.write_text("LOSS = 0.25\n")
+    runtime_env = {how: str(module.parent) if how == "working_dir" else [str(module)]}
+    results = sweep(tmp_path, uses_a_module, executor=RayExecutor(runtime_env=runtime_env), num_samples=1)
+
+    assert [result.metrics["loss"] for result in results] == [0.25], results.errors
+    assert not results[0].metrics["from"].startswith(str(tmp_path))

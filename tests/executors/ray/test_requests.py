@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tune_core as tune
+from tune_core.core import events as ev
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors import RayExecutor
 from tune_core.executors.ray import files
@@ -95,3 +97,22 @@ def test_a_folder_travels_with_what_its_links_lead_to_and_without_circles(tmp_pa
     arrived = {os.path.relpath(p, tmp_path / "there"): p for p in (tmp_path / "there").rglob("*")}
     assert set(arrived) == {"step_1", "step_1/weights", "latest", "latest/weights", "again", "empty"}
     assert {arrived[n].read_text() for n in ("step_1/weights", "latest/weights", "again")} == {"data"}
+
+
+def test_what_an_actor_says_while_it_leaves_is_passed_on() -> None:
+    pytest.importorskip("ray")
+    from tune_core.executors.ray.cluster import PlacementGroup
+    from tune_core.executors.ray.host import WorkerActor
+    from tune_core.executors.ray.pool import Pool
+
+    executor = RayExecutor()
+    pool = executor._pool = Pool(None, lambda host: None)  # type: ignore[arg-type]
+    host = WorkerActor("worker1", (), {}, PlacementGroup([]))
+    pool.leaving[host.name] = (host, 0.0)
+    reply: Future[Any] = Future()
+    reply.set_result((0, ev.encode(ev.Noted("the artifacts could not be sent", 3)), []))
+    batches: list[ev.Batch] = []
+
+    executor._receive(host, reply, batches)
+
+    assert [event.what for batch in batches for event in batch.events] == ["the artifacts could not be sent"]

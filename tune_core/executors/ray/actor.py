@@ -161,7 +161,8 @@ class TrialHost:
         self._turn = threading.Lock()  # whoever takes from the outbox
         self._replies = 0
         self._payload = payload
-        self._scratch = Scratch(name).path
+        self._scratch_folder = Scratch(name)  # as long as this lives, the folder does
+        self._scratch = self._scratch_folder.path
         self._reachable = token is not None and _is_reachable(spec.folder, token)
         self._spec = spec if self._reachable else replace(spec, folder=os.path.join(self._scratch, spec.name))
         self._to_driver: queue.SimpleQueue[Any] | Outbox = self._outbox

@@ -9,6 +9,7 @@ own thread puts the answers into a queue, and :meth:`RayExecutor.poll` waits on 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import time
@@ -30,6 +31,8 @@ from tune_core.executors.ray.requests import shape_of
 from tune_core.executors.worker import payload
 from tune_core.trainable import Prepared
 from tune_core.trainable.resources import DEFAULT_RESOURCES
+
+_log = logging.getLogger(__name__)
 
 _LONG_S = 0.25
 _LOOK_S = 0.1
@@ -203,21 +206,25 @@ class RayExecutor:
             except queue.Empty:
                 break
             if item is not None:
-                self._hear_leaving(*item)
+                for batch in self._hear_leaving(*item):
+                    _log_late(batch)
         for host, _ in list(pool.leaving.values()):
             pool.has_left(host)
         for host in list(pool.hosts.values()):
             pool.remove(host)
 
-    def _hear_leaving(self, host: WorkerActor, future: Any) -> None:
-        """An actor that is given up has answered."""
+    def _hear_leaving(self, host: WorkerActor, future: Any) -> list[ev.Batch]:
+        """An actor that is given up has answered: what it still has to say."""
+        batches: list[ev.Batch] = []
         if host.name not in self._pool.leaving:
-            return
+            return batches
         if future.exception() is not None:
             self._pool.has_left(host)
-            return
+            return batches
         number, *reply = future.result()
-        for _, extras in host.replies.put(number, reply):
+        for lines, extras in host.replies.put(number, reply):
+            if lines:
+                batches.append(ev.Batch(lines, ev.decode_lines(lines)))
             for extra in extras:
                 if extra == ("closed",):
                     self._pool.has_left(host)
@@ -225,6 +232,7 @@ class RayExecutor:
                     self._take_extra(host, extra)
         if host.answered() == 0:
             host.send(self._inbox)
+        return batches
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -360,7 +368,7 @@ class RayExecutor:
     def _receive(self, host: WorkerActor, future: Any, batches: list[ev.Batch]) -> None:
         """Take in the answer to one call."""
         if host not in self._pool:
-            self._hear_leaving(host, future)
+            batches += self._hear_leaving(host, future)
             return
         if host.answered() == 0:
             self._unsent[host] = None  # keep one call open
@@ -460,3 +468,10 @@ class RayExecutor:
                 self._pool.note_long(now - host.began)
                 for job in host.jobs[1:]:
                     self._say(host, "withdraw", job.trial, job.attempt, "handed back: the one before it runs long")
+
+
+def _log_late(batch: ev.Batch) -> None:
+    """Say what comes when the journal is complete."""
+    for event in batch.events:
+        if type(event) is ev.Noted:
+            _log.warning(event.what)
