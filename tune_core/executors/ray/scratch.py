@@ -11,7 +11,7 @@ _REAP = 'exec 3<&0; (cat <&3 >/dev/null; rm -rf -- "$1") </dev/null >/dev/null 2
 class Scratch:
     """A folder that a small process removes as soon as this one has ended, if it has not done so itself.
 
-    The small process is one of a session of its own and no child of this one: it outlives what ends a worker's children.
+    The small process has a session of its own and is no child of this one: it outlives what ends a worker's children.
     It also removes the folder when nobody has this object any more.
     """
 
