@@ -353,7 +353,8 @@ class _Evaluation:
         return scheduler
 
     def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
-        if self.budget_steps is not None and self.budget_steps.resource != "folds":
+        steps = self.budget_steps
+        if steps is not None and (steps.resource != "folds" or any(map(steps.is_partial, range(len(steps.steps))))):
             return None  # fits of one fold are many, and scikit-learn's callbacks know of one
         return private.fit_contexts(self.search, self.estimator, parent, n_fits)
 

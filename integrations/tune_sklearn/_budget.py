@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,15 @@ from tune_sklearn._growing import Growth
 LEAST_SAMPLES = 60
 SEVERAL = 5
 """Rows of each class that a step of samples holds at least, or all that there are."""
+ENOUGH_OF_A_CLASS = 20
+"""Rows of a rare class that a first comparison is trained on and scored on."""
+RARE = 0.2
+"""A class is rare that has less than this part of the rows that it would have if all classes were equal."""
+LEAST_OF_PART = 15
+ROWS_OF_SMALLER_PARTS = 250
+"""From this many rows on there are parts smaller than the first one."""
+LEAST_ALIVE = 3
+"""Candidates that any comparison by rank alone lets go on."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +31,24 @@ class BudgetSteps:
     """The steps on which a candidate is scored, each with more of the resource than the one before.
 
     ``steps`` are amounts of the resource in all, the last one being everything: a candidate that reaches it has been
-    scored in full. ``growth`` trains a candidate's models on from step to step; without it they are trained anew, with
-    the amount as the value of ``parameter`` where that is set. ``orders`` (for samples) gives for each fold the
-    positions of its training rows in the order in which they are taken, ``fractions`` how many of them at each step.
-    ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing for all; ``first_folds``
-    says on how many folds all but the last step are scored, 0 standing for all. ``why`` tells why this resource.
+    scored in full. Amounts of folds below 1 are parts of the first fold's training rows. ``growth`` trains a
+    candidate's models on from step to step; without it they are trained anew, with the amount as the value of
+    ``parameter`` where that is set. ``orders`` (for samples) gives for each fold the positions of its training rows in
+    the order in which they are taken, ``fractions`` how many of them at each step. ``smaller`` are parameters for the
+    steps on a part of a fold. ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing
+    for all; ``first_folds`` says on how many folds all but the last step are scored, 0 standing for all. ``why`` tells
+    why this resource.
     """
 
     resource: str
-    steps: tuple[int, ...]
+    steps: tuple[int, ...] | tuple[float, ...]
     growth: Growth | None = None
     parameter: str | None = None
     orders: tuple[Any, ...] = ()
     fractions: tuple[float, ...] = ()
     checkpoints: tuple[int, ...] | None = None
     first_folds: int = 0
+    smaller: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
 
     def is_last(self, position: int) -> bool:
@@ -42,19 +57,23 @@ class BudgetSteps:
 
     def train_positions(self, fold: int, position: int) -> Any:
         """Which of a fold's training rows a step trains on, by their positions; None: all of them."""
-        if not self.orders or self.is_last(position):
+        if not self.orders or self.is_last(position) or not self.fractions[position]:
             return None
         order = self.orders[fold]
         return np.sort(order[: max(1, round(self.fractions[position] * len(order)))])
 
     def settings(self, position: int) -> dict[str, Any]:
         """Parameters that a step sets, over those of the candidate."""
+        if self.is_partial(position):
+            return dict(self.smaller)
         if self.parameter is None or self.growth is not None or self.is_last(position):
             return {}
         return {self.parameter: self.steps[position]}
 
     def folds_at(self, position: int, n_folds: int) -> int:
         """On how many folds a step is scored."""
+        if self.resource == "folds":
+            return max(1, int(self.steps[position]))
         return self.first_folds if self.first_folds and not self.is_last(position) else n_folds
 
     def saves_after(self, step: int) -> bool:
@@ -63,7 +82,17 @@ class BudgetSteps:
 
     def is_conclusive(self, position: int) -> bool:
         """Whether a fit that fails at a step would fail with everything, too."""
-        return self.resource == "folds" or self.growth is not None or self.is_last(position)
+        if self.resource == "folds":
+            return not self.is_partial(position)
+        return self.growth is not None or self.is_last(position)
+
+    def is_partial(self, position: int) -> bool:
+        """Whether a step of folds is one on a part of the first fold."""
+        return self.resource == "folds" and self.steps[position] < 1
+
+    def folds_before(self, position: int) -> int:
+        """How many folds have been fitted with everything when a step of folds begins."""
+        return 0 if position == 0 or self.is_partial(position - 1) else int(self.steps[position - 1])
 
     @property
     def unit(self) -> str:
@@ -83,7 +112,9 @@ class BudgetSteps:
         """For people: the resource, how it is given, and the steps."""
         by = f", by {self.how}" if self.resource == "iterations" else ""
         why = f" ({self.why})" if self.why else ""
-        return f"{self.unit}{by}: {', '.join(map(str, self.steps))}{why}"
+        amounts = (str(Fraction(step).limit_denominator(1000)) for step in self.steps)
+        smaller = "".join(f", first with {name}={value}" for name, value in self.smaller.items())
+        return f"{self.unit}{by}: {', '.join(amounts)}{smaller}{why}"
 
 
 def geometric_steps(total: int, factor: float, least: int) -> tuple[int, ...]:
@@ -114,6 +145,66 @@ def fold_steps(n_folds: int, factor: float, least: int) -> tuple[int, ...]:
         steps.append(int(at))
         at = max(at * factor, at + 1)
     return (*dict.fromkeys(steps), n_folds)
+
+
+def fold_race(
+    folds: list[tuple[Any, Any]],
+    labels: Any,
+    factor: float,
+    number: int | None,
+    smaller: Mapping[str, Any],
+    rng: np.random.RandomState,
+) -> BudgetSteps:
+    """A part of one fold, then one fold, two, four and so on: what tells candidates apart at the least cost.
+
+    Where many candidates start, smaller parts come before that; where there are few, or where a part would hold too
+    few rows of some class, there is none. A class that is rare beside the others has to have enough rows to be tested
+    on, for which the first step takes more folds, up to half of them.
+
+    Parameters
+    ----------
+    folds
+        Training and test rows of each fold.
+    labels
+        Labels of all rows as numbers; None for a regression.
+    factor
+        Ratio of one part to the next.
+    number
+        How many candidates start; None if that is not known.
+    smaller
+        Parameters that make a fit on a part of a fold cheaper.
+    rng
+        Draws which rows come first.
+    """
+    train, test = (np.asarray(rows) for rows in folds[0])
+    least, first = LEAST_OF_PART, 1
+    codes = None if labels is None else labels[train].reshape(-1, 1)
+    if labels is not None:
+        classes, sizes = np.unique(labels[train], return_counts=True)
+        if sizes.min() < sizes.mean() * RARE:
+            least = math.ceil(ENOUGH_OF_A_CLASS * len(train) / sizes.min())
+            tested = np.bincount(labels[test], minlength=labels.max() + 1)[classes].min()
+            first = min(math.ceil(ENOUGH_OF_A_CLASS / max(1, tested)), math.ceil(len(folds) / 2))
+        least = max(least, SEVERAL * len(sizes))
+    parts = [] if number is not None and number < 2 * LEAST_ALIVE else [1 / factor]
+    while (
+        parts
+        and len(train) * parts[0] / factor >= ROWS_OF_SMALLER_PARTS
+        and (number is not None and number / factor ** (len(parts) + 1) >= LEAST_ALIVE)
+    ):
+        parts.insert(0, parts[0] / factor)
+    order = _order(len(train), codes, rng) if parts else None
+    parts = [p for p in parts if p * len(train) >= least and _holds_several(order, codes, p)]
+    whole = [first]
+    while whole[-1] * 2 < len(folds):
+        whole.append(whole[-1] * 2)
+    if whole[-1] < len(folds):
+        whole.append(len(folds))
+    steps = (*parts, *whole)
+    if not parts:
+        return BudgetSteps("folds", tuple(whole))
+    fractions = (*parts, *(0.0 for _ in whole))
+    return BudgetSteps("folds", steps, orders=(order,), fractions=fractions, smaller=smaller)
 
 
 def sample_steps(

@@ -13,7 +13,16 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 
 from tune_core.errors import InvalidArgumentError
-from tune_sklearn._budget import BudgetSteps, fold_steps, geometric_steps, linear_steps, sample_steps
+from tune_sklearn._budget import (
+    ENOUGH_OF_A_CLASS,
+    LEAST_ALIVE,
+    BudgetSteps,
+    fold_race,
+    fold_steps,
+    geometric_steps,
+    linear_steps,
+    sample_steps,
+)
 from tune_sklearn._growing import classes_for, partial_fit_of
 from tune_sklearn._racing import SuccessiveHalving
 from tune_sklearn._rows import FoldedData
@@ -27,7 +36,7 @@ _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
 _LEAST_ITERATIONS = 3
 _EPOCHS = 16  # of partial fits, where nobody says how many
 _ENOUGH_TEST_ROWS = 500  # for the first comparisons, in which all candidates are scored on the same rows
-_ENOUGH_OF_A_CLASS = 20
+_LEAST_ITERATIONS_OF_A_PART = 10
 _PROBE_ROWS = 15  # of each class, to see whether partial_fit takes a candidate's parameters
 
 
@@ -53,7 +62,8 @@ def plan(
         _warn_of_ignored(search)
         return None, None
     rng = np.random.RandomState(seed % 2**32)
-    budget_steps = _Choice(search, estimator, data, candidates, space, rng).budget_steps()
+    choice = _Choice(search, estimator, data, candidates, space, rng)
+    budget_steps = choice.budget_steps()
     if len(budget_steps.steps) == 1:
         _warn(search, f"nothing can be stopped early: there is one step, {budget_steps.describe()}.")
     if asked is not True:
@@ -61,12 +71,18 @@ def plan(
     if not _counts_epochs(search, budget_steps) and budget_steps.resource != "folds":
         budget_steps = replace(budget_steps, first_folds=_first_folds(data, _label_codes(estimator, data.y)))
     rungs = _rungs(len(budget_steps.steps), search, budget_steps)
+    if choice.races() and choice.is_short() and budget_steps.steps[0] == 1:
+        rungs = rungs[1:] or rungs  # so few are compared on two folds at least
     # only there is a candidate paused, to go on from its checkpoint
     budget_steps = replace(budget_steps, checkpoints=rungs if candidates is not None else ())
     number = None if candidates is None else len(candidates)
-    keep_unscored = not budget_steps.is_conclusive(0)
     steps = len(budget_steps.steps)
-    return budget_steps, SuccessiveHalving(number, steps, search.factor, budget_steps.unit, rungs, keep_unscored)
+    keep_unscored = sum(not budget_steps.is_conclusive(position) for position in range(steps))
+    least, paired = (LEAST_ALIVE, number is not None) if choice.races() else (1, False)
+    scheduler = SuccessiveHalving(
+        number, steps, search.factor, budget_steps.unit, rungs, keep_unscored, least=least, paired=paired
+    )
+    return budget_steps, scheduler
 
 
 def explain(budget_steps: BudgetSteps, scheduler: Any) -> Mapping[str, Any]:
@@ -88,7 +104,7 @@ def _first_folds(data: FoldedData, labels: Any) -> int:
         if labels is not None:
             found = np.bincount(labels[np.asarray(test)], minlength=labels.max() + 1)
             rarest = found if rarest is None else rarest + found
-        enough = rarest is None or int(rarest.min()) >= _ENOUGH_OF_A_CLASS
+        enough = rarest is None or int(rarest.min()) >= ENOUGH_OF_A_CLASS
         if number >= 2 and rows >= _ENOUGH_TEST_ROWS and enough:
             return number
     return len(data.folds)
@@ -172,8 +188,32 @@ class _Choice:
             self._tell_epochs(found, f"resource={self.search.resource!r} has steps of its own")
         return found
 
+    def races(self) -> bool:
+        """Whether the rule and the steps are both left to choose: then candidates race over folds and parts of one."""
+        search = self.search
+        chosen = wanted(search) is True and search.resource == "auto" and search.min_resources == "auto"
+        return chosen and not self.epochs_asked and len(self.data.folds) > 1
+
+    def is_short(self) -> bool:
+        """Whether there are so few candidates that it doesn't pay to sort them out by a rough score."""
+        return self.candidates is not None and len(self.candidates) < 2 * LEAST_ALIVE
+
+    def _race(self) -> BudgetSteps:
+        labels = _label_codes(self.estimator, self.data.y)
+        size = size_of(self.estimator, self.rows, self.inside)
+        smaller: dict[str, Any] = {}
+        if size is not None and not any(name in size.names for name in self.space):
+            others = (size_of(variant.estimator, self.rows, self.inside) for variant in self.variants)
+            alike = all(o is not None and (o.parameter, o.total) == (size.parameter, size.total) for o in others)
+            if alike and size.total >= 2 * _LEAST_ITERATIONS_OF_A_PART:
+                smaller = {size.parameter: size.total // 2}
+        number = None if self.candidates is None else len(self.candidates)
+        return fold_race(self.data.folds, labels, self.search.factor, number, smaller, self.rng)
+
     def _chosen(self) -> BudgetSteps:
         """By the size of the model or, where epochs were asked for, by these; else by rows if many, else by folds."""
+        if self.races():
+            return self._race()
         found: BudgetSteps | None = None
         why = ""
         if self.epochs_asked or is_population(self.search) or self._size_is_large():

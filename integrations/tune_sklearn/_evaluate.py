@@ -21,6 +21,8 @@ import tune_core as tune
 from tune_core.errors import FatalError, InvalidArgumentError, MetricError
 from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
+from tune_sklearn._kept import MEMORY
+from tune_sklearn._racing import BY_FOLD
 from tune_sklearn._task import SearchTask
 
 STATE_FILE = "folds.json"
@@ -69,6 +71,8 @@ def summary(work: SearchTask, fits: Mapping[int, dict[str, Any]]) -> dict[str, A
     if work.compares and work.metric not in metrics and any(isinstance(f["test_scores"], dict) for f in fits.values()):
         raise unnamed_score(by_name)
     metrics.setdefault(work.metric, float("nan"))
+    if work.budget_steps is not None and work.budget_steps.resource == "folds":
+        metrics[BY_FOLD] = by_name.get(work.metric.removeprefix("average_test_"), [])
     metrics["fits"] = {str(fold): fit for fold, fit in fits.items()}
     return metrics
 
@@ -94,8 +98,8 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
     step, fits, models = _load(budget_steps, params, identity)
     for position in range(step, len(budget_steps.steps)):
         amount = budget_steps.steps[position]
-        n_folds = budget_steps.folds_at(position, work.n_folds)
-        folds = range(len(fits), amount) if budget_steps.resource == "folds" else range(n_folds)
+        done = budget_steps.folds_before(position) if budget_steps.resource == "folds" else 0
+        folds = range(done, budget_steps.folds_at(position, work.n_folds))
 
         def fit(fold: int, position: int = position) -> dict[str, Any]:
             if budget_steps.growth is not None:
@@ -111,7 +115,8 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
         if not budget_steps.saves_after(position + 1):
             tune.report(metrics)
             continue
-        with tempfile.TemporaryDirectory(prefix="tune-sklearn-") as folder:
+        in_memory = MEMORY if budget_steps.growth is None else None
+        with tempfile.TemporaryDirectory(prefix="tune-sklearn-", dir=in_memory) as folder:
             state = {"step": position + 1, "fits": fits, "params": identity}
             saved = _save(folder, state, models if budget_steps.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)
@@ -121,7 +126,8 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
 def _quiet(budget_steps: BudgetSteps, position: int) -> Iterator[None]:
     """Without warnings where fits are cut short on purpose, and without that of a warm start on the same rows."""
     with warnings.catch_warnings():
-        if budget_steps.resource != "folds" and not budget_steps.is_last(position):
+        is_whole = budget_steps.is_last(position) or budget_steps.resource == "folds"
+        if budget_steps.is_partial(position) or not is_whole:
             warnings.simplefilter("ignore")
         elif budget_steps.growth is not None:
             warnings.filterwarnings("ignore", message="class_weight presets")
@@ -142,7 +148,8 @@ def _fit_anew(
     positions = budget_steps.train_positions(fold, position)
     given = {**params, **budget_steps.settings(position)}
     error_score = None if budget_steps.is_conclusive(position) else np.nan
-    after = work.fit_fold(clone(work.estimator), number, fold, given, positions, error_score)
+    step = position if budget_steps.is_partial(position) else None
+    after = work.fit_fold(clone(work.estimator), number, fold, given, positions, error_score, step)
     return _add_times(after, before)
 
 
@@ -163,7 +170,7 @@ def _grow_fold(
     model = models.get(fold)
     if model is None:
         model = models[fold] = growth.begin(clone(work.estimator).set_params(**clone(dict(params), safe=False)))
-    with growth.fitting(model, work.budget_steps.steps[position], work.classes):
+    with growth.fitting(model, int(work.budget_steps.steps[position]), work.classes):
         after = work.fit_fold(model, number, fold, None)
     return _add_times(after, before)
 

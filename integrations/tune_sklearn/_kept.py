@@ -17,17 +17,22 @@ from tune_sklearn._fingerprint import fingerprint
 from tune_sklearn._task import SearchTask
 
 _IDENTITY = "search.json"
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where small files that do not stay are kept in memory; None where the system has no such folder."""
 
 
 @contextlib.contextmanager
-def place(search: Any, round_: int) -> Iterator[tuple[str | None, str | None]]:
-    """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards."""
+def place(search: Any, round_: int, is_small: bool) -> Iterator[tuple[str | None, str | None]]:
+    """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards.
+
+    What ``is_small``, scores without models, is kept in memory where the system has a folder for that.
+    """
     if search.name is not None or search.local_dir is not None or search.loggers:
         local_dir = None if search.local_dir is None else os.path.expanduser(os.fspath(search.local_dir))
         name = search.name if round_ == 1 or search.name is None else f"{search.name}_round_{round_}"
         yield local_dir, name
         return
-    folder = tempfile.mkdtemp(prefix="tune-sklearn-")
+    folder = tempfile.mkdtemp(prefix="tune-sklearn-", dir=MEMORY if is_small else None)
     try:
         yield folder, "search"
     finally:

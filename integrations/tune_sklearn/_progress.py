@@ -56,7 +56,7 @@ def workload(work: SearchTask, scheduler: Any, number: int) -> Workload:
         cost = share * (work.n_folds if steps.resource == "folds" else 1)
         goes_on = steps.growth is not None or steps.resource == "folds"
         costs.append(max(0.0, cost - reached) if goes_on else cost)
-        reached = cost
+        reached = 0.0 if steps.is_partial(position) else cost
     return Workload(number, 1, work.n_folds, tuple(costs), tuple(known(i) for i in range(len(costs))), work.metric)
 
 

@@ -6,9 +6,13 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
 from typing import Any
 
 from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, Status, Stop, TrialView, WaitingTrials
+
+BY_FOLD = "scores_by_fold"
+"""The name under which a report has the scores on each fold."""
 
 
 class SuccessiveHalving(Scheduler):
@@ -32,7 +36,12 @@ class SuccessiveHalving(Scheduler):
         The results (counted from 1) after which candidates are compared; None: all but the last.
     keep_unscored
         Whether candidates without a finite score go on, besides one in ``factor`` of the others: right where a fit may
-        fail for no other reason than that it was given little.
+        fail for no other reason than that it was given little. A number: after that many of the first comparisons.
+    least
+        How many candidates go on at least.
+    paired
+        Whether candidates that were scored on the same two or more folds are compared fold by fold, too: those go out
+        that are worse than the best by more than the standard error of the differences.
 
     References
     ----------
@@ -48,16 +57,22 @@ class SuccessiveHalving(Scheduler):
         factor: float,
         unit: str = "steps",
         rungs: tuple[int, ...] | None = None,
-        keep_unscored: bool = False,
+        keep_unscored: bool | int = False,
+        least: int = 1,
+        paired: bool = False,
     ) -> None:
         super().__init__()
-        self.keep_unscored = keep_unscored
+        self.least = least
+        self.paired = paired
         self.n_steps = n_steps
         self.factor = factor
         self.unit = unit
         self.rungs = tuple(range(1, n_steps)) if rungs is None else rungs
         self._waits = n_candidates is not None
-        self._rungs = [_Rung() for _ in self.rungs]
+        self._rungs = [
+            _Rung(factor, least, number < keep_unscored if type(keep_unscored) is int else bool(keep_unscored))
+            for number in range(len(self.rungs))
+        ]
         if self._rungs:
             self._rungs[0].expected = n_candidates or 0
         self._heading: dict[int, int] = {}  # the rung that a trial is on its way to
@@ -70,12 +85,12 @@ class SuccessiveHalving(Scheduler):
         return f"SuccessiveHalving(factor={self.factor:g}, {self.unit}, compared after results {list(self.rungs)})"
 
     def candidates_at(self, position: int) -> int | None:
-        """How many candidates take the step at ``position`` (counted from 0); None if that is not known."""
+        """How many candidates take the step at ``position`` (counted from 0) at most; None if that is not known."""
         if not self._waits or not self._rungs:
             return None
         number = self._rungs[0].expected
         for _ in range(sum(mark <= position for mark in self.rungs)):
-            number = _quota(number, self.factor)
+            number = min(number, _quota(number, self.factor, self.least))
         return number
 
     # --- the scheduler's side -----------------------------------------------------------------------------------------
@@ -97,10 +112,11 @@ class SuccessiveHalving(Scheduler):
         number = self.rungs.index(done)
         rung = self._rungs[number]
         rung.losses[index] = self._loss(result)
+        rung.by_fold[index] = self._losses_by_fold(result)
         self._heading[index] = number + 1
         if not self._waits:
             rung.expected = len(rung.losses)
-            goes_on = index in rung.best(self.factor, self.keep_unscored)
+            goes_on = index in rung.best()
             return Continue(until=self._next_mark(done)) if goes_on else Stop(self._reason(index, number))
         if rung.is_complete():
             self._decide(number)
@@ -109,7 +125,7 @@ class SuccessiveHalving(Scheduler):
                 return Continue(until=self._next_mark(done))
         if rung.winners is not None and index in rung.winners:  # it came here before, and had to start over
             return Continue(until=self._next_mark(done))
-        if rung.winners is not None or rung.is_surely_out(index, self.factor, self.keep_unscored):
+        if rung.winners is not None or rung.is_surely_out(index):
             return Stop(self._reason(index, number))
         return Pause(f"waits for the other candidates at step {done} ({self.unit})")
 
@@ -142,13 +158,19 @@ class SuccessiveHalving(Scheduler):
             return math.inf
         return -value if self.mode == "max" else value
 
+    def _losses_by_fold(self, result: Mapping[str, Any]) -> tuple[float, ...]:
+        """Losses on the folds that were fitted with everything; none where these are not compared."""
+        sign = -1.0 if self.mode == "max" else 1.0
+        values = tuple(sign * float(value) for value in result.get(BY_FOLD, ())) if self.paired else ()
+        return values if all(map(math.isfinite, values)) else ()
+
     def _next_mark(self, done: int) -> float:
         return next((m for m in self.rungs if m > done), self.n_steps + 1)
 
     def _decide(self, number: int) -> None:
         """Everybody is here: the best go on, the others are out."""
         rung = self._rungs[number]
-        rung.winners = rung.best(self.factor, self.keep_unscored)
+        rung.winners = rung.best()
         alive = [i for i in sorted(rung.losses, key=lambda i: (rung.losses[i], i)) if i not in self._ended]
         self._go.update(dict.fromkeys(sorted(i for i in alive if i in rung.winners)))
         self._out.extend((i, self._reason(i, number)) for i in alive if i not in rung.winners)
@@ -162,11 +184,13 @@ class SuccessiveHalving(Scheduler):
     def _reason(self, index: int, number: int) -> str:
         rung = self._rungs[number]
         score = -rung.losses[index] if self.mode == "max" else rung.losses[index]
-        quota = _quota(rung.expected, self.factor)
+        quota = _quota(rung.expected, self.factor, self.least)
         best = f"{quota} of {rung.expected}" if self._waits else f"1/{self.factor:g} up to then"
         where = f"step {self.rungs[number]} of {self.n_steps} ({self.unit})"
         if math.isinf(score):
             return f"{where}: {self.metric} was no finite number, and others had one"
+        if rung.is_worse_fold_by_fold(index):
+            return f"{where}: {self.metric} {score:.6g} was worse than the best by more than the folds differ"
         return f"{where}: {self.metric} {score:.6g} was not among the best {best}"
 
 
@@ -174,33 +198,47 @@ class SuccessiveHalving(Scheduler):
 class _Rung:
     """One comparison: who has come with which loss, how many are expected, and who goes on."""
 
+    factor: float
+    least: int
+    keep_unscored: bool
     expected: int = 0
     lost: int = 0  # expected, but ended before they came
     losses: dict[int, float] = field(default_factory=dict)
+    by_fold: dict[int, tuple[float, ...]] = field(default_factory=dict)
     winners: set[int] | None = None  # None until decided
 
-    def best(self, factor: float, keep_unscored: bool) -> set[int]:
+    def best(self) -> set[int]:
         """Those that go on if nobody else comes; of equal ones the earlier candidate."""
         scored = sorted((loss, index) for index, loss in self.losses.items() if loss != math.inf)
         unscored = {index for index, loss in self.losses.items() if loss == math.inf}
         if not scored:
             return unscored
-        quota = _quota(self.expected - (len(unscored) if keep_unscored else 0), factor)
-        return {index for _, index in scored[:quota]} | (unscored if keep_unscored else set())
+        quota = _quota(self.expected - (len(unscored) if self.keep_unscored else 0), self.factor, self.least)
+        first = {index for _, index in scored[:quota] if not self.is_worse_fold_by_fold(index)}
+        return first | (unscored if self.keep_unscored else set())
 
-    def is_surely_out(self, index: int, factor: float, keep_unscored: bool) -> bool:
+    def is_worse_fold_by_fold(self, index: int) -> bool:
+        """Whether a candidate is worse than the best on the same folds by more than the differences scatter."""
+        mine = self.by_fold.get(index, ())
+        best = self.by_fold.get(min(self.losses, key=lambda i: (self.losses[i], i)), ())
+        if len(mine) < 2 or len(mine) != len(best):
+            return False
+        differences = [a - b for a, b in zip(mine, best, strict=True)]
+        return fmean(differences) > stdev(differences) / math.sqrt(len(differences))
+
+    def is_surely_out(self, index: int) -> bool:
         """Whether a candidate will not go on, whoever else comes."""
         mine = (self.losses[index], index)
-        if mine[0] == math.inf and keep_unscored:
+        if mine[0] == math.inf and self.keep_unscored:
             return False
         better = sum((loss, other) < mine for other, loss in self.losses.items() if loss != math.inf)
-        return better >= _quota(self.expected, factor)
+        return better >= _quota(self.expected, self.factor, self.least)
 
     def is_complete(self) -> bool:
         """Whether all that could come have come, and nobody has decided yet."""
         return self.winners is None and len(self.losses) + self.lost >= self.expected
 
 
-def _quota(number: int, factor: float) -> int:
-    """How many of a number go on: one in ``factor``, rounded, and at least one."""
-    return max(1, int(number / factor + 0.5))
+def _quota(number: int, factor: float, least: int) -> int:
+    """How many of a number go on: one in ``factor``, rounded, and at least so many."""
+    return max(least, int(number / factor + 0.5))

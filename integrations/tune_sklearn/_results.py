@@ -21,13 +21,13 @@ class Outcome:
     fits: dict[int, dict[str, Any]] = field(default_factory=dict)
     training_iteration: int = 0
     time_total_s: float = 0.0
-    n_resources: int = 0
+    n_resources: float = 0
     reason: str = ""
     complete: bool = False
 
 
 def outcomes_of(
-    results: Any, candidates: list[dict[str, Any]] | None, n_splits: int, error_score: Any, steps: tuple[int, ...]
+    results: Any, candidates: list[dict[str, Any]] | None, n_splits: int, error_score: Any, steps: tuple[float, ...]
 ) -> list[Outcome]:
     """One outcome a candidate, in the order of candidates whatever order trials finished in."""
     if candidates is not None:
@@ -48,7 +48,7 @@ def outcomes_of(
         iteration = int(metrics.get("training_iteration", 0))
         outcome.training_iteration = max(outcome.training_iteration, iteration)
         outcome.time_total_s += float(metrics.get("time_total_s", 0.0))
-        outcome.n_resources = int(metrics.get("n_resources", 0))
+        outcome.n_resources = metrics.get("n_resources", 0)
         outcome.complete = len(outcome.fits) == n_splits and (not steps or iteration >= len(steps))
         if not outcome.complete and result.reason:
             outcome.reason = result.reason
@@ -102,7 +102,7 @@ def build(
         results["training_iteration"] = np.array([o.training_iteration for o in outcomes], dtype=np.int64)
         results["time_total_s"] = np.array([o.time_total_s for o in outcomes], dtype=np.float64)
         if any(o.n_resources for o in outcomes):
-            results["n_resources"] = np.array([o.n_resources for o in outcomes], dtype=np.int64)
+            results["n_resources"] = np.array([o.n_resources for o in outcomes])
         results["stop_reason"] = np.array([o.reason for o in outcomes], dtype=object)
     return results
 

@@ -237,11 +237,11 @@ class LaidOut:
         """The rows, those of ``X`` views of the file; what a fit writes to them goes with them."""
         with open(self.path, "rb") as file:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        X = _FoldX(lambda which: self.pieces[which].load(view), len(self.others.train), len(self.others.test))
+        X = FoldX(lambda which: self.pieces[which].load(view), len(self.others.train), len(self.others.test))
         return Rows(X, *(getattr(self.others, name) for name in ("y", "fit_params", "score_params", "train", "test")))
 
 
-class _FoldX:
+class FoldX:
     """Stands for the rows of a fold, those to train on before those to test on, wherever these are taken by number."""
 
     def __init__(self, load: Callable[[int], Any], n_train: int, n_test: int) -> None:

@@ -75,7 +75,8 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
     view = Bar(search.verbose, load)
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = SearchDriver()
-    with place(search, plan.round) as (storage, name):
+    is_small = work.budget_steps is None or work.budget_steps.growth is None
+    with place(search, plan.round, is_small) as (storage, name):
         folder = folder_of(search, storage, name)
         mine = {} if folder is None else identity(work, plan.space, plan.scheduler)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)

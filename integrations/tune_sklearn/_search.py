@@ -18,8 +18,9 @@ from tune_sklearn._spaces import domains_of, gridded, sampled
 
 _COMMON = """
     early_stopping
-        None or False: every candidate is evaluated in full. True: what to save on is chosen (see ``resource``; what it
-        was is in ``early_stopping_``), and candidates that fall behind are stopped. Or a scheduler of tune-core's, by
+        None or False: every candidate is evaluated in full. True: candidates race over a part of one fold, one
+        fold, two and so on (or what ``resource`` says; ``early_stopping_`` has the steps), and those that fall behind
+        are stopped. Or a scheduler of tune-core's, by
         name or instance.
     scoring, refit, cv, verbose, error_score, return_train_score, pre_dispatch
         As in scikit-learn. ``pre_dispatch`` is accepted and has no effect: nothing is copied for each fit.
@@ -50,7 +51,8 @@ _COMMON = """
         Where fits run if not as ``n_jobs`` says: "ray", "local", "inline", or an executor of tune-core's.
     resource
         What early stopping gives candidates more and more of: "iterations" (a growing model), "samples" (of the
-        training data), "folds", or a parameter of the estimator such as "n_estimators". "auto" chooses.
+        training data), "folds", or a parameter of the estimator such as "n_estimators". "auto": folds and parts of the
+        first one, or with ``max_iters`` epochs; with ``min_resources`` iterations, samples or folds, as suits.
     factor
         One in ``factor`` candidates goes on to the next step.
     min_resources

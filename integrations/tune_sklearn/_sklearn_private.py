@@ -19,9 +19,9 @@ from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
 try:
-    from sklearn.metrics._scorer import _MultimetricScorer
+    from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 except ImportError:  # pragma: no cover
-    _MultimetricScorer = ()
+    _BaseScorer = _MultimetricScorer = _PassthroughScorer = ()
 
 __all__ = [
     "HasMethods",
@@ -36,6 +36,7 @@ __all__ = [
     "format_results",
     "indexable",
     "insert_error_scores",
+    "looks_at_predictions_only",
     "num_samples",
     "pairwise",
     "plain_scorers",
@@ -90,6 +91,12 @@ def scorers_of(search: Any) -> tuple[Any, str]:
 def plain_scorers(scorers: Any) -> Any:
     """What ``scorer_`` shows: a callable, or for several metrics a dict of them."""
     return scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
+
+
+def looks_at_predictions_only(scorer: Any) -> bool:
+    """Whether a scorer is scikit-learn's own, which sees no more of ``X`` than what the estimator says of it."""
+    scorers = scorer._scorers.values() if isinstance(scorer, _MultimetricScorer) else (scorer,)
+    return all(isinstance(one, (_BaseScorer, _PassthroughScorer)) for one in scorers)
 
 
 def routed_params(search: Any, params: Mapping[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import sklearn
 
 import tune_core as tune
 from tune_sklearn._budget import BudgetSteps
+from tune_sklearn._prefix import last_step_alone, of_last_step, transformed
 from tune_sklearn._rows import FoldedData
 from tune_sklearn._sklearn_private import fit_and_score
 
@@ -43,6 +45,7 @@ class SearchTask:
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
     fold_threads: tuple[int, ...] = ()  # for each step of the budget: folds of a candidate fitted at once
+    common: dict[Any, Any] = field(default_factory=dict)  # of this process: rows as they reach a pipeline's last step
 
     @property
     def n_folds(self) -> int:
@@ -61,6 +64,10 @@ class SearchTask:
         if self.candidates is not None:
             return int(config["candidate"])
         return int(tune.get_trial_id() or 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is this process's own."""
+        return {**self.__dict__, "common": {}}
 
     def fit_folds(
         self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
@@ -86,12 +93,22 @@ class SearchTask:
         params: Any,
         positions: Any = None,
         error_score: Any = None,
+        step: int | None = None,
     ) -> dict[str, Any]:
         """Fit ``estimator`` with ``params`` on one fold, or on some ``positions`` of its training rows, and score it.
 
-        ``error_score`` is what a failing fit scores; None: as the search says.
+        ``error_score`` is what a failing fit scores; None: as the search says. At a ``step`` of the budget for which
+        the same rows serve all candidates, these are transformed for a pipeline's last step once.
         """
         rows = self.data.rows_of(fold, positions)
+        if step is not None and last_step_alone(estimator, params, self.scorer, rows):
+            if (fold, step) not in self.common:
+                self.common[fold, step] = None
+                with suppress(Exception):  # the fit of the whole says what is wrong
+                    self.common[fold, step] = transformed(estimator, rows)
+            if self.common[fold, step] is not None:
+                rows = self.common[fold, step]
+                estimator, params = of_last_step(estimator, params)
         contexts = self.contexts
         return fit_and_score(
             estimator,

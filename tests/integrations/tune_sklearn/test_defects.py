@@ -81,7 +81,7 @@ def test_02_fit_parameters_reach_the_steps_of_a_pipeline_that_is_grown(kept, bin
     ids=["forest", "boosting", "histogram boosting"],
 )
 def test_03_refitted_model_has_the_size_that_was_scored(binary, model, grid, size):
-    search = TuneGridSearchCV(model, grid, cv=2, early_stopping=True).fit(*binary)
+    search = TuneGridSearchCV(model, grid, cv=2, early_stopping=True, resource="iterations").fit(*binary)
     assert search.early_stopping_["steps"][-1] == 12
     assert size(search.best_estimator_) == 12
     scored = model.set_params(**search.best_params_).fit(*binary)

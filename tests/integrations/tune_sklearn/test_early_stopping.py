@@ -90,7 +90,12 @@ def test_histogram_boosting_that_stops_early_by_itself_on_many_rows_is_fitted_an
 @pytest.mark.parametrize(
     ("estimator", "space", "arguments", "resource"),
     [
-        (RandomForestClassifier(12, random_state=0), {"max_depth": [1, 2, 3]}, {}, "n_estimators"),
+        (
+            RandomForestClassifier(12, random_state=0),
+            {"max_depth": [1, 2, 3]},
+            {"resource": "iterations"},
+            "n_estimators",
+        ),
         (RandomForestClassifier(9, random_state=0), {"max_depth": [1, 2, 3]}, {}, "folds"),
         (RandomForestClassifier(9, random_state=0), {"n_estimators": [5, 10]}, {}, "folds"),
         (SVC(), {"C": [0.1, 1, 10]}, {}, "folds"),
@@ -109,9 +114,11 @@ def test_resource_is_chosen_or_taken_as_asked_and_said(binary, estimator, space,
     assert (search.cv_results_["stop_reason"] == "").any()
 
 
-def test_many_rows_are_raced_over_samples():
+def test_many_rows_are_raced_over_samples_where_the_first_step_is_given():
     X, y = make_classification(4500, 5, random_state=0)
-    search = TuneGridSearchCV(SVC(max_iter=50), {"C": [0.1, 1, 10]}, cv=3, early_stopping=True, refit=False)
+    search = TuneGridSearchCV(
+        SVC(max_iter=50), {"C": [0.1, 1, 10]}, cv=3, early_stopping=True, min_resources=100, refit=False
+    )
     search.fit(X, y)
     assert search.early_stopping_["resource"] == "samples"
     assert search.early_stopping_["steps"][-1] == 3000
@@ -119,7 +126,7 @@ def test_many_rows_are_raced_over_samples():
 
 def test_verbose_says_what_early_stopping_works_with(binary, capsys):
     TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=3, early_stopping=True, verbose=1).fit(*binary)
-    assert "Early stopping by folds: 1, 3" in capsys.readouterr().out
+    assert "Early stopping by folds: 1, 2, 3" in capsys.readouterr().out
 
 
 def test_impossible_resources_are_refused_with_what_to_do(binary):
@@ -329,7 +336,7 @@ def test_boosting_libraries_are_continued_and_refitted_with_as_many_trees(binary
         model = module.LGBMClassifier(n_estimators=12, num_leaves=4, n_jobs=1, verbose=-1)
         size = lambda fitted: fitted.booster_.num_trees()  # noqa: E731
     grid = {"learning_rate": [1e-4, 0.1, 0.3]}
-    search = TuneGridSearchCV(model, grid, cv=2, early_stopping=True).fit(*binary)
+    search = TuneGridSearchCV(model, grid, cv=2, early_stopping=True, resource="iterations").fit(*binary)
     theirs = GridSearchCV(model, grid, cv=2).fit(*binary)
     assert search.early_stopping_["steps"] == [3, 12]
     assert size(search.best_estimator_) == 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -129,3 +130,47 @@ def test_describes_itself_in_one_line():
     )
     with pytest.raises(TypeError):
         SuccessiveHalving()
+
+
+# --- comparing fold by fold -------------------------------------------------------------------------------------------
+
+
+def compare(losses_by_fold, factor=4, least=3, rungs=(1, 2)):
+    """Report the folds' scores of all candidates at the first comparison; who goes on."""
+    race = SuccessiveHalving(len(losses_by_fold), 3, factor, rungs=rungs, least=least, paired=True)
+    race.setup("score", "max", 0, None)
+    stopped = set()
+    for index in range(len(losses_by_fold)):
+        race.on_add(SimpleNamespace(index=index, iteration=0))
+    for index, scores in enumerate(losses_by_fold):
+        result = {"training_iteration": 1, "score": sum(scores) / len(scores), "scores_by_fold": scores}
+        if isinstance(race.on_result(SimpleNamespace(index=index, iteration=1), result), Stop):
+            stopped.add(index)
+    stopped |= {index for index, _ in race.discard()}
+    return set(range(len(losses_by_fold))) - stopped
+
+
+def test_three_go_on_at_least_where_one_fold_was_scored():
+    assert compare([[0.1], [0.2], [0.3], [0.4], [0.5]]) == {2, 3, 4}
+    assert compare([[0.1], [0.2]]) == {0, 1}
+
+
+def test_who_is_worse_on_each_fold_goes_out_and_who_is_worse_on_one_by_chance_stays():
+    best = [0.90, 0.80]
+    steadily_worse, better_on_one = [0.88, 0.78], [0.93, 0.76]
+    assert compare([best, steadily_worse, better_on_one]) == {0, 2}
+    assert compare([[s - 1 for s in best], [s - 1 for s in steadily_worse]]) == {0}  # negative scores as well
+
+
+def test_equal_candidates_all_go_on_and_failed_folds_are_no_reason_to_drop_the_others():
+    assert compare([[0.5, 0.7]] * 3) == {0, 1, 2}
+    assert compare([[0.5, 0.7], [math.nan, 0.7], [0.5, 0.7]]) == {0, 2}
+
+
+@given(st.data())
+def test_the_best_mean_always_goes_on(data):
+    folds = data.draw(st.integers(1, 4))
+    score = st.floats(-10, 10).map(lambda value: round(value, 3))
+    scores = data.draw(st.lists(st.lists(score, min_size=folds, max_size=folds), min_size=1, max_size=9))
+    means = [sum(one) / folds for one in scores]
+    assert means.index(max(means)) in compare(scores)

@@ -60,7 +60,10 @@ def test_opening_and_closing_words(iris, capsys, tmp_path):
     search = TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1, early_stopping=True, local_dir=tmp_path, name="mine")
     search.fit(*iris)
     opening, steps, best, took = capsys.readouterr().out.splitlines()
-    assert opening == "Fitting at most 3 folds for each of 8 candidates" and steps == "Early stopping by folds: 1, 3"
+    assert (
+        opening == "Fitting at most 3 folds for each of 8 candidates"
+        and steps == "Early stopping by folds: 1/4, 1, 2, 3"
+    )
     assert best.startswith(f"Best: score {search.best_score_:.6g} with C=")
     assert "of 8 candidates were stopped early, which saved about" in took and str(tmp_path / "mine") in took
     TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1).fit(*iris)

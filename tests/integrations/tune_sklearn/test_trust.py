@@ -6,8 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.datasets import make_classification, make_regression
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -30,7 +31,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers import ASHAScheduler
 from tune_core.stopper import MaximumIterationStopper
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
-from tune_sklearn._budget import sample_steps
+from tune_sklearn._budget import fold_race, sample_steps
 from tune_sklearn._rows import plain_folds
 
 
@@ -64,7 +65,7 @@ def test_grown_classifiers_predict_as_those_of_one_fit(binary, model):
     grid = (
         {"max_depth": [1, 2, 3, 4, 5]} if "max_depth" in model.get_params() else {"max_samples": [0.5, 0.6, 0.7, 0.8]}
     )
-    ours, _ = both(model, grid, *binary, cv=3)
+    ours, _ = both(model, grid, *binary, {"resource": "iterations"}, cv=3)
     assert ours.early_stopping_["resource"] in ("n_estimators", "max_iter")
     assert len(set(ours.cv_results_["n_resources"])) > 1
     alone = clone(model).set_params(**ours.best_params_).fit(*binary)
@@ -75,7 +76,8 @@ def test_grown_classifiers_predict_as_those_of_one_fit(binary, model):
 @pytest.mark.parametrize("model", [ExtraTreesRegressor(16, random_state=0), HistGradientBoostingRegressor(max_iter=16)])
 def test_grown_regressors_predict_as_those_of_one_fit(model):
     X, y = make_regression(120, 5, noise=1, random_state=0)
-    ours, _ = both(model.set_params(random_state=0), {"max_depth": [1, 2, 3, 4, 5]}, X, y, cv=3)
+    model, grid = model.set_params(random_state=0), {"max_depth": [1, 2, 3, 4, 5]}
+    ours, _ = both(model, grid, X, y, {"resource": "iterations"}, cv=3)
     np.testing.assert_array_equal(ours.predict(X), clone(model).set_params(**ours.best_params_).fit(X, y).predict(X))
 
 
@@ -102,7 +104,8 @@ def test_search_whose_folds_do_not_stop_early_by_themselves_but_whose_refit_does
 def test_boosting_libraries_score_as_in_one_fit_whatever_the_name_of_their_rounds(binary, module, model, total):
     library = pytest.importorskip(module)
     model = eval(f"library.{model}", {"library": library})
-    ours, _ = both(model, {"learning_rate": [1e-3, 1e-2, 0.1, 0.3, 0.5]}, *binary, cv=2)
+    grid = {"learning_rate": [1e-3, 1e-2, 0.1, 0.3, 0.5]}
+    ours, _ = both(model, grid, *binary, {"resource": "iterations"}, cv=2)
     assert ours.early_stopping_["steps"][-1] == total
     alone = clone(model).set_params(**ours.best_params_).fit(*binary)
     np.testing.assert_allclose(ours.predict_proba(binary[0]), alone.predict_proba(binary[0]))
@@ -146,10 +149,10 @@ def test_candidates_of_other_kinds_and_sizes_are_raced_over_what_all_have(cancer
     forest = RandomForestClassifier(16, random_state=0)
     pipe = Pipeline([("sc", StandardScaler()), ("clf", forest)])
     grid = [{"clf": [forest], "clf__max_depth": [2, 4]}, {"clf": [SVC()], "clf__C": [1, 10]}]
-    ours, _ = both(pipe, grid, *cancer, cv=3)
+    ours, _ = both(pipe, grid, *cancer, {"min_resources": 1}, cv=3)
     assert ours.early_stopping_["resource"] == "folds" and "SVC" in ours.early_stopping_["reason"]
     grid = {"clf": [forest, RandomForestClassifier(64, random_state=0)]}
-    ours, _ = both(pipe, grid, *cancer, cv=3)
+    ours, _ = both(pipe, grid, *cancer, {"min_resources": 1}, cv=3)
     assert ours.early_stopping_["resource"] == "folds" and "64" in ours.early_stopping_["reason"]
 
 
@@ -215,7 +218,7 @@ def test_rare_class_is_in_each_step_several_times_or_the_step_is_left_out():
     y[rng.choice(n, 20, False)] = 1
     X[y == 1, 0] += 5
     grid = {"C": [1e-6, 1e-4, 1e-2, 1, 10]}
-    ours, theirs = both(LogisticRegression(), grid, X, y, cv=3, scoring="f1")
+    ours, theirs = both(LogisticRegression(), grid, X, y, {"min_resources": 100}, cv=3, scoring="f1")
     assert ours.best_score_ == theirs.best_score_ > 0
     assert "too few of some class" in ours.early_stopping_["reason"]
 
@@ -237,12 +240,97 @@ def test_steps_of_samples_hold_several_of_every_class(rare, outputs):
     assert len(found.steps) == {3: 1, 40: 2, 400: 4}[rare]
 
 
+def five_folds(count, rng):
+    order = np.array_split(rng.permutation(count), 5)
+    return [(np.concatenate([o for o in order if o is not test]), test) for test in order]
+
+
+@pytest.mark.parametrize(
+    ("rows", "number", "steps"),
+    [
+        (400, 16, (0.25, 1, 2, 4, 5)),
+        (400, 5, (1, 2, 4, 5)),  # so few candidates are not sorted out by a rough score
+        (400, None, (0.25, 1, 2, 4, 5)),
+        (400, 64, (0.25, 1, 2, 4, 5)),  # a sixteenth would be 20 rows
+        (20_000, 16, (0.25, 1, 2, 4, 5)),  # two parts would leave one candidate
+        (20_000, 64, (0.0625, 0.25, 1, 2, 4, 5)),
+        (40, 16, (1, 2, 4, 5)),
+    ],
+)
+def test_race_begins_on_as_small_a_part_as_says_something(rows, number, steps):
+    rng = np.random.RandomState(0)
+    labels = rng.randint(2, size=rows)
+    found = fold_race(five_folds(rows, rng), labels, 4, number, {}, rng)
+    assert found.steps == steps
+    whole = len(found.steps) - 4
+    assert [found.is_partial(i) for i in range(len(steps))] == [True] * whole + [False] * 4
+    assert [found.folds_at(i, 5) for i in range(len(steps))] == [1] * whole + [1, 2, 4, 5]
+    assert [found.folds_before(i) for i in range(len(steps))] == [0] * (whole + 1) + [1, 2, 4]
+    for position in range(whole):
+        assert len(found.train_positions(0, position)) == round(steps[position] * rows * 0.8)
+    assert found.train_positions(0, whole) is None
+
+
+@pytest.mark.parametrize(("rare", "first"), [(30, 3), (60, 2), (120, 0.25), (4000, 0.25)])
+def test_race_begins_on_enough_rows_of_a_rare_class(rare, first):
+    rng, labels = np.random.RandomState(0), np.zeros(10_000, int)
+    labels[rng.choice(10_000, rare, False)] = 1
+    folds = list(StratifiedKFold(5).split(labels, labels))
+    found = fold_race(folds, labels, 4, 16, {}, rng)
+    assert found.steps[0] == first and found.steps[-1] == 5
+    tested = sum((labels[test] == 1).sum() for _, test in folds[: found.folds_at(0, 5)])
+    assert tested >= 20 or found.folds_at(0, 5) == 3
+
+
+def test_steps_before_the_last_are_fitted_once_for_a_part_and_with_each_fit_of_a_whole_fold(digits):
+    fits.clear()
+    pipe = make_pipeline(Counting(), SVC())
+    grid = {"svc__gamma": [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]}
+    ours, _ = both(pipe, grid, *digits, cv=4)
+    whole = np.isfinite([ours.cv_results_[f"split{k}_test_score"] for k in range(4)])
+    beyond = ours.cv_results_["n_resources"] >= 1
+    assert fits.count("fit") == 8 * 4 + 1 + 1 + whole[:, beyond].sum() + 1  # theirs with refit, a part, folds, refit
+    fits.clear()
+    grid = {"svc__gamma": [1e-4, 1e-3, 1e-2], "counting__level": [1, 2]}
+    ours = TuneGridSearchCV(pipe, grid, cv=4, early_stopping=True, refit=False).fit(*digits)
+    whole = np.isfinite([ours.cv_results_[f"split{k}_test_score"] for k in range(4)])
+    assert fits.count("fit") == 6 + whole[:, ours.cv_results_["n_resources"] >= 1].sum()
+
+
+fits = []
+
+
+class Counting(TransformerMixin, BaseEstimator):
+    """Counts its fits."""
+
+    def __init__(self, level=1):
+        self.level = level
+
+    def fit(self, X, y=None):
+        fits.append("fit")
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_scores_on_a_part_are_those_of_the_whole_pipeline(digits):
+    pipe, gammas = make_pipeline(StandardScaler(), PCA(8), SVC()), [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 2.0]
+    tables = []
+    for scoring in (None, lambda model, X, y: model.score(X, y)):  # the second might look at X, so all is fitted anew
+        search = TuneGridSearchCV(pipe, {"svc__gamma": gammas}, cv=3, early_stopping=True, scoring=scoring)
+        results = search.fit(*digits).cv_results_
+        tables.append([results["split0_test_score"], results["n_resources"]])
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert (np.array(tables[0][1]) < 1).sum() == 4
+
+
 def test_candidates_that_fail_on_few_rows_only_are_not_dropped_for_it():
     X, y = make_classification(
         4000, 4, n_informative=2, n_redundant=0, flip_y=0.4, n_clusters_per_class=1, random_state=0
     )
     grid = {"n_neighbors": [1, 2, 3, 4, 900]}  # the last one needs more rows than the first steps have
-    ours, theirs = both(KNeighborsClassifier(), grid, X, y, cv=3)
+    ours, theirs = both(KNeighborsClassifier(), grid, X, y, {"resource": "samples"}, cv=3)
     assert ours.early_stopping_["resource"] == "samples" and ours.early_stopping_["steps"][0] < 900
     assert ours.best_params_ == theirs.best_params_ == {"n_neighbors": 900}
     ours, _ = both(KNeighborsClassifier(), grid, X, y, cv=3, error_score="raise")

@@ -89,7 +89,16 @@ def preload(names: Iterable[str]) -> bool:
             if name not in sys.modules and name.partition(".")[0] in FORKABLE and _is_installed(name.partition(".")[0]):
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
+        _look_up_plugins()
     return len(sys.modules) > before
+
+
+def _look_up_plugins() -> None:
+    """Have narwhals, by which scikit-learn looks at data, read the installed packages' entry points once, and here."""
+    dependencies: Any = sys.modules.get("narwhals.dependencies")
+    if dependencies is not None:
+        with contextlib.suppress(Exception):
+            dependencies.is_into_dataframe(None)
 
 
 def _is_installed(root: str) -> bool:
