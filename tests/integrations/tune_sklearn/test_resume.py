@@ -93,14 +93,16 @@ def test_search_killed_at_ten_moments_ends_with_the_same_results(iris, tmp_path,
         assert os.path.getsize(tmp_path / f"{name}.count") <= needed + lost
 
 
-def test_growing_forests_killed_and_resumed_end_alike(binary, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("resource", "moments"), [("iterations", (1, 9, 17, 20)), ("auto", (3, 9, 11))])
+def test_forests_killed_and_resumed_end_alike(binary, tmp_path, monkeypatch, resource, moments):
     def search(name):
         grid = {"max_depth": [1, 2, 3, 5], "max_features": [2, 4]}
         forest = DeadlyForest(n_estimators=27, random_state=0)
-        return TuneGridSearchCV(forest, grid, cv=2, early_stopping=True, local_dir=tmp_path, name=name)
+        arguments = {"resource": resource, "local_dir": tmp_path, "name": name}
+        return TuneGridSearchCV(forest, grid, cv=2, early_stopping=True, **arguments)
 
     expected = search("whole").fit(*binary)
-    for moment in (1, 9, 17, 20):
+    for moment in moments:
         name = f"killed_{moment}"
         monkeypatch.setenv("FIT_COUNTER", str(tmp_path / f"{name}.count"))
         monkeypatch.setenv("FIT_DEADLINE", str(moment))

@@ -319,7 +319,7 @@ def test_last_candidates_have_their_folds_fitted_by_workers_that_would_be_idle(m
     plan = _workers.fold_threads
     monkeypatch.setattr(_run, "fold_threads", lambda *args: planned.append(plan(*args)) or planned[-1])
     estimator = RandomForestClassifier(n_estimators=24, random_state=0)
-    arguments = {"early_stopping": True, "cv": 4, "refit": False}
+    arguments = {"early_stopping": True, "resource": "iterations", "cv": 4, "refit": False}
     tables = []
     for n_jobs in (None, 4):
         search = TuneGridSearchCV(estimator, {"max_depth": [2, 3, 4, 5, 6, 7, 8]}, n_jobs=n_jobs, **arguments)
