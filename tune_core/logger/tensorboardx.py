@@ -37,6 +37,7 @@ class TBXLoggerCallback(Tracker):
 
     def __init__(self, finish_s: float = FINISH_S) -> None:
         super().__init__(finish_s)
+        self._unflushed: dict[str, Any] = {}  # writers, by trial id
         require("TBXLoggerCallback", "tensorboardX", "tensorboard")
 
     def send_connect(self, name: str, folder: str) -> None:
@@ -63,11 +64,18 @@ class TBXLoggerCallback(Tracker):
                 writer.add_scalar(tag, value, global_step=step, walltime=at)
             elif isinstance(value, list) and value and all(_is_number(v) and math.isfinite(v) for v in value):
                 writer.add_histogram(tag, _as_array(value), global_step=step, walltime=at)
-        writer.flush()
+        self._unflushed[trial.trial_id] = writer
+
+    def send_pause(self) -> None:
+        """Have the files hold all that was sent; once for each look at the journal, not for each result."""
+        for writer in self._unflushed.values():
+            writer.flush()
+        self._unflushed.clear()
 
     def send_end(self, trial: TrackedTrial, status: str) -> None:
         """The row of the hyperparameter table."""
         writer = trial.handle
+        self._unflushed.pop(trial.trial_id, None)
         last = trial.trial.last
         numbers = numbers_of(trial.last_numbers(), finite=True) if last is not None else {}
         step = last.iteration if last is not None else 0

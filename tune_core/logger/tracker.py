@@ -165,6 +165,9 @@ class Tracker(Callback):
     def send_end(self, trial: TrackedTrial, status: str) -> None:
         """Close a trial's log: it is ``finished``, has ``failed``, or was ``interrupted``."""
 
+    def send_pause(self) -> None:
+        """All that is in the journal so far was sent: make it seen, if sending alone does not."""
+
     def send_goodbye(self, best: TrackedTrial | None) -> None:
         """The run is over, and everything was sent."""
 
@@ -226,6 +229,7 @@ class Tracker(Callback):
                 closing = self._closing.is_set()
                 self._wake.clear()
                 follower.refresh()
+                self._guarded("writing", self.send_pause)
                 if closing:
                     break
                 self._wake.wait(5.0)

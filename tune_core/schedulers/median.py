@@ -101,6 +101,7 @@ class MedianStoppingRule(Scheduler):
         self._averages: dict[float, SortedList] = {}  # by tick: (average, trial) of all that came to it
         self._put_aside: set[int] = set()  # judged: not judged again
         self._waiting: set[int] = set()
+        self._made_room: dict[int, None] = {}  # paused to let others run, in that order; not judged yet
         self._is_whole = False  # no further trial will come, for now
 
     def on_add(self, trial: TrialView) -> None:
@@ -112,6 +113,7 @@ class MedianStoppingRule(Scheduler):
     def lease(self, trial: TrialView) -> Lease:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.discard(trial.index)
+        self._made_room.pop(trial.index, None)
         history = self._histories[trial.index]
         if trial.index in self._put_aside:
             return Lease()
@@ -152,6 +154,7 @@ class MedianStoppingRule(Scheduler):
             someone_waits = bool(self._waiting) or not self._is_whole
             if self.min_time_slice and someone_waits and time - history.since >= self.min_time_slice:
                 self._waiting.add(index)
+                self._made_room[index] = None
                 return Pause(f"only {others} others have come to {self.time_attr} {time}: lets those that wait run")
             return Continue(steps=1)
         median = _median_of_others(averages, averages.index((history.average_at_tick, index)))
@@ -172,6 +175,7 @@ class MedianStoppingRule(Scheduler):
     def on_end(self, trial: TrialView, status: Status) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.discard(trial.index)
+        self._made_room.pop(trial.index, None)
 
     def on_requeue(self, trial: TrialView) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
@@ -181,12 +185,10 @@ class MedianStoppingRule(Scheduler):
         """Those that wait to start; then those put aside for others; then those put aside for good."""
         if any(True for _ in waiting.pending) or not self._is_whole:
             return None
-        first = None
-        for trial in waiting.paused:
-            if trial.index not in self._put_aside:
-                return trial.index
-            first = trial.index if first is None else first
-        return first
+        for index in self._made_room:
+            if waiting.is_paused(index):
+                return index
+        return next((trial.index for trial in waiting.paused), None)
 
     def on_stall(self, exhausted: bool) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -132,7 +133,7 @@ class BasicVariantGenerator(Searcher):
             sample, point = divmod(index - self._points_end, space.grid_size)
             sample += len(self._points)
         else:
-            sample = max(i for i, (first, _) in enumerate(self._points) if first <= index)
+            sample = bisect_right(self._points, index, key=lambda point: point[0]) - 1
             first, space = self._points[sample]
             point = index - first
         rng = rng_for(self._seed, sample if self.constant_grid_search else index)

@@ -1,0 +1,80 @@
+"""Whole runs in the simulator: engine, journal, searcher and scheduler together do as much for each trial, always."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import tune_core as tune
+from growth.counting import stays_linear
+from tune_core import schedulers
+from tune_core.schedulers import Scheduler
+from tune_core.schedulers.registry import NAMES, scheduler_class
+from tune_core.simulation import simulate
+
+SPACE = {"x": tune.uniform(0, 1), "pace": tune.uniform(0.5, 1.5)}
+MUTATIONS = {"x": tune.uniform(0, 1)}
+
+
+def curve(config: dict[str, Any], step: int, state: Any) -> Any:
+    return (config["pace"], {"loss": config["x"] + config["pace"] / step}, step) if step <= 9 else None
+
+
+def population(**more: Any) -> Scheduler:
+    given = {"perturbation_interval": 3, "hyperparam_mutations": MUTATIONS, **more}
+    return schedulers.PopulationBasedTraining("training_iteration", **given)
+
+
+MAKERS: dict[str, Callable[[int], Any]] = {
+    "fifo": lambda n: None,
+    "asha": lambda n: schedulers.ASHAScheduler(max_t=9, reduction_factor=3),
+    "asha by promotion": lambda n: schedulers.ASHAScheduler(max_t=9, reduction_factor=3, rule="promotion"),
+    "pasha": lambda n: schedulers.PASHAScheduler(max_t=9),
+    "hyperband": lambda n: schedulers.HyperBandScheduler(max_t=9),
+    "hb_bohb": lambda n: schedulers.HyperBandForBOHB(max_t=9),
+    "sha": lambda n: schedulers.SuccessiveHalvingScheduler(max_t=9),
+    "sha, one bracket of all": lambda n: schedulers.SuccessiveHalvingScheduler(max_t=9, num_trials=n),
+    "median": lambda n: schedulers.MedianStoppingRule("training_iteration", grace_period=2),
+    "median, pausing": lambda n: schedulers.MedianStoppingRule("training_iteration", grace_period=2, hard_stop=False),
+    "pbt": lambda n: population(),
+    "pbt, synchronous": lambda n: population(synch=True),
+    "median pruner": lambda n: schedulers.MedianPruner(),
+    "percentile pruner": lambda n: schedulers.PercentilePruner(25.0),
+    "patient pruner": lambda n: schedulers.PatientPruner(schedulers.MedianPruner(), patience=1),
+    "threshold pruner": lambda n: schedulers.ThresholdPruner(upper=1.0),
+    "wilcoxon pruner": lambda n: schedulers.WilcoxonPruner(),
+    "auto": lambda n: "auto",
+    "resource_changing": lambda n: schedulers.ResourceChangingScheduler(
+        schedulers.ASHAScheduler(max_t=9), lambda *about: None
+    ),
+}
+ELSEWHERE = {
+    "pb2": "a Gaussian process of the last results, of a bounded number: tests/schedulers/test_pb2.py",
+    "pbt_replay": "one trial",
+}
+
+
+def test_every_scheduler_is_tried() -> None:
+    made = {type(scheduler).__name__ for make in MAKERS.values() if isinstance(scheduler := make(10), Scheduler)}
+    named = {scheduler_class(name).__name__ for name in set(NAMES) - set(ELSEWHERE) - {"auto", "fifo"}}
+    assert named <= made
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("workers", ["few", "all"])
+def test_twice_the_trials_are_twice_the_work(name: str, workers: str) -> None:
+    def prepare(n: int) -> Callable[[], object]:
+        scheduler = MAKERS[name](n)
+        return lambda: simulate(
+            curve,
+            SPACE,
+            metric="loss",
+            mode="min",
+            workers=n if workers == "all" or name.startswith(("pbt", "sha, one")) else 4,
+            num_samples=n,
+            scheduler=scheduler,
+        )
+
+    stays_linear(prepare, 80)
