@@ -87,7 +87,7 @@ def test_restoring(tmp_path: Path, trials: str) -> None:
     stays_linear(prepare, N)
 
 
-# --- searchers: what is done around the library ------------------------------------------------------------------------
+# --- searchers: what is done around the library -----------------------------------------------------------------------
 
 SEARCHERS = {"random": 60, "grid": 60, "points first": 60, "optuna": 15, "hyperopt": 15}
 
