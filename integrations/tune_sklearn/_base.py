@@ -156,10 +156,10 @@ class TuneBaseSearchCV(BaseSearchCV):
             self.best_params_ = results["params"][self.best_index_]
 
     def _best_of(self, results: dict[str, Any], outcomes: list[tables.Outcome], refit_metric: str) -> int:
-        """The best candidate's row; a callable ``refit`` is shown only those that were evaluated in full."""
+        """The best candidate's row, one that was evaluated in full; a callable ``refit`` is shown only such ones."""
         whole = [row for row, outcome in enumerate(outcomes) if outcome.complete]
-        if not callable(self.refit) or len(whole) in (0, len(outcomes)):
-            return int(self._select_best_index(self.refit, refit_metric, results))
+        if len(whole) in (0, len(outcomes)):
+            return self._select_best_index(self.refit, refit_metric, results)  # type: ignore[no-any-return]
         shown = {k: [v[i] for i in whole] if isinstance(v, list) else v[whole] for k, v in results.items()}
         return int(whole[self._select_best_index(self.refit, refit_metric, shown)])
 

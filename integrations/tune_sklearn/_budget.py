@@ -20,6 +20,10 @@ ENOUGH_OF_A_CLASS = 20
 RARE = 0.2
 """A class is rare that has less than this part of the rows that it would have if all classes were equal."""
 LEAST_OF_PART = 15
+ENOUGH_TESTED = 20
+"""Test rows of a first comparison."""
+UNLIKE = 0.25
+"""What part of some rows may be of other classes than all rows are, beyond what chance does."""
 ROWS_OF_SMALLER_PARTS = 250
 """From this many rows on there are parts smaller than the first one."""
 LEAST_ALIVE = 3
@@ -150,6 +154,7 @@ def fold_steps(n_folds: int, factor: float, least: int) -> tuple[int, ...]:
 def fold_race(
     folds: list[tuple[Any, Any]],
     labels: Any,
+    targets: Any,
     factor: float,
     number: int | None,
     smaller: Mapping[str, Any],
@@ -158,8 +163,8 @@ def fold_race(
     """A part of one fold, then one fold, two, four and so on: what tells candidates apart at the least cost.
 
     Where many candidates start, smaller parts come before that; where there are few, or where a part would hold too
-    few rows of some class, there is none. A class that is rare beside the others has to have enough rows to be tested
-    on, for which the first step takes more folds, up to half of them.
+    few rows of some class, there is none. A first fold that says little by itself, for its test rows are few, or too
+    few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all.
 
     Parameters
     ----------
@@ -167,6 +172,8 @@ def fold_race(
         Training and test rows of each fold.
     labels
         Labels of all rows as numbers; None for a regression.
+    targets
+        Targets of a regression; None where there are none.
     factor
         Ratio of one part to the next.
     number
@@ -176,17 +183,14 @@ def fold_race(
     rng
         Draws which rows come first.
     """
-    train, test = (np.asarray(rows) for rows in folds[0])
-    least, first = LEAST_OF_PART, 1
+    train, least, first = np.asarray(folds[0][0]), LEAST_OF_PART, _telling(folds, labels, targets)
     codes = None if labels is None else labels[train].reshape(-1, 1)
     if labels is not None:
-        classes, sizes = np.unique(labels[train], return_counts=True)
+        sizes = np.unique(labels[train], return_counts=True)[1]
         if sizes.min() < sizes.mean() * RARE:
             least = math.ceil(ENOUGH_OF_A_CLASS * len(train) / sizes.min())
-            tested = np.bincount(labels[test], minlength=labels.max() + 1)[classes].min()
-            first = min(math.ceil(ENOUGH_OF_A_CLASS / max(1, tested)), math.ceil(len(folds) / 2))
         least = max(least, SEVERAL * len(sizes))
-    parts = [] if number is not None and number < 2 * LEAST_ALIVE else [1 / factor]
+    parts = [] if first > 1 or (number is not None and number < 2 * LEAST_ALIVE) else [1 / factor]
     while (
         parts
         and len(train) * parts[0] / factor >= ROWS_OF_SMALLER_PARTS
@@ -205,6 +209,42 @@ def fold_race(
         return BudgetSteps("folds", tuple(whole))
     fractions = (*parts, *(0.0 for _ in whole))
     return BudgetSteps("folds", steps, orders=(order,), fractions=fractions, smaller=smaller)
+
+
+def _telling(folds: list[tuple[Any, Any]], labels: Any, targets: Any) -> int:
+    """How many folds, half of all at most, have test rows that stand for all rows."""
+    most = math.ceil(len(folds) / 2)
+    for number in range(1, most):
+        rows = np.concatenate([np.asarray(test) for _, test in folds[:number]])
+        if len(rows) < ENOUGH_TESTED:
+            continue
+        if labels is not None and not _has_classes(labels, rows):
+            continue
+        if labels is None and targets is not None and not _has_level(targets, rows):
+            continue
+        return number
+    return most
+
+
+def _has_classes(labels: Any, rows: Any) -> bool:
+    """Whether rows have the classes in about the proportion of all rows, and enough of those that are rare."""
+    every = np.bincount(labels)
+    some = np.bincount(labels[rows], minlength=len(every))
+    some, every = some[every > 0], every[every > 0]
+    if every.min() < every.mean() * RARE and some[every < every.mean() * RARE].min() < ENOUGH_OF_A_CLASS:
+        return False
+    distance = np.abs(some / some.sum() - every / every.sum()).sum() / 2
+    return bool(distance <= UNLIKE + math.sqrt(len(every) / len(rows)) / 2)
+
+
+def _has_level(targets: Any, rows: Any) -> bool:
+    """Whether the targets of some rows are about as large as those of all."""
+    try:
+        every = np.asarray(targets, dtype=float).reshape(len(targets), -1)
+    except (TypeError, ValueError):
+        return True
+    shift = np.abs(every[rows].mean(axis=0) - every.mean(axis=0))
+    return not bool((shift > (2 * UNLIKE + 2 / math.sqrt(len(rows))) * every.std(axis=0)).any())
 
 
 def sample_steps(

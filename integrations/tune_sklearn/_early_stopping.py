@@ -208,7 +208,7 @@ class _Choice:
             if alike and size.total >= 2 * _LEAST_ITERATIONS_OF_A_PART:
                 smaller = {size.parameter: size.total // 2}
         number = None if self.candidates is None else len(self.candidates)
-        return fold_race(self.data.folds, labels, self.search.factor, number, smaller, self.rng)
+        return fold_race(self.data.folds, labels, self.data.y, self.search.factor, number, smaller, self.rng)
 
     def _chosen(self) -> BudgetSteps:
         """By the size of the model or, where epochs were asked for, by these; else by rows if many, else by folds."""

@@ -254,13 +254,13 @@ def five_folds(count, rng):
         (400, 64, (0.25, 1, 2, 4, 5)),  # a sixteenth would be 20 rows
         (20_000, 16, (0.25, 1, 2, 4, 5)),  # two parts would leave one candidate
         (20_000, 64, (0.0625, 0.25, 1, 2, 4, 5)),
-        (40, 16, (1, 2, 4, 5)),
+        (100, 16, (0.25, 1, 2, 4, 5)),
     ],
 )
 def test_race_begins_on_as_small_a_part_as_says_something(rows, number, steps):
     rng = np.random.RandomState(0)
     labels = rng.randint(2, size=rows)
-    found = fold_race(five_folds(rows, rng), labels, 4, number, {}, rng)
+    found = fold_race(five_folds(rows, rng), labels, None, 4, number, {}, rng)
     assert found.steps == steps
     whole = len(found.steps) - 4
     assert [found.is_partial(i) for i in range(len(steps))] == [True] * whole + [False] * 4
@@ -276,10 +276,34 @@ def test_race_begins_on_enough_rows_of_a_rare_class(rare, first):
     rng, labels = np.random.RandomState(0), np.zeros(10_000, int)
     labels[rng.choice(10_000, rare, False)] = 1
     folds = list(StratifiedKFold(5).split(labels, labels))
-    found = fold_race(folds, labels, 4, 16, {}, rng)
+    found = fold_race(folds, labels, None, 4, 16, {}, rng)
     assert found.steps[0] == first and found.steps[-1] == 5
     tested = sum((labels[test] == 1).sum() for _, test in folds[: found.folds_at(0, 5)])
     assert tested >= 20 or found.folds_at(0, 5) == 3
+
+
+def test_race_begins_on_more_folds_where_one_has_few_rows_or_rows_unlike_the_others():
+    rng = np.random.RandomState(0)
+    few = fold_race(five_folds(40, rng), rng.randint(2, size=40), None, 4, 16, {}, rng)
+    assert few.steps == (3, 5)  # 8 rows each
+    for values in (rng.rand(300), np.sort(rng.rand(300))):
+        labels = (values * 4).astype(int)
+        folds, is_sorted = list(KFold(6).split(values)), bool((np.diff(values) >= 0).all())
+        first = 3 if is_sorted else 0.25
+        assert fold_race(folds, labels, None, 4, 16, {}, rng).steps[0] == first
+        assert fold_race(folds, None, values, 4, 16, {}, rng).steps[0] == first
+        assert fold_race(folds, None, np.c_[rng.rand(300), values], 4, 16, {}, rng).steps[0] == first
+    assert fold_race(folds, None, None, 4, 16, {}, rng).steps[0] == 0.25  # nothing is known
+
+
+def test_winner_was_evaluated_in_full_even_if_it_has_no_score(iris):
+    X, y = iris  # two outputs: those of some folds have scores, those of others none
+    grid = {"n_neighbors": [1, 3, 5, 7, 9, 11]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = TuneGridSearchCV(KNeighborsClassifier(), grid, early_stopping=True)
+        search.fit(X, np.c_[y, y % 2])
+    assert search.cv_results_["stop_reason"][search.best_index_] == ""
 
 
 def test_steps_before_the_last_are_fitted_once_for_a_part_and_with_each_fit_of_a_whole_fold(digits):
