@@ -16,10 +16,11 @@ import pytest
 from imports import ROOT
 from journals import Run
 
-from tune_core.cli import demo
+from tune_core.cli import demo, kept_row
 from tune_core.cli.main import main
 from tune_core.core import events as ev
 from tune_core.journal.lock import Lock
+from tune_core.results import experiment_reader
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -73,6 +74,26 @@ def test_ls_goes_on_past_a_journal_that_cannot_be_read(command: Command, storage
     assert code == 0
     assert "unreadable" in out
     assert "good" in out
+
+
+def test_ls_keeps_the_row_of_a_large_experiment_until_its_journal_changes(
+    command: Command, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_row, "LEAST_BYTES", 0)
+    read: list[str] = []
+    whole = experiment_reader.read_experiment
+    monkeypatch.setattr(experiment_reader, "read_experiment", lambda folder: read.append(folder) or whole(folder))
+    journal = storage / "good" / "journal.jsonl"
+
+    first, again = command("ls"), command("ls")
+    assert first == again
+    assert [os.path.basename(folder) for folder in read] == ["cut", "good", "cut"]
+
+    (storage / "good" / kept_row.ROW_FILE).write_bytes(b"{}\n0")
+    assert command("ls") == first
+    journal.write_bytes(journal.read_bytes().replace(b'"name":"good"', b'"name":"good"'))
+    assert command("ls") == first
+    assert [os.path.basename(folder) for folder in read].count("good") == 3
 
 
 def test_ls_of_an_empty_folder_says_so(command: Command, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tune_core.search import create_searcher
 
 N = 30
 
+
 def objective(config: dict[str, Any]) -> None:
     for step in range(1, config["steps"] + 1):
         tune.report({"loss": config["x"] + 1 / step})

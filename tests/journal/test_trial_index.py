@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from journals import random_run
 
-from tune_core.journal.format import JOURNAL_FILE, Gap
+from tune_core.journal import kept_index
+from tune_core.journal.format import JOURNAL_FILE, Gap, LineScanner
 from tune_core.journal.reader import Reader
+from tune_core.journal.trial_index import forget
 
 
 def by_scan(folder: str, trial: int) -> list[Any]:
@@ -22,16 +24,26 @@ def by_index(folder: str, trial: int) -> list[Any]:
     return [event for some in Reader(folder, trial).read() for event in some]
 
 
-def check(folder: str) -> None:
+def check(folder: str, forgets: bool = False) -> None:
     for trial in (0, 3, 1, 999):
+        if forgets:  # as another process would read it
+            forget(str(Path(folder, JOURNAL_FILE)))
         reader, whole = Reader(folder, trial), Reader(folder)
         list(reader.read()), list(whole.read())
+        if forgets:
+            forget(str(Path(folder, JOURNAL_FILE)))
         assert repr(by_index(folder, trial)) == repr(by_scan(folder, trial))  # NaN is no equal of itself
         assert (reader.size_bytes, reader.torn_bytes, reader.gaps) == (whole.size_bytes, whole.torn_bytes, whole.gaps)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_index_gives_what_a_scan_gives_as_the_journal_grows_tears_and_is_damaged(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_index_gives_what_a_scan_gives_as_the_journal_grows_tears_and_is_damaged(
+    tmp_path: Path, seed: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kept:
+        monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+        monkeypatch.setattr(kept_index, "GROWN", 1.0)
     folder = random_run(tmp_path, seed).save()
     path = Path(folder, JOURNAL_FILE)
     data = path.read_bytes()
@@ -40,31 +52,47 @@ def test_an_index_gives_what_a_scan_gives_as_the_journal_grows_tears_and_is_dama
     middle = len(lines) // 2
 
     path.write_bytes(b"".join(lines[:middle]))
-    check(folder)
+    check(folder, kept)
     with path.open("ab") as file:  # it grows, and ends in half a line
         file.write(b"".join(lines[middle:-1]) + lines[-1][:7])
-    check(folder)
+    check(folder, kept)
     with path.open("ab") as file:  # the line is finished
         file.write(lines[-1][7:])
-    check(folder)
+    check(folder, kept)
     with path.open("r+b") as file:  # a bit flips in what was read before, in place
         place = chance.randrange(len(b"".join(lines[:2])), len(data) - 2)
         file.seek(place)
         file.write(bytes([data[place] ^ 1]))
-    check(folder)
+    check(folder, kept)
     path.write_bytes(data[: place - 1] + bytes([data[place - 1] ^ 1]) + data[place:])
-    check(folder)
+    check(folder, kept)
     assert any(isinstance(event, Gap) for event in by_index(folder, 0)) or place > len(data) - len(lines[-1])
     path.write_bytes(b"".join(lines[: middle // 2]))  # it was cut
-    check(folder)
+    check(folder, kept)
     path.write_bytes(b"".join([*lines[: middle // 2], *lines[middle:]]))  # and went on otherwise
-    check(folder)
+    check(folder, kept)
 
 
 def test_histories_of_all_trials_read_the_journal_once(tmp_path: Path) -> None:
     folder = random_run(tmp_path, 1).save()
+    read = read_bytes_of(lambda: [by_index(folder, trial) for trial in range(20)])
+    assert read <= Path(folder, JOURNAL_FILE).stat().st_size
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of a run whose index is kept beside its journal."""
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    folder = random_run(tmp_path, 2).save()
+    by_index(folder, 0)
+    forget(str(Path(folder, JOURNAL_FILE)))
+    return folder
+
+
+def read_bytes_of(action: Any) -> int:
+    """How many bytes of journals are scanned meanwhile."""
     read = 0
-    scan = type(Reader(folder)._scanner).scan
+    scan = LineScanner.scan
 
     def counted(self: Any, file: Any) -> Any:
         nonlocal read
@@ -73,7 +101,44 @@ def test_histories_of_all_trials_read_the_journal_once(tmp_path: Path) -> None:
             yield part
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tune_core.journal.format.LineScanner.scan", counted)
-        for trial in range(20):
-            by_index(folder, trial)
-    assert read <= Path(folder, JOURNAL_FILE).stat().st_size
+        patch.setattr(LineScanner, "scan", counted)
+        action()
+    return read
+
+
+def test_another_process_finds_a_trial_without_reading_the_journal(kept: str) -> None:
+    assert read_bytes_of(lambda: by_index(kept, 3)) == 0
+
+
+@pytest.mark.parametrize("place", [0.0, 0.02, 0.3, 0.6, 0.999])
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_a_damaged_index_is_made_anew(kept: str, place: float, how: str) -> None:
+    path = Path(kept, kept_index.INDEX_FILE)
+    data = path.read_bytes()
+    at = int(place * len(data))
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if how == "flipped" else data[:at])
+
+    assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
+    assert path.read_bytes() == data
+
+
+def test_an_index_that_leads_to_other_lines_is_not_believed(kept: str) -> None:
+    journal = str(Path(kept, JOURNAL_FILE))
+    index = kept_index.load(journal)
+    assert index is not None
+    wrong = {trial: index.of(5) if trial == 3 else index.of(trial) for trial in index.trials}
+    kept_index.keep(journal, index.stamp, index.at, index.last, index.gaps, wrong)
+
+    assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
+
+
+def test_an_index_through_a_link_is_neither_read_nor_written(kept: str, tmp_path: Path) -> None:
+    path, elsewhere = Path(kept, kept_index.INDEX_FILE), tmp_path / "elsewhere"
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(elsewhere)
+    before = elsewhere.stat().st_mtime_ns
+
+    assert kept_index.load(str(Path(kept, JOURNAL_FILE))) is None
+    assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
+    assert elsewhere.stat().st_mtime_ns == before and not path.is_symlink()

@@ -212,10 +212,15 @@ def _ls_stored(url: str) -> int:
 
 
 def _ls_row(place: Place, name: str) -> list[object]:
+    from tune_core.cli import kept_row
     from tune_core.display.formatting import date_text
     from tune_core.results.experiment_reader import read_experiment
 
+    kept = kept_row.load(place.folder) if place.url is None else None
+    if kept is not None:
+        return [name, kept.state, kept.trials, kept.best, date_text(kept.started)]
     try:
+        stamp = kept_row.stamp_of(place.folder)
         experiment = read_experiment(place.folder)
         best, state = _best_value(experiment), state_of(experiment, place)
     except TuneError as error:
@@ -223,6 +228,9 @@ def _ls_row(place: Place, name: str) -> list[object]:
     except Exception as error:  # one bad folder does not hide the others
         return [name, "unreadable", "", f"{type(error).__name__}: {error}", ""]
     state += ", damaged" if experiment.damage else ""
+    if place.url is None:
+        row = kept_row.Row(state, len(experiment.trials), best, experiment.header.at)
+        kept_row.keep(place.folder, row, stamp)
     return [name, state, len(experiment.trials), best, date_text(experiment.header.at)]
 
 

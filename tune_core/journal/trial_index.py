@@ -1,8 +1,8 @@
 """Where each trial's lines stand in a journal: found by one pass, so that the next trial is read without another.
 
-An index lives in memory, for the few journals that were read last. It is derived from the journal and never trusted
-over it: it is made anew when the file is another one, or its last line no longer stands where it did; what was
-appended since is added.
+An index lives in memory, for the few journals that were read last, and that of a large journal in a file beside it
+too (:mod:`tune_core.journal.kept_index`). It is derived from the journal and never trusted over it: it is made anew
+when the file is another one, or its last line no longer stands where it did; what was appended since is added.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from heapq import merge
 from typing import IO
 
 from tune_core.core import events as ev
+from tune_core.journal import kept_index
 from tune_core.journal.format import TRIAL_HEAD, Gap, LineScanner
 
 _KEPT = 4
@@ -40,6 +41,29 @@ class TrialIndex:
         self.stamp = (0, 0)  #: the file's size and time of change, when it was read
         self._places: dict[int, array[int]] = {}  #: by trial: offset and length of each line, one behind the other
         self._last = b""  #: the last line, to tell whether the file is still the one that was read
+        self._kept: kept_index.KeptIndex | None = None  #: where the lines are that an earlier process has found
+        self._kept_at = 0  #: how far what is kept beside the journal goes
+
+    @classmethod
+    def kept_beside(cls, path: str, at: int) -> TrialIndex:
+        """What an earlier process has kept beside the journal; empty if there is nothing."""
+        index = cls(at)
+        kept = kept_index.load(path)
+        if kept is not None and kept.at > at and kept.last:
+            index._kept, index._last, index.stamp = kept, kept.last, kept.stamp
+            index.scanner.at = index._kept_at = kept.at
+            index.gaps = [Gap(offset, size) for offset, size in kept.gaps]
+        return index
+
+    def keep(self, path: str) -> None:
+        """Keep it beside the journal for other processes, if the journal is large and much of it is not there yet."""
+        if self.scanner.at < max(kept_index.LEAST_BYTES, kept_index.GROWN * self._kept_at):
+            return
+        self._kept_at = self.scanner.at
+        trials = {*self._places, *(self._kept.trials if self._kept is not None else ())}
+        places = {trial: self._all_of(trial) for trial in trials}
+        gaps = [(gap.offset, gap.size) for gap in self.gaps]
+        kept_index.keep(path, self.stamp, self.scanner.at, self._last, gaps, places)
 
     def update(self, file: IO[bytes]) -> bool:
         """Take in what the file has now; False if it is not a continuation of what was read before."""
@@ -80,16 +104,23 @@ class TrialIndex:
                 found += [b"".join(together), what] if together else [what]
                 together = []
                 continue
+            if offset + what > self.scanner.at:
+                return None
             file.seek(offset)
             line = file.read(what)
-            if not ev.is_whole(line[:-1]):
+            head = TRIAL_HEAD.match(line)
+            if not ev.is_whole(line[:-1]) or (head is not None and int(head[1]) != trial):
                 return None
             together.append(line)
         return [*found, b"".join(together)] if together else found
 
     def _of(self, trial: int) -> Iterator[tuple[int, int | Gap]]:
-        places = self._places.get(trial, array("Q"))
+        places = self._all_of(trial)
         return zip(places[::2], places[1::2], strict=True)
+
+    def _all_of(self, trial: int) -> array[int]:
+        new = self._places.get(trial, array("Q"))
+        return new if self._kept is None else self._kept.of(trial) + new
 
 
 def index_of(path: str, file: IO[bytes], at: int) -> TrialIndex:
@@ -98,11 +129,12 @@ def index_of(path: str, file: IO[bytes], at: int) -> TrialIndex:
     key = (os.path.abspath(path), about.st_ino)
     stamp = (about.st_size, about.st_mtime_ns)
     with _lock:
-        index = _indexes.pop(key, None)
-        if index is None or _written_over(index.stamp, stamp) or not index.update(file):
+        index = _indexes.pop(key, None) or TrialIndex.kept_beside(path, at)
+        if _written_over(index.stamp, stamp) or not index.update(file):
             index = TrialIndex(at)
             index.update(file)
         index.stamp = stamp
+        index.keep(path)
         _indexes[key] = index
         while len(_indexes) > _KEPT:
             _indexes.popitem(last=False)

@@ -1,0 +1,61 @@
+"""The row of ``ls`` of a large experiment that is over, kept beside its journal until that changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+import zlib
+
+import msgspec
+
+from tune_core.core.files import open_regular
+from tune_core.journal.format import JOURNAL_FILE
+from tune_core.journal.kept_index import LEAST_BYTES
+
+ROW_FILE = "journal.row"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What ``ls`` tells of an experiment, and the size and time of change of the journal that it was made from."""
+
+    state: str
+    trials: int
+    best: str
+    started: float
+    size: int = 0
+    mtime_ns: int = 0
+
+
+def load(folder: str) -> Row | None:
+    """The kept row, if it belongs to the journal as it is now."""
+    try:
+        with open(open_regular(os.path.join(folder, ROW_FILE), os.O_RDONLY), "rb") as file:
+            data, _, crc = file.read(1 << 16).rpartition(b"\n")
+        row = msgspec.json.decode(data, type=Row)
+        if int(crc) == zlib.crc32(data) and (row.size, row.mtime_ns) == stamp_of(folder):
+            return row
+    except (OSError, ValueError, msgspec.MsgspecError):
+        pass
+    return None
+
+
+def keep(folder: str, row: Row, stamp: tuple[int, int]) -> None:
+    """Keep the row of a large experiment that is over; ``stamp`` is :func:`stamp_of` its journal before it was read."""
+    if stamp[0] < LEAST_BYTES or row.state not in ("finished", "interrupted"):
+        return
+    data = msgspec.json.encode(msgspec.structs.replace(row, size=stamp[0], mtime_ns=stamp[1]))
+    new = os.path.join(folder, f"{ROW_FILE}.{uuid.uuid4().hex}.new")
+    try:
+        with open(open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(b"%b\n%d" % (data, zlib.crc32(data)))
+        os.replace(new, os.path.join(folder, ROW_FILE))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+
+
+def stamp_of(folder: str) -> tuple[int, int]:
+    """The size and the time of change of an experiment's journal."""
+    about = os.stat(os.path.join(folder, JOURNAL_FILE))
+    return about.st_size, about.st_mtime_ns
