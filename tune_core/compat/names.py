@@ -73,7 +73,6 @@ MODULES: dict[str, Names] = {
     },
     "impl": {},
     "impl.config": _RUN,
-    "integration.ray_train": {},
     "logger.logger": {"callback": "LoggerCallback", "compat.ray_utils": "pretty_print"},
     "progress_reporter": {
         "display.reporter": "ProgressReporter TuneReporterBase",
@@ -231,9 +230,6 @@ ABSENT: dict[str, str] = {
     "impl.placeholder": _INSIDE,
     "impl.test_utils": _FOR_TESTS,
     "impl.tuner_internal": _INSIDE,
-    "integration.ray_train:CHECKPOINT_PATH_KEY": _TRAIN,
-    "integration.ray_train:TuneReportCallback": "Ray Train's trainer runs inside the objective: report from there, "
-    "tune.report(trainer.fit().metrics)",
     "progress_reporter:RemoteReporterMixin": _LIVE_VIEW,
     "progress_reporter:TrialProgressCallback": "a Callback with on_trial_result can print what it likes",
     "registry:ENV_CREATOR": _RLLIB,

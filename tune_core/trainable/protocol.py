@@ -12,6 +12,10 @@ SHARED = "TUNE_CORE_SESSION"
 """Environment variable in which a trial's process tells the processes that it starts how to reach its session."""
 
 
+STOPPED = "tune-core ends this trial"
+"""What an exception says that stands for :class:`StopTrial` on its way through another library's processes."""
+
+
 class StopTrial(BaseException):
     """Raised by ``tune.report`` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
 

@@ -27,7 +27,7 @@ from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
-from tune_core.trainable.protocol import ProcessLost, StopTrial
+from tune_core.trainable.protocol import STOPPED, ProcessLost, StopTrial
 from tune_core.trainable.scope import entered
 
 
@@ -92,6 +92,8 @@ class Worker:
             how, error = "errored", f"the objective called sys.exit({raised.code!r})"
         except BaseException as raised:
             how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
+            if session.ended_how is not None and _is_a_stop(raised):
+                how, error = session.ended_how, ""
             if isinstance(raised, CheckpointError) and session.could_not_start(raised):
                 how = "unloadable"
         finally:
@@ -239,6 +241,18 @@ def _as_metrics(value: Any, spec: RunSpec) -> Any:
         "a result is a dict of metrics, or one number",
         'Return e.g. {"loss": 0.5}; put other things into a checkpoint or into the trial\'s folder.',
     )
+
+
+def _is_a_stop(error: BaseException) -> bool:
+    """Whether an exception is what became of a stop that other processes of the trial were ended by."""
+    link: BaseException | None = error
+    for _ in range(10):
+        if link is None:
+            return False
+        if isinstance(link, StopTrial) or STOPPED in str(link):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _describe(error: BaseException) -> str:

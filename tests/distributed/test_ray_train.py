@@ -1,0 +1,78 @@
+"""A Ray Train trainer inside of a trial: its reports are the trial's, and a scheduler's stop ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.train.v2")
+
+import tune_core as tune
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def loop(config: dict[str, Any]) -> None:
+    import tempfile
+
+    import ray.train
+
+    for step in range(1, 5):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "step").write_text(str(step))
+            is_first = ray.train.get_context().get_world_rank() == 0
+            checkpoint = ray.train.Checkpoint.from_directory(folder) if is_first else None
+            ray.train.report({"loss": config["x"] * step, "step": step}, checkpoint=checkpoint)
+
+
+def objective(config: dict[str, Any]) -> None:
+    from ray.train.data_parallel_trainer import DataParallelTrainer
+
+    from tune_core.integration.ray_train import TuneReportCallback
+
+    DataParallelTrainer(
+        loop,
+        train_loop_config=config,
+        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
+        run_config=ray.train.RunConfig(
+            storage_path=config["folder"], name=f"x{config['x']}", callbacks=[TuneReportCallback()]
+        ),
+    ).fit()
+
+
+def test_trainer_reports_to_its_trial_and_ends_with_it(tmp_path: Path) -> None:
+    bundles = tune.PlacementGroupFactory([{"cpu": 0.5}, {"cpu": 0.5}, {"cpu": 0.5}])
+    results = tune.Tuner(
+        tune.with_resources(objective, bundles),
+        param_space={"x": tune.grid_search([1, 3]), "folder": str(tmp_path / "ray")},
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min", max_concurrent_trials=1,
+            scheduler=tune.ASHAScheduler(max_t=4, grace_period=2, reduction_factor=2),
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="ray"),
+    ).fit()  # fmt: skip
+    assert results.num_errors == 0, results.errors
+    assert [(r.metrics["loss"], r.metrics["training_iteration"]) for r in results] == [(4, 4), (6, 2)]
+    for result in results:
+        kept = Path(result.checkpoint.to_directory(), "step").read_text()
+        assert int(kept) == result.metrics["step"]
+        assert Path(result.metrics["checkpoint_path"], "step").read_text() == kept
+
+
+def test_callback_outside_of_a_trial_is_refused() -> None:
+    from tune_core.errors import TuneError
+    from tune_core.integration.ray_train import TuneReportCallback
+
+    with pytest.raises(TuneError, match="outside of a trial"):
+        TuneReportCallback()

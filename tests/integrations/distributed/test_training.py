@@ -1,0 +1,171 @@
+"""Data-parallel training in a trial of several processes: the same numbers as in one, whatever the framework."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tune_core as tune
+
+torch = pytest.importorskip("torch")
+
+
+def data() -> tuple[Any, Any]:
+    X = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    return X, X.sum(1, keepdim=True)
+
+
+def model() -> Any:
+    torch.manual_seed(0)
+    return torch.nn.Linear(8, 1)
+
+
+def losses(train: Callable[..., Any], folder: Path, workers: int, **config: Any) -> list[float]:
+    """The loss after each step."""
+    results = tune.Tuner(
+        tune.with_workers(train, workers, {"cpu": 0.25}),
+        param_space={"lr": 0.1, **config},
+        run_config=tune.RunConfig(name=f"{workers}", storage_path=str(folder), verbose=0),
+    ).fit()
+    assert results.num_errors == 0, results.errors
+    frame = results[0].metrics_dataframe
+    return [float(loss) for loss in frame["loss"]]
+
+
+def plain(config: dict[str, Any]) -> None:
+    """DistributedDataParallel, as a script for torchrun has it."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    X, y = (part[rank::size] for part in data())
+    trained = torch.nn.parallel.DistributedDataParallel(model())
+    optimizer = torch.optim.SGD(trained.parameters(), lr=config["lr"])
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = ((trained(X) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        total = loss.detach().clone()
+        dist.all_reduce(total)
+        tune.report({"loss": total.item() / size})
+    dist.destroy_process_group()
+
+
+def sharded(config: dict[str, Any]) -> None:
+    """The same with fully sharded parameters."""
+    import torch.distributed as dist
+    from torch.distributed.fsdp import fully_shard
+
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    X, y = (part[rank::size] for part in data())
+    trained = model()
+    fully_shard(trained)
+    optimizer = torch.optim.SGD(trained.parameters(), lr=config["lr"])
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = ((trained(X) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        total = loss.detach().clone()
+        dist.all_reduce(total)
+        tune.report({"loss": total.item() / size})
+    dist.destroy_process_group()
+
+
+def accelerated(config: dict[str, Any]) -> None:
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=True)
+    dataset = torch.utils.data.TensorDataset(*data())
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64 // accelerator.num_processes)
+    trained = model()
+    optimizer = torch.optim.SGD(trained.parameters(), lr=config["lr"])
+    trained, optimizer, loader = accelerator.prepare(trained, optimizer, loader)
+    for _ in range(5):
+        for X, y in loader:
+            optimizer.zero_grad()
+            loss = ((trained(X) - y) ** 2).mean()
+            accelerator.backward(loss)
+            optimizer.step()
+        tune.report({"loss": accelerator.gather(loss.detach().reshape(1)).mean().item()})
+
+
+def lightning(config: dict[str, Any]) -> None:
+    """Lightning's ``ddp``: it must not run the driver's script again."""
+    import pytorch_lightning as pl
+
+    from tune_lightning import TuneReportCallback
+
+    class Module(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = model()
+
+        def training_step(self, batch: Any, index: int) -> Any:
+            return ((self.layer(batch[0]) - batch[1]) ** 2).mean()
+
+        def validation_step(self, batch: Any, index: int) -> None:
+            self.log("loss", ((self.layer(batch[0]) - batch[1]) ** 2).mean(), sync_dist=True)
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=config["lr"])
+
+    size = int(os.environ["WORLD_SIZE"])
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data()), batch_size=64 // size)
+    trainer = pl.Trainer(
+        max_epochs=3, accelerator="cpu", devices=size, strategy="ddp", callbacks=[TuneReportCallback()],
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, logger=False,
+        num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(Module(), loader, loader)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("train", "needs", "counts"),
+    [
+        (plain, "torch", [2, 4]),
+        (sharded, "torch", [2]),
+        (accelerated, "accelerate", [2]),
+        (lightning, "pytorch_lightning", [2]),
+    ],
+)
+def test_several_processes_learn_what_one_learns(
+    tmp_path: Path, train: Callable[..., Any], needs: str, counts: list[int]
+) -> None:
+    pytest.importorskip(needs)
+    alone = losses(train if train is not sharded else plain, tmp_path, 1)
+    assert len(alone) >= 3 and alone[-1] < alone[0]
+    for count in counts:
+        assert losses(train, tmp_path, count) == pytest.approx(alone, rel=1e-5)
+
+
+def boosted(config: dict[str, Any]) -> None:
+    import xgboost
+    from sklearn.datasets import load_breast_cancer
+
+    from tune_xgboost import TuneReportCallback
+    from tune_xgboost.distributed import communicator
+
+    X, y = load_breast_cancer(return_X_y=True)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    with communicator():
+        rows = xgboost.DMatrix(X[rank::size], y[rank::size])
+        settings = {"objective": "binary:logistic", "max_depth": 2, "tree_method": "hist", "nthread": 1}
+        callbacks = [TuneReportCallback({"loss": "train-logloss"})]
+        xgboost.train(settings, rows, 5, evals=[(rows, "train")], verbose_eval=False, callbacks=callbacks)
+
+
+@pytest.mark.timeout(300)
+def test_xgboost_trains_one_model_over_all_rows(tmp_path: Path) -> None:
+    pytest.importorskip("xgboost")
+    pytest.importorskip("sklearn")
+    alone, together = losses(boosted, tmp_path, 1), losses(boosted, tmp_path, 2)
+    assert len(together) == 5
+    assert together == pytest.approx(alone, rel=0.02)  # the histogram's bins are those of sketches that were merged
