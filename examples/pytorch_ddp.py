@@ -41,20 +41,19 @@ def train(config):
     dist.destroy_process_group()
 
 
-if __name__ == "__main__":
-    gpus = 1 if torch.cuda.is_available() else 0
-    results = tune.Tuner(
-        tune.with_workers(train, num_workers=2, resources_per_worker={"cpu": 0.5, "gpu": gpus}),
-        param_space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.choice([16, 32, 64]), "epochs": 9},
-        tune_config=tune.TuneConfig(
-            metric="accuracy",
-            mode="max",
-            num_samples=6,
-            scheduler=tune.ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3),
-            seed=1,
-        ),
-    ).fit()
-    best = results.get_best_result()
-    epochs = sum(result.metrics["training_iteration"] for result in results)
-    print(f"Best accuracy {best.metrics['accuracy']:.3f} with {best.config}")
-    print(f"{epochs} epochs in {len(results)} trials of 2 processes; 54 without ASHA")
+gpus = 1 if torch.cuda.is_available() else 0
+results = tune.Tuner(
+    tune.with_workers(train, num_workers=2, resources_per_worker={"cpu": 0.5, "gpu": gpus}),
+    param_space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.choice([16, 32, 64]), "epochs": 9},
+    tune_config=tune.TuneConfig(
+        metric="accuracy",
+        mode="max",
+        num_samples=6,
+        scheduler=tune.ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3),
+        seed=1,
+    ),
+).fit()
+best = results.get_best_result()
+epochs = sum(result.metrics["training_iteration"] for result in results)
+print(f"Best accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(f"{epochs} epochs in {len(results)} trials of 2 processes; 54 without ASHA")
