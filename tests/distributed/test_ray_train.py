@@ -37,7 +37,7 @@ def loop(config: dict[str, Any]) -> None:
 
 
 def objective(config: dict[str, Any]) -> None:
-    from ray.train.data_parallel_trainer import DataParallelTrainer
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     from tune_core.integration.ray_train import TuneReportCallback
 
