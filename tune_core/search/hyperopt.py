@@ -96,12 +96,9 @@ class HyperOptSearch(ModelSearcher):
                     inner = self._own_space(params, (*condition, (param.name, index)))
                     options.append({"": index, **inner} if inner else index)
                 space[param.name] = hp.choice(param.name, options)
-            elif param.kind == "float":
+            else:  # whole numbers are rounded here: hp.quniform's cells cost more, and hp.randint knows no order
                 low, high = param.scaled_bounds
                 space[param.name] = (hp.loguniform if param.log else hp.uniform)(param.name, low, high)
-            else:  # in whole steps, ordered; hp.randint would take the numbers for categories
-                low, high = param.scaled_bounds
-                space[param.name] = (hp.qloguniform if param.log else hp.quniform)(param.name, low, high, 1)
         return space
 
     def _decode(self, values: Values) -> dict[str, Any]:

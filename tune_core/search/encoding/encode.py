@@ -61,6 +61,7 @@ class Encoding:
         self.asked_by = asked_by
         self.params: list[Param] = []
         self._names: set[str] = set()
+        self._paths: dict[str, tuple[Any, ...]] = {}  # of each parameter: where its value stands in a configuration
         self._root = self._node(self.space, (), "", ())
         self.by_name = {param.name: param for param in self.params}
         if not self.params:
@@ -124,8 +125,9 @@ class Encoding:
 
     def encode_part(self, point: Mapping[str, Any], asked: str = "point") -> Values:
         """The values of a part of a configuration, without those that it leaves out."""
-        drawn = [self.encode(self.complete(point, Random(seed), asked), asked) for seed in range(4)]
-        return {k: v for k, v in drawn[0].items() if all(other.get(k) == v for other in drawn)}
+        pinned = pin(self.space, point, asked)
+        values = self.encode(compile_space(pinned).build(Random(0), []), asked)
+        return {name: value for name, value in values.items() if not _is_open(pinned, self._paths[name])}
 
     def complete(self, point: Mapping[str, Any], rng: Random, asked: str = "point") -> dict[str, Any]:
         """A configuration from a part of one; the rest is drawn."""
@@ -168,8 +170,9 @@ class Encoding:
             )
         return Fixed(node)
 
-    def _add(self, param: Param) -> Param:
+    def _add(self, param: Param, path: tuple[Any, ...]) -> Param:
         self.params.append(param)
+        self._paths[param.name] = path
         return param
 
     def _unique(self, name: str) -> str:
@@ -182,7 +185,7 @@ class Encoding:
         if len(node) == 1:
             return self._node(node[0], path, name, condition)
         name = self._unique(name)
-        param = self._add(Param(name, "cat", 0, len(node) - 1, False, condition, node))
+        param = self._add(Param(name, "cat", 0, len(node) - 1, False, condition, node), path)
         branches = [
             self._node(category, path, f"{name}={i}", (*condition, (name, i)))
             for i, category in enumerate(node.categories)
@@ -194,7 +197,16 @@ class Encoding:
         if low == high:
             return Fixed(node.snap(low * node.q if kind == "int" and node.q else low))
         param = Param(self._unique(name), kind, low, high, bool(node.log), condition, node)
-        return Number(self._add(param), path)
+        return Number(self._add(param, path), path)
+
+
+def _is_open(space: Any, path: tuple[Any, ...]) -> bool:
+    """Whether the value at a path is still to be drawn, by itself or with a choice around it."""
+    for key in path:
+        if isinstance(space, (Domain, Constant)):
+            break
+        space = space[key]
+    return isinstance(space, Domain)
 
 
 def _join(name: str, key: Any) -> str:
