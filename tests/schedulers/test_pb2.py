@@ -13,7 +13,7 @@ from tune_core.simulation import Faults, Simulation, simulate
 numpy = pytest.importorskip("numpy")
 
 from tune_core.schedulers import PB2
-from tune_core.schedulers.pb2 import Process, confidence_width
+from tune_core.schedulers.pb2 import confidence_width, fitted
 
 
 def pb2(**more: Any) -> PB2:
@@ -60,9 +60,10 @@ def test_forgetting_and_noise_are_those_that_explain_the_data_best() -> None:
     points, times = generator.random((80, 1)), numpy.repeat(numpy.arange(20.0), 4)
     still = numpy.sin(6 * points[:, 0])
     moving = numpy.sin(6 * points[:, 0] + times)
-    assert Process(points, times, still).chosen.forgetting == 0.0
-    assert Process(points, times, still).chosen.noise == 0.01
-    assert Process(points, times, moving).chosen.forgetting > 0.0
+    inputs = numpy.column_stack([points, times])
+    assert fitted(inputs, still).forgetting == 0.0
+    assert fitted(inputs, still).noise < 0.01
+    assert fitted(inputs, moving).forgetting > 0.0
 
 
 def test_bounds_of_nested_parameters_choose_nested_parameters() -> None:

@@ -88,6 +88,41 @@ def test_a_finite_space_is_tried_once_each_and_then_ends() -> None:
     assert len(seen) == len(set(seen)) == 12
 
 
+def test_what_was_stopped_early_is_suggested_again_once_nothing_else_is_left() -> None:
+    searcher = AutoSearch()
+    searcher.set_search_properties("loss", "min", {"n": sp.randint(0, 6)}, seed=0, num_samples=100)
+    for number in range(6):
+        n = searcher.suggest(f"{number:05d}")["n"]
+        result = {"loss": float(n), "training_iteration": 1}
+        (searcher.on_trial_pruned if n % 2 else searcher.on_trial_complete)(f"{number:05d}", result)
+    again = []
+    while isinstance(config := searcher.suggest(f"{6 + len(again):05d}"), dict):
+        searcher.on_trial_complete(f"{6 + len(again):05d}", {"loss": float(config["n"]), "training_iteration": 9})
+        again.append(config["n"])
+    assert sorted(again) == [1, 3, 5]
+    assert config == AutoSearch.FINISHED
+
+
+def test_where_neighbours_differ_as_strangers_do_half_of_the_suggestions_are_random() -> None:
+    """The model's guesses are worth nothing on a hash of the flags, and much on their number."""
+
+    def reasons(loss: Any) -> list[str]:
+        searcher = AutoSearch()
+        flags = {f"b{i}": sp.choice([False, True]) for i in range(10)}
+        searcher.set_search_properties("loss", "min", flags, seed=1, num_samples=100)
+        found = []
+        for number in range(60):
+            config = searcher.suggest(f"{number:05d}")
+            found.append(searcher.last_reason)
+            searcher.on_trial_complete(f"{number:05d}", {"loss": loss(config)})
+        return found
+
+    chaos = reasons(lambda c: random.Random(str(sorted(c.items()))).random())
+    order = reasons(lambda c: float(sum(c.values())))
+    assert 15 <= sum("hardly been better" in why for why in chaos) <= 26
+    assert not any("hardly been better" in why for why in order)
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e9, 1e300])
 def test_the_unit_of_the_loss_does_not_matter(scale: float) -> None:
     best = min(branin(c) for c in search(BRANIN, lambda c: scale * branin(c), 30, 1))

@@ -12,6 +12,7 @@ Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning": eqs. 2.
 (coefficients of basis functions), 4.17 (the kernel), 5.8 and 5.9 (the likelihood and its gradient). Hvarfner,
 Hellsten and Nardi, 2024, "Vanilla Bayesian Optimization Performs Great in High Dimensions": section 5, the prior of
 the length-scales, log-normal with location √2 + log(d)/2 and scale √3.
+Bogunovic, Scarlett and Cevher, 2016, "Time-Varying Gaussian Process Bandit Optimization": eq. 5 (forgetting).
 BoTorch 0.12 and later: the prior of the noise, log-normal with location -4 and scale 1.
 """
 
@@ -37,6 +38,9 @@ class GaussianProcess:
     groups
         For each column of the points, the number of its length-scale, from 0. Columns of one group, such as those that
         say whether a category is there, share it.
+    forgetting
+        ω in [0, 1), for functions that change: points have one column more, the time, and the kernel of two points is
+        damped by ``(1 - ω)^(time between them / 2)``. None: there is no such column.
 
     Attributes
     ----------
@@ -44,11 +48,14 @@ class GaussianProcess:
         Logarithms of the inverse squared length-scales, one for each group, and of the noise's share of the variance.
     """
 
-    def __init__(self, groups: Any) -> None:
+    def __init__(self, groups: Any, forgetting: float | None = None) -> None:
         import numpy as np
 
         self.groups = np.asarray(groups, dtype=int)
+        self.forgetting = forgetting
         d = int(self.groups.max()) + 1
+        if forgetting is not None:
+            self.groups = np.append(self.groups, 0)  # the time's column, whose weight is 0
         # The mode is taken of the densities of length-scale and noise themselves, as BoTorch does: a log-normal's
         # lies its scale squared below its location. That of the logarithms' density is linear functions and noise,
         # time and again.
@@ -62,7 +69,10 @@ class GaussianProcess:
     def _weights(self, theta: Any) -> Any:
         import numpy as np
 
-        return np.exp(theta[:-1])[self.groups]
+        weights = np.exp(theta[:-1])[self.groups]
+        if self.forgetting is not None:
+            weights[-1] = 0.0
+        return weights
 
     def _kernel(self, a: Any, b: Any, weights: Any) -> tuple[Any, Any]:
         """Kernel of the rows of two arrays (eq. 4.17), and its derivative by the squared distance."""
@@ -74,7 +84,11 @@ class GaussianProcess:
         r = _ROOT5 * np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared)
         decay = np.exp(-r)
         slope = (1.0 + r) * decay
-        return slope + (r * r) * decay / 3.0, (-5.0 / 6.0) * slope
+        value, slope = slope + (r * r) * decay / 3.0, (-5.0 / 6.0) * slope
+        if self.forgetting:
+            damping = (1.0 - self.forgetting) ** (0.5 * np.abs(a[:, -1:] - b[:, -1]))
+            value, slope = value * damping, slope * damping
+        return value, slope
 
     # --- fitting ------------------------------------------------------------------------------------------------------
 
@@ -108,6 +122,12 @@ class GaussianProcess:
                 found = other
         self.theta = np.clip(found, -14.0, 8.0)
         self.condition(points, targets, basis)
+
+    def log_posterior(self, points: Any, targets: Any) -> float:
+        """Of length-scales and noise as they are, up to a constant that is the same for all processes."""
+        import numpy as np
+
+        return -self._negative_log_posterior(self.theta, points, targets, np.ones((len(points), 1)))[0]
 
     def condition(self, points: Any, targets: Any, basis: Any = None) -> None:
         """Make ready to predict from these points, with length-scales and noise as they are."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tune_core import space
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import seeded
 from tune_core.errors import InvalidArgumentError
+from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.schedulers.pbt import Population, PopulationMember
 from tune_core.schedulers.perturbation import as_python_number, complete, show
 
@@ -26,16 +26,10 @@ MOST_POINTS = 300
 FIT_POINTS = 100
 """Its kernel's parameters are fitted to so many of the latest."""
 
+_FIT_STEPS = 12
 
-class _Parameters(NamedTuple):
-    """Of the kernel: length-scale in the unit cube, variance of the noise in units of the signal's, and ω."""
-
-    scale: float
-    noise: float
-    forgetting: float
-
-
-_GRID = [_Parameters(*point) for point in itertools.product((0.1, 0.2, 0.4, 0.8), (0.01, 0.1, 0.5), (0.0, 0.05, 0.2))]
+_FORGETTING = (0.0, 0.05, 0.2)
+"""Values of ω that are compared."""
 
 
 def confidence_width(intervals: int) -> float:
@@ -66,8 +60,9 @@ class PB2(Population):
     Needs numpy. The process models the change of the metric over an interval, given the hyperparameters, the metric at
     the interval's start and the time; kernels of points far apart in time are damped by ``(1 - ω)^(|i - j|/2)``. A
     copy takes the maximum of the upper confidence bound μ + √β·σ, where points that other copies have just taken count
-    as observed. After n intervals β = 0.2 + max(0, log(0.4·n)), as in the authors' implementation; length-scale, noise
-    and ω are those of a small grid under which the intervals so far are most likely.
+    as observed. After n intervals β = 0.2 + max(0, log(0.4·n)), as in the authors' implementation. The process is that
+    of :mod:`tune_core.models.gaussian_process`: length-scales and noise are the posterior mode, and ω is that of 0,
+    0.05 and 0.2 under which the intervals so far are most likely.
 
     References
     ----------
@@ -206,24 +201,24 @@ def _choose(
     context = np.array([d[1] for d in data])
     gains = -np.array([d[2] for d in data])  # a falling loss is a gain
     gains = (gains - gains.mean()) / (gains.std() or 1.0)
-    inputs = np.array([[*d[3], d[1]] for d in data])
     low, high = context.min(), context.max()
+    gaps = np.diff(np.unique(times))
+    unit = float(np.median(gaps)) if len(gaps) else 1.0  # times in units of the usual distance between two that differ
 
-    def with_context(points: Any, value: Any) -> Any:
-        scaled = (np.asarray(value, dtype=float) - low) / ((high - low) or 1.0)
-        return np.column_stack([points, np.broadcast_to(np.clip(scaled, -1.0, 2.0), len(points))])
+    def inputs(points: Any, value: Any, when: Any) -> Any:
+        """Hyperparameters, the metric at the interval's start, and the time."""
+        scaled = np.clip((np.asarray(value, dtype=float) - low) / ((high - low) or 1.0), -1.0, 2.0)
+        return np.column_stack([points, *(np.broadcast_to(column, len(points)) for column in (scaled, when / unit))])
 
-    seen = with_context(inputs[:, :dimensions], inputs[:, dimensions])
-    process = Process(seen, times, gains)
+    seen = inputs(np.array([d[3] for d in data]), context, times)
+    process = fitted(seen, gains)
     if taken:  # GP-BUCB: what others have taken counts as observed at its mean
-        points = with_context(np.array([t[2] for t in taken]), [t[1] for t in taken])
-        when = np.array([t[0] for t in taken])
-        mean, _ = process.predict(points, when)
-        process = Process(np.vstack([seen, points]), np.r_[times, when], np.r_[gains, mean], process.chosen)
+        theirs = inputs(np.array([t[2] for t in taken]), [t[1] for t in taken], np.array([t[0] for t in taken]))
+        process.condition(np.vstack([seen, theirs]), np.r_[gains, process.predict(theirs)[0]])
     width = confidence_width(len(data))
 
     def bound(points: Any) -> Any:
-        mean, deviation = process.predict(with_context(points, at[1]), np.full(len(points), at[0]))
+        mean, deviation = process.predict(inputs(points, at[1], at[0]))
         return mean + width * deviation
 
     points = generator.random((CANDIDATES, dimensions))
@@ -235,58 +230,17 @@ def _choose(
     return [float(x) for x in best]
 
 
-class Process:
-    """A Gaussian process with a squared exponential kernel, damped over time (Bogunovic et al. 2016, equation 5)."""
-
-    def __init__(self, inputs: Any, times: Any, outputs: Any, chosen: _Parameters | None = None) -> None:
-        import numpy as np
-
-        self._np = np
-        self._inputs = inputs
-        self._steps = self._rank(times)
-        self._times = times
-        self._squares = ((inputs[:, None, :] - inputs[None, :, :]) ** 2).sum(axis=2)
-        self._apart = np.abs(self._steps[:, None] - self._steps[None, :])
-        if chosen is None:
-            chosen = max(_GRID, key=lambda parameters: self._likelihood(parameters, outputs))
-        self.chosen = chosen
-        self._inverse = np.linalg.inv(self._factor())  # of the Cholesky factor
-        self._weights = self._inverse.T @ (self._inverse @ outputs)
-
-    def _rank(self, times: Any) -> Any:
-        """Times in units of the usual distance between two that differ."""
-        np = self._np
-        gaps = np.diff(np.unique(times))
-        self._unit = float(np.median(gaps)) if len(gaps) else 1.0
-        return times / self._unit
-
-    def _likelihood(self, parameters: _Parameters, outputs: Any) -> float:
-        """Logarithm of the marginal likelihood, without its constant."""
-        np = self._np
-        self.chosen = parameters
-        factor = self._factor(-FIT_POINTS)
-        solved = np.linalg.solve(factor, outputs[-FIT_POINTS:])
-        return -0.5 * float(solved @ solved) - float(np.log(np.diag(factor)).sum())
-
-    def _kernel(self, squares: Any, apart: Any) -> Any:
-        scale, _, forgetting = self.chosen
-        return self._np.exp(-0.5 * squares / scale**2) * (1.0 - forgetting) ** (apart / 2.0)
-
-    def _factor(self, first: int = 0) -> Any:
-        """The covariances' Cholesky factor, of the points from position ``first`` on."""
-        np = self._np
-        covariance = self._kernel(self._squares[first:, first:], self._apart[first:, first:])
-        covariance[np.diag_indices_from(covariance)] += self.chosen.noise
-        return np.linalg.cholesky(covariance)
-
-    def predict(self, inputs: Any, times: Any) -> tuple[Any, Any]:
-        """Mean and standard deviation."""
-        np = self._np
-        squares = ((inputs[:, None, :] - self._inputs[None, :, :]) ** 2).sum(axis=2)
-        across = self._kernel(squares, np.abs((times / self._unit)[:, None] - self._steps[None, :]))
-        half = self._inverse @ across.T
-        variance = np.maximum(1.0 - (half**2).sum(axis=0), 1e-12)
-        return across @ self._weights, np.sqrt(variance)
+def fitted(points: Any, targets: Any) -> GaussianProcess:
+    """The process whose parameters, ω among them, have most to be said for them; the time is the last column."""
+    latest, lately = points[-FIT_POINTS:], targets[-FIT_POINTS:]
+    found = []
+    for forgetting in _FORGETTING:
+        process = GaussianProcess(range(points.shape[1] - 1), forgetting)
+        process.fit(latest, lately, _FIT_STEPS)
+        found.append((process.log_posterior(latest, lately), -forgetting, process))
+    best = max(found, key=lambda entry: entry[:2])[2]
+    best.condition(points, targets)
+    return best
 
 
 def _flat_bounds(bounds: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, tuple[Any, Any]]]:

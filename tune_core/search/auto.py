@@ -34,8 +34,9 @@ class AutoSearch(ModelSearcher):
     highest expected improvement; one in four must improve by a margin, which looks further away. Losses are bent by
     the power transformation under which the model explains them best. Suggestions that are unfinished count as having
     the value that the model expects, so that many workers do not crowd one place; while there are many more of them
-    than results, points are random. No point is suggested twice; a finite space that has been tried in full ends the
-    search.
+    than results, points are random. No point is suggested twice, but for those that were stopped early once a finite
+    space has nothing else left; one that has been tried in full ends the search. Where a space holds choices alone and
+    the model's suggestions are hardly better than random points, every second one is random.
 
     Parameters
     ----------
@@ -106,7 +107,10 @@ class AutoSearch(ModelSearcher):
         self._chances = [ConstraintModel(self._table.groups) for _ in self._constraints]
         self._fits = 0  # of the model to weighted losses
         self._usable = 0  # trials that ended with a usable loss
+        self._by_model: set[str] = set()  # trials not ended that the model suggested
+        self._losses: dict[bool, list[float]] = {False: [], True: []}  # of random points, of the model's suggestions
         self._taken: set[bytes] = set()
+        self._cut_short: set[bytes] = set()  # those of them that a scheduler stopped early
         planned = self._spec.get("num_samples") or 100
         first = self._n_initial or min(10, max(5, len(self._table) // 2 + 3))
         self._design = list(self._spread(min(first, max(4, planned // 4)) if planned > 0 else first))
@@ -131,6 +135,9 @@ class AutoSearch(ModelSearcher):
         self._ending = ""
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+        if self._is_plain:
+            self._losses[trial_id in self._by_model].append(loss)
+        self._by_model.discard(trial_id)
         self._learn(values, loss)
 
     def _loss(self, result: Mapping[str, Any]) -> Any:
@@ -158,10 +165,12 @@ class AutoSearch(ModelSearcher):
         return losses[0] if self._is_plain else losses
 
     def _fail(self, trial_id: str, values: Values) -> None:
+        self._by_model.discard(trial_id)
         if self._ending:  # else the run went another way than this suggestion, which was never evaluated
             self._learn(values, float("nan"))
 
     def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+        self._by_model.discard(trial_id)
         self._learn(values, loss, step)
 
     def _tell_before(self, values: Values, loss: Any) -> None:
@@ -176,6 +185,8 @@ class AutoSearch(ModelSearcher):
     def _learn(self, values: Values, loss: Any, step: int | None = None) -> None:
         row = self._table.row(values)
         self._taken.add(self._table.key(row))
+        if step is not None:
+            self._cut_short.add(self._table.key(row))
         self._told += 1
         if self._is_plain:
             self._curves.end(self._ending, loss, step, row)
@@ -193,13 +204,18 @@ class AutoSearch(ModelSearcher):
         row = self._next()
         if row is None:
             return self.FINISHED
+        if not self.last_reason.startswith(("initial", "random")):
+            self._by_model.add(trial_id)
         self._taken.add(self._table.key(row))
         return self._table.values(row)
 
     def _next(self) -> Any:
         size = self._table.size
         if size is not None and len(self._taken) >= size:
-            return None
+            self._taken -= self._cut_short
+            self._cut_short.clear()
+            if len(self._taken) >= size:
+                return None
         while self._design and len(self._taken) < 10_000:
             row = self._design.pop(0)
             if self._table.key(row) not in self._taken:
@@ -209,11 +225,26 @@ class AutoSearch(ModelSearcher):
         if self._usable < max(3, unfinished // 2):
             self.last_reason = "random: too few results for a model"
             return self._random()
+        if self._asked % 2 and self._is_no_better_than_chance():
+            self.last_reason = "random: the model's suggestions have hardly been better than random points"
+            return self._random()
         row = self._improve()
         if row is None:
             self.last_reason = "random: the model found no new point"
             return self._random()
         return row
+
+    def _is_no_better_than_chance(self) -> bool:
+        """Whether, in a space of choices alone, the model's suggestions beat random points in under 65 of 100 pairs.
+
+        Some functions of choices have no order that a model could learn from few points: neighbours differ as much as
+        strangers do. There it would only keep the search in one corner.
+        """
+        np = self._np
+        if self._table.continuous or len(self._losses[True]) < 10 or not self._losses[False]:
+            return False
+        mine, chance = np.array(self._losses[True])[:, None], np.array(self._losses[False])
+        return float((mine < chance).mean() + 0.5 * (mine == chance).mean()) < 0.65
 
     def _random(self) -> Any:
         for _ in range(1000):
