@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +84,30 @@ def test_finite_space_ends_when_all_of_it_was_tried() -> None:
         searcher.on_trial_complete(f"{i}", {"loss": config["a"]})
     assert len(seen) == 6
     assert searcher.suggest("6") == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"search_alg": "auto", "num_samples": 6},
+            "AutoSearch(Gaussian process over 1 parameters): ",
+        ),
+        ({"search_alg": "auto", "num_samples": 2}, "a model learns nothing from 2 trials"),
+        ({"num_samples": 6}, ""),
+    ],
+)
+def test_screen_says_in_one_line_which_form_of_auto_runs_and_why(
+    more: dict[str, Any], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numpy")
+    monkeypatch.setenv("TUNE_CORE_PROGRESS", "plain")
+    tune.Tuner(
+        lambda config: {"loss": config["x"]},
+        param_space={"x": tune.uniform(0, 1)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", seed=0, **more),
+        run_config=tune.RunConfig(verbose=1, storage_path=str(tmp_path), executor="inline"),
+    ).fit()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "search_alg='auto' is" in line]
+    assert len(lines) == bool(says)
+    assert all(says in line for line in lines)

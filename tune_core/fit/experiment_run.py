@@ -352,6 +352,8 @@ class ExperimentRun:
             watcher.start()
             if self.moved:
                 watcher.note(f"The earlier run of that name is now in {self.moved}.")
+            if why := getattr(self.searcher, "chosen_because", ""):
+                watcher.note(f"search_alg='auto' is {describe_searcher(self.searcher)}: {why}.")
             observers.begin(stop=self.stop, num_samples=self.tune_config.num_samples, total_num_samples=self._total())
             loop.run()
             observers.end()

@@ -1,4 +1,52 @@
-"""The scheduler's extension point: three methods on read-only values, and the decisions they answer with."""
+"""The scheduler's extension point: three methods on read-only values, and the decisions they answer with.
+
+Theory of operation
+-------------------
+A scheduler allots the training budget among trials that a searcher suggested: *early stopping* and *successive halving*
+compare trials at equal resource, *population-based training* lets the worse go on as copies of the better. It is a pure
+state machine: events in, decisions out. It never holds the engine, and changes no trial itself.
+
+**Leases instead of callbacks.** A scheduler is not asked about each result. When a trial is launched,
+:meth:`Scheduler.lease` says how far it may run freely: until the time attribute (*resource*, *fidelity* or *budget* in
+the literature) reaches a value, or for a number of results. Under its lease a trial reports without waiting. At the lease's
+end it waits for the verdict: the next rung, the next perturbation interval. FIFO's lease is endless; one that must see
+every result leases one step at a time, or sets :attr:`Scheduler.observes` and is shown the others as they come in.
+
+**Events, in the order in which a trial meets them**
+
+=================== ================================================================================================
+``setup``           once: metric, mode, seed and space in force. Before it ``complete_space`` may add to the space.
+``on_add``          a trial was suggested. It may start much later, or never.
+``lease``           it starts, on each launch: the first, after a pause, after a failure, as a copy.
+``observe``         a result under the lease; only on request.
+``on_result``       the result at the lease's end; the trial waits for the answer, a *decision*.
+``on_requeue``      its worker was lost: it goes back to its last checkpoint and will report steps again.
+``on_end``          it ended for good, TERMINATED or ERROR, for whatever reason: it returned, met a stop condition,
+                    failed too often, or this scheduler stopped it. Exactly once for each trial that was added.
+=================== ================================================================================================
+
+**Decisions.** :class:`Continue` with the next lease; :class:`Stop` for good, ``early`` if it could have had more (then
+the searcher hears that it was pruned, at this fidelity); :class:`Pause`, which frees the slot and keeps the checkpoint;
+:class:`Exploit`, to go on as a copy of another trial with another configuration. Each carries its reason, which is
+journaled and shown.
+
+**Questions.** On a free slot ``choose`` says which waiting trial runs next: without side effects, since the answer may
+not be used. After each event ``discard`` names paused trials that will never resume, and ``pending_exploits`` those
+that become copies; each is named once. ``on_stall`` says that nothing runs and nothing is pending, or that no further trial
+will come: a synchronous bracket then closes with what it has.
+
+**Invariants**
+
+- Deterministic: state depends on the arguments, the seed and the events, and on no clock. A journal replayed through a
+  fresh copy gives the same state and the same decisions.
+- Monotone: the time attribute of a trial's reports rises, except after ``on_requeue`` or a copy, when steps come again.
+  A step that has been judged is not judged a second time.
+- Fair: values are compared at the same step only. NaN, infinite and missing values are the worst. A trial that failed
+  leaves its rung.
+- Live: a paused trial is at some time chosen, discarded or ended by ``on_stall``; none waits for ever.
+- Linear: work and memory for n trials grow with n (``tests/schedulers/test_growth.py`` counts operations).
+- A scheduler that stops early needs one metric; with several it says so before the first trial.
+"""
 
 from __future__ import annotations
 

@@ -313,7 +313,7 @@ class AutoSearch(ModelSearcher):
 
 
 def choose(space: Mapping[str, Any], num_samples: int) -> Any:
-    """The searcher for ``search_alg="auto"``; says in the log which one and why."""
+    """The searcher for ``search_alg="auto"``; says in the log and on the screen which one and why."""
     from tune_core.search.basic_variant import BasicVariantGenerator
 
     made: Any
@@ -325,6 +325,7 @@ def choose(space: Mapping[str, Any], num_samples: int) -> Any:
         made, why = BasicVariantGenerator(), f"a model learns nothing from {num_samples} trials"
     else:
         made, why = AutoSearch(), "a Gaussian process learns most from few trials, one worker or many"
+    made.chosen_because = why
     logging.getLogger("tune_core").info("search_alg='auto' is %s: %s", type(made).__name__, why)
     return made
 

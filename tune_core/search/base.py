@@ -1,4 +1,51 @@
-"""The searcher's extension point: ask (:meth:`Searcher.suggest`) and tell (:meth:`Searcher.on_trial_complete`)."""
+"""The searcher's extension point: ask (:meth:`Searcher.suggest`) and tell (:meth:`Searcher.on_trial_complete`).
+
+Theory of operation
+-------------------
+A searcher is a sequential model-based optimiser behind an *ask-and-tell* interface. It is asked for the configuration
+of a new trial and told what trials came to; it never runs, stops or sees a trial, and holds no clock and no files.
+
+**What it knows first.** ``set_search_properties`` is called once, before the first ask, with the metric (or metrics),
+the mode, the search space, and in ``spec`` the seed, ``num_samples`` and constraints. A searcher made with a space or
+metric of its own answers False if the two conflict. Results of earlier experiments and points to evaluate first go in
+before the first ask, too.
+
+**When it is asked.** ``suggest(trial_id)`` is called while there are fewer unfinished suggestions than the run may have
+at once (workers, and a few in hand so that no worker waits; ``ConcurrencyLimiter`` lowers that), until ``num_samples``
+trials exist or it answers :attr:`Searcher.FINISHED`. None means "not now": it is asked again after the next tell. So
+with W workers about W suggestions are *pending* when it is asked: it has been told nothing of them, and a good searcher
+does not suggest their places again (constant liar, kriging believer, fantasies).
+
+**What it is told, and in what order.** Of each suggested trial, in the order in which the events were journaled:
+
+1. any number of *rungs*, ``on_trial_result``: intermediate results at lower *fidelity*. With ``results_wanted`` at
+   ``"rungs"`` only those on which the scheduler decided; with ``"all"`` each one. Within a trial the steps rise, except
+   that one which fell back to a checkpoint reports steps again. Each report holds the configuration it was made with.
+2. one *end*, exactly one, after which the trial is never named again, unless a user resumes failed trials:
+
+   ===================== ============================================================================================
+   ``on_trial_complete`` the trial had all it could get: it returned, or met a stop condition, or a scheduler let it
+                         pass its last rung. With ``error=True`` it failed for good, or its metric is missing, NaN or
+                         infinite.
+   ``on_trial_pruned``   a scheduler ended it early: the result is its last, at less than the full budget. By default
+                         it counts as complete; a model should not take it for the value at full fidelity.
+   ===================== ============================================================================================
+
+   A trial that population-based training makes a copy of another ends there for the searcher: what follows is not the
+   configuration that it suggested. A failure that is retried is not told; only the last attempt's end is.
+
+**Order among trials.** Trials end in any order, and not in that of their suggestion. What a searcher answers may depend
+on its arguments, the seed and the sequence of asks and tells alone.
+
+**Restore.** After a crash a fresh copy, made from the same arguments, is given the journal's asks and tells again
+(:attr:`Searcher.replays`). If it answers something else than it did, ``adopt`` says what runs instead. If replaying is
+too slow, asks are not repeated: each trial comes by ``adopt``, and then its tells.
+
+**Invariants** (``tune_core.testing.searchers`` holds them to each searcher): configurations lie in the space; the same
+seed and the same asks and tells give the same configurations; a failed trial does not end the search; no tell of an
+unknown trial is an error; the global random generators are left as they were; ``suggest`` does not change what it was
+told.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +82,8 @@ class Searcher:
     """Whether suggestion *i* depends on the seed and *i* alone: then nothing is replayed and nothing waits."""
     last_reason: str = ""
     """What speaks for the last suggestion, in a few words, for ``tune-core explain``; empty: nothing to say."""
+    chosen_because: str = ""
+    """Why ``search_alg="auto"`` is this searcher: said at the beginning of a run; empty if the user chose it."""
     multi_objective: bool = False
     """Whether ``set_search_properties`` takes lists of metrics and modes."""
     handles_constraints: bool = False
