@@ -8,9 +8,9 @@ state machine: events in, decisions out. It never holds the engine, and changes 
 
 **Leases instead of callbacks.** A scheduler is not asked about each result. When a trial is launched,
 :meth:`Scheduler.lease` says how far it may run freely: until the time attribute (*resource*, *fidelity* or *budget* in
-the literature) reaches a value, or for a number of results. Under its lease a trial reports without waiting. At the lease's
-end it waits for the verdict: the next rung, the next perturbation interval. FIFO's lease is endless; one that must see
-every result leases one step at a time, or sets :attr:`Scheduler.observes` and is shown the others as they come in.
+the literature) reaches a value, or for a number of results. Under its lease a trial reports without waiting. At the
+lease's end it waits for the verdict: the next rung, the next perturbation interval. FIFO's lease is endless; one that
+must see every result leases one step at a time, or sets :attr:`Scheduler.observes` and is shown the others, too.
 
 **Events, in the order in which a trial meets them**
 
@@ -32,8 +32,8 @@ journaled and shown.
 
 **Questions.** On a free slot ``choose`` says which waiting trial runs next: without side effects, since the answer may
 not be used. After each event ``discard`` names paused trials that will never resume, and ``pending_exploits`` those
-that become copies; each is named once. ``on_stall`` says that nothing runs and nothing is pending, or that no further trial
-will come: a synchronous bracket then closes with what it has.
+that become copies; each is named once. ``on_stall`` says that nothing runs and nothing is pending, or that no
+further trial will come: a synchronous bracket then closes with what it has.
 
 **Invariants**
 
