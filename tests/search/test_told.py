@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
+from tune_core.core.constraints import constraints_from
 from tune_core.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBasedTraining, Scheduler
 from tune_core.search import create_searcher
 from tune_core.simulation import Faults, simulate
@@ -275,6 +276,34 @@ def test_ax_hears_constrained_metrics_of_pruned_trials_too() -> None:
     ]
     assert sorted(map(str, heard)) == sorted(map(str, expected))
     assert any(w == "pruned" for w, *_ in ends)
+
+
+def test_ax_is_handed_the_run_s_metrics_and_constraints() -> None:
+    needs("ax")
+    from ax.api.client import Client
+
+    search = create_searcher("ax", seed=0)
+    bounds = constraints_from({"size": ("<=", 40), "dollars": (">=", 1)})
+    asked = {
+        "configure_optimization": lambda self, objective, outcome_constraints: (objective, outcome_constraints),
+        "complete_trial": lambda self, index, data: (data,),
+        "mark_trial_failed": lambda self, index: (None,),
+    }
+    with heard_by(Client, **asked) as heard:
+        search.set_search_properties(
+            ["loss", "speed"], ["min", "max"], SPACE, seed=0, num_samples=9, constraints=bounds
+        )
+        assert search.multi_objective and search.handles_constraints
+        for number, more in enumerate([{"dollars": 3}, {}]):
+            search.suggest(str(number))
+            result = {"loss": 2.0, "speed": 5.0, "size": 50, "training_iteration": 1, **more}
+            search.on_trial_complete(str(number), result)
+    assert heard.pop(0) == (
+        "-tune_core_loss0, -tune_core_loss1",
+        ["tune_core_excess0 <= 0", "tune_core_excess1 <= 0"],
+    )
+    told = {"tune_core_loss0": 2.0, "tune_core_loss1": -5.0, "tune_core_excess0": 10.0, "tune_core_excess1": -2.0}
+    assert heard == [(told,), (None,)]  # what a constraint is on did not come: not usable
 
 
 @pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])

@@ -192,7 +192,7 @@ class ExperimentRun:
         if self.constraints and not getattr(inner, "handles_constraints", False):
             warnings.warn(
                 f"{name} knows no constraints: it searches without them, and only the results are chosen by them. "
-                'search_alg="auto" and "optuna" look where constraints are met.',
+                'search_alg="auto", "optuna" and "ax" look where constraints are met.',
                 stacklevel=5,
             )
         if not self.objectives:
@@ -202,7 +202,7 @@ class ExperimentRun:
                 f"TuneConfig(search_alg={name})",
                 f"was given with {len(self.objectives)} metrics",
                 "it optimises one metric",
-                'Use search_alg="auto", "optuna" or random search, or give one metric.',
+                'Use search_alg="auto", "optuna", "ax" or random search, or give one metric.',
             )
         return [metric for metric, _ in self.objectives], [mode for _, mode in self.objectives]
 

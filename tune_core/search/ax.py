@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tune_core.core.constraints import Constraint
+from tune_core.core.objective import Objective
+from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.notation import Notation
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -21,25 +25,28 @@ class AxSearch(ModelSearcher):
     Parameters
     ----------
     space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+        See :class:`~tune_core.search.library_searcher.ModelSearcher`. Metric and mode may be lists, for several
+        objectives; ``TuneConfig``'s constraints become Ax's outcome constraints.
     parameter_constraints
         Linear constraints between parameters, as Ax writes them: ``["x1 + x2 <= 2.0"]``.
     outcome_constraints
         Constraints on other metrics that the trials report: ``["size <= 100"]``.
     ax_client
-        A ``Client`` of ``ax.api.client`` with an experiment and an objective configured: then its space is used.
+        A ``Client`` of ``ax.api.client`` with an experiment and an objective configured: then its space and its own
+        outcome constraints are used.
     ax_kwargs
         For ``Client.configure_generation_strategy``, e.g. ``method="fast"``, ``initialization_budget=5``.
     """
 
     library, extra = "ax", "ax"
     replays = False
+    multi_objective = True
 
     def __init__(
         self,
         space: Any = None,
-        metric: str | None = None,
-        mode: str | None = None,
+        metric: Any = None,
+        mode: Any = None,
         points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
         parameter_constraints: Sequence[str] | None = None,
         outcome_constraints: Sequence[str] | None = None,
@@ -51,6 +58,7 @@ class AxSearch(ModelSearcher):
         self._constraints = list(parameter_constraints or ())
         self._outcomes = list(outcome_constraints or ())
         self._client = ax_client
+        self._is_users = ax_client is not None
         self._options = ax_kwargs
         self._indices: dict[str, int] = {}
         given = space if ax_client is None else ax_client
@@ -60,7 +68,16 @@ class AxSearch(ModelSearcher):
     def _is_native(self, space: Any) -> bool:
         return space is self._client and space is not None
 
+    @property
+    def handles_constraints(self) -> bool:  # type: ignore[override]
+        """Whether ``TuneConfig``'s constraints are Ax's, too; a client of the user's has its own."""
+        return not self._is_users
+
     def _setup(self) -> None:
+        metrics = [self._metric] if isinstance(self._metric, str) else list(self._metric or ())
+        modes = [self._mode] * len(metrics) if isinstance(self._mode, str) else list(self._mode or ())
+        self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
+        self._bounds: tuple[Constraint, ...] = () if self._is_users else tuple(self._spec.get("constraints") or ())
         if self._client is not None:
             return
         with _silent():  # also while it is imported
@@ -74,7 +91,9 @@ class AxSearch(ModelSearcher):
             self._client.configure_experiment(
                 parameters=[self._parameter(p) for p in params], parameter_constraints=self._constraints
             )
-            self._client.configure_optimization(objective=f"-{_LOSS}", outcome_constraints=self._outcomes or None)
+            outcomes = [*self._outcomes, *(f"{_EXCESS}{i} <= 0" for i in range(len(self._bounds)))]
+            objective = ", ".join(f"-{name}" for name in self._names())
+            self._client.configure_optimization(objective=objective, outcome_constraints=outcomes or None)
             if self._options:
                 self._client.configure_generation_strategy(**self._options)
 
@@ -115,16 +134,41 @@ class AxSearch(ModelSearcher):
     def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """What the outcome constraints are on."""
         names = {constraint.split()[0] for constraint in self._outcomes}
-        return {name: float(result[name]) for name in sorted(names) if name in result}
+        found = {name: float(result[name]) for name in sorted(names) if name in result}
+        return {**found, **{f"{_EXCESS}{i}": bound.excess(result) for i, bound in enumerate(self._bounds)}}
+
+    def _names(self) -> list[str]:
+        """What the objectives are called in Ax."""
+        return [_LOSS] if len(self._objectives) == 1 else [f"{_LOSS}{i}" for i in range(len(self._objectives))]
+
+    def _loss(self, result: Mapping[str, Any]) -> Any:
+        """The loss, or a list of losses; None if one is missing, or what a constraint is on."""
+        losses = [objective.loss(result) for objective in self._objectives]
+        known = all(map(math.isfinite, losses)) and not any(math.isnan(bound.excess(result)) for bound in self._bounds)
+        return (losses[0] if len(losses) == 1 else losses) if known else None
+
+    def _loss_of_value(self, value: Any) -> Any:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if len(values) != len(self._objectives) or self._bounds:
+            raise InvalidArgumentError(
+                "AxSearch(evaluated_rewards)",
+                f"holds {value!r}, for {len(self._objectives)} metrics and {len(self._bounds)} constraints",
+                "a point that was evaluated elsewhere needs the value of each",
+                "Give a list with one value for each metric; with constraints use warm_start(experiment).",
+            )
+        losses = [objective.as_loss(one) for objective, one in zip(self._objectives, values, strict=True)]
+        return (losses[0] if len(losses) == 1 else losses) if all(map(math.isfinite, losses)) else None
 
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         with _silent():
             self._client.complete_trial(self._indices.pop(trial_id), self._data(loss))
 
-    def _data(self, loss: float) -> dict[str, float]:
-        if self.encoding is None:  # the user's own client: the metric under its own name and sign
-            return {str(self._metric): self.objective.as_value(loss), **self.facts}
-        return {_LOSS: loss, **self.facts}
+    def _data(self, loss: Any) -> dict[str, float]:
+        losses = loss if isinstance(loss, list) else [loss]
+        if self._is_users:  # the metrics under their own names and signs
+            own = zip(self._objectives, losses, strict=True)
+            return {**{objective.metric: objective.as_value(one) for objective, one in own}, **self.facts}
+        return {**dict(zip(self._names(), losses, strict=True)), **self.facts}
 
     def _fail(self, trial_id: str, values: Values) -> None:
         with _silent():
@@ -151,6 +195,7 @@ class AxSearch(ModelSearcher):
 
 
 _LOSS = "tune_core_loss"
+_EXCESS = "tune_core_excess"
 _NOTATION = Notation(category="c")
 
 
