@@ -87,13 +87,20 @@ class Ledger:
 
 @contextmanager
 def heard_by(owner: Any, **methods: Callable[..., tuple[Any, ...] | None]) -> Iterator[Heard]:
-    """Record calls of the library's methods, by functions that say what was heard; the library is called, too."""
+    """Record calls of the library's methods, by functions that say what was heard; the library is called, too.
+
+    After a restore another object of the library is told all again: only what the last one heard is kept.
+    """
     heard: Heard = []
+    listeners: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         for name, says in methods.items():
             real = getattr(owner, name)
 
             def double(*args: Any, real: Any = real, says: Any = says, **kwargs: Any) -> Any:
+                if not any(args[0] is listener for listener in listeners):
+                    listeners.append(args[0])
+                    heard.clear()
                 entry = says(*args, **kwargs)
                 if entry is not None:
                     heard.append(entry)
@@ -117,8 +124,11 @@ def schedulers() -> dict[str, Scheduler | None]:
 SETTINGS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("fifo", "asha", "hyperband", "pbt")},
     "retries": {"max_failures": 1, "faults": Faults(crash_rate=0.03)},
-    "restore": {"max_failures": -1, "faults": Faults(driver_deaths=2)},
+    "restore": {"max_failures": 4, "faults": Faults(driver_deaths=2)},
 }
+
+
+ALL_SETTINGS = list(SETTINGS)
 
 
 def run(search: Any, setting: str, trials: int = 10) -> Any:
@@ -197,7 +207,7 @@ def test_optuna_has_states_values_steps_and_parameters_as_they_were(setting: str
         assert trial.intermediate_values == steps
 
 
-@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
 def test_bohb_learns_each_budget_from_all_that_reached_it(setting: str) -> None:
     needs("hpbandster", "ConfigSpace")
     from hpbandster.optimizers.config_generators.bohb import BOHB
@@ -221,7 +231,7 @@ def test_bohb_learns_each_budget_from_all_that_reached_it(setting: str) -> None:
     assert len([h for h in heard if h[1] is None]) == len(failed)
 
 
-@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
 def test_flaml_hears_costs_and_rungs(setting: str) -> None:
     needs("flaml")
     import flaml
@@ -306,7 +316,7 @@ def test_ax_is_handed_the_run_s_metrics_and_constraints() -> None:
     assert heard == [(told,), (None,)]  # what a constraint is on did not come: not usable
 
 
-@pytest.mark.parametrize("setting", ["fifo", "asha", "hyperband", "pbt", "retries"])
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
 @pytest.mark.parametrize("name", ["hyperopt", "bayesopt", "zoopt"])
 def test_libraries_that_know_one_value_a_trial_hear_the_last(name: str, setting: str) -> None:
     needs({"bayesopt": "bayes_opt"}.get(name, name))
@@ -341,14 +351,70 @@ def test_libraries_that_know_one_value_a_trial_hear_the_last(name: str, setting:
         assert sorted(heard) == sorted(told)
 
 
-def test_smac_hears_seconds() -> None:
+@pytest.mark.parametrize("setting", ["asha", "restore"])
+def test_smac_hears_seconds(setting: str) -> None:
     needs("smac")
     from smac.facade.abstract_facade import AbstractFacade
 
     first = Ledger(create_searcher("smac", seed=0))
     with heard_by(AbstractFacade, tell=lambda self, info, value, save=True: (value.cost, value.time)) as heard:
-        run(first, "asha", trials=5)
+        run(first, setting, trials=5)
     ledger = first.lives[-1]
     told = [(loss, ledger.results[t]["time_total_s"]) for _, t, loss, _ in ledger.ends("complete", "pruned")]
     assert set(told) <= {(cost, seconds) for cost, seconds in heard}
     assert len(heard) == 5
+
+
+def listening(name: str) -> tuple[Any, dict[str, Any]]:
+    """The class of a library that is told of results, and what it hears of each: a loss, or None of a failure."""
+    if name == "nevergrad":
+        import nevergrad
+
+        return nevergrad.optimization.base.Optimizer, {"tell": lambda self, candidate, loss, *more: (loss,)}
+    if name == "hebo":
+        from hebo.optimizers.hebo import HEBO
+
+        return HEBO, {"observe": lambda self, rows, losses: (float(losses[0, 0]),)}
+    from tune_core.search.dragonfly import _old_numpy
+
+    with _old_numpy():
+        from dragonfly.opt.gp_bandit import CPGPBandit
+
+    return CPGPBandit, {"tell": lambda self, points: (-points[0][1],)}
+
+
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
+@pytest.mark.parametrize("name", ["nevergrad", "hebo", "dragonfly"])
+def test_libraries_of_their_own_environments_hear_the_last_value(name: str, setting: str) -> None:
+    needs(name)
+    owner, methods = listening(name)
+    first = Ledger(create_searcher(name))
+    with heard_by(owner, **methods) as entries:
+        run(first, setting, trials=8)
+    ledger = first.lives[-1]
+    heard = [loss for (loss,) in entries]
+    told = [loss for _, _, loss, _ in ledger.ends("complete", "pruned")]
+    failed = ledger.ends("failed")
+    if name == "nevergrad":  # it knows no failures: they are worse than the worst so far
+        assert len(heard) == len(told) + len(failed)
+        heard = [loss for loss in heard if loss in told]
+    assert sorted(heard) == pytest.approx(sorted(told))
+
+
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
+def test_sigopt_hears_values_and_failures(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("sigopt")
+    from search.sigopt_server import Server
+
+    monkeypatch.setenv("SIGOPT_KEY", "any")
+    server = Server()
+    try:
+        first = Ledger(create_searcher("sigopt", api_url=server.url, max_concurrent=3))
+        run(first, setting, trials=8)
+        heard = server.observations[max(server.observations, key=int)]
+    finally:
+        server.close()
+    ledger = first.lives[-1]
+    told = [loss for _, _, loss, _ in ledger.ends("complete", "pruned")]
+    assert sorted(o["values"][0]["value"] for o in heard if not o.get("failed")) == sorted(told)
+    assert len([o for o in heard if o.get("failed")]) == len(ledger.ends("failed"))
