@@ -15,11 +15,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from tune_core.checkpoint import Checkpoint
 from tune_core.core.optional_imports import require
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
+from tune_core.space import choice, qrandint, quniform, randint
 from tune_core.trainable.session import (
     at_end,
     checkpoint_due,
@@ -51,6 +53,7 @@ __all__ = [
     "share",
     "start",
     "start_metadata",
+    "steps",
 ]
 
 Metrics = str | Sequence[str] | Mapping[str, str] | None
@@ -144,6 +147,44 @@ def check_hooks(who: str, on: str | Sequence[str], known: Sequence[str]) -> tupl
                 f"Use one or more of {', '.join(known)}.",
             )
     return hooks
+
+
+# --- search spaces ----------------------------------------------------------------------------------------------------
+
+
+def steps(lower: float, upper: float, step: float) -> Any:
+    """The values ``lower``, ``lower + step``, … up to ``upper``, as a domain; a single value as itself.
+
+    Integers if ``lower`` and ``step`` are.
+
+    Examples
+    --------
+    >>> steps(32, 96, 32)
+    qrandint(32, 96, 32)
+    >>> steps(1, 6, 2)
+    choice([1, 3, 5])
+    >>> steps(0.0, 1.0, 0.25)
+    quniform(0.0, 1.0, 0.25)
+    """
+    whole = isinstance(lower, int) and isinstance(step, int)
+    if not step > 0 or upper < lower:
+        raise InvalidArgumentError(
+            "steps(lower, upper, step)",
+            f"are {lower!r}, {upper!r} and {step!r}",
+            "there are no such values",
+            "Use a step above 0, and an upper bound that is not below the lower one.",
+        )
+    first, last, by = (Decimal(str(value)) for value in (lower, upper, step))
+    count = int((last - first) / by)
+    if not count:
+        return lower
+    last = first + count * by
+    if by == 1 and whole:
+        return randint(int(first), int(last) + 1)
+    if first % by == 0:
+        return qrandint(int(first), int(last), int(by)) if whole else quniform(float(first), float(last), float(by))
+    values = [first + i * by for i in range(count + 1)]
+    return choice([int(value) for value in values] if whole else [float(value) for value in values])
 
 
 # --- reporting and saving --------------------------------------------------------------------------------------------

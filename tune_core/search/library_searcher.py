@@ -171,6 +171,11 @@ class ModelSearcher(Searcher):
         """The seed in force."""
         return self._seed or 0
 
+    @property
+    def space(self) -> Any:
+        """The space that the searcher was given; None where it searches the run's."""
+        return self._space_given
+
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
     ) -> bool:
