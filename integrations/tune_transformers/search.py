@@ -220,9 +220,7 @@ class _SearchCallback(TuneReportCheckpointCallback):
 
 
 @contextlib.contextmanager
-def _prepared(
-    trainer: Any, callback: Any, hp_space: Any, hp_name: Any, compute_objective: Any
-) -> Iterator[None]:
+def _prepared(trainer: Any, callback: Any, hp_space: Any, hp_name: Any, compute_objective: Any) -> Iterator[None]:
     """Let the Trainer train with a trial's hyperparameters, by its own means; afterwards it is as it was."""
     names = ("args", "hp_search_backend", "hp_space", "hp_name", "compute_objective")
     before = {name: getattr(trainer, name, None) for name in names}

@@ -185,7 +185,7 @@ def _from_distributions(found: list[dict[str, Any]]) -> dict[str, Any]:
                 "hyperparameter_search(search_alg)",
                 f"cannot search this hp_space: {', '.join(map(repr, odd))} depends on other values",
                 "only Optuna's samplers search functions of which parts are conditional",
-                'Leave search_alg out, give OptunaSearch the function, or write hp_space as a dict with a tune.choice of dicts.',
+                "Leave search_alg out, or write hp_space as a dict with a tune.choice of dicts.",
             )
     return {name: _from_distribution(distribution) for name, distribution in first.items()}
 
