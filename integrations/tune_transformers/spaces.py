@@ -39,11 +39,14 @@ class HpSpace:
         """What the user's functions are given as the trial: an Optuna trial, or a dict."""
         if self.function is None:
             return _Trial(config, number)
-        return tc.require(_ASKED, "optuna", "optuna").trial.FixedTrial(dict(config), number)
+        trial = tc.require(_ASKED, "optuna", "optuna").trial.FixedTrial(dict(config), number)
+        self.function(trial)  # the Trainer asks model_init first, which may read trial.params
+        return trial
 
     def hyperparameters(self, config: Mapping[str, Any], number: int) -> dict[str, Any]:
         """What is set on the ``TrainingArguments``."""
-        return dict(config) if self.function is None else dict(self.function(self.trial(config, number)))
+        trial = self.trial(config, number)
+        return dict(config) if self.function is None else dict(self.function(trial))
 
     def search_function(self) -> Callable[[Any], None]:
         """The user's function as define-by-run searchers take it: parameters are what was suggested, nothing else."""
