@@ -18,6 +18,7 @@ ROWS: list[tuple[str, list[str]]] = [
     ("tensorflow", ["tensorflow-cpu", "keras"]),
     ("jax", ["jax", "keras"]),
     ("transformers", ["transformers"]),
+    ("hydra", ["hydra-core"]),
     ("ray", ["ray"]),
     (
         "search",

@@ -34,6 +34,7 @@ SECTIONS: list[tuple[str, list[str]]] = [
             "tune_lightgbm",
             "tune_catboost",
             "tune_transformers",
+            "hydra_plugins.tune_core_sweeper",
         ],
     ),
 ]

@@ -135,14 +135,15 @@ def test_what_is_asked_for_at_the_end_is_done_when_the_objective_has_returned_or
 def test_import_path_of_ray_tune_leads_to_the_package_or_says_what_to_install(name: str) -> None:
     module = importlib.import_module(f"tune_core.integration.{name}")
     try:
-        assert module.TuneReportCheckpointCallback.__module__ == f"tune_{name.removeprefix('pytorch_')}"
+        home = module.TuneReportCheckpointCallback.__module__
+        assert home.partition(".")[0] == f"tune_{name.removeprefix('pytorch_')}"
     except tune.TuneError as error:
         assert "pip install" in str(error)
     with pytest.raises(AttributeError):
         _ = module.__nothing__
 
 
-@pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost", "keras", "lightning", "transformers"])
+@pytest.mark.parametrize("package", ["xgboost", "lightgbm", "catboost", "keras", "lightning", "transformers.callbacks"])
 def test_examples_in_docstrings_hold(package: str) -> None:
     try:
         module = importlib.import_module(f"tune_{package}")

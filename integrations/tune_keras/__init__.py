@@ -1,4 +1,4 @@
-"""Keras 3 (on any backend, ``tf.keras`` too) in tune-core: a callback for ``model.fit``, and resuming."""
+"""Keras 3 (on any backend, ``tf.keras`` too) in tune-core: callbacks, resuming, and KerasTuner's search spaces."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import Any
 from tune_core import Checkpoint
 from tune_core import integration as tc
 from tune_core.errors import CheckpointError
+from tune_keras.hyperparameters import default_config, hyperparameters, search_space
 
 keras: Any = tc.require("tune_keras", "keras", "keras")
 _Callback: Any = keras.callbacks.Callback
 
-__all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_model", "resume"]
+__all__ = [
+    "TuneReportCallback",
+    "TuneReportCheckpointCallback",
+    "default_config",
+    "get_model",
+    "hyperparameters",
+    "resume",
+    "search_space",
+]
 
 MODEL_FILE = "model.keras"
 HOOKS = ("epoch_end", "train_batch_end", "batch_end", "test_batch_end", "test_end", "train_end")

@@ -155,7 +155,8 @@ def _domain(name: str, value: Any) -> Any:
     if kind == "Categorical":
         return tune.choice(list(value.categories))
     if kind == "Function":
-        return tune.sample_from(value.func)
+        sample_from: Any = tune.sample_from  # a module has the same name
+        return sample_from(value.func)
     sampler, q = value.sampler, None
     if type(sampler).__name__ == "Quantized":
         sampler, q = sampler.sampler, sampler.q
