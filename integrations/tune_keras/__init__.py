@@ -175,9 +175,17 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     def _report(self, hook: str, count: int, results: dict[str, Any]) -> bool:
         often = self.frequency and hook in self.checkpoint_on and count % self.frequency == 0
-        if often or tc.checkpoint_due(results):
+        if often or tc.checkpoint_due(results) or (hook == "epoch_end" and self._is_last()):
             return tc.report_metrics(results, self._write, {_EPOCH: self._epoch})
-        return tc.report_metrics(results)
+        goes_on = tc.report_metrics(results)
+        if not goes_on and self.checkpoint_at_end:
+            tc.save_checkpoint(self._write, {_EPOCH: self._epoch})
+        return goes_on
+
+    def _is_last(self) -> bool:
+        """Whether the training ends with this epoch: then callbacks may put other weights back before we are asked."""
+        last = self._epoch >= (self.params or {}).get("epochs", 0)
+        return self.checkpoint_at_end and (last or bool(self.model.stop_training))
 
     def _write(self, folder: str) -> None:
         self.model.save(os.path.join(folder, _with_suffix(self.filename)))
