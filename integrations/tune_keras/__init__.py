@@ -175,7 +175,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     def _report(self, hook: str, count: int, results: dict[str, Any]) -> bool:
         often = self.frequency and hook in self.checkpoint_on and count % self.frequency == 0
-        if often or tc.checkpoint_due(results) or (hook == "epoch_end" and self._is_last()):
+        is_last = hook == "epoch_end" and hook in self.checkpoint_on and self._is_last()
+        if often or tc.checkpoint_due(results) or is_last:
             return tc.report_metrics(results, self._write, {_EPOCH: self._epoch})
         goes_on = tc.report_metrics(results)
         if not goes_on and self.checkpoint_at_end:

@@ -1,4 +1,4 @@
-"""The value that a result reports is that of the model in the checkpoint that it names, with early stopping and without."""
+"""A result reports the value of the model in the checkpoint that it names, with early stopping and without."""
 
 from __future__ import annotations
 
