@@ -20,7 +20,7 @@ from tune_core.cli import demo, kept_row
 from tune_core.cli.main import main
 from tune_core.core import events as ev
 from tune_core.journal.lock import Lock
-from tune_core.results import experiment_reader
+from tune_core.results import ResultGrid, experiment_reader
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -378,3 +378,21 @@ def test_demo_without_scikit_learn_names_what_brings_it(command: Command, monkey
     code, _, err = command("demo")
     assert code == 1
     assert 'pip install "tune-core[sklearn]"' in err
+
+
+@pytest.mark.parametrize("trial", ["0", "00001", "trial_00002"])
+def test_explain_reads_one_trial_and_tells_what_the_whole_journal_tells(
+    command: Command, storage: Path, trial: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ResultGrid.from_path(storage / "good").explain(trial)
+    monkeypatch.setattr(experiment_reader, "TailReader", None)
+    assert command("explain", "good", trial)[1] == f"{whole}\n"
+
+
+def test_explain_by_a_number_that_is_anothers_name(command: Command, storage: Path) -> None:
+    run = Run(storage / "named", name="named")
+    for index, name in enumerate(("1", "0")):
+        run.apply(ev.Suggested(index, {"lr": 0.1}, folder=name))
+        run.launch(index)
+    run.save()
+    assert command("explain", "named", "0")[1].startswith("Trial 00001")

@@ -299,13 +299,19 @@ def _best(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from tune_core.results import ResultGrid
+    from tune_core.results.explain import explain_by_number
 
     names = list(arguments.names)
     if len(names) > 2 or (len(names) == 2 and arguments.experiment):
         arguments.parser.error("give a trial, and at most one experiment")
     name = names[0] if len(names) == 2 else arguments.experiment
-    _print(ResultGrid.from_place(find_place(name)).explain(names[-1]))
+    place = find_place(name)
+    story = explain_by_number(place.folder, names[-1])
+    if story is None:
+        from tune_core.results import ResultGrid
+
+        story = ResultGrid.from_place(place).explain(names[-1])
+    _print(story)
     return OK
 
 

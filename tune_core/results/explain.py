@@ -9,7 +9,7 @@ from tune_core.core import events as ev
 from tune_core.core.events import error_line
 from tune_core.display.formatting import config_text, value_text
 from tune_core.journal.format import Gap
-from tune_core.journal.reader import reader_of
+from tune_core.journal.reader import Reader, reader_of
 from tune_core.space.serialization import readable
 
 _HOW = {
@@ -36,6 +36,30 @@ def explain(folder: str, trial: int) -> str:
     for batch in reader.read():
         for event in batch:
             story.take(event)
+    return "\n".join(story.lines())
+
+
+def explain_by_number(folder: str, trial_id: str) -> str | None:
+    """As :func:`explain`, for an id such as ``"00003"`` or ``"3"``, by reading that trial's lines alone.
+
+    None where only the whole journal can tell: trials have names of their own, there is none of that number, or the
+    journal is damaged.
+    """
+    text = trial_id.removeprefix("trial_")
+    if not (text.isascii() and text.isdigit()):
+        return None
+    trial = int(text)
+    reader = reader_of(folder, trial)
+    if not isinstance(reader, Reader):
+        return None
+    story, known = _Story(trial, reader.header), False
+    for batch in reader.read():
+        for event in batch:
+            story.take(event)
+            if type(event) is ev.Suggested and event.trial == trial:
+                known = not (event.folder or event.id)
+    if not known or reader.gaps or reader.torn_bytes:
+        return None
     return "\n".join(story.lines())
 
 
