@@ -396,3 +396,13 @@ def test_explain_by_a_number_that_is_anothers_name(command: Command, storage: Pa
         run.launch(index)
     run.save()
     assert command("explain", "named", "0")[1].startswith("Trial 00001")
+
+
+def test_a_large_experiment_is_exported_trial_by_trial_with_the_same_rows(
+    command: Command, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = command("export", "good", "--results")[1]
+    monkeypatch.setattr("tune_core.results.export.LEAST_BYTES", 0)
+    monkeypatch.setattr("tune_core.results.export.report_rows", None)
+    assert command("export", "good", "--results")[1] == whole
+    assert whole.count("\n") > 4
