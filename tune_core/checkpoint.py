@@ -119,6 +119,16 @@ class Checkpoint:
         """The files as a folder of this machine, for reading.
 
         A local checkpoint is its own folder. Another is fetched into a temporary one, deleted at the end.
+
+        Yields
+        ------
+        str
+            The folder's path.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint is missing or cannot be fetched.
         """
         if self._is_local():
             self._check_present()

@@ -143,7 +143,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
-        """See :func:`get_model`."""
+        """The model in a checkpoint that this callback made; the module's function of this name says more."""
         return get_model(checkpoint, filename)
 
 
@@ -158,7 +158,20 @@ def _copy_snapshot(folder: str) -> None:
 
 
 def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
-    """The model in a checkpoint that :class:`TuneReportCheckpointCallback` made at the end of a training."""
+    """The model in a checkpoint that :class:`TuneReportCheckpointCallback` made at the end of a training.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint, e.g. ``results.get_best_result().checkpoint``.
+    filename
+        The file in it, as the callback was told.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file in it.
+    """
     with tc.checkpoint_file(checkpoint, filename) as path:
         return catboost.CatBoost().load_model(path)
 

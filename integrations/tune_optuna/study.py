@@ -31,11 +31,18 @@ def create_study(
     directions: Sequence[Any] | None = None,
     storage_path: str | None = None,
 ) -> Study:
-    """As ``optuna.create_study``; ``storage_path`` is tune-core's folder of experiments.
+    """Make a study as ``optuna.create_study`` does, whose trials run with tune-core.
 
     A study in a storage of Optuna's (SQLite, a journal file) goes on with the trials that the storage has. One in
     memory with a ``study_name`` and ``load_if_exists=True`` goes on with tune-core's experiment of that name, which may
     have been cut off.
+
+    Parameters
+    ----------
+    storage, sampler, pruner, study_name, direction, load_if_exists, directions
+        As for ``optuna.create_study``.
+    storage_path
+        tune-core's folder of experiments; None takes the default one.
     """
     made = optuna.create_study(
         storage=storage,
@@ -54,7 +61,15 @@ def create_study(
 def load_study(
     *, study_name: str | None, storage: Any, sampler: Any = None, pruner: Any = None, storage_path: str | None = None
 ) -> Study:
-    """As ``optuna.load_study``; ``storage_path`` is tune-core's folder of experiments."""
+    """Load a study as ``optuna.load_study`` does, whose further trials run with tune-core.
+
+    Parameters
+    ----------
+    study_name, storage, sampler, pruner
+        As for ``optuna.load_study``.
+    storage_path
+        tune-core's folder of experiments; None takes the default one.
+    """
     found = optuna.load_study(study_name=study_name, storage=storage, sampler=sampler, pruner=pruner)
     return Study(found.study_name, found._storage, found.sampler, found.pruner, storage_path)
 

@@ -215,7 +215,13 @@ _InsistentControl.__name__ = transformers.TrainerControl.__name__  # the Trainer
 
 
 def get_folder(checkpoint: Checkpoint) -> str:
-    """A local folder with what the Trainer saved, for ``from_pretrained``, e.g. of the best result's checkpoint."""
+    """A local folder with what the Trainer saved, for ``from_pretrained``.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint, e.g. ``results.get_best_result().checkpoint``. One that lies elsewhere is fetched.
+    """
     path: str = checkpoint.path
     return path if os.path.isdir(path) else checkpoint.to_directory()
 

@@ -133,7 +133,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
-        """See :func:`get_model`."""
+        """The model in a checkpoint that this callback made; the module's function of this name says more."""
         return get_model(checkpoint, filename)
 
     def before_training(self, model: Any) -> Any:
@@ -187,7 +187,20 @@ def _best_of(model: Any, whole: Any) -> Any:
 
 
 def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:
-    """The booster in a checkpoint that :class:`TuneReportCheckpointCallback` made, e.g. the best result's."""
+    """The booster in a checkpoint that :class:`TuneReportCheckpointCallback` made, e.g. the best result's.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint, e.g. ``results.get_best_result().checkpoint``.
+    filename
+        The file in it, as the callback was told.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file in it.
+    """
     with tc.checkpoint_file(checkpoint, filename) as path:
         return xgboost.Booster(model_file=path)
 

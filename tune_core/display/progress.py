@@ -397,6 +397,8 @@ class JupyterNotebookReporter(CLIReporter):
     ----------
     overwrite
         Accepted and ignored: the table is always updated in its place.
+    **columns
+        As for :class:`CLIReporter`.
     """
 
     def __init__(self, overwrite: bool = True, **columns: Any) -> None:

@@ -119,7 +119,20 @@ def _missing(key: str, available: Mapping[str, Any], who: str) -> MissingMetricE
 
 
 def check_count(who: str, name: str, value: object) -> None:
-    """Raise unless ``value`` counts something: an integer from 0."""
+    """Raise unless ``value`` counts something.
+
+    Parameters
+    ----------
+    who, name
+        The function and its parameter, for the error's text.
+    value
+        What was given; an integer from 0 is right.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgumentError(
             f"{who}({name})",
@@ -131,6 +144,15 @@ def check_count(who: str, name: str, value: object) -> None:
 
 def check_hooks(who: str, on: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """The hooks to report on, as a tuple of names without a leading ``on_``.
+
+    Parameters
+    ----------
+    who
+        The callback's name, for the error's text.
+    on
+        A hook's name or several, each with or without ``on_``.
+    known
+        The hooks that there are, without ``on_``.
 
     Raises
     ------
@@ -264,7 +286,13 @@ class RoundResults:
 
 
 def start_metadata(metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """``metadata`` and what :func:`start` needs beside it, for integrations that make their checkpoints themselves."""
+    """``metadata`` and what :func:`start` needs beside it, for integrations that make their checkpoints themselves.
+
+    Parameters
+    ----------
+    metadata
+        What else the checkpoint is to say of itself.
+    """
     return {**(metadata or {}), _CONFIG: _digest(get_context().get_config())}
 
 
@@ -328,6 +356,18 @@ def start() -> Start | None:
 def checkpoint_file(checkpoint: Checkpoint, name: str) -> Iterator[str]:
     """The local path of the file ``name`` in ``checkpoint``, for reading.
 
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint; one that lies elsewhere is fetched for as long as the context is open.
+    name
+        The file's path in it.
+
+    Yields
+    ------
+    str
+        The file's path on this machine.
+
     Raises
     ------
     CheckpointError
@@ -351,7 +391,13 @@ def _no_file(folder: str, name: str) -> CheckpointError:
 
 
 def forward(package: str) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that looks names up in the integration ``package``, imported when it is needed."""
+    """A module's ``__getattr__`` that looks names up in another package, imported when it is needed.
+
+    Parameters
+    ----------
+    package
+        Name of the integration that has what is looked up.
+    """
 
     def find(name: str) -> Any:
         import importlib

@@ -166,9 +166,19 @@ def importance(
 def importances(
     experiment: Any, *, metric: str | None = None, mode: str | None = None, method: str = "auto", seed: int = 0
 ) -> Importance:
-    """How much each parameter matters, as numbers; parameters as in :func:`importance`.
+    """How much each parameter matters for the metric, as numbers.
 
-    With ``method="auto"`` the forest is used where scikit-learn is installed, else Optuna's PED-ANOVA.
+    Parameters
+    ----------
+    experiment
+        A ``ResultGrid``, an ``ExperimentAnalysis``, or an experiment's folder or URL.
+    metric, mode
+        What to explain; None takes the run's own.
+    method
+        ``"forest"`` (a random forest's permutation importance, needs scikit-learn), ``"ped-anova"`` (needs Optuna), or
+        ``"auto"``: the forest where scikit-learn is installed, else PED-ANOVA.
+    seed
+        For the forest; the same seed gives the same numbers.
 
     Returns
     -------

@@ -126,7 +126,13 @@ class Chart:
     legend: bool = True
 
     def marks(self, name: str | None = None) -> Iterator[Marks]:
-        """All marks of all panels, or those of one name."""
+        """All marks of all panels, or those of one name.
+
+        Yields
+        ------
+        Marks
+            Panel by panel.
+        """
         for panel in self.panels:
             for marks in panel.marks:
                 if name is None or marks.name == name:

@@ -62,7 +62,17 @@ from tune_core.schedulers.ray_methods import RayTuneMethods
 
 @dataclass(frozen=True)
 class Continue:
-    """Go on until the time attribute reaches ``until`` (None: to the end), or for ``steps`` more results."""
+    """Let the trial go on, without asking again for a while.
+
+    Parameters
+    ----------
+    until
+        Value of the time attribute at which the scheduler wants to see the trial again; None: never.
+    reason
+        Why, for ``tune-core explain``.
+    steps
+        Number of results after which it wants to see the trial again; None: ``until`` alone counts.
+    """
 
     until: float | None = None
     reason: str = ""
@@ -71,7 +81,15 @@ class Continue:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the trial for good. ``early``: before it has had all that it could get; searchers are told it was pruned."""
+    """End the trial for good.
+
+    Parameters
+    ----------
+    reason
+        Why, for ``tune-core explain`` and the trial's result.
+    early
+        Whether it ends before it has had all that it could get: searchers are told that it was pruned.
+    """
 
     reason: str
     early: bool = True
@@ -79,23 +97,41 @@ class Stop:
 
 @dataclass(frozen=True)
 class Pause:
-    """Put the trial aside with its checkpoint; :meth:`Scheduler.choose` may resume it."""
+    """Put the trial aside with its checkpoint; :meth:`Scheduler.choose` may resume it.
+
+    Parameters
+    ----------
+    reason
+        Why, for ``tune-core explain``.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Exploit:
-    """Go on as a copy of trial ``source``: load its checkpoint ``checkpoint`` and run ``config``.
+    """Let the trial go on from a checkpoint of another one, with a configuration of its own.
 
-    The source may be the trial itself, to go on with another configuration or with other ``resources``.
+    Parameters
+    ----------
+    source
+        Index of the trial whose checkpoint is loaded; the trial's own, to go on with another configuration or with
+        other resources.
+    config
+        The configuration to run.
+    reason
+        Why, for ``tune-core explain``.
+    checkpoint
+        Name of the source's checkpoint; None: its latest at the time of the decision.
+    resources
+        What the trial asks for from now on; None: as before.
     """
 
     source: int
     config: dict[str, Any]
     reason: str
-    checkpoint: str | None = None  # None: the source's latest at the time of the decision
-    resources: dict[str, float] | None = None  # None: as before
+    checkpoint: str | None = None
+    resources: dict[str, float] | None = None
 
 
 Decision = Continue | Stop | Pause | Exploit

@@ -103,6 +103,11 @@ class HyperBandForBOHB(HyperBandScheduler):
 
     The same brackets; the searcher gets every result as it comes, those of paused trials too, and its next suggestions
     fill the bracket that is open. Where it has no suggestion while trials wait, the open bracket is closed and run.
+
+    Parameters
+    ----------
+    time_attr, metric, mode, max_t, reduction_factor, stop_last_trials
+        As for :class:`HyperBandScheduler`.
     """
 
 

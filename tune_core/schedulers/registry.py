@@ -103,7 +103,19 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def scheduler_from(scheduler: Any) -> Scheduler:
-    """The scheduler for what a user gave as ``TuneConfig(scheduler=...)``."""
+    """The scheduler for what a user gave as ``TuneConfig(scheduler=...)``.
+
+    Parameters
+    ----------
+    scheduler
+        None for none (``"fifo"``), a name as for :func:`create_scheduler`, or a scheduler, also one that is written to
+        Ray Tune's interface.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is anything else.
+    """
     if scheduler is None:
         return create_scheduler("fifo")
     if isinstance(scheduler, str):

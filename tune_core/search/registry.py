@@ -74,7 +74,7 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
         One of ``NAMES``, such as ``"optuna"`` or ``"hyperopt"``.
     search_alg
         Ray Tune's name for ``name``.
-    arguments
+    **arguments
         For its constructor. One that this searcher does not take, but another one does, is left out, so that the same
         arguments may go with any name.
 
@@ -107,7 +107,15 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
 
 
 def searcher_from(search_alg: Any, space: Any, num_samples: int) -> Any:
-    """The searcher for what a user gave as ``search_alg``: None, a name, or a searcher."""
+    """The searcher for what a user gave as ``TuneConfig(search_alg=...)``.
+
+    Parameters
+    ----------
+    search_alg
+        None for random search and grids, a name as for :func:`create_searcher`, or a searcher.
+    space, num_samples
+        The search space and the number of trials, by which ``"auto"`` chooses.
+    """
     if search_alg is None:
         from tune_core.search.basic_variant import BasicVariantGenerator
 

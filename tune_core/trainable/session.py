@@ -100,7 +100,13 @@ def share() -> str | None:
 
 
 def join(shared: str) -> None:
-    """Let this process report for the trial that has shared its session as ``shared`` (see :func:`share`)."""
+    """Let this process report for a trial that runs in another process of this machine.
+
+    Parameters
+    ----------
+    shared
+        What :func:`share` returned in the trial's process.
+    """
     scope = current_scope()
     if _joined is None and (scope is None or scope.session is None):
         os.environ[SHARED] = shared
@@ -216,7 +222,18 @@ def save(checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping
 
 
 def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
-    """Whether the next report should bring a checkpoint, because the scheduler may pause or copy the trial there."""
+    """Whether the next report should bring a checkpoint, because the scheduler may pause or copy the trial there.
+
+    Parameters
+    ----------
+    metrics
+        What is about to be reported; a scheduler may measure progress by one of them.
+
+    Returns
+    -------
+    bool
+        Outside of a trial always False.
+    """
     session = _session()
     return session is not None and session.checkpoint_due(metrics)
 
@@ -224,7 +241,10 @@ def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
 def at_end(function: Callable[[], None]) -> None:
     """Call ``function`` in this process when the objective has returned, while it can still report and save.
 
-    Of several functions the last is called first.
+    Parameters
+    ----------
+    function
+        Called without arguments. Of several functions the last is called first. Outside of a trial it is not called.
     """
     session = _session()
     if session is not None:
