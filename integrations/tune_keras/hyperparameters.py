@@ -44,12 +44,24 @@ def search_space(hypermodel: Any) -> dict[str, Any]:
 
 
 def default_config(hypermodel: Any) -> dict[str, Any]:
-    """The configuration of all parameters' defaults, e.g. for a searcher's ``points_to_evaluate``."""
+    """The configuration of all parameters' defaults, e.g. for a searcher's ``points_to_evaluate``.
+
+    Parameters
+    ----------
+    hypermodel
+        A ``HyperModel`` of KerasTuner's, or a function ``build(hp)``.
+    """
     return _space(_found(hypermodel), {}, lambda hp: hp.default, only_default=True)
 
 
 def hyperparameters(config: Mapping[str, Any]) -> Any:
-    """The ``hp`` with which KerasTuner's ``build(hp)`` makes the model of a trial's configuration."""
+    """The ``hp`` with which KerasTuner's ``build(hp)`` makes the model of a trial's configuration.
+
+    Parameters
+    ----------
+    config
+        The trial's configuration.
+    """
     kt = _keras_tuner()
 
     class HyperParameters(kt.HyperParameters):  # type: ignore[name-defined]

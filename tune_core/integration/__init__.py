@@ -177,7 +177,12 @@ def check_hooks(who: str, on: str | Sequence[str], known: Sequence[str]) -> tupl
 def steps(lower: float, upper: float, step: float) -> Any:
     """The values ``lower``, ``lower + step``, … up to ``upper``, as a domain; a single value as itself.
 
-    Integers if ``lower`` and ``step`` are.
+    Parameters
+    ----------
+    lower, upper
+        The first value, and a bound that none is above.
+    step
+        The distance of two values. The values are integers if ``lower`` and ``step`` are.
 
     Examples
     --------

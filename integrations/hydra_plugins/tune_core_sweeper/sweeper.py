@@ -109,6 +109,7 @@ class TuneCoreSweeper(Sweeper):
         self.task_function: TaskFunction | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives before a sweep; only its basic launcher can be used."""
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
         launcher = config.hydra.launcher.get("_target_") or ""
         if not launcher.endswith("BasicLauncher"):
