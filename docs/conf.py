@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
 
 import chinese
+import gallery
 import matrix
 import reference
 import searchers
@@ -33,7 +34,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "_generated"]
+exclude_patterns = ["_build", "_generated", "_gallery", "outputs"]
 templates_path = ["_templates"]
 locale_dirs = ["locale"]  # built with `-D language=zh_CN` into /zh/; pages that have no catalogue stay in English
 gettext_compact = False
@@ -41,6 +42,7 @@ gettext_compact = False
 html_theme = "furo"
 html_title = "tune-core"
 html_static_path = ["images"]
+html_css_files = ["site.css"]
 html_sidebars = {
     "**": [
         "sidebar/brand.html",
@@ -94,7 +96,7 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
 (GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
-(GENERATED / "examples.md").write_text(reference.examples(HERE / "_examples"), encoding="utf-8")
+gallery.make(HERE / "_examples", GENERATED / "examples.md")
 with mock(autodoc_mock_imports):
     (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import inspect
@@ -111,25 +110,6 @@ def write(path: Path, text: str) -> Path:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
     return path
-
-
-def examples(folder: Path) -> str:
-    """Write a page for each script in examples/; return the table of them, with the first line of each docstring."""
-    root = Path(__file__).resolve().parents[1] / "examples"
-    rows, stems, written = [], [], set()
-    for script in sorted(root.rglob("*.py")):
-        text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-        summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
-        path = script.relative_to(root).as_posix()
-        stems.append(path.removesuffix(".py").replace("/", "-"))
-        block = f"```{{literalinclude}} ../../examples/{path}\n:language: python\n```"
-        run = f"```bash\npython examples/{path}\n```"
-        written.add(write(folder / f"{stems[-1]}.md", f"# {stems[-1]}\n\n{summary}\n\n{block}\n\nRun it:\n\n{run}\n"))
-        rows.append(f"| [{path}]({folder.name}/{stems[-1]}.md) | {summary} |")
-    for old in set(folder.glob("*.md")) - written:
-        old.unlink()
-    tree = ["```{toctree}", ":hidden:", "", *(f"{folder.name}/{stem}" for stem in stems), "```"]
-    return "\n".join(["| script | shows |", "| --- | --- |", *rows, "", *tree, ""])
 
 
 def states() -> str:

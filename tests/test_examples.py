@@ -7,6 +7,7 @@ own names what it needs without importing it, and `# slow` marks one that takes 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import os
 import re
@@ -73,6 +74,19 @@ PRINTS: dict[str, list[str]] = {
         r'a picture of a 0: 200 \{"digit": ?0\}',
         r'a picture of a 7: 200 \{"digit": ?7\}',
     ],
+    "tutorial.py": [
+        r"a guess: accuracy 0\.\d+",
+        r"0\.900 with lr=0\.0210",
+        r"\d+ trials had begun, \d+ of them were over",
+        r"24 trials, \d+ epochs instead of 216",
+        r"stop: rung 1: accuracy 0\.\d+ is outside the best 1/3",
+        r"that nobody has seen: 0\.9\d+",
+    ],
+    "tutorial_serve.py": [
+        r"accuracy 0\.9\d+ with \{'width': \d+, 'lr': 0\.\d+\}",
+        r'a picture of a 0: 200 \{"digit": ?0\}',
+        r'a picture of a 7: 200 \{"digit": ?7\}',
+    ],
     "own_searcher.py": [r"Random search: +height 0\.335576", r"Evolution strategy: +height 0\.0\d+ at"],
 }
 
@@ -129,6 +143,15 @@ def test_example_runs_and_prints_what_it_promises(script: Path, tmp_path: Path) 
         done.stdout
     )
     assert list(here.iterdir()) == [], "an example leaves nothing behind in the folder that it runs in"
+
+
+@pytest.mark.parametrize("kept", sorted((ROOT / "docs" / "outputs").glob("*.txt")), ids=lambda path: path.stem)
+def test_output_kept_for_the_site_is_the_scripts_as_it_is_now(kept: Path) -> None:
+    scripts = {name(script).removesuffix(".py").replace("/", "-"): script for script in SCRIPTS}
+    script = scripts[kept.stem]
+    of, _, printed = kept.read_text(encoding="utf-8").partition("\n")
+    assert of == hashlib.sha256(script.read_bytes()).hexdigest()[:16], f"run: python docs/gallery.py {kept.stem}"
+    assert [pattern for pattern in PRINTS.get(name(script), []) if not re.search(pattern, printed)] == []
 
 
 def test_what_scripts_promise_names_scripts_that_exist() -> None:
