@@ -166,7 +166,7 @@ def page(script: Path, what: Shown, images: str) -> str:
     lines = [f"# {path}", "", summary, "", *([rest, ""] if rest else [])]
     lines += ["```bash", f"python examples/{path}", "```", "", "## Code", ""]
     lines += [f"```{{literalinclude}} ../../examples/{path}", ":language: python", "```", ""]
-    lines += [f"{{download}}`Download {script.name} <../../examples/{path}>`", ""]
+    lines += [f"Download: {{download}}`{script.name} <../../examples/{path}>`", ""]
     if what.text:
         lines += ["## Output", "", "~~~text", what.text.rstrip(), "~~~", ""]
     if what.picture:
@@ -204,7 +204,7 @@ def cards(folder: str, found: dict[Path, Shown]) -> str:
 
 def make(folder: Path, index: Path, execute: bool = True) -> None:
     """Write the pages of all scripts into a folder and their cards into a file; without ``execute``, the texts only."""
-    found = {script: Shown("", None, True) for script in scripts()}
+    found = {script: Shown("...", None, number % 2 == 0) for number, script in enumerate(scripts())}
     if execute:
         with ThreadPoolExecutor(2) as pool:
             found = dict(zip(found, pool.map(shown, found)))
@@ -221,15 +221,18 @@ def make(folder: Path, index: Path, execute: bool = True) -> None:
     for old in {*folder.glob("*.md"), *folder.glob("pictures/*.svg")} - written:
         old.unlink()
     write(index, cards(folder.name, found))
-    translate(folder)
+    if execute:
+        translate(folder)
 
 
 def translate(folder: Path) -> None:
     """Give each page a catalogue with the Chinese of all of them, which stands in one file."""
     chinese = DOCS / "locale" / "zh_CN" / "LC_MESSAGES" / "gallery.po"
     if chinese.exists():
+        text = chinese.read_text(encoding="utf-8")
+        write(chinese.parent / "examples.po", text)
         for made in folder.glob("*.md"):
-            write(chinese.parent / folder.name / f"{made.stem}.po", chinese.read_text(encoding="utf-8"))
+            write(chinese.parent / folder.name / f"{made.stem}.po", text)
 
 
 def write(path: Path, text: str) -> Path:

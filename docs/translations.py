@@ -11,12 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import gallery
 import polib
 
 DOCS = Path(__file__).resolve().parent
 LOCALE = DOCS / "locale" / "zh_CN" / "LC_MESSAGES"
 SETTINGS = """\
 extensions = ["myst_parser", "sphinx_design"]
+exclude_patterns = ["_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 gettext_compact = False
 suppress_warnings = ["myst.xref_missing", "ref.doc", "toc.not_readable", "toc.no_title", "toc.excluded"]
@@ -30,14 +32,26 @@ def templates() -> dict[str, polib.POFile]:
         source.mkdir()
         for name in ("images", "../examples"):
             (source / name).symlink_to((DOCS / name).resolve())
-        for catalogue in LOCALE.rglob("*.po"):
-            page = catalogue.relative_to(LOCALE).with_suffix(".md")
+        gallery.make(source / "_examples", source / "_generated" / "examples.md", execute=False)
+        pages = [catalogue.relative_to(LOCALE).with_suffix(".md") for catalogue in LOCALE.rglob("*.po")]
+        pages = [page for page in pages if page.parts[0] != "_examples" and page.name != "gallery.md"]
+        for page in {*pages, Path("examples.md")}:
             (source / page).parent.mkdir(parents=True, exist_ok=True)
             (source / page).write_text((DOCS / page).read_text(encoding="utf-8"), encoding="utf-8")
         (source / "conf.py").write_text(SETTINGS, encoding="utf-8")
         command = [sys.executable, "-m", "sphinx", "-q", "-b", "gettext", str(source), str(made)]
         subprocess.run(command, check=True)
-        return {pot.relative_to(made).with_suffix("").as_posix(): polib.pofile(str(pot)) for pot in made.rglob("*.pot")}
+        found = {
+            pot.relative_to(made).with_suffix("").as_posix(): polib.pofile(str(pot)) for pot in made.rglob("*.pot")
+        }
+    # The gallery's pages repeat each other's texts: they share one catalogue.
+    shared, known = polib.POFile(), set()
+    for name in sorted(name for name in found if name == "examples" or name.startswith("_examples/")):
+        for entry in found.pop(name):
+            if entry.msgid not in known:
+                known.add(entry.msgid)
+                shared.append(polib.POEntry(msgid=entry.msgid))
+    return {**found, "gallery": shared}
 
 
 def faults(english: polib.POFile, chinese: polib.POFile) -> list[str]:
