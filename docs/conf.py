@@ -76,9 +76,11 @@ napoleon_use_rtype = False
 # scikit-learn needs is used where it is.
 FRAMEWORKS = [
     "catboost",
+    "hydra",
     "keras",
     "lightgbm",
     "lightning",
+    "omegaconf",
     "optuna",
     "pytorch_lightning",
     "ray",
