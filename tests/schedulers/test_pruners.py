@@ -175,7 +175,9 @@ def curve(config: dict[str, Any], step: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "scheduler", [PercentilePruner(25.0), ThresholdPruner(upper=1.2, n_warmup_steps=4), "median_pruner"], ids=str
+    "scheduler",
+    [PercentilePruner(25.0), ThresholdPruner(upper=1.2, n_warmup_steps=4), "median_pruner"],
+    ids=["percentile", "threshold", "by name"],
 )
 def test_saves_time_keeps_the_best_and_says_why(scheduler: Any) -> None:
     settings: dict[str, Any] = {"metric": "loss", "mode": "min", "workers": 3, "num_samples": 30, "seed": 2}
