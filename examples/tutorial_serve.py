@@ -51,13 +51,13 @@ data = torch.tensor(pixels / 16).float(), torch.tensor(digits)
 
 results = tune.Tuner(
     tune.with_resources(tune.with_parameters(train, data=data), {"cpu": 1}),
-    param_space={"width": tune.choice([32, 64]), "lr": tune.loguniform(1e-3, 1.0)},
+    param_space={"width": tune.choice([32, 64]), "lr": tune.loguniform(1e-2, 1.0)},
     tune_config=tune.TuneConfig(
         metric="accuracy",
         mode="max",
         num_samples=8,
         seed=1,
-        scheduler=tune.ASHAScheduler(max_t=9),
+        scheduler=tune.ASHAScheduler(max_t=9, grace_period=3, reduction_factor=3),
     ),
     run_config=tune.RunConfig(executor="ray", verbose=0),
 ).fit()

@@ -83,7 +83,7 @@ PRINTS: dict[str, list[str]] = {
         r"that nobody has seen: 0\.9\d+",
     ],
     "tutorial_serve.py": [
-        r"accuracy 0\.\d+ with \{'width': \d+, 'lr': 0\.\d+\}",
+        r"accuracy 0\.9\d+ with \{'width': \d+, 'lr': 0\.\d+\}",
         r'a picture of a 0: 200 \{"digit": ?0\}',
         r'a picture of a 7: 200 \{"digit": ?7\}',
     ],

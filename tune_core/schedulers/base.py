@@ -1,7 +1,7 @@
 """The scheduler's extension point: three methods on read-only values, and the decisions they answer with.
 
-Theory of operation
--------------------
+How a scheduler works
+---------------------
 A scheduler allots the training budget among trials that a searcher suggested: *early stopping* and *successive halving*
 compare trials at equal resource, *population-based training* lets the worse go on as copies of the better. It is a pure
 state machine: events in, decisions out. It never holds the engine, and changes no trial itself.

@@ -1,7 +1,7 @@
 """The searcher's extension point: ask (:meth:`Searcher.suggest`) and tell (:meth:`Searcher.on_trial_complete`).
 
-Theory of operation
--------------------
+How a searcher works
+--------------------
 A searcher is a sequential model-based optimiser behind an *ask-and-tell* interface. It is asked for the configuration
 of a new trial and told what trials came to; it never runs, stops or sees a trial, and holds no clock and no files.
 
