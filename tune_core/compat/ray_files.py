@@ -1,8 +1,8 @@
 """The files that Ray Tune writes by default, as one setting: ``RunConfig(ray_files=True)``.
 
 In each trial's folder ``params.json``, ``params.pkl``, ``result.json``, ``progress.csv``, TensorBoard's events (where
-tensorboardX is installed) and ``error.txt``; in the experiment's folder, for population-based training,
-``pbt_policy_<trial>.txt`` and ``pbt_global.txt``. Nothing here ever reads the pickle again.
+tensorboardX is installed) and ``error.txt``. Nothing here ever reads the pickle again. In the experiment's folder, for
+population-based training, ``pbt_policy_<trial>.txt`` and ``pbt_global.txt``, with its ``log_config``.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class OutputLinks(LoggerCallback):
             pass  # a trial that prints nothing has an empty one
 
 
-def further_callbacks(ray_files: bool | None, log_to_file: Any = False) -> list[Any]:
+def further_callbacks(ray_files: bool | None, log_to_file: Any = False, policies: bool = False) -> list[Any]:
     """Callbacks that a setting or an environment variable adds to a run.
 
     Raises
@@ -132,10 +132,12 @@ def further_callbacks(ray_files: bool | None, log_to_file: Any = False) -> list[
         added.append(OutputLinks([names] if isinstance(names, str) else list(names)))
     wanted = ray_files if ray_files is not None else flag("TUNE_CORE_RAY_FILES")
     if wanted and not flag("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"):
-        loggers: list[Any] = [JsonLoggerCallback(), CSVLoggerCallback(), ErrorsAndPickles(), PolicyFiles()]
+        loggers: list[Any] = [JsonLoggerCallback(), CSVLoggerCallback(), ErrorsAndPickles()]
         if find_spec("tensorboardX") is not None:
             loggers.append(TBXLoggerCallback())
         added.append(CallbackList(loggers))
+    if policies:
+        added.append(PolicyFiles())
     if flag("TUNE_PRINT_ALL_TRIAL_ERRORS"):
         added.append(PrintErrors())
     for path in filter(None, os.environ.get("RAY_TUNE_CALLBACKS", "").split(",")):

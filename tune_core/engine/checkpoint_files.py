@@ -100,7 +100,7 @@ class CheckpointFiles:
         if not new_trials <= self._known_trials:
             folders[self._folder] = None
         self._sync_all(files)
-        self._sync_all(list(folders))
+        self._sync_all([_behind_link(folder) for folder in folders])
         self._known_trials |= new_trials
         with self._lock:
             for key in named:
@@ -150,3 +150,11 @@ class CheckpointFiles:
 
     def _path(self, trial: int, name: str) -> str:
         return os.path.join(trial_folder(self._folder, trial), name)
+
+
+def _behind_link(folder: str) -> str:
+    """The folder itself where a trial's usual name is a link to one that the user has named, beside it."""
+    if not os.path.islink(folder):
+        return folder
+    name = os.readlink(folder)
+    return folder if os.path.basename(name) != name else os.path.join(os.path.dirname(folder), name)

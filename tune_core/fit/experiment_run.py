@@ -321,7 +321,8 @@ class ExperimentRun:
         from tune_core.compat.ray_files import further_callbacks
 
         watcher = self._watcher()
-        further = further_callbacks(self.run_config.ray_files, self.run_config.log_to_file)
+        policies = getattr(self.scheduler, "log_config", False)
+        further = further_callbacks(self.run_config.ray_files, self.run_config.log_to_file, policies)
         callbacks = [*(self.run_config.callbacks or ()), *further, *getattr(watcher, "callbacks", ())]
         observers = Observers(callbacks, self.controller.trials, self._facts(), self._notes_to(watcher))
         if hasattr(watcher, "views"):

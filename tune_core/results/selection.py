@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
-from tune_core.core.objective import Objective, check_mode, lookup
+from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
@@ -32,6 +32,8 @@ def metric_and_mode(asked: str, metric: str | None, mode: str | None, header: He
         )
     metric = metric if metric is not None else header.metric
     mode = mode if mode is not None else header.mode
+    if metric is None and header.mode is not None:
+        metric = DEFAULT_METRIC  # the name of a bare number that an objective returned
     if metric is None or mode is None:
         missing = "metric" if metric is None else "mode"
         raise InvalidArgumentError(

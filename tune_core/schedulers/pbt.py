@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ class Population(Scheduler):
     """Base of PBT and PB2: who copies whom, and when. A subclass says with which hyperparameters (:meth:`explored`)."""
 
     saves_at_lease_end = True
+    restarts_without_checkpoint = True
+    warns_of_restarts = True
 
     def __init__(
         self,
@@ -162,6 +165,8 @@ class Population(Scheduler):
             self._ranking.discard((member.loss, member.trial.index))
 
     def _perturb(self, member: PopulationMember) -> Decision:
+        if member.trial.checkpoint is None and not member.changes:
+            return self._go_on_unsaved(member)
         if not self._is_whole:
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
@@ -172,6 +177,15 @@ class Population(Scheduler):
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
         return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
+
+    def _go_on_unsaved(self, member: PopulationMember) -> Decision:
+        """A member without a checkpoint takes no turns, as it would have to start anew; and nobody can copy it."""
+        warnings.warn(
+            f"{type(self).__name__}: trials save no checkpoint, so none of them can be copied, and they go on as they "
+            "are. Report one at least every perturbation_interval: tune.report(metrics, checkpoint=...).",
+            stacklevel=2,
+        )
+        return Continue(self._until(member), f"{self._rank(member)}: has no checkpoint, and goes on as it is")
 
     def _exploit(self, member: PopulationMember, best: range, worst: range) -> Exploit:
         rng = random.Random(f"{self.seed}:{member.trial.index}:{member.changes}:{member.last}")
@@ -260,9 +274,11 @@ class PopulationBasedTraining(Population):
         The factors by which a number is multiplied when it is not drawn anew; default 1.2 and 0.8.
     custom_explore_fn
         Takes the new configuration, and returns what is to be run.
-    log_config, require_attrs
-        Accepted and ignored: every change is in the journal with its reason, and results without ``time_attr``
-        are always an error.
+    log_config
+        Whether the experiment's folder gets ``pbt_policy_<trial>.txt`` and ``pbt_global.txt`` with each copy that was
+        made, as Ray Tune writes them; the journal has each with its reason anyway.
+    require_attrs
+        Accepted and ignored: results without ``time_attr`` are always an error.
     synch
         Whether all trials wait for one another at each perturbation.
     seed
@@ -318,6 +334,7 @@ class PopulationBasedTraining(Population):
         self.resample_probability = share("PopulationBasedTraining(resample_probability)", resample_probability)
         self.perturbation_factors = tuple(perturbation_factors)
         self.custom_explore_fn = custom_explore_fn
+        self.log_config = log_config
 
     def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""

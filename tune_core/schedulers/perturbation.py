@@ -34,6 +34,13 @@ def check_mutations(asked: str, mutations: Any) -> None:
     for name, how in mutations.items():
         if isinstance(how, Mapping):
             check_mutations(f"{asked}[{name!r}]", how)
+        elif isinstance(how, space.Function):
+            raise InvalidArgumentError(
+                f"{asked}[{name!r}]",
+                f"is {how!r}",
+                "a mutation is drawn on its own, without the configuration that sample_from is given",
+                "Use the function itself, without arguments: lambda: random.uniform(0, 1).",
+            )
         elif not (isinstance(how, (space.Domain, Sequence)) and not isinstance(how, str)) and not callable(how):
             raise InvalidArgumentError(
                 f"{asked}[{name!r}]",

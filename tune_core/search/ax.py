@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import Objective
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.native_spaces import from_ax
 from tune_core.search.encoding.notation import Notation
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -24,7 +26,9 @@ class AxSearch(ModelSearcher):
 
     Parameters
     ----------
-    space, metric, mode, points_to_evaluate, evaluated_rewards, seed
+    space
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a list of Ax's parameter dicts.
+    metric, mode, points_to_evaluate, evaluated_rewards, seed
         See :class:`~tune_core.search.library_searcher.ModelSearcher`. Metric and mode may be lists, for several
         objectives; ``TuneConfig``'s constraints become Ax's outcome constraints.
     parameter_constraints
@@ -35,7 +39,14 @@ class AxSearch(ModelSearcher):
         A ``Client`` of ``ax.api.client`` with an experiment and an objective configured: then its space and its own
         outcome constraints are used.
     ax_kwargs
-        For ``Client.configure_generation_strategy``, e.g. ``method="fast"``, ``initialization_budget=5``.
+        For ``Client.configure_generation_strategy``, e.g. ``method="fast"``, ``initialization_budget=5``. Of those of
+        Ray Tune, ``random_seed`` is ``seed``, and ``verbose_logging`` and ``enforce_sequential_optimization`` have no
+        effect: Ax is kept silent, and says itself when it wants results first.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``ax_kwargs`` has something that Ax does not take.
     """
 
     library, extra = "ax", "ax"
@@ -59,11 +70,24 @@ class AxSearch(ModelSearcher):
         self._outcomes = list(outcome_constraints or ())
         self._client = ax_client
         self._is_users = ax_client is not None
+        seed = ax_kwargs.pop("random_seed", None) if seed is None else seed
+        for ignored in ("random_seed", "verbose_logging", "enforce_sequential_optimization"):
+            ax_kwargs.pop(ignored, None)
         self._options = ax_kwargs
+        if isinstance(space, list):
+            space = from_ax(space)
         self._indices: dict[str, int] = {}
         given = space if ax_client is None else ax_client
         with _silent():  # it imports Ax
             super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+            _check_options(ax_kwargs)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as Ax's parameter dicts, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_ax
+
+        return to_ax(spec)
 
     def _is_native(self, space: Any) -> bool:
         return space is self._client and space is not None
@@ -192,6 +216,22 @@ class AxSearch(ModelSearcher):
         with _silent():
             index: int = self._client.attach_trial(own)
         return index
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    if not options:
+        return
+    from ax.api.client import Client
+
+    known = [name for name in inspect.signature(Client.configure_generation_strategy).parameters if name != "self"]
+    for name in options:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"AxSearch({name})",
+                f"is {options[name]!r}",
+                "neither AxSearch nor Ax's configure_generation_strategy takes it",
+                f"They take random_seed and {', '.join(known)}.",
+            )
 
 
 _LOSS = "tune_core_loss"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,9 +38,11 @@ class BayesOptSearch(ModelSearcher):
     acquisition
         An acquisition function of ``bayes_opt.acquisition`` in place of ``utility_kwargs``.
     skip_duplicate
-        Whether to try a point that has not been tried in place of one that has, in spaces of countable points, until
-        all have been.
-    verbose, patience, analysis
+        Whether to try a point that has not been tried in place of one that has, in spaces of countable points, and to
+        end the search when all have been.
+    patience
+        The search ends when one point, to five decimals, has been proposed more often than this; None: it goes on.
+    verbose, analysis
         Accepted and ignored; Ray Tune has them. Pending points are taken into account.
     """
 
@@ -56,7 +59,7 @@ class BayesOptSearch(ModelSearcher):
         random_state: int | None = None,
         random_search_steps: int = 10,
         verbose: int = 0,
-        patience: int = 5,
+        patience: int | None = 5,
         skip_duplicate: bool = True,
         analysis: Any = None,
         evaluated_rewards: Sequence[Any] | None = None,
@@ -66,8 +69,17 @@ class BayesOptSearch(ModelSearcher):
         self._utility = dict(utility_kwargs or {})
         self._acquisition = acquisition
         self._skips = skip_duplicate
+        self._patience = None if patience is None else validation.integer("BayesOptSearch(patience)", patience, 1)
+        self._proposed: Counter[tuple[Any, ...]] = Counter()
         self._tried: set[tuple[Any, ...]] = set()
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as bounds; with ``join``, the constants as well."""
+        from tune_core.search.encoding.native_spaces import to_bayesopt
+
+        return {**spec, **to_bayesopt(spec)} if join else to_bayesopt(spec)
 
     def _setup(self) -> None:
         import bayes_opt
@@ -104,13 +116,20 @@ class BayesOptSearch(ModelSearcher):
         cls, defaults = kinds[kind]
         return cls(**{key: options.get(key, value) for key, value in defaults.items()})
 
-    def _ask(self, trial_id: str) -> Values:
+    def _ask(self, trial_id: str) -> Values | str:
         assert self.encoding is not None
+        size = self.encoding.size
+        if self._skips and size is not None and len(self._tried) >= size:
+            return self.FINISHED
         if self._asked < self._random_steps or len(self._optimizer.space) == 0:
             return self._unless_tried(self._full(self.encoding.draw(rng_for(self.seed, self._asked))))
         with self._lies():
             point = self._optimizer.suggest()
         values = {p.name: _NOTATION.read(p, point[p.name]) for p in self.encoding.params}
+        key = tuple(round(v, 5) if isinstance(v, float) else v for v in self._key(values))
+        self._proposed[key] += 1
+        if self._patience is not None and self._proposed[key] > self._patience:
+            return self.FINISHED
         return self._unless_tried(values)
 
     def _unless_tried(self, values: Values) -> Values:

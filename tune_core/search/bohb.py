@@ -11,6 +11,7 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.search.encoding.configspace import Configurations
+from tune_core.search.encoding.native_spaces import from_configspace
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
 
@@ -24,7 +25,8 @@ class TuneBOHB(ModelSearcher):
     Parameters
     ----------
     space
-        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a ``ConfigurationSpace``
+        without conditions.
     bohb_config
         Arguments of hpbandster's ``BOHB``: ``min_points_in_model``, ``top_n_percent``, ``num_samples``,
         ``random_fraction``, ``bandwidth_factor``, ``min_bandwidth``.
@@ -59,7 +61,16 @@ class TuneBOHB(ModelSearcher):
         self._largest = 0  # budget of all
         self._told: dict[str, int] = {}  # the last budget of each unfinished trial that was told
         self._results = 0
+        if type(space).__name__ == "ConfigurationSpace":
+            space = from_configspace(space)
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as a ``ConfigurationSpace``, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_configspace
+
+        return to_configspace(spec)
 
     def _setup(self) -> None:
         from hpbandster.optimizers.config_generators.bohb import BOHB

@@ -57,6 +57,13 @@ class HyperOptSearch(ModelSearcher):
         self._native_points: list[Values] = []
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space in HyperOpt's expressions, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_hyperopt
+
+        return to_hyperopt(dict(spec))
+
     @property
     def _hyperopt(self) -> Any:
         import hyperopt

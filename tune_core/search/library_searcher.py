@@ -6,7 +6,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from tune_core.core import validation
@@ -18,6 +18,7 @@ from tune_core.search.base import Searcher
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.notation import draw_inactive
 from tune_core.search.encoding.params import Values
+from tune_core.space.portable import from_portable, to_portable
 from tune_core.space.sampling import rng_for, varies
 
 
@@ -86,6 +87,7 @@ class ModelSearcher(Searcher):
         self._asked = 0
         self._log: list[list[Any]] = []  # asks and tells, for save()
         self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
+        self._restored: dict[str, Any] = {}  # space, metric and mode that restore() found, where none were given
         self._early: list[tuple[Any, ...]] = []  # add_evaluated_point before the space was known
         self._earlier: list[tuple[dict[str, Any], dict[str, Any]]] = []  # results of earlier experiments
         self.learnt: list[Values] = []
@@ -189,6 +191,8 @@ class ModelSearcher(Searcher):
         self._spec = dict(spec)
         metric = self._metric if self._metric is not None else metric
         mode = self._mode if self._mode is not None else mode
+        if mode is None and self._restored:
+            metric, mode = metric if metric is not None else self._restored["metric"], self._restored["mode"]
         if mode is None:
             raise InvalidArgumentError(
                 f"TuneConfig(search_alg={name})",
@@ -200,6 +204,8 @@ class ModelSearcher(Searcher):
         if self._is_set_up:
             return not varies(dict(config)) and (metric, mode) == (self._metric, self._mode)
         space = self._space_given
+        if space is None and not varies(dict(config)):
+            space = self._restored.get("space")
         if space is not None and varies(dict(config)):
             return False
         if space is not None and isinstance(space, Mapping) and not self._is_native(space):
@@ -242,13 +248,16 @@ class ModelSearcher(Searcher):
             if reward is None:
                 self._queue.append(config)
             else:
-                self.add_evaluated_point(config, reward)
+                self._learn_point(config, reward)
 
     def _need_ready(self) -> None:
         if self._is_set_up:
             return
-        if self._space_given is not None and self._metric is not None and self._mode is not None:
-            self._ready_up(self._metric, self._mode, self._space_given)
+        space = self._space_given if self._space_given is not None else self._restored.get("space")
+        metric = self._metric if self._metric is not None else self._restored.get("metric")
+        mode = self._mode if self._mode is not None else self._restored.get("mode")
+        if space is not None and metric is not None and mode is not None:
+            self._ready_up(metric, mode, space)
         else:
             raise SearchSpaceError(
                 type(self).__name__,
@@ -365,10 +374,17 @@ class ModelSearcher(Searcher):
         if not self._is_set_up:
             self._early.append((parameters, value, error, pruned, intermediate_values))
             return
+        step = len(intermediate_values or ()) or 1 if pruned else None
+        self._log.append(["learn", *self._learn_point(parameters, value, error, step), step])
+
+    def _learn_point(
+        self, parameters: Mapping[str, Any], value: Any, error: bool = False, step: int | None = None
+    ) -> tuple[Values, Any]:
         loss = None if error else self._loss_of_value(value)
         values = self._encode(parameters, "add_evaluated_point(parameters)")
         with self._lent():
-            self._end_foreign(values, loss, len(intermediate_values or ()) or 1 if pruned else None)
+            self._end_foreign(values, loss, step)
+        return values, loss
 
     def _loss_of_value(self, value: Any) -> Any:
         loss = self.objective.as_loss(value)
@@ -414,11 +430,24 @@ class ModelSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Write all asks and tells as JSON. :meth:`restore` repeats them, so the file runs no code."""
+        state = {"searcher": type(self).__name__, "seed": self.seed, "log": self._log, **self._told()}
         with open(checkpoint_path, "w", encoding="utf-8") as file:
-            json.dump({"searcher": type(self).__name__, "seed": self.seed, "log": self._log}, file)
+            json.dump(state, file)
+
+    def _told(self) -> dict[str, Any]:
+        """What arguments and run told, so that a searcher that has been told nothing can be restored."""
+        told = {"metric": self._metric, "mode": self._mode, "rewards": self._rewards}
+        with suppress(SearchSpaceError):  # JSON cannot hold it: it has to be given again
+            told["points"] = [to_portable(dict(point)) for point in self._points]
+            told["space"] = to_portable(self.encoding.space) if self.encoding is not None else None
+        return told
 
     def restore(self, checkpoint_path: str) -> None:
-        """Repeat what :meth:`save` wrote, on a searcher made with the same arguments and not yet used."""
+        """Repeat what :meth:`save` wrote, on a searcher made with the same arguments and not yet used.
+
+        Space, metric, mode and points to evaluate may be left out: they are in the file, unless the space holds
+        functions, objects or expressions of the library's own.
+        """
         try:
             with open(checkpoint_path, encoding="utf-8") as file:
                 saved = json.load(file)
@@ -440,6 +469,12 @@ class ModelSearcher(Searcher):
         self._seed = saved["seed"] if self._seed is None else self._seed
         if self._is_set_up:
             self._replay_saved()
+            return
+        self._restored = {key: saved.get(key) for key in ("metric", "mode")}
+        if saved.get("space") is not None:
+            self._restored["space"] = from_portable(saved["space"])
+        if not self._points and saved.get("points"):
+            self._points, self._rewards = list(map(from_portable, saved["points"])), saved.get("rewards")
 
     def _replay_saved(self) -> None:
         saved, self._saved = self._saved or [], None
@@ -450,6 +485,10 @@ class ModelSearcher(Searcher):
                 self._adopt(trial_id, rest[0])
             elif what == "result":
                 self._reach(trial_id, *rest)
+            elif what == "learn":
+                with self._lent():
+                    self._end_foreign(trial_id, *rest)
+                self._log.append([what, trial_id, *rest])
             else:
                 self._end(trial_id, *rest)
 

@@ -87,6 +87,13 @@ class OptunaSearch(ModelSearcher):
             self.results_wanted = "all"
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
 
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as Optuna's distributions, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_optuna
+
+        return to_optuna(spec)
+
     @property
     def _optuna(self) -> Any:
         import optuna
@@ -200,7 +207,7 @@ class OptunaSearch(ModelSearcher):
             if reward is None:
                 self._study.enqueue_trial(dict(point))  # completed as the function draws
             else:
-                self.add_evaluated_point(point, reward)
+                self._learn_point(point, reward)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tune_core.errors import CheckpointError, InvalidArgumentError
 from tune_core.trainable.export import ExportFormat
+from tune_core.trainable.resources import as_held
 from tune_core.trainable.state import TrainingResult, load_state, read_progress, write_progress, write_state
 
 DONE = "done"
@@ -279,9 +280,9 @@ class Trainable:
         return folder
 
     @property
-    def trial_resources(self) -> Mapping[str, float] | None:
+    def trial_resources(self) -> Any:
         """What the trial was given."""
-        return self._trial_info.get("resources")
+        return as_held(self._trial_info.get("resources"))
 
     def get_config(self) -> dict[str, Any]:
         """The configuration in force."""

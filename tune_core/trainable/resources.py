@@ -89,6 +89,35 @@ class PlacementGroupFactory:
         return f"PlacementGroupFactory({self.bundles}, strategy={self.strategy!r})"
 
 
+class HeldResources(dict[str, float]):
+    """What a running trial was given: a dict of the whole, with the attributes of a :class:`PlacementGroupFactory`."""
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """The one bundle that the trial has."""
+        return [dict(self)]
+
+    @property
+    def strategy(self) -> str:
+        """Of the placement."""
+        return "PACK"
+
+    @property
+    def head_cpus(self) -> float:
+        """CPUs of the trial."""
+        return self.get("cpu", 0.0)
+
+    @property
+    def required_resources(self) -> dict[str, float]:
+        """The same with Ray's names: ``{"CPU": 2.0, "GPU": 0.5}``."""
+        return PlacementGroupFactory([self]).required_resources
+
+
+def as_held(resources: Any) -> Any:
+    """A trial's resources as its code sees them."""
+    return HeldResources(resources) if type(resources) is dict else resources
+
+
 def check_resources(resources: Any, asked: str) -> dict[str, float]:
     """A request as a dict with the names ``cpu`` and ``gpu`` in lower case, or a :class:`ResourceError`."""
     if isinstance(resources, PlacementGroupFactory):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_core.trainable.protocol import SHARED, Session, StopTrial
+from tune_core.trainable.resources import as_held
 from tune_core.trainable.scope import current_scope, other_open
 
 if TYPE_CHECKING:
@@ -284,9 +285,9 @@ class TrialContext:
         """How many results the trial has reported."""
         return int(self._info.get("iteration", 0))
 
-    def get_trial_resources(self) -> Mapping[str, float] | None:
-        """Resources that the trial was given."""
-        return self._info.get("resources")
+    def get_trial_resources(self) -> Any:
+        """Resources that the trial was given, as a dict; it has the attributes of a ``PlacementGroupFactory``, too."""
+        return as_held(self._info.get("resources"))
 
     def get_trial_dir(self) -> str | None:
         """The trial's folder in the experiment, made on first use."""
@@ -352,6 +353,6 @@ def get_trial_dir() -> str | None:
     return get_context().get_trial_dir()
 
 
-def get_trial_resources() -> Mapping[str, float] | None:
+def get_trial_resources() -> Any:
     """The running trial's resources."""
     return get_context().get_trial_resources()

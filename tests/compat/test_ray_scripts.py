@@ -1,0 +1,108 @@
+"""Whole scripts for Ray Tune run after ``tune-core migrate`` has changed their imports.
+
+Each script in ``ray_scripts`` follows the idiom of a page of Ray Tune's documentation, and checks itself. Those of
+frameworks and of slow searchers are marked slow; where Ray Tune is installed, all run under it as they stand, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+
+pytest.importorskip("libcst", reason="needs tune-core[migrate]")
+
+SCRIPTS = sorted(Path(__file__).with_name("ray_scripts").glob("*.py"))
+QUICK = {
+    "automatic_metrics",
+    "class_api",
+    "custom_scheduler",
+    "experiments",
+    "fault_tolerance",
+    "function_api",
+    "parameters_and_resources",
+    "pbt_function",
+    "returned_value",
+    "schedulers_by_name",
+    "trial_checkpoints",
+    "tune_run_arguments",
+}
+INSIDE = {
+    "analyze_results": ["pandas"],
+    "bayesopt_search": ["bayes_opt"],
+    "bohb": ["hpbandster"],
+    "automatic_metrics": ["pandas"],
+    "ax_search": ["ax"],
+    "conditional_grid": ["pandas"],
+    "function_api": ["pandas"],
+    "hyperopt_conditional": ["hyperopt"],
+    "keras_digits": ["torch"],
+    "optuna_search": ["optuna"],
+    "tune_run_arguments": ["pandas"],
+}
+
+
+def needed(script: Path) -> list[str]:
+    tree = ast.parse(script.read_text())
+    names = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+    names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return [n.partition(".")[0] for n in names if n.partition(".")[0] != "ray"] + INSIDE.get(script.stem, [])
+
+
+def run(script: Path, folder: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "integrations"), os.environ.get("PYTHONPATH", "")]),
+        "TUNE_CORE_STORAGE": str(folder / "storage"),
+        "TUNE_RESULT_DIR": str(folder / "storage"),
+        "TUNE_CORE_PROGRESS": "off",
+        "KERAS_BACKEND": "torch",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-W", "ignore", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def skip_unless_installed(script: Path) -> None:
+    for name in needed(script):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "script", [pytest.param(s, id=s.stem, marks=() if s.stem in QUICK else pytest.mark.slow) for s in SCRIPTS]
+)
+def test_migrated_script(script: Path, tmp_path: Path) -> None:
+    skip_unless_installed(script)
+    from tune_core.cli.migrate import migrate
+
+    migrated = migrate(script.read_text())
+    assert not migrated.remarks
+    assert "ray" not in needed_roots(migrated.source)
+    (tmp_path / "script.py").write_text(migrated.source)
+    run(tmp_path / "script.py", tmp_path)
+
+
+def needed_roots(source: str) -> set[str]:
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [a.name for n in imports if isinstance(n, ast.Import) for a in n.names]
+    return {name.partition(".")[0] for name in [*names, *(n.module or "" for n in imports if hasattr(n, "module"))]}
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("script", [pytest.param(s, id=s.stem) for s in SCRIPTS])
+def test_script_under_ray_tune(script: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs Ray Tune")
+    skip_unless_installed(script)
+    (tmp_path / "script.py").write_text(script.read_text())
+    run(tmp_path / "script.py", tmp_path)
