@@ -430,11 +430,11 @@ class ModelSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Write all asks and tells as JSON. :meth:`restore` repeats them, so the file runs no code."""
-        state = {"searcher": type(self).__name__, "seed": self.seed, "log": self._log, **self._told()}
+        state = {"searcher": type(self).__name__, "seed": self.seed, "log": self._log, **self._arguments()}
         with open(checkpoint_path, "w", encoding="utf-8") as file:
             json.dump(state, file)
 
-    def _told(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """What arguments and run told, so that a searcher that has been told nothing can be restored."""
         told = {"metric": self._metric, "mode": self._mode, "rewards": self._rewards}
         with suppress(SearchSpaceError):  # JSON cannot hold it: it has to be given again
