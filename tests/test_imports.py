@@ -145,6 +145,7 @@ def test_only_the_callback_for_ray_train_imports_ray_tune_train_or_air() -> None
     wrong = [
         i
         for name, path in trees.items()
+        if not name.startswith("tests.compat.ray_scripts.")  # never imported: their imports are changed, then they run
         for i in imports_of(name, path, frozenset({"ray.tune", "ray.train", "ray.air"}))
         if any(is_under(i.imported, banned) for banned in ("ray.tune", "ray.train", "ray.air"))
     ]
