@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from tune_core.core import events as ev
 from tune_core.core.trial import Trial
 from tune_core.engine import ends, exploits
@@ -59,13 +57,6 @@ def _pause(state: RunState, trial: Trial, decision: Pause, out: Commands) -> Non
     if trial.start_from is None and not state.scheduler.restarts_without_checkpoint:
         _refuse_pause(state, trial, out)
         return
-    if trial.start_from is None and state.scheduler.warns_of_restarts:
-        warnings.warn(
-            f"{type(state.scheduler).__name__} pauses trials, and these save no checkpoint to go on from: each starts "
-            "anew when its turn comes, and is trained again up to where it was. Report a checkpoint at least as often "
-            "as it decides: tune.report(metrics, checkpoint=...).",
-            stacklevel=2,
-        )
     trial.verdict = decision
     out.append(ev.Record(ev.Decided(trial.index, "pause", decision.reason)))
     out.append(ev.Halt(trial.index, "paused", decision.reason))

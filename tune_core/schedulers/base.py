@@ -171,8 +171,6 @@ class Scheduler(RayTuneMethods):
     """Whether class trainables save a checkpoint with each result that ends a lease (so that it can be paused)."""
     restarts_without_checkpoint: bool = False
     """Whether a trial paused without a checkpoint may start anew; otherwise that is an error."""
-    warns_of_restarts: bool = False
-    """Whether users are warned when such a trial is paused."""
     needs_metric: bool = True
     observes: bool = False
     """Whether :meth:`observe` is called with the results in between."""

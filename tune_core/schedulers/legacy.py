@@ -241,7 +241,6 @@ class OverriddenScheduler(Scheduler):
         self.needs_metric = scheduler.needs_metric
         self.saves_at_lease_end = scheduler.saves_at_lease_end
         self.restarts_without_checkpoint = scheduler.restarts_without_checkpoint
-        self.warns_of_restarts = scheduler.warns_of_restarts
         self._controller = LegacyController()
         self._stopped: set[int] = set()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,8 +36,6 @@ class Population(Scheduler):
     """Base of PBT and PB2: who copies whom, and when. A subclass says with which hyperparameters (:meth:`explored`)."""
 
     saves_at_lease_end = True
-    restarts_without_checkpoint = True
-    warns_of_restarts = True
 
     def __init__(
         self,
@@ -165,8 +162,6 @@ class Population(Scheduler):
             self._ranking.discard((member.loss, member.trial.index))
 
     def _perturb(self, member: PopulationMember) -> Decision:
-        if member.trial.checkpoint is None and not member.changes:
-            return self._go_on_unsaved(member)
         if not self._is_whole:
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population start")
@@ -177,15 +172,6 @@ class Population(Scheduler):
             self._waiting[member.trial.index] = None
             return Pause(f"at {self.time_attr} {member.last}: lets the rest of the population catch up")
         return Continue(self._until(member), f"{self._rank(member)}: goes on as it is")
-
-    def _go_on_unsaved(self, member: PopulationMember) -> Decision:
-        """A member without a checkpoint takes no turns, as it would have to start anew; and nobody can copy it."""
-        warnings.warn(
-            f"{type(self).__name__}: trials save no checkpoint, so none of them can be copied, and they go on as they "
-            "are. Report one at least every perturbation_interval: tune.report(metrics, checkpoint=...).",
-            stacklevel=2,
-        )
-        return Continue(self._until(member), f"{self._rank(member)}: has no checkpoint, and goes on as it is")
 
     def _exploit(self, member: PopulationMember, best: range, worst: range) -> Exploit:
         rng = random.Random(f"{self.seed}:{member.trial.index}:{member.changes}:{member.last}")

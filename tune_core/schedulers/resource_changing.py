@@ -181,7 +181,6 @@ class ResourceChangingScheduler(Scheduler):
         self.check_every = integer("ResourceChangingScheduler(check_every)", check_every)
         self.needs_metric = self.base_scheduler.needs_metric
         self.restarts_without_checkpoint = self.base_scheduler.restarts_without_checkpoint
-        self.warns_of_restarts = self.base_scheduler.warns_of_restarts
         self.observes = self.base_scheduler.observes
         self.capacity: Resources = {}
         self.base_resources: Resources = {"cpu": 1}

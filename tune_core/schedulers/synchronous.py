@@ -89,8 +89,6 @@ class SynchronousScheduler(Scheduler):
     """
 
     saves_at_lease_end = True
-    restarts_without_checkpoint = True
-    warns_of_restarts = True
 
     def __init__(
         self,
