@@ -10,7 +10,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
-from tune_core.schedulers import HyperBandScheduler, PopulationBasedTraining
+from tune_core.schedulers import PopulationBasedTraining
 from tune_core.search import ConcurrencyLimiter
 from tune_core.space.portable import from_portable, to_portable
 
@@ -175,28 +175,6 @@ def of(scheduler: Any, tmp_path: Path) -> Any:
         tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler),
         run_config=tune.RunConfig(storage_path=str(tmp_path), executor="inline", verbose=0),
     ).fit()
-
-
-@pytest.mark.parametrize("synch", [False, True])
-def test_population_without_checkpoints_runs_on(synch: bool, tmp_path: Path) -> None:
-    pbt = PopulationBasedTraining(
-        time_attr="training_iteration",
-        perturbation_interval=3,
-        hyperparam_mutations={"x": [1, 2, 3, 4, 5]},
-        synch=synch,
-    )
-    with pytest.warns(UserWarning, match="save no checkpoint"):
-        results = of(pbt, tmp_path)
-    assert sorted(r.metrics["score"] for r in results) == [9, 18, 27, 36, 45]
-    assert all(r.metrics["training_iteration"] == 9 for r in results)
-
-
-def test_hyperband_without_checkpoints_starts_trials_anew(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="starts anew"):
-        results = of(HyperBandScheduler(max_t=9, reduction_factor=3), tmp_path)
-    assert results.get_best_result().metrics["score"] == 45
-    for result in results:
-        assert result.metrics["score"] == result.config["x"] * result.metrics["training_iteration"]
 
 
 def test_sample_from_is_no_mutation() -> None:
