@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tune_core.core import events as ev
@@ -248,6 +248,9 @@ class Course:
     num_to_keep=st.sampled_from([None, 1, 2]),
     max_concurrent=st.sampled_from([None, 1, 3]),
     fail_fast=st.booleans(),
+)
+@example(  # the other scheduler stops where the first did, but takes the trial for cut short
+    seed=2129463146, which=1, length=35, max_failures=0, num_to_keep=None, max_concurrent=3, fail_fast=False
 )
 def test_any_course_keeps_the_invariants_and_comes_to_an_end(seed, which, length, num_to_keep, **rules):
     make = schedulers(seed)[which]

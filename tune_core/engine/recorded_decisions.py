@@ -114,7 +114,9 @@ def given_up(trial: Any) -> str:
 
 def _stop(decided: ev.Decided, answer: Any) -> Stop:
     """A stop as it was recorded; journals of older versions do not say whether the trial was complete."""
-    return Stop(decided.why, answer.early if isinstance(answer, Stop) else not decided.complete)
+    if decided.complete:
+        return Stop(decided.why, early=False)
+    return Stop(decided.why, answer.early if isinstance(answer, Stop) else True)
 
 
 def exploit_of(decided: ev.Decided) -> Exploit:
