@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 import zlib
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from tune_core.core.files import open_regular
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.kept_index import LEAST_BYTES
+from tune_core.storage.local import write_bytes_atomic
 
 ROW_FILE = "journal.row"
 
@@ -45,14 +45,8 @@ def keep(folder: str, row: Row, stamp: tuple[int, int]) -> None:
     if stamp[0] < LEAST_BYTES or row.state not in ("finished", "interrupted"):
         return
     data = msgspec.json.encode(msgspec.structs.replace(row, size=stamp[0], mtime_ns=stamp[1]))
-    new = os.path.join(folder, f"{ROW_FILE}.{uuid.uuid4().hex}.new")
-    try:
-        with open(open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(b"%b\n%d" % (data, zlib.crc32(data)))
-        os.replace(new, os.path.join(folder, ROW_FILE))
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
+    with contextlib.suppress(OSError):  # where it cannot be kept, it is made anew each time
+        write_bytes_atomic(os.path.join(folder, ROW_FILE), b"%b\n%d" % (data, zlib.crc32(data)))
 
 
 def stamp_of(folder: str) -> tuple[int, int]:

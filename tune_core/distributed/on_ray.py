@@ -12,6 +12,7 @@ from typing import Any
 
 from tune_core.distributed.place import Place
 from tune_core.distributed.rank import Outcome, RankSession, run
+from tune_core.executors.local.handle import module_path
 from tune_core.executors.ray.host import how_it_died
 from tune_core.trainable.session_remote import connect
 
@@ -33,7 +34,7 @@ class Bundles:
 
         self._ray = ray
         self._actors: dict[int, Any] = {}
-        path = [folder or os.getcwd() for folder in sys.path]
+        path = module_path()
         for index, bundle in enumerate(group.bundle_specs[1:], 1):
             others = {k: v for k, v in bundle.items() if k not in ("CPU", "GPU", "memory")}
             strategy = PlacementGroupSchedulingStrategy(

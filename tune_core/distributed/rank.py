@@ -7,11 +7,11 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tune_core.errors import FatalError, InvalidArgumentError
+from tune_core.executors.worker.worker import describe
 from tune_core.trainable import session as user_session
 from tune_core.trainable.protocol import StopTrial
 from tune_core.trainable.session_remote import RemoteSession, connect
@@ -78,7 +78,7 @@ def run(train: Callable[..., Any], config: dict[str, Any], address: str, place: 
     except SystemExit as error:
         return Outcome("raised", error=f"it called sys.exit({error.code!r})", at=time.time())
     except BaseException as error:
-        return Outcome("raised", error=_described(error), at=time.time())
+        return Outcome("raised", error=describe(error), at=time.time())
     return Outcome(how, value, at=time.time())
 
 
@@ -95,15 +95,6 @@ def _check(value: Any, rank: int) -> None:
             "what rank zero returns is the trial's last result",
             "Return a dict of metrics, a number, or nothing.",
         ) from error
-
-
-def _described(error: BaseException) -> str:
-    """An exception's text, without the frames of this package's."""
-    frames = error.__traceback__
-    here = os.path.dirname(__file__)
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(here):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).strip()
 
 
 # --- in a process of its own ------------------------------------------------------------------------------------------
@@ -129,14 +120,13 @@ def main(payload_fd: int, outcome_fd: int, lifeline_fd: int) -> None:
 
     threading.Thread(target=watch, name="tune-core-lifeline", daemon=True).start()
     address = os.environ[user_session.SHARED]
-    place = {name: os.environ[name] for name in ("RANK",)}
     try:
         (train, config), found = payload.load(payload_fd)
         definitions.publish(found)
     except BaseException as error:
-        outcome = Outcome("raised", error=f"the function could not be loaded: {_described(error)}", at=time.time())
+        outcome = Outcome("raised", error=f"the function could not be loaded: {describe(error)}", at=time.time())
     else:
-        outcome = run(train, config, address, place)
+        outcome = run(train, config, address, os.environ)
     sys.stdout.flush()
     sys.stderr.flush()
     os.write(outcome_fd, pickle.dumps(outcome))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import uuid
 import zlib
 from array import array
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tune_core.core.files import open_regular
+from tune_core.storage.local import write_bytes_atomic
 
 INDEX_FILE = "journal.index"
 LEAST_BYTES = 4 << 20
@@ -105,14 +105,8 @@ def keep(
     }
     head = msgspec.json.encode(known) + b"\n"
     body = starts.tobytes() + together.tobytes()
-    new = f"{_path(journal)}.{uuid.uuid4().hex}.new"
-    try:
-        with open(open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(b"%d\n%b%b" % (zlib.crc32(body, zlib.crc32(head)), head, body))
-        os.replace(new, _path(journal))
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
+    with contextlib.suppress(OSError):
+        write_bytes_atomic(_path(journal), b"%d\n%b%b" % (zlib.crc32(body, zlib.crc32(head)), head, body))
 
 
 def _path(journal: str) -> str:

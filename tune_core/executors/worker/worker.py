@@ -91,7 +91,7 @@ class Worker:
         except SystemExit as raised:
             how, error = "errored", f"the objective called sys.exit({raised.code!r})"
         except BaseException as raised:
-            how, error = ("invalid", session.refused) if session.refused else ("errored", _describe(raised))
+            how, error = ("invalid", session.refused) if session.refused else ("errored", describe(raised))
             if session.ended_how is not None and _is_a_stop(raised):
                 how, error = session.ended_how, ""
             if isinstance(raised, CheckpointError) and session.could_not_start(raised):
@@ -255,7 +255,7 @@ def _is_a_stop(error: BaseException) -> bool:
     return False
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An exception as text: tune-core's own errors without a traceback, the user's without our frames."""
     if isinstance(error, TuneError):
         return f"{type(error).__name__}: {error}"
