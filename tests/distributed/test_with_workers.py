@@ -136,6 +136,7 @@ def test_exploited_trial_goes_on_from_the_checkpoint_in_all_ranks(tmp_path: Path
     )  # fmt: skip
     results = search(train_by_steps, tmp_path, 2, space={"x": tune.grid_search([1.0, 100.0])}, scheduler=scheduler)
     assert results.num_errors == 0
+    assert '"do":"exploit"' in Path(tmp_path, "run", "journal.jsonl").read_text()
     assert noted(tmp_path, 0) and sorted(noted(tmp_path, 0)) == sorted(noted(tmp_path, 1))
     assert all(r.metrics["step"] == 9 for r in results)
 
@@ -265,6 +266,8 @@ def test_what_cannot_be_run_by_ranks() -> None:
         tune.with_workers(Model, 2)
     with pytest.raises(InvalidArgumentError, match="has resources of its own"):
         tune.with_workers(tune.with_resources(see, {"cpu": 1}), 2)
+    with pytest.raises(InvalidArgumentError, match="is see with several workers"):
+        tune.with_resources(tune.with_workers(see, 2), {"cpu": 1})
 
 
 def test_resources_are_those_of_all_workers() -> None:

@@ -143,6 +143,9 @@ class WorkerGroup:
         CPUs of one rank, for ``OMP_NUM_THREADS``.
     """
 
+    has_resources_of_workers = True
+    """Its resources were said worker by worker: ``with_resources`` must not replace them."""
+
     def __init__(self, train: Any, num_workers: int, end_grace_s: float = END_GRACE_S, cpus: float = 1) -> None:
         self.train = train
         self.num_workers = num_workers

@@ -183,6 +183,13 @@ def with_resources(trainable: Any, resources: Any) -> Prepared:
     """
     request = as_request(resources, "with_resources(resources)")
     prepared = prepare(trainable)
+    if getattr(prepared.trainable, "has_resources_of_workers", False) is True:
+        raise InvalidArgumentError(
+            "with_resources(trainable)",
+            f"is {prepared.__name__} with several workers",
+            "a trial's resources are those of its workers",
+            "Leave with_resources out, and use tune.with_workers(resources_per_worker=...).",
+        )
     return Prepared(prepared.trainable, prepared.parameters, request)
 
 
