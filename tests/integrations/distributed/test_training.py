@@ -36,14 +36,14 @@ def losses(train: Callable[..., Any], folder: Path, workers: int, **config: Any)
     return [float(loss) for loss in frame["loss"]]
 
 
-def plain(config: dict[str, Any]) -> None:
-    """DistributedDataParallel, as a script for torchrun has it."""
+def trained_by_all(config: dict[str, Any], share: Callable[[Any], Any]) -> None:
+    """What a script for torchrun does; ``share`` makes of a model one that all ranks train."""
     import torch.distributed as dist
 
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
     X, y = (part[rank::size] for part in data())
-    trained = torch.nn.parallel.DistributedDataParallel(model())
+    trained = share(model())
     optimizer = torch.optim.SGD(trained.parameters(), lr=config["lr"])
     for _ in range(5):
         optimizer.zero_grad()
@@ -54,28 +54,17 @@ def plain(config: dict[str, Any]) -> None:
         dist.all_reduce(total)
         tune.report({"loss": total.item() / size})
     dist.destroy_process_group()
+
+
+def plain(config: dict[str, Any]) -> None:
+    trained_by_all(config, torch.nn.parallel.DistributedDataParallel)
 
 
 def sharded(config: dict[str, Any]) -> None:
-    """The same with fully sharded parameters."""
-    import torch.distributed as dist
+    """With fully sharded parameters."""
     from torch.distributed.fsdp import fully_shard
 
-    dist.init_process_group("gloo")
-    rank, size = dist.get_rank(), dist.get_world_size()
-    X, y = (part[rank::size] for part in data())
-    trained = model()
-    fully_shard(trained)
-    optimizer = torch.optim.SGD(trained.parameters(), lr=config["lr"])
-    for _ in range(5):
-        optimizer.zero_grad()
-        loss = ((trained(X) - y) ** 2).mean()
-        loss.backward()
-        optimizer.step()
-        total = loss.detach().clone()
-        dist.all_reduce(total)
-        tune.report({"loss": total.item() / size})
-    dist.destroy_process_group()
+    trained_by_all(config, fully_shard)
 
 
 def accelerated(config: dict[str, Any]) -> None:
