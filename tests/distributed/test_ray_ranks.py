@@ -13,18 +13,15 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from executors.ray.ray_nodes import Nodes
+from executors.ray.ray_nodes import Nodes, joined
 
 import tune_core as tune
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    started = Nodes(tmp_path_factory.mktemp("storage"), nodes=2)
-    ray.init(address=started.address, logging_level="ERROR", log_to_driver=False)
-    yield started
-    ray.shutdown()
-    started.stop()
+    with joined(tmp_path_factory.mktemp("storage")) as started:
+        yield started
 
 
 def search(nodes: Nodes, train: Any, workers: int, failures: int = 0, **space: Any) -> tune.ResultGrid:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.cluster_utils import Cluster
 
 _CLONE_FS = 0x00000200
@@ -71,3 +72,15 @@ class Nodes:
     def stop(self) -> None:
         """End the cluster."""
         self.cluster.shutdown()
+
+
+@contextlib.contextmanager
+def joined(storage: Path, nodes: int = 2) -> Iterator[Nodes]:
+    """Such a cluster with this process as its driver; both are gone afterwards."""
+    started = Nodes(storage, nodes)
+    try:
+        ray.init(address=started.address, logging_level="ERROR", log_to_driver=False)
+        yield started
+    finally:
+        ray.shutdown()
+        started.stop()

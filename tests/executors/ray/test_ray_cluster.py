@@ -16,7 +16,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 import tune_core as tune
-from executors.ray.ray_nodes import Nodes
+from executors.ray.ray_nodes import Nodes, joined
 from tune_core.core import events as ev
 from tune_core.errors import ResourceError
 from tune_core.executors import RayExecutor
@@ -27,11 +27,8 @@ STEPS = 12
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    started = Nodes(tmp_path_factory.mktemp("storage"), nodes=2)
-    ray.init(address=started.address, logging_level="ERROR", log_to_driver=False)
-    yield started
-    ray.shutdown()
-    started.stop()
+    with joined(tmp_path_factory.mktemp("storage")) as started:
+        yield started
 
 
 def trains(config: dict[str, Any]) -> None:
