@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from tune_core.errors import ExecutorError
@@ -14,6 +15,7 @@ from tune_core.errors import ExecutorError
 _GONE_AFTER_S = 10.0
 _lock = threading.Lock()
 _users = 0  # runs of this process that use a Ray which was joined here
+_left = threading.Event()  # set when that has been shut down
 _CODE = ("working_dir", "py_modules")
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class Connection:
                 return
             if not at_once:
                 self._ray.shutdown()
+                _left.set()
                 return
         leaving = threading.Thread(target=self._ray.shutdown, daemon=True)  # it may never return
         leaving.start()
@@ -89,7 +92,7 @@ def _init(ray: Any, address: str | None, options: Mapping[str, Any], runtime_env
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         probe_address(address)
-        ray.init(**settings)
+        _in_a_lasting_thread(lambda: ray.init(**settings))
     except Exception as error:
         starts = settings["address"] == "local"
         raise ExecutorError(
@@ -102,6 +105,32 @@ def _init(ray: Any, address: str | None, options: Mapping[str, Any], runtime_env
     finally:
         if before is None:
             del os.environ["RAY_USAGE_STATS_ENABLED"]
+
+
+def _in_a_lasting_thread(start: Callable[[], Any]) -> None:
+    """Start processes that the kernel ends together with the thread that started them, as Ray has it on Linux.
+
+    In the main thread this is just the call. Elsewhere a thread is made for it that lasts until Ray is left: the
+    caller's may end while other runs go on with what it has started.
+    """
+    global _left
+    if threading.current_thread() is threading.main_thread():
+        start()
+        return
+    started: Future[None] = Future()
+    left = _left = threading.Event()
+
+    def last() -> None:
+        try:
+            start()
+        except BaseException as error:
+            started.set_exception(error)
+        else:
+            started.set_result(None)
+            left.wait()
+
+    threading.Thread(target=last, name="tune-core-ray", daemon=True).start()
+    started.result()
 
 
 def _uploaded(runtime_env: dict[str, Any]) -> dict[str, Any]:
