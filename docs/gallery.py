@@ -74,8 +74,8 @@ def packages_hash() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
-def missing(script: Path) -> list[str]:
-    """Modules that a script needs and that are not installed."""
+def needs(script: Path) -> set[str]:
+    """Modules that a script imports, and those of its `# needs:` line."""
     text = script.read_text(encoding="utf-8")
     needed: set[str] = set()
     for node in ast.walk(ast.parse(text)):
@@ -85,7 +85,13 @@ def missing(script: Path) -> list[str]:
             needed.add(node.module)
     for line in re.findall(r"^# needs: (.+)$", text, re.MULTILINE):
         needed |= {module.strip() for module in line.split(",")}
-    return sorted(top for top in {module.partition(".")[0] for module in needed} if not importlib.util.find_spec(top))
+    return needed
+
+
+def missing(script: Path) -> list[str]:
+    """Packages that a script needs and that are not installed."""
+    packages = {module.partition(".")[0] for module in needs(script)}
+    return sorted(package for package in packages if not importlib.util.find_spec(package))
 
 
 def run(script: Path, folder: Path) -> None:

@@ -7,7 +7,6 @@ own names what it needs without importing it, and `# slow` marks one that takes 
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import os
 import re
@@ -17,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from imports import ROOT
+
+sys.path.append(str(ROOT / "docs"))
+from gallery import needs, text_hash
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(p for p in EXAMPLES.rglob("*.py") if not p.name.startswith("_"))
@@ -95,20 +97,6 @@ def name(script: Path) -> str:
     return script.relative_to(EXAMPLES).as_posix()
 
 
-def needs(script: Path) -> set[str]:
-    """Modules that a script imports, and those of its `# needs:` line."""
-    text = script.read_text(encoding="utf-8")
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-    for line in re.findall(r"^# needs: (.+)$", text, re.MULTILINE):
-        found |= {module.strip() for module in line.split(",")}
-    return found
-
-
 def is_missing(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is None
@@ -150,7 +138,7 @@ def test_output_kept_for_the_site_is_the_scripts_as_it_is_now(kept: Path) -> Non
     scripts = {name(script).removesuffix(".py").replace("/", "-"): script for script in SCRIPTS}
     script = scripts[kept.stem]
     of, _, printed = kept.read_text(encoding="utf-8").partition("\n")
-    assert of == hashlib.sha256(script.read_bytes()).hexdigest()[:16], f"run: python docs/gallery.py {kept.stem}"
+    assert of == text_hash(script), f"run: python docs/gallery.py {kept.stem}"
     assert [pattern for pattern in PRINTS.get(name(script), []) if not re.search(pattern, printed)] == []
 
 
