@@ -331,9 +331,35 @@ def test_an_exploit_of_a_named_checkpoint_takes_that():
 
 def test_without_a_checkpoint_to_copy_the_trial_goes_on():
     run = Run(Scripted({(1, 1): Exploit(0, {"x": 42}, "0 is better")})).started(2)
-    record, extend = run.report(1, waiting=SCHEDULER)
+    warning, record, extend = run.report(1, waiting=SCHEDULER)
     assert record.event.do == "continue" and "no checkpoint yet" in record.event.why
     assert extend == ev.Extend(1, ev.Lease())
+    assert "Scripted" in warning.text and "trial 00000 has saved none: trial 00001 goes on as it is" in warning.text
+
+
+def test_cost_of_trials_that_save_nothing_is_told_once():
+    scheduler = Scripted({(0, 1): Pause("rung"), (1, 1): Pause("rung"), (2, 1): Exploit(0, {"x": 1}, "copy")})
+    scheduler.restarts_without_checkpoint = True
+    run = Run(scheduler).started(3)
+    warnings = [c for trial in range(3) for c in run.report(trial, waiting=SCHEDULER) if type(c) is ev.Warn]
+    assert len(warnings) == 1
+    assert "Scripted pauses trials" in warnings[0].text and "start anew" in warnings[0].text
+
+
+def test_pause_without_a_checkpoint_is_none_where_the_scheduler_lets_the_trial_go_on():
+    scheduler = Scripted({(0, 1): Pause("rung")})
+    scheduler.goes_on_without_checkpoint = True
+    warning, record, extend = Run(scheduler).started().report(0, waiting=SCHEDULER)
+    assert "goes on as it is" in warning.text
+    assert (record.event.do, record.event.why) == ("continue", "would be paused, and has no checkpoint yet")
+    assert extend == ev.Extend(0, ev.Lease())
+
+
+def test_nothing_is_told_of_trials_that_save():
+    run, _ = paused_run()
+    assert ev.Warn not in kinds(run.feed(ev.Exhausted()))
+    run = exploiting()
+    assert ev.Warn not in kinds(run.report(1, waiting=SCHEDULER))
 
 
 def test_a_checkpoint_that_a_copy_needs_is_not_deleted_until_the_copy_has_its_own():

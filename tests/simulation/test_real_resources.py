@@ -60,17 +60,20 @@ def test_last_trial_gets_all_there_is_and_keeps_its_progress(tmp_path: Path) -> 
 
 
 @pytest.mark.real
-def test_function_that_saves_nothing_ends_a_pausing_run_with_the_scheduler_s_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("synch", [False, True])
+def test_population_that_saves_nothing_trains_on_with_one_warning(synch: bool, tmp_path: Path) -> None:
     def objective(config: dict[str, Any]) -> None:
         for _ in range(20):
             tune.report({"loss": config["x"]})
 
     scheduler = PopulationBasedTraining(
-        "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}
+        "training_iteration", perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, synch=synch
     )
-    with pytest.raises(tune.TuneError, match="PopulationBasedTraining") as raised:
-        run(tmp_path, objective, {}, scheduler, tune.LocalExecutor(num_cpus=2), samples=4)
-    assert "checkpoint" in str(raised.value)
+    with pytest.warns(UserWarning, match="PopulationBasedTraining.*checkpoint") as warned:
+        results = run(tmp_path, objective, {}, scheduler, tune.LocalExecutor(num_cpus=2), samples=4)
+    assert len([w for w in warned if "PopulationBasedTraining" in str(w.message)]) == 1
+    assert [result.metrics["training_iteration"] for result in results] == [20] * 4
+    assert not any("copies trial" in result.explain() for result in results)
 
 
 @pytest.mark.real

@@ -386,6 +386,12 @@ class Revoke(Command, frozen=True, gc=False):
     why: str
 
 
+class Warn(Command, frozen=True, gc=False):
+    """Tell the user of something that costs time and that could be mended."""
+
+    text: str
+
+
 class KeepCheckpoint(Command, frozen=True, gc=False):
     """A checkpoint is referred to from now on: it must be on the disk before the line that names it."""
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -195,6 +196,8 @@ class Loop:
             elif kind is ev.KeepCheckpoint:
                 if self._checkpoints is not None:  # before the line that names it is written
                     self._checkpoints.name(command.trial, command.name)  # type: ignore[attr-defined]
+            elif kind is ev.Warn:
+                warnings.warn(command.text, stacklevel=2)  # type: ignore[attr-defined]
             else:
                 self._commands.append(command)
         kind = type(event)

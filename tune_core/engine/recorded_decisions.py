@@ -58,6 +58,11 @@ class RecordedScheduler:
         """Whether it may pause trials without a checkpoint; what was recorded, it might."""
         return not self._is_open or self.followed.restarts_without_checkpoint
 
+    @property
+    def goes_on_without_checkpoint(self) -> bool:
+        """Whether a pause of such a trial is no pause: not where one was recorded."""
+        return self._is_open and self.followed.goes_on_without_checkpoint
+
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
         """The recorded decision."""
         answer = self.followed.on_result(trial, result)
@@ -68,7 +73,11 @@ class RecordedScheduler:
             return _stop(recorded, answer)
         if recorded.do == "pause":
             return Pause(recorded.why)
-        return exploit_of(recorded) if recorded.do == "exploit" else Continue(recorded.until, recorded.why)
+        if recorded.do == "exploit":
+            return exploit_of(recorded)
+        if not isinstance(answer, Continue):  # it could not be carried out, and a new lease was asked for
+            self.followed.lease(trial)
+        return Continue(recorded.until, recorded.why)
 
     def discard(self) -> Iterable[tuple[int, Stop | str]]:
         """Those that were recorded, as they were recorded."""

@@ -80,6 +80,7 @@ class RunState:
         #: Pending trials that the loop holds back for a while after a failure. No event: it knows the clock.
         self.held: set[int] = set()
         self._stalled = False
+        self._has_warned = False
         self._waiting = WaitingTrials(self)
 
     def ask(self, method: str, *args: Any) -> Any:
@@ -94,6 +95,18 @@ class RunState:
                 "the scheduler is at fault, not the trial",
                 "All results so far are kept: mend the scheduler and restore the run with Tuner.restore.",
             ) from error
+
+    @property
+    def scheduler_name(self) -> str:
+        """The class of the scheduler that the user gave."""
+        scheduler: Any = getattr(self.scheduler, "followed", self.scheduler)
+        return type(getattr(scheduler, "scheduler", scheduler)).__name__
+
+    def warn_once(self, text: str, out: Commands) -> None:
+        """Tell the user what trials without checkpoints cost; a run says it once."""
+        if not self._has_warned:
+            self._has_warned = True
+            out.append(ev.Warn(text))
 
     # --- status and queues --------------------------------------------------------------------------------------------
 

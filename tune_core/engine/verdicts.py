@@ -54,9 +54,20 @@ def _decide(state: RunState, trial: Trial, out: Commands) -> None:
 
 
 def _pause(state: RunState, trial: Trial, decision: Pause, out: Commands) -> None:
-    if trial.start_from is None and not state.scheduler.restarts_without_checkpoint:
-        _refuse_pause(state, trial, out)
-        return
+    if trial.start_from is None:
+        if state.scheduler.goes_on_without_checkpoint:
+            exploits.go_on_unsaved(state, trial, trial.index, "would be paused, and has no checkpoint yet", out)
+            return
+        if not state.scheduler.restarts_without_checkpoint:
+            _refuse_pause(state, trial, out)
+            return
+        name = state.scheduler_name
+        state.warn_once(
+            f"{name} pauses trials, and trial {trial.trial_id} has saved no checkpoint to go on from: trials that save "
+            "none start anew when their turn comes, and are trained again up to where they were. Report a checkpoint "
+            f"at least as often as {name} decides: tune.report(metrics, checkpoint=...).",
+            out,
+        )
     trial.verdict = decision
     out.append(ev.Record(ev.Decided(trial.index, "pause", decision.reason)))
     out.append(ev.Halt(trial.index, "paused", decision.reason))
@@ -64,7 +75,7 @@ def _pause(state: RunState, trial: Trial, decision: Pause, out: Commands) -> Non
 
 def _refuse_pause(state: RunState, trial: Trial, out: Commands) -> None:
     """The scheduler needs checkpoints, and there are none: the run ends with an error."""
-    name = type(state.scheduler).__name__
+    name = state.scheduler_name
     state.fatal = (
         f"{name} wants to pause trial {trial.trial_id}, which has saved no checkpoint to go on from.\n"
         f"Report one at least as often as {name} decides: tune.report(metrics, checkpoint=...), "

@@ -77,6 +77,8 @@ class AsyncHyperBandScheduler(Scheduler):
     [1, 3, 9, 27, 81]
     """
 
+    restarts_without_checkpoint = True
+
     def __init__(
         self,
         time_attr: str = ITERATION,

@@ -171,6 +171,8 @@ class Scheduler(RayTuneMethods):
     """Whether class trainables save a checkpoint with each result that ends a lease (so that it can be paused)."""
     restarts_without_checkpoint: bool = False
     """Whether a trial paused without a checkpoint may start anew; otherwise that is an error."""
+    goes_on_without_checkpoint: bool = False
+    """Whether a trial that cannot be paused for want of a checkpoint runs on, under a new lease."""
     needs_metric: bool = True
     observes: bool = False
     """Whether :meth:`observe` is called with the results in between."""

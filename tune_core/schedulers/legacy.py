@@ -241,6 +241,7 @@ class OverriddenScheduler(Scheduler):
         self.needs_metric = scheduler.needs_metric
         self.saves_at_lease_end = scheduler.saves_at_lease_end
         self.restarts_without_checkpoint = scheduler.restarts_without_checkpoint
+        self.goes_on_without_checkpoint = scheduler.goes_on_without_checkpoint
         self._controller = LegacyController()
         self._stopped: set[int] = set()
 

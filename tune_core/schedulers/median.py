@@ -79,6 +79,8 @@ class MedianStoppingRule(Scheduler):
     section 3.2.2.
     """
 
+    restarts_without_checkpoint = True
+
     def __init__(
         self,
         time_attr: str = "time_total_s",

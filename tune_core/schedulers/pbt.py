@@ -54,6 +54,8 @@ class Population(Scheduler):
         self.burn_in_period = burn_in_period
         self.quantile_fraction = share(f"{name}(quantile_fraction)", quantile_fraction, 0.5)
         self.synch = synch
+        self.restarts_without_checkpoint = synch
+        self.goes_on_without_checkpoint = not synch  # it takes no turns: at each of them it would start anew
         self.seed = seed
         self._members: dict[int, PopulationMember] = {}
         self._ranking = SortedList()  # (loss, index) of the members that have one, best first

@@ -181,6 +181,7 @@ class ResourceChangingScheduler(Scheduler):
         self.check_every = integer("ResourceChangingScheduler(check_every)", check_every)
         self.needs_metric = self.base_scheduler.needs_metric
         self.restarts_without_checkpoint = self.base_scheduler.restarts_without_checkpoint
+        self.goes_on_without_checkpoint = self.base_scheduler.goes_on_without_checkpoint
         self.observes = self.base_scheduler.observes
         self.capacity: Resources = {}
         self.base_resources: Resources = {"cpu": 1}

@@ -89,6 +89,7 @@ class SynchronousScheduler(Scheduler):
     """
 
     saves_at_lease_end = True
+    restarts_without_checkpoint = True
 
     def __init__(
         self,

@@ -266,6 +266,63 @@ def test_asha_stops_bad_trials(running: Api) -> None:
     assert iterations[0] == 9 and iterations[-1] == 1
 
 
+def counting(api: Api, steps: int, begins: Path) -> Any:
+    """Reports its steps and saves nothing; ``begins`` tells how often it was begun."""
+    report = api.tune.report
+
+    def objective(config: dict[str, Any]) -> None:
+        with begins.open("a") as file:
+            file.write(f"{config['x']}\n")
+        for step in range(1, steps + 1):
+            report({"score": config["x"] * step, "step": step})
+
+    return objective
+
+
+@pytest.mark.filterwarnings("ignore:.*checkpoint")
+def test_hyperband_begins_trials_again_that_save_nothing(running: Api, tmp_path: Path) -> None:
+    begins = tmp_path / "begins"
+    scheduler = running("schedulers").HyperBandScheduler(max_t=9, reduction_factor=3)
+    xs = list(range(1, 10))
+    grid = running.fit(
+        counting(running, 20, begins),
+        {"x": running.tune.grid_search(xs)},
+        metric="score",
+        mode="max",
+        scheduler=scheduler,
+    )
+    assert grid.num_errors == 0
+    assert max(result.metrics["training_iteration"] for result in grid) == 9
+    assert all(result.metrics["step"] == result.metrics["training_iteration"] for result in grid)
+    begun = [begins.read_text().split().count(str(x)) for x in xs]
+    assert max(begun) > 1 and min(begun) >= 1
+    if running.is_ours:  # 9 run to 1, the best 3 of them to 3, the best of those to 9
+        assert [result.metrics["training_iteration"] for result in grid] == [1] * 6 + [3] * 2 + [9]
+        assert begun == [1] * 6 + [2] * 3
+
+
+@pytest.mark.filterwarnings("ignore:.*checkpoint")
+@pytest.mark.parametrize("synch", [False, True])
+def test_population_that_saves_nothing_copies_nobody(running: Api, tmp_path: Path, synch: bool) -> None:
+    begins = tmp_path / "begins"
+    scheduler = running("schedulers").PopulationBasedTraining(
+        time_attr="training_iteration", perturbation_interval=2, hyperparam_mutations={"x": [1, 2, 3, 4]}, synch=synch
+    )
+    grid = running.fit(
+        counting(running, 6, begins),
+        {"x": running.tune.grid_search([1, 2])},
+        metric="score",
+        mode="max",
+        scheduler=scheduler,
+    )
+    assert grid.num_errors == 0
+    assert [(r.config["x"], r.metrics["step"], r.metrics["training_iteration"]) for r in grid] == [(1, 6, 6), (2, 6, 6)]
+    begun = begins.read_text().split()
+    assert set(begun) == {"1", "2"}  # and none with a mutated configuration
+    if synch:  # each waits for the other, and begins anew
+        assert len(begun) > 2
+
+
 def test_analysis_of_a_run(running: Api) -> None:
     tune = running.tune
     options: dict[str, Any] = {"executor": "inline"} if running.is_ours else {}
