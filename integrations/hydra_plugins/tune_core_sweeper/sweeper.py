@@ -192,9 +192,7 @@ def _plain(value: Any) -> Any:
 def _modes(direction: Any) -> list[str]:
     asked = [direction] if isinstance(direction, str) else list(direction or ())
     if not asked or any(one not in _MODES for one in asked):
-        raise HydraException(
-            f"hydra.sweeper.direction is {direction!r}. Use minimize or maximize, or a list of these."
-        )
+        raise HydraException(f"hydra.sweeper.direction is {direction!r}. Use minimize or maximize, or a list of these.")
     return [_MODES[one] for one in asked]
 
 
