@@ -27,8 +27,15 @@ def catalogue(*texts: tuple[str, str]) -> polib.POFile:
 def test_every_text_of_the_translated_pages_has_its_chinese(translations: ModuleType) -> None:
     pytest.importorskip("sphinx_design")
     pytest.importorskip("myst_parser")
-    assert {"index", "getting-started", "key-concepts", "faq"} <= {path.stem for path in LOCALE.glob("*.po")}
     assert translations.main(check=True) == 0
+
+
+def test_all_that_one_learns_from_has_a_chinese_edition(translations: ModuleType) -> None:
+    whole = {page.as_posix() for page in translations.pages()}
+    assert {"index.md", "faq.md", "glossary.md", "guides/search.md", "migration/ray-tune.md"} <= whole
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - whole == translations.ENGLISH_ONLY
+    catalogues = {path.relative_to(LOCALE).with_suffix(".md").as_posix() for path in LOCALE.rglob("*.po")}
+    assert whole - {"examples.md"} <= catalogues  # the gallery's texts share gallery.po
 
 
 def test_changed_english_is_found_until_its_chinese_is_looked_at(translations: ModuleType) -> None:
@@ -38,6 +45,13 @@ def test_changed_english_is_found_until_its_chinese_is_looked_at(translations: M
     assert translations.faults(english, chinese) == ["to translate: A trial ends."]
     chinese[0].msgstr = "试验结束。"
     assert translations.faults(english, chinese) == []
+
+
+def test_code_and_figures_are_the_same_in_chinese(translations: ModuleType) -> None:
+    texts = ("0.231 ±0.016", "28 % (0.015)", "`a`, `b`", "`n` trials", "σ")
+    english, chinese = catalogue(*((text, "") for text in texts)), catalogue()
+    translations.update(english, chinese)
+    assert [entry.msgstr for entry in chinese] == ["0.231 ±0.016", "28 % (0.015)", "`a`、`b`", "", ""]
 
 
 def test_fuzzy_entry_counts_as_not_translated(translations: ModuleType) -> None:
