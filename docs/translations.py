@@ -25,7 +25,7 @@ extensions = ["myst_parser", "sphinx_design"]
 exclude_patterns = ["_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 gettext_compact = False
-suppress_warnings = ["docutils", "image", "myst.xref_missing", "ref.doc", "toc.not_readable", "toc.no_title", "toc.excluded"]
+suppress_warnings = ["docutils", "image", "myst.xref_missing", "ref.doc", "toc"]
 """
 HEADER = """\
 msgid ""
