@@ -233,7 +233,7 @@ def test_a_trial_that_fails_keeps_its_results_and_its_traceback(fit, executor):
         ("import sys; sys.exit('bye')", "sys.exit('bye')"),
         ("raise MemoryError('too much')", "MemoryError"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("import tune_core; tune_core.report({'loss': object()})", "loss"),
+        ("import tune_core; tune_core.report({'loss': [0] * 10_001})", "loss"),
         ("print('said before it died'); import os; os._exit(1)", "said before it died"),
     ],
 )

@@ -134,6 +134,28 @@ def test_unusable_metrics_say_which_what_and_how(metrics, words):
     assert all([caught.value.asked, caught.value.found, caught.value.cause, caught.value.fix])
 
 
+def test_values_without_a_plain_form_become_their_repr_where_that_is_asked_for():
+    found: dict[str, str] = {}
+    plain, nonfinite = plain_metrics(
+        {"x": b"ab", "deep": {"z": [1j, math.nan]}, "f": float, "bad": BadRepr(), "n": math.nan, "ok": 1}, found
+    )
+    assert plain == {
+        "x": "b'ab'",
+        "deep": {"z": ["1j", "nan"]},
+        "f": "<class 'float'>",
+        "bad": "?",
+        "n": "nan",
+        "ok": 1,
+    }
+    assert found == {"x": "bytes", "deep": "complex", "f": "type", "bad": f"{__name__}.BadRepr"}
+    assert nonfinite == ["n"]
+
+
+def test_long_repr_is_cut():
+    plain, _ = plain_metrics({"x": b"a" * 5000}, {})
+    assert len(plain["x"]) == 1000 and plain["x"].endswith("...")
+
+
 def test_torch_tensors_become_plain():
     torch = pytest.importorskip("torch")
     loss = torch.tensor(0.5, requires_grad=True)

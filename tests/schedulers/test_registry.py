@@ -29,9 +29,9 @@ def test_anything_else_is_refused(wrong: object) -> None:
     assert raised.value.fix
 
 
-def test_an_argument_that_no_scheduler_has_is_an_error() -> None:
-    with pytest.raises(InvalidArgumentError, match="reduction_facto"):
-        create_scheduler("asha", reduction_facto=3)
+def test_an_argument_that_no_scheduler_has_is_left_out_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="reduction_facto=.*Did you mean reduction_factor"):
+        assert isinstance(create_scheduler("asha", reduction_facto=3), ASHAScheduler)
 
 
 def test_arguments_of_other_schedulers_are_left_out() -> None:

@@ -7,7 +7,7 @@ import enum
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tune_core.errors import MetricError
 
@@ -16,6 +16,9 @@ MAX_ELEMENTS = 10_000
 
 MAX_TEXT = 1_000_000
 """Longest text, in characters, that a metric may be: results are kept in one journal, and read by many."""
+
+MAX_REPR = 1_000
+"""Longest text, in characters, that a value without a plain form becomes."""
 
 SEPARATOR = "\x1f"
 """Joins the keys of a path to a NaN or an infinity (see ``engine.events.restore_nonfinite``)."""
@@ -26,13 +29,16 @@ _MAX_DEPTH = 32
 _NONE = type(None)
 
 
-def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
+def plain_metrics(metrics: Any, as_text: dict[str, str] | None = None) -> tuple[dict[str, Any], list[str] | None]:
     r"""Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
 
     Parameters
     ----------
     metrics
         What was reported. A dict of finite plain values comes back as it is, the same object.
+    as_text
+        If given, a value that has no plain form becomes its ``repr``, and its type is entered here under the metric's
+        (outermost) name; otherwise it is an error.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
     Raises
     ------
     MetricError
-        If ``metrics`` is no mapping or holds a value that has no plain form.
+        If ``metrics`` is no mapping or holds a value that has no plain form, is too large or nested too deep.
     """
     if type(metrics) is dict:
         for key, value in metrics.items():
@@ -70,20 +76,27 @@ def plain_metrics(metrics: Any) -> tuple[dict[str, Any], list[str] | None]:
             "metrics are a dict from names to values",
             'Report a dict, e.g. tune.report({"loss": loss}).',
         )
-    nonfinite: list[str] = []
-    plain = _plain_mapping(metrics, (), nonfinite, True)
-    return plain, nonfinite or None
+    found = _Found([], as_text)
+    plain = _plain_mapping(metrics, (), found, True)
+    return plain, found.nonfinite or None
+
+
+class _Found(NamedTuple):
+    """What was met on the way through a result."""
+
+    nonfinite: list[str]  # paths of NaN and infinities
+    as_text: dict[str, str] | None  # type of what became text, by the metric's name; None: nothing may
 
 
 def _plain_mapping(
-    mapping: Mapping[Any, Any], path: tuple[str, ...], nonfinite: list[str], addressable: bool
+    mapping: Mapping[Any, Any], path: tuple[str, ...], found: _Found, addressable: bool
 ) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in mapping.items():
         name = _plain_key(key, path)
         if name in plain:
             raise _unusable((*path, name), key, "two of the keys beside it read the same as text", "Rename one of them")
-        plain[name] = _plain(value, (*path, name), nonfinite, addressable)
+        plain[name] = _plain(value, (*path, name), found, addressable)
     return plain
 
 
@@ -100,15 +113,15 @@ def _plain_key(key: Any, path: tuple[str, ...]) -> str:
     raise _unusable((*path, str(key)), key, "names of metrics are strings", "Use str(...) for the name")
 
 
-def _plain(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+def _plain(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
     """One value; ``addressable`` is False inside lists, where a NaN's place cannot be given as a path of keys."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
-        return _plain_float(float.__float__(value), path, nonfinite, addressable)
+        return _plain_float(float.__float__(value), path, found, addressable)
     if isinstance(value, int):
         number = int.__int__(value)
-        return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, nonfinite, addressable)
+        return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, found, addressable)
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             cause = f"it has {len(value):,} characters and a metric may have {MAX_TEXT:,}"
@@ -119,17 +132,17 @@ def _plain(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable:
     if len(path) > _MAX_DEPTH:
         raise _unusable(path[:3], value, f"it is nested more than {_MAX_DEPTH} deep", "Does it contain itself?")
     if isinstance(value, Mapping):
-        return _plain_mapping(value, path, nonfinite, addressable)
+        return _plain_mapping(value, path, found, addressable)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return _plain_list(value, path, nonfinite)
-    return _plain_foreign(value, path, nonfinite, addressable)
+        return _plain_list(value, path, found)
+    return _plain_foreign(value, path, found, addressable)
 
 
-def _plain_float(number: float, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> float | str:
+def _plain_float(number: float, path: tuple[str, ...], found: _Found, addressable: bool) -> float | str:
     if math.isfinite(number):
         return number
     if addressable:
-        nonfinite.append(SEPARATOR.join(path))
+        found.nonfinite.append(SEPARATOR.join(path))
     return str(number)  # "nan", "inf" or "-inf"
 
 
@@ -137,20 +150,20 @@ def _plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _plain_list(values: Any, path: tuple[str, ...], nonfinite: list[str]) -> list[Any]:
+def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[Any]:
     _check_size(len(values), path, values)
     if isinstance(values, (set, frozenset)):
         try:
             values = sorted(values)
         except TypeError:
             values = sorted(values, key=repr)  # same order each run, whatever the hash seed
-    return [_plain(value, (*path, str(i)), nonfinite, False) for i, value in enumerate(values)]
+    return [_plain(value, (*path, str(i)), found, False) for i, value in enumerate(values)]
 
 
-def _plain_foreign(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+def _plain_foreign(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
     """Values of other libraries, known by what they can do, so that none of those libraries is imported here."""
     if isinstance(value, enum.Enum):
-        return _plain(value.value, path, nonfinite, addressable)
+        return _plain(value.value, path, found, addressable)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -158,19 +171,28 @@ def _plain_foreign(value: Any, path: tuple[str, ...], nonfinite: list[str], addr
     if isinstance(value, os.PathLike):
         return _plain_text(os.fsdecode(value))
     if isinstance(value, (complex, bytes, bytearray, type)):
-        raise _unusable(path, value)
+        return _as_text(value, path, found)
     as_plain = getattr(value, "__plain__", None)  # types of our own say it themselves
     if as_plain is not None:
-        return _plain(as_plain(), path, nonfinite, addressable)
+        return _plain(as_plain(), path, found, addressable)
     shape = getattr(value, "shape", None)
     if shape is not None:
-        return _plain_array(value, path, nonfinite, addressable)
+        return _plain_array(value, path, found, addressable)
     if hasattr(value, "__float__"):  # Decimal, Fraction, and numbers of other libraries
-        return _as_float(value, path, nonfinite, addressable)
-    raise _unusable(path, value)
+        return _as_float(value, path, found, addressable)
+    return _as_text(value, path, found)
 
 
-def _plain_array(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> Any:
+def _as_text(value: Any, path: tuple[str, ...], found: _Found) -> str:
+    """The ``repr`` of a value that has no plain form, where that is allowed."""
+    if found.as_text is None:
+        raise _unusable(path, value)
+    found.as_text.setdefault(path[0], _kind(value))
+    text = _repr(value)
+    return _plain_text(text if len(text) <= MAX_REPR else text[: MAX_REPR - 3] + "...")
+
+
+def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
     """Scalars and arrays of numpy, torch, TensorFlow, JAX, pandas."""
     try:
         size = math.prod(value.shape)
@@ -186,8 +208,8 @@ def _plain_array(value: Any, path: tuple[str, ...], nonfinite: list[str], addres
     except Exception as error:
         raise _unusable(path, value, f"reading it failed: {type(error).__name__}: {error}") from error
     if type(plain) is type(value) or hasattr(plain, "shape"):  # e.g. numpy's longdouble is its own item
-        return _as_float(plain, path, nonfinite, addressable)
-    return _plain(plain, path, nonfinite, addressable)
+        return _as_float(plain, path, found, addressable)
+    return _plain(plain, path, found, addressable)
 
 
 def _is_masked(value: Any) -> bool:
@@ -196,14 +218,14 @@ def _is_masked(value: Any) -> bool:
     return getattr(mask, "shape", None) is not None and bool(mask.all())
 
 
-def _as_float(value: Any, path: tuple[str, ...], nonfinite: list[str], addressable: bool) -> float | str:
+def _as_float(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> float | str:
     try:
         number = float(value)
     except OverflowError:
         number = math.inf if value > 0 else -math.inf
     except Exception as error:
         raise _unusable(path, value, f"it is no number: {error}") from error
-    return _plain_float(number, path, nonfinite, addressable)
+    return _plain_float(number, path, found, addressable)
 
 
 def _check_size(size: int, path: tuple[str, ...], value: Any) -> None:
@@ -226,10 +248,17 @@ def _unusable(path: tuple[str, ...], value: Any, cause: str = "", fix: str = "")
 
 
 def _describe(value: Any) -> str:
+    text = _repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {_kind(value)})"
+
+
+def _kind(value: Any) -> str:
     kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _repr(value: Any) -> str:
     try:
-        text = repr(value)
-    except Exception:
-        text = "?"
-    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {name})"
+        return repr(value)
+    except Exception:  # of the user's class; its value is only described
+        return "?"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import warnings
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -56,12 +59,12 @@ def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
         ``"asha"`` (also ``"async_hyperband"``), ``"hyperband"``, ``"pbt"`` … as in Ray Tune.
     **kwargs
         Its arguments. Those that only other schedulers take are left out, so that one set of arguments serves
-        several; an argument that no scheduler takes is an error.
+        several; an argument that no scheduler takes is left out with a warning.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no such scheduler or argument, or a needed argument is missing.
+        If there is no such scheduler, or a needed argument is missing.
 
     Examples
     --------
@@ -80,11 +83,10 @@ def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
     known = _arguments(cls)
     strange = [name for name in kwargs if name not in known and not any(name in _arguments(_load(n)) for n in NAMES)]
     if strange:
-        raise InvalidArgumentError(
-            f"create_scheduler({key!r}, {strange[0]}=...)",
-            "names an argument that no scheduler has",
-            "it would have no effect",
-            f"{cls.__name__} takes: {', '.join(known)}.",
+        warnings.warn(
+            f"create_scheduler({key!r}, {strange[0]}=...) names an argument that no scheduler has; it has no effect. "
+            f"{cls.__name__} takes: {', '.join(known)}.{_hint(strange[0], known)}",
+            stacklevel=2,
         )
     missing = [n for n, p in known.items() if p.default is p.empty and n not in kwargs and p.kind is not p.VAR_KEYWORD]
     if missing:
@@ -96,6 +98,11 @@ def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
         )
     made: Scheduler = cls(**{name: value for name, value in kwargs.items() if name in known})
     return made
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _arguments(cls: type) -> dict[str, inspect.Parameter]:

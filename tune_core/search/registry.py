@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -75,13 +76,13 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
     search_alg
         Ray Tune's name for ``name``.
     **arguments
-        For its constructor. One that this searcher does not take, but another one does, is left out, so that the same
-        arguments may go with any name.
+        For its constructor. One that this searcher does not take is left out, so that the same arguments may go with
+        any name; if no other searcher takes it either, there is a warning.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no such searcher, or no searcher has such an argument.
+        If there is no such searcher.
     MissingDependencyError
         If its library is not installed.
 
@@ -97,11 +98,10 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
     for key in arguments:
         if key not in everyones:
             near = difflib.get_close_matches(key, known, n=1)
-            raise InvalidArgumentError(
-                f"create_searcher({name!r}, {key}=...)",
-                "is an argument that no searcher takes",
-                f"{cls.__name__} takes {', '.join(known)}",
-                f"Use {near[0]}." if near else "Leave it out, or correct its name.",
+            warnings.warn(
+                f"create_searcher({name!r}, {key}=...) names an argument that no searcher takes; it has no effect. "
+                f"{cls.__name__} takes {', '.join(known)}." + (f" Did you mean {near[0]}?" if near else ""),
+                stacklevel=2,
             )
     return cls(**{key: value for key, value in arguments.items() if key in known})
 

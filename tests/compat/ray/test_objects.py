@@ -271,6 +271,14 @@ def test_arguments_of_a_scheduler_by_name(api: Api) -> None:
         api.tune.create_scheduler("nobody")
 
 
+@pytest.mark.filterwarnings("ignore:create_")
+def test_arguments_that_nobody_takes_are_left_out(api: Api) -> None:
+    scheduler = api.tune.create_scheduler("async_hyperband", metric="foo", mode="min", extra_param="dummy")
+    assert isinstance(scheduler, api("schedulers").AsyncHyperBandScheduler)
+    searcher = api.tune.create_searcher("variant_generator", metric="foo", mode="min", extra_param="dummy")
+    assert isinstance(searcher, api("search.basic_variant").BasicVariantGenerator)
+
+
 def test_searcher_by_name_leaves_out_what_it_does_not_take(api: Api) -> None:
     made = api.tune.create_searcher("variant_generator", max_concurrent=2, utility_kwargs={})
     assert isinstance(made, api("search.basic_variant").BasicVariantGenerator)

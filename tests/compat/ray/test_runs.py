@@ -114,6 +114,21 @@ def test_failed_trial_is_an_error_beside_the_other_results(running: Api) -> None
     assert grid[1].error is not None and grid.get_best_result().config == {"x": 1}
 
 
+@pytest.mark.parametrize("value", [1j, b"ab", int, Path, object()], ids=repr)
+def test_values_of_any_type_may_be_reported(running: Api, value: Any) -> None:
+    """Ray Tune gives back the object, this package its ``repr``: reading an experiment's results runs no code."""
+    report = running.tune.report
+
+    def objective(config: dict[str, Any]) -> None:
+        report({"loss": 1.0, "other": value})
+
+    grid = running.fit(objective, metric="loss", mode="min")
+    assert grid.num_errors == 0
+    other = grid.get_best_result().metrics["other"]
+    if running.is_ours:
+        assert other == repr(value)
+
+
 def test_nan_is_never_the_best(running: Api) -> None:
     grid = running.fit(lambda c: {"loss": c["x"]}, {"x": running.tune.grid_search([math.nan, 3.0, 2.0])})
     assert grid.get_best_result("loss", "min").config["x"] == 2.0

@@ -21,6 +21,9 @@ from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
 from tune_core.trainable.base import node_ip
 
+_TOLD: set[tuple[str, str]] = set()
+"""Metrics that became text, as (experiment's folder, name): those that this process has spoken of."""
+
 
 class TrialSession:
     """One attempt at one trial, as user code talks to it through ``tune_core.trainable.session``.
@@ -99,7 +102,10 @@ class TrialSession:
             if self._closed or self.ended_how is not None:
                 self._say_if_stray()
                 return False
-            plain, nonfinite = plain_metrics(metrics)
+            as_text: dict[str, str] = {}
+            plain, nonfinite = plain_metrics(metrics, as_text)
+            if as_text:
+                self._say_what_became_text(as_text)
             began = None
             if self.last_metrics is None:
                 steps = self._totals.get("timesteps_total", 0)
@@ -133,6 +139,17 @@ class TrialSession:
                 self._pipe.flush_if_due(self.take, at_once=name is not None)  # a crash must not cost a checkpoint
             return self.ended_how is None
 
+    def _say_what_became_text(self, kinds: dict[str, str]) -> None:
+        """Once for each metric in this process: a run may report it a million times."""
+        for name, kind in kinds.items():
+            if (self._spec.folder, name) not in _TOLD:
+                _TOLD.add((self._spec.folder, name))
+                self._pipe.note(
+                    f"The reported metric {name!r} holds a {kind}, which has no plain form: results have its repr. "
+                    "Save objects in a checkpoint; report numbers, strings, and lists or dicts of them.",
+                    self.job.trial,
+                )
+
     def _count(self, metrics: dict[str, Any]) -> dict[str, Any]:
         """Metrics that tell one iteration's timesteps or episodes, with their sums so far."""
         counted = dict(metrics)
@@ -150,7 +167,7 @@ class TrialSession:
             elif result is not None and result[0] != self.iteration:
                 iteration, metrics = result
                 name = self._save(checkpoint, iteration)
-                plain, _ = plain_metrics(metrics)
+                plain, _ = plain_metrics(metrics, {})
                 self._pipe.add(ev.Saved(self.job.trial, iteration, name, self.job.attempt, plain))
             elif again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
