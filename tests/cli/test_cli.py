@@ -16,11 +16,11 @@ import pytest
 from imports import ROOT
 from journals import Run
 
-from tune_core.cli import demo, kept_row
+from tune_core.cli import demo
 from tune_core.cli.main import main
 from tune_core.core import events as ev
 from tune_core.journal.lock import Lock
-from tune_core.results import ResultGrid, experiment_reader
+from tune_core.results import ResultGrid, experiment_reader, kept_row
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
+from array import array
 from pathlib import Path
 from typing import Any
 
 import pytest
 from journals import random_run
 
-from tune_core.journal import kept_index
+from tune_core.journal import kept_index, trial_index
 from tune_core.journal.format import JOURNAL_FILE, Gap, LineScanner
 from tune_core.journal.reader import Reader
-from tune_core.journal.trial_index import forget
+from tune_core.journal.trial_index import forget, keep_own
 
 
 def by_scan(folder: str, trial: int) -> list[Any]:
@@ -38,9 +39,11 @@ def check(folder: str, forgets: bool = False) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("block_bytes", [1, 700, trial_index.BLOCK_BYTES])
 def test_an_index_gives_what_a_scan_gives_as_the_journal_grows_tears_and_is_damaged(
-    tmp_path: Path, seed: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int, kept: bool, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trial_index, "BLOCK_BYTES", block_bytes)
     if kept:
         monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
         monkeypatch.setattr(kept_index, "GROWN", 1.0)
@@ -94,9 +97,9 @@ def read_bytes_of(action: Any) -> int:
     read = 0
     scan = LineScanner.scan
 
-    def counted(self: Any, file: Any) -> Any:
+    def counted(self: Any, file: Any, **more: Any) -> Any:
         nonlocal read
-        for part in scan(self, file):
+        for part in scan(self, file, **more):
             read += len(part) if isinstance(part, bytes) else 0
             yield part
 
@@ -126,8 +129,9 @@ def test_an_index_that_leads_to_other_lines_is_not_believed(kept: str) -> None:
     journal = str(Path(kept, JOURNAL_FILE))
     index = kept_index.load(journal)
     assert index is not None
-    wrong = {trial: index.of(5) if trial == 3 else index.of(trial) for trial in index.trials}
-    kept_index.keep(journal, index.stamp, index.at, index.last, index.gaps, wrong)
+    wrong = {trial: array("Q", [7]) if trial == 3 else index.of(trial) for trial in index.trials}
+    extent = kept_index.Extent(index.stamp, index.at, index.last, index.gaps)
+    kept_index.keep(journal, extent, kept_index.Places.of(wrong, index.blocks, index.run_lines))
 
     assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
 
@@ -142,3 +146,64 @@ def test_an_index_through_a_link_is_neither_read_nor_written(kept: str, tmp_path
     assert kept_index.load(str(Path(kept, JOURNAL_FILE))) is None
     assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
     assert elsewhere.stat().st_mtime_ns == before and not path.is_symlink()
+
+
+@pytest.mark.parametrize("block_bytes", [1, 700, trial_index.BLOCK_BYTES])
+def test_the_index_that_a_driver_leaves_is_the_one_that_a_reader_would_make(
+    tmp_path: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    monkeypatch.setattr(trial_index, "BLOCK_BYTES", block_bytes)
+    folder = random_run(tmp_path, 3).save()
+    journal, kept = Path(folder, JOURNAL_FILE), Path(folder, kept_index.INDEX_FILE)
+
+    keep_own(str(journal), journal.stat().st_size)
+    by_driver = kept.read_bytes()
+    kept.unlink()
+    by_index(folder, 0)
+
+    assert kept.read_bytes() == by_driver
+
+
+def test_a_driver_adds_what_it_has_written_to_the_index_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    folder = random_run(tmp_path, 3).save()
+    journal = Path(folder, JOURNAL_FILE)
+    lines = journal.read_bytes().splitlines(keepends=True)
+
+    for part in (lines[:60], lines):
+        journal.write_bytes(b"".join(part))
+        keep_own(str(journal), journal.stat().st_size)
+        assert read_bytes_of(lambda: check(folder, forgets=True)) > 0  # by the scans to compare with
+        forget(str(journal))
+        assert read_bytes_of(lambda: by_index(folder, 3)) == 0
+
+
+def test_a_driver_that_runs_out_of_time_leaves_the_rest_to_readers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    monkeypatch.setattr(trial_index, "MOST_S", -1.0)
+    monkeypatch.setattr("tune_core.journal.format.CHUNK_BYTES", 900)
+    folder = random_run(tmp_path, 3).save()
+    journal = Path(folder, JOURNAL_FILE)
+
+    keep_own(str(journal), journal.stat().st_size)
+    begun = kept_index.load(str(journal))
+
+    assert begun is not None and begun.at < 2000 < journal.stat().st_size
+    check(folder, forgets=True)
+
+
+def test_no_index_is_left_of_a_journal_that_somebody_else_has_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    folder = random_run(tmp_path, 3).save()
+    journal = Path(folder, JOURNAL_FILE)
+
+    keep_own(str(journal), journal.stat().st_size - 1)
+
+    assert not Path(folder, kept_index.INDEX_FILE).exists()

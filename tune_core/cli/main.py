@@ -212,26 +212,26 @@ def _ls_stored(url: str) -> int:
 
 
 def _ls_row(place: Place, name: str) -> list[object]:
-    from tune_core.cli import kept_row
     from tune_core.display.formatting import date_text
-    from tune_core.results.experiment_reader import read_experiment
+    from tune_core.results import kept_row
 
     kept = kept_row.load(place.folder) if place.url is None else None
     if kept is not None:
         return [name, kept.state, kept.trials, kept.best, date_text(kept.started)]
     try:
+        from tune_core.results.experiment_reader import read_experiment
+
         stamp = kept_row.stamp_of(place.folder)
         experiment = read_experiment(place.folder)
-        best, state = _best_value(experiment), state_of(experiment, place)
+        state = state_of(experiment, place) + (", damaged" if experiment.damage else "")
+        row = kept_row.row_of(experiment.header, experiment.controller, state)
     except TuneError as error:
         return [name, "unreadable", "", error.found, ""]
     except Exception as error:  # one bad folder does not hide the others
         return [name, "unreadable", "", f"{type(error).__name__}: {error}", ""]
-    state += ", damaged" if experiment.damage else ""
     if place.url is None:
-        row = kept_row.Row(state, len(experiment.trials), best, experiment.header.at)
         kept_row.keep(place.folder, row, stamp)
-    return [name, state, len(experiment.trials), best, date_text(experiment.header.at)]
+    return [name, row.state, row.trials, row.best, date_text(row.started)]
 
 
 def _ls_print(folder: str, rows: list[list[object]]) -> int:
@@ -242,16 +242,6 @@ def _ls_print(folder: str, rows: list[list[object]]) -> int:
         return OK
     _print(plain_table(["experiment", "state", "trials", "best", "started"], rows))
     return OK
-
-
-def _best_value(experiment: Experiment) -> str:
-    from tune_core.core.objective import lookup
-    from tune_core.display.formatting import value_text
-
-    best, metric = experiment.best, experiment.header.metric
-    if best is None or best.best is None or metric is None:
-        return ""
-    return f"{metric}={value_text(lookup(best.best.metrics, metric))}"
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -42,10 +42,13 @@ from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
 from tune_core.journal import reader as journal
 from tune_core.journal.format import Log
+from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
 from tune_core.journal.stored import Place, is_stored
+from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
+from tune_core.results import kept_row
 from tune_core.schedulers import scheduler_from
 from tune_core.schedulers.base import Scheduler
 from tune_core.search import searcher_from
@@ -277,9 +280,25 @@ class ExperimentRun:
             self.writer = Journal(self.folder, log.size_bytes if log is not None else 0, self.checkpoints)
             self.checkpoints.hurry = self.writer.hurry
             stack.callback(self.checkpoints.close)
+            if self.stored is None and (log is None or not log.gaps):
+                stack.callback(self._keep_derived_files)
             stack.callback(self.writer.close)
             self._drive(self.writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()
+
+    def _keep_derived_files(self) -> None:
+        """What readers of a large journal would make, made here once: they find it beside the journal."""
+        size_bytes = self.writer.size_bytes
+        if size_bytes < LEAST_BYTES:
+            return
+        try:
+            keep_own(self.writer.path, size_bytes)
+            stamp = kept_row.stamp_of(self.folder)
+            if stamp[0] == size_bytes and self.controller.finished is not None:
+                state = "interrupted" if self.controller.interrupted else "finished"
+                kept_row.keep(self.folder, kept_row.row_of(self.header, self.controller, state), stamp)
+        except (OSError, TuneError) as error:  # readers make them
+            _log.debug("What is derived from the journal could not be kept beside it: %s", error)
 
     @property
     def place(self) -> Place:

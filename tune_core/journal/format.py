@@ -62,8 +62,12 @@ class LineScanner:
         self.at = at
         self.torn_bytes = 0
 
-    def scan(self, file: IO[bytes]) -> Iterator[bytes | Gap]:
-        """Whole lines, many at a time, and gaps, from where the last scan ended to the last whole line."""
+    def scan(self, file: IO[bytes], is_checked: bool = True) -> Iterator[bytes | Gap]:
+        """Whole lines, many at a time, and gaps, from where the last scan ended to the last whole line.
+
+        Without ``is_checked``, each line that has its end is taken to be whole: for those that this process has
+        written.
+        """
         file.seek(self.at)
         end = self.at  # of what was read
         rest = bytearray()
@@ -75,7 +79,11 @@ class LineScanner:
                 cut += len(rest) - len(chunk)
                 lines = bytes(rest[:cut])
                 del rest[:cut]
-                yield from self._judge(lines, end - len(rest) - cut)
+                if is_checked:
+                    yield from self._judge(lines, end - len(rest) - cut)
+                else:
+                    yield lines
+                    self.at = end - len(rest)
         self.torn_bytes = end - self.at
 
     def _judge(self, lines: bytes, start: int) -> Iterator[bytes | Gap]:

@@ -12,7 +12,7 @@ import os
 import sys
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,32 +25,62 @@ LEAST_BYTES = 4 << 20
 """Smaller journals are read faster than an index is worth."""
 GROWN = 1.25
 """How many times longer a journal must be than what its index knows of it, for the index to be written again."""
-_FORMAT = 1
+_FORMAT = 2
 _SPARSE = 4
 
 
-class KeptIndex(NamedTuple):
-    """What the file holds: how far it goes, and where each trial's lines are."""
+class Extent(NamedTuple):
+    """Of which file an index is, and how far it goes."""
 
     stamp: tuple[int, int]
+    """The journal's size and time of change."""
     at: int
+    """The byte behind the last line that it knows."""
     last: bytes
+    """That line."""
     gaps: list[tuple[int, int]]
+    """Offset and length of each damaged place."""
+
+
+class Places(NamedTuple):
+    """Where lines are; each array holds what its name says, one behind the other."""
+
     starts: array[int]
-    """Where in ``places`` the lines of the whole run begin, then those of trial 0, 1 …, and the end."""
-    places: array[int]
+    """Where in ``numbers`` those of trial 0, 1 … begin, and the end."""
+    numbers: array[int]
+    """The numbers of the blocks that have lines of a trial."""
+    blocks: array[int]
+    """Offset and length of each block."""
+    run_lines: array[int]
+    """Offset and length of each line that concerns the whole run."""
+
+    @classmethod
+    def of(cls, by_trial: Mapping[int, array[int]], blocks: array[int], run_lines: array[int]) -> Places:
+        """What is known, with the numbers of each trial's blocks."""
+        starts, numbers, none = array("Q", [0]), array("Q"), array("Q")
+        for trial in range(max(by_trial, default=-1) + 1):
+            numbers.extend(by_trial.get(trial, none))
+            starts.append(len(numbers))
+        return cls(starts, numbers, blocks, run_lines)
+
+
+class KeptIndex:
+    """What the file holds."""
+
+    def __init__(self, extent: Extent, places: Places) -> None:
+        self.stamp, self.at, self.last, self.gaps = extent
+        self._starts, self._numbers, self.blocks, self.run_lines = places
 
     def of(self, trial: int) -> array[int]:
-        """Offset and length of each line of a trial, one behind the other; -1: those of the whole run."""
-        slot = trial + 1
-        if not 0 <= slot < len(self.starts) - 1:
+        """The numbers of the blocks that have lines of a trial."""
+        if not 0 <= trial < len(self._starts) - 1:
             return array("Q")
-        return self.places[self.starts[slot] : self.starts[slot + 1]]
+        return self._numbers[self._starts[trial] : self._starts[trial + 1]]
 
     @property
     def trials(self) -> range:
-        """The trials that it may know, with -1 for the whole run."""
-        return range(-1, len(self.starts) - 2)
+        """The trials that it may know."""
+        return range(len(self._starts) - 1)
 
 
 def load(journal: str) -> KeptIndex | None:
@@ -63,48 +93,46 @@ def load(journal: str) -> KeptIndex | None:
         known: dict[str, Any] = msgspec.json.decode(head)
         if known["format"] != _FORMAT or known["byteorder"] != sys.byteorder:
             return None
-        starts, places = array("Q"), array("Q")
-        starts.frombytes(body[: 8 * known["starts"]])
-        places.frombytes(body[8 * known["starts"] :])
-        if starts[-1] != len(places) or any(start & 1 for start in starts) or list(starts) != sorted(starts):
+        places = Places(*_arrays(body, known["lengths"]))
+        starts = places.starts
+        if starts[-1] != len(places.numbers) or list(starts) != sorted(starts):
+            return None
+        if len(places.blocks) % 2 or len(places.run_lines) % 2:
             return None
         gaps = [(offset, size) for offset, size in known["gaps"]]
-        return KeptIndex(
-            (known["size"], known["mtime_ns"]), known["at"], bytes.fromhex(known["last"]), gaps, starts, places
-        )
+        extent = Extent((known["size"], known["mtime_ns"]), known["at"], bytes.fromhex(known["last"]), gaps)
+        return KeptIndex(extent, places)
     except (OSError, ValueError, LookupError, TypeError, msgspec.MsgspecError):
         return None
 
 
-def keep(
-    journal: str,
-    stamp: tuple[int, int],
-    at: int,
-    last: bytes,
-    gaps: list[tuple[int, int]],
-    places: Mapping[int, array[int]],
-) -> None:
+def _arrays(body: bytes, lengths: list[int]) -> Iterator[array[int]]:
+    at = 0
+    for length in lengths:
+        values = array("Q")
+        values.frombytes(body[at : at + 8 * length])
+        at += 8 * length
+        yield values
+    if at != len(body):
+        raise ValueError(f"{len(body)} bytes are not {lengths} numbers")
+
+
+def keep(journal: str, extent: Extent, places: Places) -> None:
     """Write the index beside the journal; where that is impossible, there is none."""
-    most = max(places, default=-1)
-    if most > _SPARSE * len(places) + 1000:
+    if len(places.starts) > _SPARSE * len(places.numbers) + 1000:
         return
-    starts, together = array("Q", [0]), array("Q")
-    for trial in range(-1, most + 1):
-        if trial in places:
-            together.extend(places[trial])
-        starts.append(len(together))
     known = {
         "format": _FORMAT,
         "byteorder": sys.byteorder,
-        "size": stamp[0],
-        "mtime_ns": stamp[1],
-        "at": at,
-        "last": last.hex(),
-        "gaps": gaps,
-        "starts": len(starts),
+        "size": extent.stamp[0],
+        "mtime_ns": extent.stamp[1],
+        "at": extent.at,
+        "last": extent.last.hex(),
+        "gaps": extent.gaps,
+        "lengths": [len(values) for values in places],
     }
     head = msgspec.json.encode(known) + b"\n"
-    body = starts.tobytes() + together.tobytes()
+    body = b"".join(values.tobytes() for values in places)
     with contextlib.suppress(OSError):
         write_bytes_atomic(_path(journal), b"%d\n%b%b" % (zlib.crc32(body, zlib.crc32(head)), head, body))
 

@@ -95,6 +95,11 @@ class Journal:
         self._syncer = threading.Thread(target=self._run, name="tune-core-journal", daemon=True)
         self._syncer.start()
 
+    @property
+    def size_bytes(self) -> int:
+        """Length of what is wholly in the file."""
+        return self._size
+
     def append(self, lines: bytes) -> None:
         """Take lines in; :meth:`write` puts them into the file."""
         self._pending.append(lines)

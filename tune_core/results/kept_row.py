@@ -1,10 +1,14 @@
-"""The row of ``ls`` of a large experiment that is over, kept beside its journal until that changes."""
+"""The row of ``ls`` of a large experiment that is over, kept beside its journal until that changes.
+
+The driver leaves it there when a run ends, and ``ls`` makes it where it is missing or old.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import zlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +16,10 @@ from tune_core.core.files import open_regular
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.storage.local import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from tune_core.core.events import Header
+    from tune_core.engine.controller import Controller
 
 ROW_FILE = "journal.row"
 
@@ -25,6 +33,21 @@ class Row(msgspec.Struct, frozen=True):
     started: float
     size: int = 0
     mtime_ns: int = 0
+
+
+def row_of(header: Header, controller: Controller, state: str) -> Row:
+    """The row of an experiment whose events the controller has taken in."""
+    return Row(state, len(controller.trials), _best_value(header.metric, controller), header.at)
+
+
+def _best_value(metric: str | None, controller: Controller) -> str:
+    from tune_core.core.objective import lookup
+    from tune_core.display.formatting import value_text
+
+    best = controller.best
+    if best is None or best.best is None or metric is None:
+        return ""
+    return f"{metric}={value_text(lookup(best.best.metrics, metric))}"
 
 
 def load(folder: str) -> Row | None:
