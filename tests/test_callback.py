@@ -1,6 +1,7 @@
 """The hooks' signatures, and how a logger's methods are called from them."""
 
 import inspect
+import logging
 
 import pytest
 from views import View, run
@@ -65,6 +66,24 @@ def test_restored_run_hands_callbacks_the_state_that_they_had(tmp_path):
     again = run_config()
     tune.Tuner.restore(tmp_path / "run", objective, num_samples=5, run_config=again).fit()
     assert [callback.ended for callback in again.callbacks] == [3, 5]
+
+
+@pytest.mark.parametrize("damage", ["{", '{"0": 7}', "[]"])
+def test_states_that_cannot_be_read_are_logged_and_the_run_goes_on(tmp_path, caplog, damage):
+    config = tune.TuneConfig(metric="loss", mode="min", num_samples=2)
+
+    def run_config():
+        return tune.RunConfig(
+            name="run", storage_path=str(tmp_path), verbose=0, executor="inline", callbacks=[Counts()]
+        )
+
+    tune.Tuner(lambda config: {"loss": 1.0}, tune_config=config, run_config=run_config()).fit()
+    (tmp_path / "run" / "callbacks.json").write_text(damage)
+    again = run_config()
+    with caplog.at_level(logging.WARNING, "tune_core"):
+        tune.Tuner.restore(tmp_path / "run", lambda c: {"loss": 1.0}, num_samples=3, run_config=again).fit()
+    assert [callback.ended for callback in again.callbacks] == [1]
+    assert "without the states of the earlier run" in caplog.text
 
 
 class Recorder(LoggerCallback):

@@ -389,7 +389,7 @@ def _not_a_stopper(asked: str, found: object) -> InvalidArgumentError:
 def _finite(value: Any) -> float | None:
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # no number: no progress that could be measured
         return None
     return number if math.isfinite(number) else None
 

@@ -50,6 +50,14 @@ def test_configurations_outside_of_the_space_are_left_out(tmp_path: Path) -> Non
     assert search.learnt
 
 
+def test_a_warm_start_that_finds_nothing_usable_says_so(tmp_path: Path) -> None:
+    earlier = run(tmp_path, "earlier", None, {"x": tune.uniform(0, 0.8)}, 4)
+    search = AutoSearch().warm_start(earlier)
+    with pytest.warns(UserWarning, match=r"none of 4 earlier trials could be used"):
+        run(tmp_path, "later", search, {"x": tune.uniform(5, 6)}, 2)
+    assert not search.learnt
+
+
 def test_warm_start_survives_a_restore(tmp_path: Path) -> None:
     space = {"x": tune.uniform(0, 1)}
     run(tmp_path, "earlier", None, space, 12)

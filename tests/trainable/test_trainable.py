@@ -375,3 +375,14 @@ def test_a_large_array_is_mapped_by_every_worker_and_copied_by_none(tmp_path):
         assert result.metrics["total"] == data.size
         assert not result.metrics["writeable"]
         assert result.metrics["own"] < 150_000_000
+
+
+def test_progress_that_cannot_be_read_is_no_fresh_start(tmp_path):
+    from tune_core.trainable.state import PROGRESS, read_progress
+
+    folder = tmp_path / "checkpoint_000007"
+    folder.mkdir()
+    assert read_progress(str(folder)) == {"iteration": 7}
+    (folder / PROGRESS).mkdir()
+    with pytest.raises(IsADirectoryError):
+        read_progress(str(folder))

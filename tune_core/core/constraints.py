@@ -33,7 +33,7 @@ class Constraint:
         """By how much the bound is broken; 0 or less if it is kept, NaN if there is no finite value of the metric."""
         try:
             value = float(lookup(metrics, self.metric))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return math.nan
         if not math.isfinite(value):
             return math.nan

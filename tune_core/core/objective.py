@@ -92,7 +92,7 @@ class Objective:
         """One value of the metric as a loss."""
         try:
             signed = float(value) * self._sign
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return math.inf
         return signed if math.isfinite(signed) else math.inf
 

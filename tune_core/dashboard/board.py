@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from tune_core.errors import TuneError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import is_running
 from tune_core.results.recording import OUTCOMES, Recording
+
+logger = logging.getLogger(__name__)
 
 MAX_OPEN = 12
 """Experiments whose recordings stay in memory; of the others, their summary."""
@@ -164,7 +167,8 @@ class Board:
             if live is None:
                 try:
                     live = LiveExperiment(folder)
-                except (TuneError, OSError):
+                except (TuneError, OSError) as error:
+                    logger.info("The experiment %s cannot be read: %s", folder, error)
                     return None
                 self._open[key] = live
                 for other in sorted(self._open, key=lambda k: self._open[k].used_at)[: -MAX_OPEN or None]:
@@ -180,7 +184,7 @@ class Board:
             try:
                 status = os.stat(os.path.join(folder, JOURNAL_FILE))
             except OSError:
-                continue
+                continue  # deleted or moved since the folders were listed
             stamp = status.st_mtime + status.st_size
             known = self._summaries.get(key)
             if known is None or known[0] != stamp or known[1].get("state") == "running":
@@ -209,7 +213,8 @@ def _experiments_in(root: str) -> list[str]:
         return [root]
     try:
         names = sorted(os.listdir(root))
-    except OSError:
+    except OSError as error:  # the other roots are shown all the same
+        logger.info("The folder %s cannot be read: %s", root, error)
         return []
     found = [os.path.realpath(os.path.join(root, name)) for name in names]
     inside = [path for path in found if path.startswith(root.rstrip(os.sep) + os.sep)]  # links may lead elsewhere

@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refused as refused:
             with contextlib.suppress(OSError):
                 self._send(refused.status, f"{refused}\n".encode(), "text/plain; charset=utf-8")
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):  # the browser has gone away
             self.close_connection = True
         except Exception as error:
             with contextlib.suppress(OSError):

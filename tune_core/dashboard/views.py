@@ -106,7 +106,7 @@ def output(experiment: str, folder: str) -> str:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - OUTPUT_BYTES))
             return file.read(OUTPUT_BYTES).decode("utf-8", "replace")
-    except OSError:
+    except OSError:  # the worker has printed nothing yet
         return ""
 
 

@@ -436,7 +436,7 @@ def _make_console() -> Any:
 def _is_terminal(stream: Any) -> bool:
     try:
         return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
-    except (AttributeError, ValueError):
+    except (AttributeError, ValueError):  # closed, or no real stream
         return False
 
 

@@ -91,8 +91,8 @@ class RankProcess:
         outcome: Outcome
         try:
             outcome = pickle.loads(data)
-        except Exception:
-            outcome = _died(code, at)
+        except Exception as error:
+            outcome = _died(code, at, f"its outcome cannot be read ({type(error).__name__}: {error})" if data else "")
         self._ended(self.rank, outcome)
 
     def end(self) -> None:
@@ -113,13 +113,13 @@ class RankProcess:
         os.close(self._outcome)
 
 
-def _died(code: int, at: float) -> Outcome:
+def _died(code: int, at: float, why: str) -> Outcome:
     if code < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-code).name
             hint = " (often: out of memory)" if name == "SIGKILL" else ""
             return Outcome("died", error=f"was ended by {name}{hint}", at=at)
-    return Outcome("died", error=f"ended with exit code {code} and said nothing", at=at)
+    return Outcome("died", error=f"ended with exit code {code} and {why or 'said nothing'}", at=at)
 
 
 def work_of(train: Any, config: dict[str, Any], name: str) -> int:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
+
+import msgspec
 
 from tune_core.callback import Callback
 from tune_core.core import events as ev
@@ -23,6 +26,8 @@ from tune_core.storage.local import write_bytes_atomic
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 STATES_FILE = "callbacks.json"
 _KEEP_EVERY_S = 1.0
@@ -63,6 +68,13 @@ class TrialOfExperiment(TrialFacts):
 
     def __repr__(self) -> str:
         return repr(self._trial)
+
+
+class _CallbackState(msgspec.Struct):
+    """What is kept of one callback between a run and its restore."""
+
+    callback: str
+    state: Any
 
 
 class _Trials(Sequence[Any]):
@@ -150,14 +162,17 @@ class Observers:
         if not self._stateful:
             return
         try:
-            with open(os.path.join(self._facts.folder, STATES_FILE), encoding="utf-8") as file:
-                kept = json.load(file)
-        except (OSError, ValueError):
+            with open(os.path.join(self._facts.folder, STATES_FILE), "rb") as file:
+                kept = msgspec.json.decode(file.read(), type=dict[str, _CallbackState])
+        except FileNotFoundError:
+            return  # the run was killed before any state was kept
+        except (OSError, msgspec.MsgspecError) as error:
+            logger.warning("The callbacks begin without the states of the earlier run: %s: %s", STATES_FILE, error)
             return
         for position in self._stateful:
             callback, found = self.callbacks[position], kept.get(str(position))
-            if found is not None and found["callback"] == type(callback).__name__ and found["state"] is not None:
-                self._call_one(position, "set_state", state=found["state"])
+            if found is not None and found.callback == type(callback).__name__ and found.state is not None:
+                self._call_one(position, "set_state", state=found.state)
 
     def _keep_states(self) -> None:
         self._kept_at = time.monotonic()

@@ -7,10 +7,13 @@ when somebody presses a button. Every command that is carried out is an event of
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 COMMANDS_FILE = "commands.jsonl"
 MAX_LINE = 4096
@@ -79,7 +82,10 @@ class RemoteControl:
             with open(self._path, "rb") as file:
                 file.seek(self._at)
                 data = file.read()
-        except OSError:
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("Commands from outside cannot be read: %s", error)
             return
         whole = data.rfind(b"\n") + 1
         self._at += whole

@@ -114,7 +114,7 @@ def total_memory() -> int:
     """Bytes of memory of this machine, or of the container that this process is in; 0 if unknown."""
     try:
         physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
+    except (ValueError, OSError, AttributeError):  # no such name on this system
         return 0
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
@@ -135,5 +135,5 @@ def discover_gpus(count: int | None) -> list[str]:
         return [] if names == ["-1"] else names
     try:
         return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
-    except OSError:
+    except OSError:  # no NVIDIA driver on this machine
         return []

@@ -84,8 +84,10 @@ def _has_begun(folder: str) -> bool:
     try:
         with open(os.path.join(folder, JOURNAL_FILE), "rb") as file:
             return file.readline().endswith(b"\n")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True  # what cannot be read is not written over
 
 
 def refuse_if_begun(folder: str) -> None:

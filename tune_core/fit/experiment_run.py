@@ -122,7 +122,8 @@ class ExperimentRun:
             return None
         try:
             return copy.deepcopy(setup)
-        except Exception:
+        except Exception as error:  # e.g. an object with a lock: then it is written as it is when the run begins
+            _log.debug("The configuration cannot be copied: %s", error)
             return setup
 
     def _agree(self) -> tuple[str | None, str | None]:

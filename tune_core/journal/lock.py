@@ -148,7 +148,7 @@ def is_running(folder: str) -> bool:
     """
     try:
         descriptor = open_regular(os.path.join(folder, LOCK_FILE), os.O_RDONLY)
-    except OSError:
+    except OSError:  # no lock was ever taken, or it is not ours to read
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

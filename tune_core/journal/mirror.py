@@ -55,11 +55,15 @@ class StoreState(msgspec.Struct):
 
 
 def read_state(folder: str) -> StoreState | None:
-    """The state of a working folder; None if it belongs to no store."""
+    """The state of a working folder; None if it belongs to no store. A damaged file counts as none, and is logged."""
+    path = os.path.join(folder, STATE_FILE)
     try:
-        with open(os.path.join(folder, STATE_FILE), "rb") as file:
+        with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=StoreState)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        logger.warning("%s cannot be read, so its folder belongs to no store: %s", path, error)
         return None
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import csv
 import glob
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.errors import JournalError
+
+logger = logging.getLogger(__name__)
 
 STATE_FILES = "experiment_state-*.json"
 RESULTS, TABLE, PARAMETERS, ERROR = "result.json", "progress.csv", "params.json", "error.txt"
@@ -115,24 +118,27 @@ class RayReader:
 
 
 def _results(folder: str) -> Iterator[dict[str, Any]]:
-    """A trial's results, oldest first; a torn last line is left out."""
-    try:
-        with open(os.path.join(folder, RESULTS), encoding="utf-8") as file:
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    return
-            return
-    except OSError:
-        pass
-    try:
-        with open(os.path.join(folder, TABLE), encoding="utf-8", newline="") as table:
-            for row in csv.DictReader(table):
-                known = {key: text for key, text in row.items() if key and text not in ("", None)}
-                yield {key: _number(text) for key, text in known.items() if not key.startswith("config/")}
-    except OSError:
+    """A trial's results, oldest first; a torn last line is left out, damage before it is logged."""
+    path = os.path.join(folder, RESULTS)
+    if not os.path.exists(path):
+        yield from _table(os.path.join(folder, TABLE))
         return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                if line.endswith("\n"):
+                    logger.warning("Line %d of %s is damaged and left out: %s", number, path, error)
+
+
+def _table(path: str) -> Iterator[dict[str, Any]]:
+    if not os.path.exists(path):
+        return  # the trial has reported nothing
+    with open(path, encoding="utf-8", newline="") as table:
+        for row in csv.DictReader(table):
+            known = {key: text for key, text in row.items() if key and text not in ("", None)}
+            yield {key: _number(text) for key, text in known.items() if not key.startswith("config/")}
 
 
 def _number(text: str) -> Any:
@@ -157,7 +163,10 @@ def _read_json(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        logger.warning("%s cannot be read; the state file's configuration is used: %s", path, error)
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -166,5 +175,7 @@ def _read_text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        return f"its text cannot be read: {error}"

@@ -113,14 +113,14 @@ def _known(place: Place, store: ObjectStore) -> StoredJournal | None:
             read = msgspec.json.decode(file.read(), type=_Read)
         with open(_journal(place), "rb") as file:
             data = file.read()
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):  # no usable copy here: the journal is fetched
         return None
     if len(data) != read.last.offset + read.last.size:
         return None
     key = segment_key(read.segments - 1)
     try:
         now = with_retries(f"read {redacted(store.url)}/{key}", lambda: store.get(key))
-    except FileNotFoundError:
+    except FileNotFoundError:  # the store was written anew meanwhile
         return None
     head = msgspec.json.decode(now.partition(b"\n")[0], type=SegmentHead)
     return StoredJournal(data, read.segments, [head]) if head == read.last else None

@@ -235,7 +235,7 @@ class Journal:
         mine = os.fstat(self._file)
         try:
             there: os.stat_result | None = os.stat(self.path, follow_symlinks=False)
-        except OSError:
+        except OSError:  # deleted, or in a folder that is gone: told below
             there = None
         if there is not None and (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev):
             self._misplaced = ""
@@ -253,7 +253,7 @@ class Journal:
     def _whereto(self) -> str:
         try:
             return f" to {os.readlink(f'/proc/self/fd/{self._file}')}"
-        except OSError:
+        except OSError:  # no /proc here: the message goes without
             return ""
 
     def _write_anew(self) -> str:

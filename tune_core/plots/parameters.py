@@ -125,7 +125,7 @@ def known_choices(text: str) -> list[Any]:
         return []
     try:
         found = ast.literal_eval(text.partition("(")[2].rpartition(")")[0])
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # values that are no literals
         return []
     return list(found) if isinstance(found, (list, tuple)) else []
 

@@ -58,7 +58,7 @@ def load(folder: str) -> Row | None:
         row = msgspec.json.decode(data, type=Row)
         if int(crc) == zlib.crc32(data) and (row.size, row.mtime_ns) == stamp_of(folder):
             return row
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, msgspec.MsgspecError):  # none kept, or damaged: the journal is read
         pass
     return None
 

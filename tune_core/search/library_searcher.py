@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -20,6 +22,8 @@ from tune_core.search.encoding.notation import draw_inactive
 from tune_core.search.encoding.params import Values
 from tune_core.space.portable import from_portable, to_portable
 from tune_core.space.sampling import rng_for, varies
+
+logger = logging.getLogger(__name__)
 
 
 class ModelSearcher(Searcher):
@@ -405,16 +409,28 @@ class ModelSearcher(Searcher):
         return self
 
     def _learn_earlier(self) -> None:
+        why = ""
         for number, (config, metrics) in enumerate(self._earlier):
             loss = self._loss(metrics)
+            if loss is None:
+                why = f"the metric {self._metric!r} is not in its results, or not finite"
+                continue
             try:
                 values = self._encode(self._as_of_now(config, number), "configuration")
-            except SearchSpaceError:
+            except SearchSpaceError as error:
+                why = str(error)
                 continue
-            if loss is not None:
-                self.learnt.append(values)
-                with self._lent():
-                    self._tell_before(values, loss)
+            self.learnt.append(values)
+            with self._lent():
+                self._tell_before(values, loss)
+        if why and not self.learnt:
+            warnings.warn(
+                f"{type(self).__name__}.warm_start: none of {len(self._earlier)} earlier trials could be used, so the "
+                f"search begins without them; of the last one: {why}",
+                stacklevel=2,
+            )
+        elif why:
+            logger.info("Warm start with %d of %d trials; e.g. %s", len(self.learnt), len(self._earlier), why)
 
     def _as_of_now(self, config: Mapping[str, Any], number: int) -> dict[str, Any]:
         """A configuration of an earlier experiment without parameters that are gone, and with those that are new drawn.

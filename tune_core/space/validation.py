@@ -59,7 +59,7 @@ def _is_text(key: str) -> bool:
     """Whether a name can be written as UTF-8."""
     try:
         key.encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError:  # half of a surrogate pair
         return False
     return True
 

@@ -95,7 +95,7 @@ class _Runner:
             with entered(self):
                 self._train()
             self._results.put(None)
-        except StopTrial:
+        except StopTrial:  # the function has been asked to stop, and does
             pass
         except BaseException as error:
             self._results.put(error)

@@ -59,6 +59,6 @@ def read_progress(folder: str) -> dict[str, Any]:
         with open(os.path.join(folder, PROGRESS), encoding="utf-8") as file:
             progress: dict[str, Any] = json.load(file)
             return progress
-    except OSError:
+    except FileNotFoundError:
         digits = os.path.basename(os.path.normpath(folder)).removeprefix("checkpoint_")[:6]
         return {"iteration": int(digits)} if digits.isdigit() else {}

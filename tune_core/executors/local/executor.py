@@ -319,7 +319,7 @@ class LocalExecutor:
     def _receive(self, process: WorkerProcess, batches: list[ev.Batch]) -> None:
         try:
             data = process.socket.recv(_RECEIVE_BYTES)
-        except OSError:
+        except OSError:  # a reset connection is an ended one
             data = b""
         if not data:
             self._report_worker_death(process, "crashed", _death(process))
@@ -349,7 +349,7 @@ class LocalExecutor:
 def _size(path: str) -> int:
     try:
         return os.path.getsize(path)
-    except OSError:
+    except OSError:  # not yet made: nothing was printed
         return 0
 
 
@@ -380,7 +380,7 @@ def _death(process: WorkerProcess) -> str:
         return f"the worker process exited with code {code}"
     try:
         name = signal.Signals(-code).name
-    except ValueError:
+    except ValueError:  # a signal that Python has no name for
         name = f"signal {-code}"
     hint = {"SIGKILL": " (often: out of memory)", "SIGSEGV": " (a crash in compiled code)"}.get(name, "")
     return f"the worker process was ended by {name}{hint}"

@@ -73,7 +73,7 @@ class WorkerProcess:
         """How much it has printed so far, in bytes."""
         try:
             return os.fstat(self.output).st_size
-        except OSError:
+        except OSError:  # closed with the worker
             return 0
 
     def wait(self, timeout_s: float) -> int | None:

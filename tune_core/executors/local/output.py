@@ -78,13 +78,13 @@ class Output:
     def _read(self) -> bytes:
         try:
             return os.pread(self._file, _BLOCK_BYTES, self._at) if self._size() > self._at else b""
-        except OSError:
+        except OSError:  # the file is closed: nothing more can come
             return b""
 
     def _size(self) -> int:
         try:
             return os.fstat(self._file).st_size
-        except OSError:
+        except OSError:  # closed
             return 0
 
     def _mended_size(self) -> int:
@@ -116,7 +116,7 @@ class _Unfailing(io.FileIO):
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError:
+        except OSError:  # a full disk does not fail the trial
             return len(data)
 
 
@@ -140,7 +140,7 @@ def last_lines(path: str, count: int = 20) -> str:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
-    except OSError:
+    except OSError:  # the message about the trial goes without its output
         return ""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
     return "\n".join(line for line in lines[-count:])

@@ -81,7 +81,7 @@ def _template_for(environment: Mapping[str, str], idle_s: float) -> Template:
 def _folder() -> str:
     try:
         return os.getcwd()
-    except OSError:
+    except OSError:  # it was deleted
         return ""
 
 

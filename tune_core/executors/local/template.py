@@ -107,7 +107,7 @@ def _is_installed(root: str) -> bool:
         return True
     try:
         spec = importlib.util.find_spec(root)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError):  # not importable here, so it is not preloaded
         return False
     origin = os.path.realpath(spec.origin) if spec is not None and spec.origin else ""
     return origin.startswith(tuple(_library_folders()))
@@ -133,7 +133,7 @@ def _files() -> set[str]:
 def _stamp(file: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(file)
-    except OSError:
+    except OSError:  # gone: differs from every stamp of a file
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
 
@@ -218,7 +218,7 @@ def _wait(pid: int, timeout_s: float) -> int | None:
     while True:
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
+        except ChildProcessError:  # collected elsewhere: its status is lost
             return -signal.SIGKILL
         if ended:
             return os.waitstatus_to_exitcode(status)

@@ -41,7 +41,7 @@ def receive(connection: socket.socket) -> tuple[tuple[Any, ...] | None, list[int
     """Wait for a message: what it says, None when the other end has closed; and the descriptors that came with it."""
     try:
         head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, _MOST_DESCRIPTORS)
-    except OSError:
+    except OSError:  # a reset connection is a closed one
         return None, []
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
@@ -60,7 +60,7 @@ def exactly(connection: socket.socket, size: int) -> bytes | None:
     while at < size:
         try:
             got = connection.recv_into(view[at:])
-        except OSError:
+        except OSError:  # a reset connection is a closed one
             return None
         if not got:
             return None

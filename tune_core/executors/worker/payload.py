@@ -208,6 +208,6 @@ def pickles(value: Any) -> bool:
 
     try:
         cloudpickle.dumps(value)
-    except Exception:
+    except Exception:  # whatever __reduce__ raises
         return False
     return True

@@ -132,7 +132,7 @@ def _strangers() -> list[int]:
         try:
             if os.waitpid(pid, os.WNOHANG)[0] == 0:
                 running.append(pid)
-        except ChildProcessError:
+        except ChildProcessError:  # somebody else has collected it
             continue
     return running
 

@@ -125,6 +125,6 @@ def has_children() -> bool:
             os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
         return False
-    except OSError:
+    except OSError:  # cannot be told: look for them
         return True
     return True
