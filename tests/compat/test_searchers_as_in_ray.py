@@ -160,6 +160,78 @@ def test_parameter_dicts_of_ax_are_read() -> None:
         from_ax([{"name": "x", "bounds": [0, 1]}])
 
 
+def test_dimensions_of_zoopt_are_read() -> None:
+    pytest.importorskip("zoopt")
+    from zoopt import ValueType
+
+    from tune_core.search.zoopt import ZOOptSearch
+
+    given = {
+        "height": (ValueType.CONTINUOUS, [-10, 10], 1e-2),
+        "width": (ValueType.DISCRETE, [0, 10], True),
+        "layers": (ValueType.GRID, [4, 8, 16]),
+        "constant": (1, 2),
+    }
+    search = ZOOptSearch(algo="Asracos", budget=20, dim_dict=given, metric="m", mode="min", parallel_num=8)
+    found = []
+    for i in range(8):
+        found.append(search.suggest(str(i)))
+        search.on_trial_complete(str(i), {"m": found[-1]["height"] ** 2})
+    assert len({config["height"] for config in found}) > 4
+    for config in found:
+        assert -10 <= config["height"] <= 10 and config["width"] in range(11)
+        assert config["layers"] in (4, 8, 16) and config["constant"] == (1, 2)
+    made = ZOOptSearch.convert_search_space(PLAIN)
+    assert made["n"] == (ValueType.DISCRETE, [1, 8], True) and made["k"] == (ValueType.GRID, ["u", "v"])
+    assert set(made) == {"a/x", "n", "k"}
+    with pytest.raises(SearchSpaceError, match="nothing that is equal"):
+        ZOOptSearch.convert_search_space({"x": tune.loguniform(1, 2)})
+    with pytest.raises(SearchSpaceError, match="lowest and its highest"):
+        ZOOptSearch(dim_dict={"x": (ValueType.CONTINUOUS, [1])}, metric="m", mode="min")
+
+
+def test_parameters_of_nevergrad_are_read() -> None:
+    ng = pytest.importorskip("nevergrad", exc_type=ImportError)
+    from tune_core.search.encoding.native_spaces import from_nevergrad, to_nevergrad
+
+    given = ng.p.Dict(
+        a=ng.p.Log(lower=1e-4, upper=1.0),
+        b=ng.p.Scalar(lower=0, upper=5).set_integer_casting(),
+        c=ng.p.Choice(["u", "v"]),
+        d=ng.p.Dict(e=5, f=ng.p.Scalar(lower=-1, upper=1)),
+    )
+    read = {
+        "a": tune.loguniform(1e-4, 1.0),
+        "b": tune.randint(0, 6),
+        "c": tune.choice(["u", "v"]),
+        "d": {"e": 5, "f": tune.uniform(-1, 1)},
+    }
+    assert from_nevergrad(given) == from_nevergrad(ng.p.Instrumentation(**given._content)) == read
+    flat = {**read, "d": tune.uniform(-1, 1)}
+    assert from_nevergrad(to_nevergrad(flat)) == flat
+    for wrong in (ng.p.Scalar(), ng.p.Dict(x=ng.p.Scalar()), ng.p.Dict(x=ng.p.Array(shape=(2,)))):
+        with pytest.raises(SearchSpaceError, match="what can be read"):
+            from_nevergrad(wrong)
+
+
+def test_design_space_of_hebo_is_read() -> None:
+    pytest.importorskip("hebo.design_space.design_space", exc_type=ImportError)
+    from hebo.design_space.design_space import DesignSpace
+
+    from tune_core.search.encoding.native_spaces import from_hebo, to_hebo
+
+    given = [
+        {"name": "x", "type": "pow", "lb": 1e-4, "ub": 1.0},
+        {"name": "n", "type": "int", "lb": 1, "ub": 8},
+        {"name": "k", "type": "cat", "categories": ["u", "v"]},
+    ]
+    read = {"x": tune.loguniform(1e-4, 1.0), "n": tune.randint(1, 9), "k": tune.choice(["u", "v"])}
+    assert from_hebo(DesignSpace().parse(given)) == read
+    assert from_hebo(to_hebo(read)) == read
+    with pytest.raises(SearchSpaceError, match="step_int"):
+        from_hebo(DesignSpace().parse([{"name": "s", "type": "step_int", "lb": 1, "ub": 9, "step": 2}]))
+
+
 # --- schedulers without checkpoints -----------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.automatic import experiment_tag, fields_of, varied_in
@@ -295,6 +296,11 @@ class ResultGrid(Sequence[Result]):
         from tune_core.checkpoint import Checkpoint
 
         return Checkpoint(self._place.path, self._place.filesystem).filesystem
+
+    @property
+    def _experiment_analysis(self) -> Any:
+        """The same results as an ``ExperimentAnalysis``: a private name of Ray Tune's that scripts use."""
+        return import_module("tune_core.results.analysis").ExperimentAnalysis(self)  # it is made of this class
 
     @property
     def errors(self) -> list[TrialError]:

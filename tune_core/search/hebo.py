@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.search.encoding.native_spaces import from_hebo
 from tune_core.search.encoding.notation import LOGS, Notation, keyed
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -20,7 +21,7 @@ class HEBOSearch(ModelSearcher):
     Parameters
     ----------
     space
-        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a ``DesignSpace`` of HEBO's.
     metric, mode, points_to_evaluate, evaluated_rewards
         See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     random_state_seed
@@ -52,7 +53,16 @@ class HEBOSearch(ModelSearcher):
     ) -> None:
         self._max_concurrent = validation.integer("HEBOSearch(max_concurrent)", max_concurrent, 0)
         self._options = options
+        if type(space).__module__.startswith("hebo"):
+            space = from_hebo(space)
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as a ``DesignSpace``, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_hebo
+
+        return to_hebo(spec)
 
     def _setup(self) -> None:
         from hebo.design_space.design_space import DesignSpace

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.native_spaces import from_nevergrad
 from tune_core.search.encoding.notation import ALL, Notation, keyed
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -23,7 +24,7 @@ class NevergradSearch(ModelSearcher):
     optimizer_kwargs
         Its arguments. ``budget`` is the run's ``num_samples`` unless given.
     space
-        None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
+        None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a ``nevergrad.p.Dict``.
     metric, mode, points_to_evaluate, evaluated_rewards, seed
         See :class:`~tune_core.search.library_searcher.ModelSearcher`. Some of NGOpt's choices take no seed.
     """
@@ -46,7 +47,16 @@ class NevergradSearch(ModelSearcher):
         self._options = dict(optimizer_kwargs or {})
         self._candidates: dict[str, Any] = {}
         self._worst = 0.0
+        if type(space).__module__.startswith("nevergrad"):
+            space = from_nevergrad(space)
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as a ``nevergrad.p.Dict``, which ``space`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_nevergrad
+
+        return to_nevergrad(spec)
 
     def _setup(self) -> None:
         import nevergrad as ng

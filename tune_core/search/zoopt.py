@@ -7,6 +7,7 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.native_spaces import from_zoopt, is_of_zoopt
 from tune_core.search.encoding.notation import LOGS, Notation
 from tune_core.search.encoding.params import Param, Values
 from tune_core.search.library_searcher import ModelSearcher
@@ -22,7 +23,8 @@ class ZOOptSearch(ModelSearcher):
     budget
         How many trials it may plan with; None: the run's ``num_samples``.
     dim_dict
-        The search space: one of :mod:`tune_core.space`; None takes the Tuner's ``param_space``.
+        The search space: one of :mod:`tune_core.space`, or one whose dimensions are ZOOpt's tuples, such as
+        ``(ValueType.CONTINUOUS, [0, 1], 1e-2)``; None takes the Tuner's ``param_space``.
     metric, mode, points_to_evaluate, evaluated_rewards
         See :class:`~tune_core.search.library_searcher.ModelSearcher`.
     parallel_num
@@ -58,7 +60,16 @@ class ZOOptSearch(ModelSearcher):
         self._solutions: dict[str, Any] = {}
         self._worst = 0.0
         given = dim_dict if dim_dict is not None else space
+        if isinstance(given, Mapping) and any(map(is_of_zoopt, given.values())):
+            given = from_zoopt(given)
         super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
+
+    @staticmethod
+    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+        """A search space as ZOOpt's tuples, which ``dim_dict`` takes, too."""
+        from tune_core.search.encoding.native_spaces import to_zoopt
+
+        return to_zoopt(spec)
 
     def _setup(self) -> None:
         from zoopt import Dimension2, Parameter, ValueType

@@ -84,6 +84,101 @@ def from_ax(given: list[Mapping[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def from_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
+    """ZOOpt's tuples, such as ``(ValueType.CONTINUOUS, [0, 1], 1e-2)``, as a search space; others stay as they are.
+
+    Raises
+    ------
+    SearchSpaceError
+        If the range of a number has not two ends.
+    """
+    return {name: _from_tuple(name, value) if is_of_zoopt(value) else value for name, value in given.items()}
+
+
+def is_of_zoopt(value: Any) -> bool:
+    """Whether a value is a dimension in ZOOpt's notation: one of its types, which are 0, 1 and 2, and a range."""
+    return type(value) is tuple and len(value) >= 2 and value[0] in (0, 1, 2) and isinstance(value[1], (list, tuple))
+
+
+def _from_tuple(name: str, given: tuple[Any, ...]) -> Any:
+    from zoopt import ValueType
+
+    kind, ends = given[0], given[1]
+    if kind is ValueType.GRID:
+        return space.choice(list(ends))
+    if len(ends) != 2:
+        raise SearchSpaceError(
+            f"ZOOptSearch(dim_dict)[{name!r}]",
+            f"is {given!r}",
+            "the range of a number is its lowest and its highest value",
+            "Use e.g. (ValueType.CONTINUOUS, [0, 1], 1e-2).",
+        )
+    return space.randint(ends[0], ends[1] + 1) if kind is ValueType.DISCRETE else space.uniform(*ends)
+
+
+def from_nevergrad(given: Any) -> dict[str, Any]:
+    """A ``nevergrad.p.Dict`` or ``Instrumentation`` as a search space.
+
+    Raises
+    ------
+    SearchSpaceError
+        If a parameter is neither a bounded scalar nor a choice, a constant or a dict of these.
+    """
+    if type(given).__name__ == "Instrumentation":
+        given = given[1]  # of the arguments by position and by name
+    if type(given).__name__ != "Dict":
+        raise _unread("NevergradSearch(space)", type(given).__name__, "a nevergrad.p.Dict")
+    return {name: _from_parameter(name, given[name]) for name in given.value}
+
+
+def _from_parameter(name: str, given: Any) -> Any:
+    kind = type(given).__name__
+    if kind in ("Choice", "TransitionChoice"):
+        return space.choice(list(given.choices.value))
+    if kind == "Dict":
+        return from_nevergrad(given)
+    if kind not in ("Scalar", "Log"):
+        if hasattr(given, "bounds") or hasattr(given, "choices"):
+            raise _unread(f"NevergradSearch(space)[{name!r}]", kind, "a bounded Scalar, a Log or a Choice")
+        return getattr(given, "value", given)
+    low, high = (None if end is None else float(f"{float(end[0]):.14g}") for end in given.bounds)  # it keeps logarithms
+    if low is None or high is None:
+        raise _unread(f"NevergradSearch(space)[{name!r}]", f"{kind} without bounds", "a Scalar(lower=..., upper=...)")
+    if given.integer:
+        return (space.lograndint if kind == "Log" else space.randint)(round(low), round(high) + 1)
+    return (space.loguniform if kind == "Log" else space.uniform)(low, high)
+
+
+def from_hebo(given: Any) -> dict[str, Any]:
+    """A ``DesignSpace`` of HEBO's as a search space.
+
+    Raises
+    ------
+    SearchSpaceError
+        If a parameter is of another type than num, int, pow, pow_int, cat or bool.
+    """
+    return {one["name"]: _from_design(one) for one in given.para_config}
+
+
+def _from_design(given: Mapping[str, Any]) -> Any:
+    kind = given["type"]
+    if kind == "cat":
+        return space.choice(list(given["categories"]))
+    if kind == "bool":
+        return space.choice([False, True])
+    if kind in ("num", "pow"):
+        return (space.loguniform if kind == "pow" else space.uniform)(given["lb"], given["ub"])
+    if kind in ("int", "pow_int"):
+        return (space.lograndint if kind == "pow_int" else space.randint)(round(given["lb"]), round(given["ub"]) + 1)
+    raise _unread(f"HEBOSearch(space)[{given['name']!r}]", kind, "num, int, pow, pow_int, cat or bool")
+
+
+def _unread(asked: str, kind: str, known: str) -> SearchSpaceError:
+    return SearchSpaceError(
+        asked, f"is {kind}", f"what can be read is {known}", "Write the space with tune.uniform & co."
+    )
+
+
 # --- ours in theirs ---------------------------------------------------------------------------------------------------
 
 Convert = Callable[[str, Any], Any]
@@ -147,6 +242,52 @@ def to_configspace(given: Mapping[str, Any]) -> Any:
     made = cs.ConfigurationSpace()
     made.add(list(_by_path("TuneBOHB", given, one).values()))
     return made
+
+
+def to_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Our domains as ZOOpt's tuples, by path; constants are left out."""
+    from zoopt import ValueType
+
+    def one(name: str, domain: Any) -> Any:
+        if isinstance(domain, Categorical):
+            return (ValueType.GRID, list(domain.categories))
+        low, high = _bounds("ZOOptSearch", name, domain)
+        if domain.log or (isinstance(domain, Integer) and domain.q):
+            raise _unsupported("ZOOptSearch", name, domain)
+        if isinstance(domain, Integer):
+            return (ValueType.DISCRETE, [low, high], True)
+        return (ValueType.CONTINUOUS, [low, high], domain.q or 1e-12)
+
+    return _by_path("ZOOptSearch", given, one)
+
+
+def to_nevergrad(given: Mapping[str, Any]) -> Any:
+    """Our domains as a ``nevergrad.p.Dict``, by path, without the steps that it has not; constants are left out."""
+    import nevergrad as ng
+
+    def one(name: str, domain: Any) -> Any:
+        if isinstance(domain, Categorical):
+            return ng.p.Choice(list(domain.categories))
+        low, high = _bounds("NevergradSearch", name, domain)
+        made = (ng.p.Log if domain.log else ng.p.Scalar)(lower=low, upper=high)
+        return made.set_integer_casting() if isinstance(domain, Integer) else made
+
+    return ng.p.Dict(**_by_path("NevergradSearch", given, one))
+
+
+def to_hebo(given: Mapping[str, Any]) -> Any:
+    """Our domains as a ``DesignSpace``, by path, without the steps that it has not; constants are left out."""
+    from hebo.design_space.design_space import DesignSpace
+
+    def one(name: str, domain: Any) -> Any:
+        if isinstance(domain, Categorical):
+            return {"name": name, "type": "cat", "categories": list(domain.categories)}
+        low, high = _bounds("HEBOSearch", name, domain)
+        number = "int" if isinstance(domain, Integer) else "num"
+        kind = {"int": "pow_int", "num": "pow"}[number] if domain.log else number
+        return {"name": name, "type": kind, "lb": low, "ub": high}
+
+    return DesignSpace().parse(list(_by_path("HEBOSearch", given, one).values()))
 
 
 def to_hyperopt(given: Any, path: tuple[str, ...] = ()) -> Any:
