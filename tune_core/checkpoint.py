@@ -38,7 +38,7 @@ class Checkpoint:
     1 2 3
     """
 
-    def __init__(self, path: str | os.PathLike[str], filesystem: Any = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], filesystem: object = None) -> None:
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
             raise CheckpointError(
                 "Checkpoint(path)",
@@ -64,7 +64,7 @@ class Checkpoint:
         return checkpoint
 
     @classmethod
-    def from_dict(cls, data: Any = None) -> Checkpoint:
+    def from_dict(cls, data: object = None) -> Checkpoint:
         """Not there any more, as in Ray Tune: a checkpoint is a folder.
 
         Raises
@@ -157,7 +157,7 @@ class Checkpoint:
             ) from error
         return dict(metadata)
 
-    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+    def set_metadata(self, metadata: Mapping[str, object]) -> None:
         """Replace the metadata by ``metadata``, a dict of values that JSON can hold."""
         self._check_present()
         try:
@@ -172,7 +172,7 @@ class Checkpoint:
         storage = self._storage()
         storage.write_bytes_atomic(storage.join(METADATA), data)
 
-    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
+    def update_metadata(self, metadata: Mapping[str, object]) -> None:
         """Add ``metadata`` to what is there; values under the same key are replaced."""
         self.set_metadata({**self.get_metadata(), **metadata})
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tune_core.results.analysis import ExperimentAnalysis
 
 _SKIP, _RESUME, _RESTART = ResumeConfig.ResumeType.SKIP, ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.RESTART
-_WAYS: dict[Any, ResumeConfig] = {
+_WAYS: dict[object, ResumeConfig] = {
     True: ResumeConfig(),
     "AUTO": ResumeConfig(),
     "LOCAL": ResumeConfig(),
@@ -35,20 +35,20 @@ _WAYS: dict[Any, ResumeConfig] = {
 
 
 def run(
-    run_or_experiment: Any,
+    run_or_experiment: object,
     *,
     name: str | None = None,
     metric: str | None = None,
     mode: str | None = None,
-    stop: Any = None,
+    stop: object = None,
     time_budget_s: float | datetime.timedelta | None = None,
     config: Mapping[str, Any] | None = None,
-    resources_per_trial: Any = None,
+    resources_per_trial: object = None,
     num_samples: int = 1,
     storage_path: str | None = None,
-    storage_filesystem: Any = None,
+    storage_filesystem: object = None,
     local_dir: str | None = None,
-    search_alg: Any = None,
+    search_alg: object = None,
     scheduler: Any = None,
     checkpoint_config: CheckpointConfig | None = None,
     checkpoint_freq: int = 0,
@@ -56,12 +56,12 @@ def run(
     keep_checkpoints_num: int | None = None,
     checkpoint_score_attr: str | None = None,
     verbose: int | None = None,
-    progress_reporter: Any = None,
-    log_to_file: Any = False,
+    progress_reporter: object = None,
+    log_to_file: object = False,
     trial_name_creator: Callable[[Any], str] | None = None,
     trial_dirname_creator: Callable[[Any], str] | None = None,
     chdir_to_trial_dir: bool = True,
-    sync_config: Any = None,
+    sync_config: object = None,
     export_formats: Sequence[str] | None = None,
     max_failures: int = 0,
     fail_fast: bool | str = False,
@@ -70,15 +70,15 @@ def run(
     resume_config: ResumeConfig | None = None,
     reuse_actors: bool | None = None,
     raise_on_failed_trial: bool = True,
-    callbacks: Sequence[Any] | None = None,
+    callbacks: Sequence[object] | None = None,
     max_concurrent_trials: int | None = None,
     seed: int | None = None,
-    executor: Any = None,
+    executor: object = None,
     trial_timeout_s: float | None = None,
-    trial_executor: Any = None,
-    _remote: Any = None,
-    _remote_string_queue: Any = None,
-    _entrypoint: Any = None,
+    trial_executor: object = None,
+    _remote: object = None,
+    _remote_string_queue: object = None,
+    _entrypoint: object = None,
 ) -> ExperimentAnalysis:
     """Run trials and return their analysis.
 
@@ -197,11 +197,11 @@ def _checkpoints(
 
 
 def _resumed(
-    trainable: Any,
+    trainable: object,
     config: Any,
     tune_config: TuneConfig,
     run_config: RunConfig,
-    resume: Any,
+    resume: object,
     resume_config: ResumeConfig | None,
 ) -> Tuner | None:
     """The tuner that goes on with an earlier experiment, if that was asked for and there is one."""
@@ -241,16 +241,16 @@ def _resumed(
 
 
 def run_experiments(
-    experiments: Any,
+    experiments: object,
     scheduler: Any = None,
     verbose: int | None = None,
-    progress_reporter: Any = None,
+    progress_reporter: object = None,
     resume: Any = None,
     resume_config: Any = None,
     reuse_actors: bool | None = None,
     raise_on_failed_trial: bool = True,
     concurrent: bool = True,
-    callbacks: Sequence[Any] | None = None,
+    callbacks: Sequence[object] | None = None,
 ) -> list[Any]:
     """Run experiments one after another.
 

@@ -58,9 +58,9 @@ class Tuner:
 
     def __init__(
         self,
-        trainable: Any,
+        trainable: object,
         *,
-        param_space: Mapping[str, Any] | None = None,
+        param_space: Mapping[str, object] | None = None,
         tune_config: TuneConfig | None = None,
         run_config: RunConfig | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Tuner:
         self._space = _check_space(param_space)
         self._tune = _expect("Tuner(tune_config)", tune_config, TuneConfig)
         self._run = _expect("Tuner(run_config)", run_config, RunConfig)
-        self._restored: dict[str, Any] | None = None
+        self._restored: dict[str, object] | None = None
         self._folder: str | None = None
         self._start_from: str | None = None  # a checkpoint that every trial starts from
         self._export_formats: Sequence[str] | None = None
@@ -133,7 +133,7 @@ class Tuner:
     # --- restoring ----------------------------------------------------------------------------------------------------
 
     @classmethod
-    def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
+    def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: object = None) -> bool:
         """Whether the folder or URL ``path`` holds an experiment.
 
         Raises
@@ -153,15 +153,15 @@ class Tuner:
     def restore(
         cls,
         path: str | os.PathLike[str],
-        trainable: Any,
+        trainable: object,
         resume_unfinished: bool = True,
         resume_errored: bool = False,
         restart_errored: bool = False,
-        param_space: Mapping[str, Any] | None = None,
+        param_space: Mapping[str, object] | None = None,
         tune_config: TuneConfig | None = None,
         run_config: RunConfig | None = None,
         num_samples: int | None = None,
-        storage_filesystem: Any = None,
+        storage_filesystem: object = None,
     ) -> Tuner:
         """A tuner that goes on where the experiment in ``path`` ended or was cut off.
 
@@ -229,7 +229,7 @@ class Tuner:
         return tuner
 
 
-def _check_restore(header: Header, before: int, num_samples: Any, config: TuneConfig, both: bool) -> None:
+def _check_restore(header: Header, before: int, num_samples: object, config: TuneConfig, both: bool) -> None:
     if num_samples is not None and (
         isinstance(num_samples, bool)
         or not isinstance(num_samples, int)
@@ -259,7 +259,7 @@ def _check_restore(header: Header, before: int, num_samples: Any, config: TuneCo
             )
 
 
-def _check_space(param_space: Any) -> dict[str, Any]:
+def _check_space(param_space: object) -> dict[str, Any]:
     if param_space is None:
         return {}
     if not isinstance(param_space, Mapping):
@@ -273,7 +273,7 @@ def _check_space(param_space: Any) -> dict[str, Any]:
     return dict(param_space)
 
 
-def _expect(asked: str, value: Any, kind: type) -> Any:
+def _expect(asked: str, value: object, kind: type) -> Any:
     if value is None:
         return kind()
     if not isinstance(value, kind):

@@ -60,7 +60,7 @@ def _complain(text: str) -> None:
     print(f"tune-core: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
-def _show_warning(message: Any, *about: Any, **more: Any) -> None:
+def _show_warning(message: Any, *about: object, **more: object) -> None:
     _complain(f"warning: {message}")
 
 

@@ -136,8 +136,8 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 return self._from_ray(was, statement)
             if not is_rays(path):
                 return [statement]
-            moved: list[Any] = []
-            kept: list[Any] = []
+            moved: list[object] = []
+            kept: list[object] = []
             for alias in was.names:
                 reason = why_absent(path, name_of(alias.name))
                 (moved if reason is None else kept).append(alias)
@@ -148,7 +148,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
             made = [] if not moved else [self._import(ours(path), moved)]
             return [*made, *([self._import(path, kept)] if kept else [])]
 
-        def _from_ray(self, was: Any, statement: Any) -> list[Any]:
+        def _from_ray(self, was: Any, statement: object) -> list[Any]:
             """``from ray import tune, train, serve``."""
             made, kept, moved = [], [], []
             for alias in was.names:
@@ -169,7 +169,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
             names = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases]
             return cst.ImportFrom(_dotted(cst, path), names)
 
-        def _plain(self, was: Any, statement: Any) -> list[Any]:
+        def _plain(self, was: object, statement: Any) -> list[Any]:
             """``import ray.tune as tune``, ``import ray.tune``."""
             names = []
             for alias in statement.names:
@@ -180,7 +180,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 names.append(alias if reason is not None else alias.with_changes(name=_dotted(cst, ours(path))))
             return [statement.with_changes(names=names)]
 
-        def leave_Attribute(self, original: Any, updated: Any) -> Any:  # noqa: N802
+        def leave_Attribute(self, original: object, updated: object) -> Any:  # noqa: N802
             """``ray.tune.run(...)`` after ``import ray.tune``; only the shortest dotted name changes."""
             path = name_of(original)
             if path == "ray.tune":
@@ -189,10 +189,10 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 return _dotted(cst, ours(path))
             return updated
 
-        def visit_ImportFrom(self, node: Any) -> bool:  # noqa: N802
+        def visit_ImportFrom(self, node: object) -> bool:  # noqa: N802
             return False  # its dotted name is changed as a whole
 
-        def visit_Import(self, node: Any) -> bool:  # noqa: N802
+        def visit_Import(self, node: object) -> bool:  # noqa: N802
             return False
 
         def visit_Call(self, node: Any) -> None:  # noqa: N802

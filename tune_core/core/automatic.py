@@ -86,7 +86,7 @@ class Course:
 
     def __init__(self) -> None:
         self.attempt = 0
-        self.began: tuple[int, float, Any] = (0, 0.0, None)
+        self.began: tuple[int, float, object] = (0, 0.0, None)
         self.seconds = 0.0  #: training time at the last report
 
     def fields(self, event: Reported, before_s: float | None = None) -> dict[str, Any]:
@@ -186,11 +186,11 @@ def experiment_tag(index: int, config: Mapping[str, Any], varied: Collection[str
     return f"{index}_{text}"[:limit] if text else str(index)
 
 
-def _clean(value: Any) -> str:
+def _clean(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else re.sub(r"[^a-zA-Z0-9_-]+", "_", str(value)).strip("_")
 
 
-def metric_analysis(results: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def metric_analysis(results: Iterable[Mapping[str, object]]) -> dict[str, dict[str, Any]]:
     """For each number among a trial's results: its extremes, means and last value."""
     values: dict[str, list[float]] = {}
     for result in results:

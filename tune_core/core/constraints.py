@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tune_core.core.objective import lookup
 from tune_core.errors import InvalidArgumentError
@@ -29,7 +28,7 @@ class Constraint:
     relation: str
     bound: float
 
-    def excess(self, metrics: Mapping[str, Any]) -> float:
+    def excess(self, metrics: Mapping[str, object]) -> float:
         """By how much the bound is broken; 0 or less if it is kept, NaN if there is no finite value of the metric."""
         try:
             value = float(lookup(metrics, self.metric))
@@ -43,7 +42,7 @@ class Constraint:
         return f"{self.metric} {self.relation} {self.bound:g}"
 
 
-def violation(constraints: Sequence[Constraint], metrics: Mapping[str, Any]) -> float:
+def violation(constraints: Sequence[Constraint], metrics: Mapping[str, object]) -> float:
     """By how much constraints are broken in all; 0 if all are kept, infinite if one of their metrics is missing."""
     total = 0.0
     for constraint in constraints:
@@ -54,7 +53,7 @@ def violation(constraints: Sequence[Constraint], metrics: Mapping[str, Any]) -> 
     return total
 
 
-def constraints_from(value: Any, asked: str = "TuneConfig(constraints)") -> tuple[Constraint, ...]:
+def constraints_from(value: object, asked: str = "TuneConfig(constraints)") -> tuple[Constraint, ...]:
     """Constraints from what users write: ``{"latency": ("<=", 10)}``, or a list of such pairs for one metric.
 
     Raises
@@ -80,7 +79,7 @@ def constraints_from(value: Any, asked: str = "TuneConfig(constraints)") -> tupl
     return tuple(found)
 
 
-def _wrong(asked: str, value: Any) -> InvalidArgumentError:
+def _wrong(asked: str, value: object) -> InvalidArgumentError:
     return InvalidArgumentError(
         asked,
         f"is {value!r}",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def flatten(nested: Mapping[str, Any], separator: str = "/") -> dict[str, Any]:
+def flatten(nested: Mapping[str, object], separator: str = "/") -> dict[str, Any]:
     """Nested dicts as one, keys joined by ``separator``: ``{"a": {"b": 1}}`` becomes ``{"a/b": 1}``."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in nested.items():
         if isinstance(value, Mapping) and value:
             for below, leaf in flatten(value, separator).items():

@@ -20,7 +20,7 @@ def check_mode(mode: object, asked: str = "mode") -> None:
         )
 
 
-def check_objectives(metric: Any, mode: Any) -> None:
+def check_objectives(metric: Any, mode: object) -> None:
     """Raise unless ``TuneConfig``'s metric and mode are one each or None, or several metrics with a mode each."""
     several = isinstance(metric, (list, tuple))
     names = list(metric) if several else [] if metric is None else [metric]
@@ -51,7 +51,7 @@ def check_objectives(metric: Any, mode: Any) -> None:
             check_mode(one, "TuneConfig(mode)")
 
 
-def lookup(metrics: Mapping[str, Any], name: str) -> Any:
+def lookup(metrics: Mapping[str, object], name: str) -> Any:
     """Value of ``name`` in ``metrics``; ``"a/b"`` reaches into nested dicts. None if it is not there."""
     if name in metrics:
         return metrics[name]
@@ -84,7 +84,7 @@ class Objective:
         self.mode = mode
         self._sign = 1.0 if mode == "min" else -1.0
 
-    def loss(self, metrics: Mapping[str, Any]) -> float:
+    def loss(self, metrics: Mapping[str, object]) -> float:
         """The metric as a loss: lower is better; missing, NaN and infinite values are ``inf``, the worst."""
         return self.as_loss(metrics.get(self.metric) if self.metric in metrics else lookup(metrics, self.metric))
 

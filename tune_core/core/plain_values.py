@@ -29,7 +29,7 @@ _MAX_DEPTH = 32
 _NONE = type(None)
 
 
-def plain_metrics(metrics: Any, as_text: dict[str, str] | None = None) -> tuple[dict[str, Any], list[str] | None]:
+def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tuple[dict[str, Any], list[str] | None]:
     r"""Metrics as values that the journal can hold, and the paths of those that are NaN or infinite.
 
     Parameters
@@ -89,7 +89,7 @@ class _Found(NamedTuple):
 
 
 def _plain_mapping(
-    mapping: Mapping[Any, Any], path: tuple[str, ...], found: _Found, addressable: bool
+    mapping: Mapping[object, object], path: tuple[str, ...], found: _Found, addressable: bool
 ) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in mapping.items():
@@ -113,7 +113,7 @@ def _plain_key(key: Any, path: tuple[str, ...]) -> str:
     raise _unusable((*path, str(key)), key, "names of metrics are strings", "Use str(...) for the name")
 
 
-def _plain(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
+def _plain(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
     """One value; ``addressable`` is False inside lists, where a NaN's place cannot be given as a path of keys."""
     if value is None or isinstance(value, bool):
         return value
@@ -160,7 +160,7 @@ def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[Any]:
     return [_plain(value, (*path, str(i)), found, False) for i, value in enumerate(values)]
 
 
-def _plain_foreign(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
+def _plain_foreign(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
     """Values of other libraries, known by what they can do, so that none of those libraries is imported here."""
     if isinstance(value, enum.Enum):
         return _plain(value.value, path, found, addressable)
@@ -183,7 +183,7 @@ def _plain_foreign(value: Any, path: tuple[str, ...], found: _Found, addressable
     return _as_text(value, path, found)
 
 
-def _as_text(value: Any, path: tuple[str, ...], found: _Found) -> str:
+def _as_text(value: object, path: tuple[str, ...], found: _Found) -> str:
     """The ``repr`` of a value that has no plain form, where that is allowed."""
     if found.as_text is None:
         raise _unusable(path, value)
@@ -212,7 +212,7 @@ def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: 
     return _plain(plain, path, found, addressable)
 
 
-def _is_masked(value: Any) -> bool:
+def _is_masked(value: object) -> bool:
     """Whether numpy marks this one value as missing, such as the mean of nothing: it is no number, least of all 0."""
     mask: Any = getattr(value, "mask", None)
     return getattr(mask, "shape", None) is not None and bool(mask.all())
@@ -228,7 +228,7 @@ def _as_float(value: Any, path: tuple[str, ...], found: _Found, addressable: boo
     return _plain_float(number, path, found, addressable)
 
 
-def _check_size(size: int, path: tuple[str, ...], value: Any) -> None:
+def _check_size(size: int, path: tuple[str, ...], value: object) -> None:
     if size > MAX_ELEMENTS:
         raise _unusable(
             path,
@@ -238,7 +238,7 @@ def _check_size(size: int, path: tuple[str, ...], value: Any) -> None:
         )
 
 
-def _unusable(path: tuple[str, ...], value: Any, cause: str = "", fix: str = "") -> MetricError:
+def _unusable(path: tuple[str, ...], value: object, cause: str = "", fix: str = "") -> MetricError:
     return MetricError(
         f"The reported metric {'/'.join(path)!r}",
         f"is {_describe(value)}",
@@ -247,17 +247,17 @@ def _unusable(path: tuple[str, ...], value: Any, cause: str = "", fix: str = "")
     )
 
 
-def _describe(value: Any) -> str:
+def _describe(value: object) -> str:
     text = _repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} (a {_kind(value)})"
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _repr(value: Any) -> str:
+def _repr(value: object) -> str:
     try:
         return repr(value)
     except Exception:  # of the user's class; its value is only described

@@ -51,7 +51,7 @@ class OwnGenerator:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._states: dict[str, Any] = {}
+        self._states: dict[str, object] = {}
 
     @contextmanager
     def lent(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import Any
 from tune_core.errors import InvalidArgumentError
 
 
-def number(asked: str, value: Any, least: float = -math.inf) -> float:
+def number(asked: str, value: object, least: float = -math.inf) -> float:
     """``value`` as a float, if it is a finite number of at least ``least``."""
     if not isinstance(value, (str, bool)) and hasattr(value, "__float__"):
         found = float(value)
@@ -26,7 +26,7 @@ def number(asked: str, value: Any, least: float = -math.inf) -> float:
     raise InvalidArgumentError(asked, f"is {value!r}", f"it must be {needed}", f"Give {needed}, e.g. 0.01.")
 
 
-def integer(asked: str, value: Any, least: int = 1, also: str = "") -> int:
+def integer(asked: str, value: object, least: int = 1, also: str = "") -> int:
     """``value`` as an int, if it is an integer of at least ``least``; ``also`` says what else is allowed."""
     if not isinstance(value, (str, float, bool)) and hasattr(value, "__index__") and int(value) >= least:
         return int(value)
@@ -38,7 +38,7 @@ def integer(asked: str, value: Any, least: int = 1, also: str = "") -> int:
     )
 
 
-def seconds(asked: str, value: Any) -> float:
+def seconds(asked: str, value: object) -> float:
     """``value`` as a time in seconds, if it is a finite number above 0."""
     if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf:
         return float(value)
@@ -47,7 +47,7 @@ def seconds(asked: str, value: Any) -> float:
     )
 
 
-def fraction(asked: str, value: Any, above: float = 0, allowed: str = "a number") -> Fraction:
+def fraction(asked: str, value: object, above: float = 0, allowed: str = "a number") -> Fraction:
     """A number as the exact fraction that its decimal notation says (1.1 is 11/10), if it is above ``above``."""
     exact: Fraction | None = None
     if isinstance(value, Integral) and not isinstance(value, bool):
@@ -64,7 +64,7 @@ def fraction(asked: str, value: Any, above: float = 0, allowed: str = "a number"
     return exact
 
 
-def share(asked: str, value: Any, most: float = 1.0) -> float:
+def share(asked: str, value: object, most: float = 1.0) -> float:
     """A number from 0 to ``most``, both included."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= most:
         raise InvalidArgumentError(
@@ -73,21 +73,21 @@ def share(asked: str, value: Any, most: float = 1.0) -> float:
     return float(value)
 
 
-def proper_share(asked: str, value: Any) -> float:
+def proper_share(asked: str, value: object) -> float:
     """A number between 0 and 1, both excluded."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < 1:
         raise InvalidArgumentError(asked, f"is {value!r}", "it is a share between 0 and 1", "Use e.g. 0.25.")
     return float(value)
 
 
-def one_of(asked: str, value: Any, choices: tuple[object, ...]) -> None:
+def one_of(asked: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if value not in choices:
         named = ", ".join(map(repr, choices))
         raise InvalidArgumentError(asked, f"is {value!r}", "it is none of the known ones", f"Use one of {named}.")
 
 
-def takes(asked: str, function: Callable[..., Any], *names: str, example: str) -> None:
+def takes(asked: str, function: Callable[..., object], *names: str, example: str) -> None:
     """Raise unless ``function`` can be called with one positional argument for each of ``names``."""
     try:
         signature = inspect.signature(function)
@@ -104,7 +104,7 @@ def takes(asked: str, function: Callable[..., Any], *names: str, example: str) -
         ) from error
 
 
-def points(name: str, value: Any) -> list[Mapping[str, Any]]:
+def points(name: str, value: object) -> list[Mapping[str, Any]]:
     """The ``points_to_evaluate`` of the searcher ``name``: a list of configurations; None is an empty one."""
     asked = f"{name}(points_to_evaluate)"
     if value is None:
@@ -117,7 +117,7 @@ def points(name: str, value: Any) -> list[Mapping[str, Any]]:
     return list(value)
 
 
-def rewards(name: str, value: Any, points: Sequence[Any]) -> list[Any] | None:
+def rewards(name: str, value: object, points: Sequence[object]) -> list[Any] | None:
     """The ``evaluated_rewards`` of the searcher ``name``: one value, or None, for each point."""
     if value is None:
         return None
@@ -131,7 +131,7 @@ def rewards(name: str, value: Any, points: Sequence[Any]) -> list[Any] | None:
     return list(value)
 
 
-def seed(asked: str, value: Any) -> int | None:
+def seed(asked: str, value: object) -> int | None:
     """An integer, or None."""
     if value is None or (hasattr(value, "__index__") and not isinstance(value, bool)):
         return None if value is None else int(value)

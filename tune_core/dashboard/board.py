@@ -146,7 +146,7 @@ class Board:
         self._lock = threading.Lock()
         self._folders: dict[str, str] = {}
         self._open: dict[str, LiveExperiment] = {}
-        self._summaries: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._summaries: dict[str, tuple[float, dict[str, object]]] = {}
         self._looked_at = 0.0
 
     def folders(self) -> dict[str, str]:

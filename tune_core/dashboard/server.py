@@ -54,7 +54,7 @@ class Dashboard:
         self._server.dashboard = self
         self.port = int(self._server.server_address[1])
         self.html, self.policy = _page(control)
-        self._charts: dict[Any, tuple[int, float, Any]] = {}
+        self._charts: dict[object, tuple[int, float, object]] = {}
         self.closing = threading.Event()
 
     @property
@@ -105,7 +105,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     dashboard: Dashboard
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """A browser that closes a connection is no event."""
 
 
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Requests are not logged: addresses may hold the token."""
 
     # --- who asks -----------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _json(self, value: Any, status: int = 200) -> None:
+    def _json(self, value: object, status: int = 200) -> None:
         text = json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
         self._send(status, text.encode("utf-8", "replace"), "application/json")
 
@@ -311,7 +311,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value without NaN and infinities, which JSON lacks."""
     if isinstance(value, float):
         return value if value - value == 0 else None

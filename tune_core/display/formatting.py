@@ -35,7 +35,7 @@ def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def value_text(value: Any, limit: int = 24) -> str:
+def value_text(value: object, limit: int = 24) -> str:
     """One value, short: floats with five significant digits, long texts cut in the middle."""
     if isinstance(value, float):
         return f"{value:.5g}"
@@ -116,7 +116,7 @@ def counts_text(counts: Mapping[Any, int]) -> str:
     return ", ".join(f"{numbers[status]} {status}" for status in STATUSES if numbers.get(status)) or "no trials"
 
 
-def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> str:
+def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], width: int | None = None) -> str:
     """A table in plain text, columns padded; lines are cut at ``width``."""
     cells = [list(map(printable, header)), *([value_text(value, 40) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
@@ -125,7 +125,7 @@ def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], width: int
     return "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in lines)
 
 
-def html_table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
+def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """The same table in HTML, all text escaped."""
     from html import escape
 

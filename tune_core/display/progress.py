@@ -285,18 +285,18 @@ class _Lines(Callback):
         if results:
             self.on_trial_result = self._result  # type: ignore[method-assign]
 
-    def _result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def _result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: object) -> None:
         automatic = {*AUTO_RESULT_KEYS, "trial_id", "done", "experiment_tag"}
         values = {key: value for key, value in result.items() if key not in automatic}
         self._progress.note(f"trial {trial.trial_id}, iteration {result['training_iteration']}: {config_text(values)}")
 
-    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: object) -> None:
         self._end(trial, f": {trial.reason}" if trial.reason else "")
 
-    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: object) -> None:
         self._end(trial, f": {error_line(trial.error or '')}")
 
-    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: object) -> None:
         self._progress.note(f"trial {trial.trial_id} failed and is tried again: {error_line(trial.error or '')}")
 
     def _end(self, trial: Any, why: str) -> None:

@@ -36,7 +36,7 @@ class ProgressReporter:
         total_samples: int | None = None,
         metric: str | None = None,
         mode: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         """Before the first trial: when the run began, how many trials there will be, and what is optimised."""
 
@@ -105,7 +105,7 @@ class TuneReporterBase(ProgressReporter):
         total_samples: int | None = None,
         metric: str | None = None,
         mode: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         """Take the run's facts, where the reporter was given none."""
         self._start_time = start_time if start_time is not None else time.time()
@@ -165,7 +165,7 @@ class TuneReporterBase(ProgressReporter):
         chosen = ["training_iteration", "time_total_s", *([self._metric] if self._metric else [])]
         return [*chosen, *(n for n in first_metrics(trials, self._infer_limit) if n not in chosen)]
 
-    def _cut(self, cell: Any) -> str:
+    def _cut(self, cell: object) -> str:
         text = value_text(cell)
         return text if len(text) <= self._max_column_length else "…" + text[1 - self._max_column_length :]
 

@@ -183,7 +183,7 @@ def _rich_table(snapshot: Snapshot, width: int) -> Any:
     return table
 
 
-def fitting_columns(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> list[int]:
+def fitting_columns(header: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[int]:
     """Positions of the columns that fit: parameters are left out, the last first; all others stay."""
     widths = [max(len(value_text(v)) for v in (name, *(row[i] for row in rows))) + 3 for i, name in enumerate(header)]
     keep = list(range(len(header)))

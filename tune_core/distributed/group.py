@@ -38,7 +38,7 @@ class Rank(Protocol):
 
 
 def with_workers(
-    trainable: Any,
+    trainable: object,
     num_workers: int,
     resources_per_worker: Mapping[str, float] | None = None,
     *,

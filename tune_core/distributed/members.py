@@ -68,7 +68,7 @@ class Member:
         """The trial's facts, and the rank's own."""
         return {**(self._session.info if self._session is not None else {}), **self._facts}
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+    def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
         """Rank zero reports; another rank waits for that, and has the same answer."""
         if self._rank == 0:
             go_on = self._session is None or self._session.report(metrics, checkpoint)
@@ -94,7 +94,7 @@ class Member:
         if self._rank == 0 and self._session is not None:
             self._session.save(checkpoint, again, result)
 
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+    def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
         """Whether the scheduler may pause or copy the trial at the next report."""
         return self._session is not None and self._session.checkpoint_due(metrics)
 

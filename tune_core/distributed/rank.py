@@ -82,7 +82,7 @@ def run(train: Callable[..., Any], config: dict[str, Any], address: str, place: 
     return Outcome(how, value, at=time.time())
 
 
-def _check(value: Any, rank: int) -> None:
+def _check(value: object, rank: int) -> None:
     """A value that rank zero returns is a result, and must get to the trial's process."""
     if rank != 0 or value is None:
         return

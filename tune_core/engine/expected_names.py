@@ -54,7 +54,7 @@ class ExpectedNames:
 _AUTOMATIC = ("training_iteration", "time_total_s", "timestamp", "trial_id", "done")
 
 
-def misspelt_mutations(mutated: Any, space: Mapping[str, Any]) -> list[str]:
+def misspelt_mutations(mutated: object, space: Mapping[str, object]) -> list[str]:
     """Warnings about names in ``hyperparam_mutations`` that look like a parameter which is in the space otherwise."""
     if not isinstance(mutated, Mapping):
         return []

@@ -496,7 +496,7 @@ class Loop:
             yield
             return
 
-        def interrupt(number: int, frame: Any) -> None:
+        def interrupt(number: int, frame: object) -> None:
             self.interrupts += 1
             if self.interrupts > 1:
                 raise KeyboardInterrupt

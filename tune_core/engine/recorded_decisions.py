@@ -134,7 +134,7 @@ def exploit_of(decided: ev.Decided) -> Exploit:
     return Exploit(decided.source, decided.config, decided.why, decided.checkpoint, decided.resources)
 
 
-def without(some: Sequence[Any], others: Iterable[Any]) -> list[Any]:
+def without(some: Sequence[object], others: Iterable[object]) -> list[Any]:
     """Those decisions that are not among the others."""
     if not some:
         return []

@@ -20,7 +20,7 @@ MAX_LINE = 4096
 DO = ("stop", "stop_run", "hold", "resume", "time_budget")
 
 
-def checked(command: Any) -> dict[str, Any]:
+def checked(command: object) -> dict[str, Any]:
     """A command with only what it needs.
 
     Raises
@@ -44,7 +44,7 @@ def checked(command: Any) -> dict[str, Any]:
     return {"do": do}
 
 
-def send_command(folder: str, command: Any) -> None:
+def send_command(folder: str, command: object) -> None:
     """Append a command to an experiment's file.
 
     Raises

@@ -24,7 +24,9 @@ class Replayed:
 
     used_s: float  # time that earlier drivers spent
     recent: set[int]  # trials that the last events were about
-    unrecorded: list[Any]  # decisions on the last event that the journal lost: to be journaled before all else
+    unrecorded: list[
+        ev.Decided | ev.StopRequested
+    ]  # decisions on the last event that the journal lost: to be journaled before all else
     salvage: Salvage  # what was missing, if the journal is damaged
 
 
@@ -101,7 +103,7 @@ class _ReplayCursor:
         self._courses = Courses()
         self.scheduler = RecordedScheduler(controller.scheduler)
         controller.scheduler = self.scheduler  # type: ignore[assignment]
-        self.unrecorded: list[Any] = []
+        self.unrecorded: list[ev.Decided | ev.StopRequested] = []
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
@@ -153,7 +155,7 @@ class _ReplayCursor:
 
     def _apply(self, event: Any) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""
-        made: list[Any] = []
+        made: list[object] = []
         suggestions, trials = self.suggestions, self.controller.trials
         for command in self.controller.apply(event):
             if type(command) is ev.Record:

@@ -83,7 +83,7 @@ class RunState:
         self._has_warned = False
         self._waiting = WaitingTrials(self)
 
-    def ask(self, method: str, *args: Any) -> Any:
+    def ask(self, method: str, *args: object) -> Any:
         """Call the scheduler; an exception becomes an error that names it."""
         try:
             return getattr(self.scheduler, method)(*args)

@@ -258,7 +258,7 @@ class Suggestions:
         except Exception as error:
             raise self._blame("on_trial_complete", error) from error
 
-    def _call(self, method: str, *args: Any) -> Any:
+    def _call(self, method: str, *args: object) -> Any:
         try:
             return getattr(self.searcher, method)(*args)
         except Exception as error:
@@ -273,7 +273,7 @@ class Suggestions:
         )
 
 
-def _wants_results(searcher: Any) -> str:
+def _wants_results(searcher: object) -> str:
     """Which intermediate results a searcher, or the one that it wraps, does something with: all, rungs' or none."""
     inner = getattr(searcher, "searcher", None)
     if inner is not None and hasattr(inner, "suggest"):
@@ -283,7 +283,7 @@ def _wants_results(searcher: Any) -> str:
     return str(getattr(searcher, "results_wanted", "all"))
 
 
-def reason_of(searcher: Any) -> str:
+def reason_of(searcher: object) -> str:
     """What speaks for a searcher's last suggestion, in the words of the one that it wraps; empty if it does not say."""
     inner = getattr(searcher, "searcher", None)
     if inner is not None and hasattr(inner, "suggest"):

@@ -86,7 +86,7 @@ def ray_is_up() -> bool:
     return bool(os.environ.get("RAY_ADDRESS")) or bool(getattr(ray, "is_initialized", bool)())
 
 
-def executor_from(executor: Any) -> Any:
+def executor_from(executor: object) -> Any:
     """The executor for what a user gave.
 
     Parameters

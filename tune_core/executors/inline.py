@@ -34,13 +34,13 @@ class InlineExecutor:
     def __init__(self) -> None:
         self._job: ev.Launch | None = None
         self._reserved = False
-        self._inbox: deque[tuple[Any, ...]] = deque()
+        self._inbox: deque[tuple[object, ...]] = deque()
         self._worker: Worker | None = None
         self._last: list[ev.Batch] = []
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()  # put() is safe in a signal handler
         self._raised: Exception | None = None  # by the loop, inside the objective's report
 
-    def pack(self, prepared: Any) -> Any:
+    def pack(self, prepared: object) -> Any:
         """See :class:`tune_core.executors.base.Executor`."""
         return prepared
 
@@ -50,15 +50,15 @@ class InlineExecutor:
         self._pump = pump
         self._worker = Worker(self, run, run.payload)
 
-    def refuse(self, resources: Any) -> str | None:
+    def refuse(self, resources: object) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         return None
 
-    def room(self, resources: Any) -> bool:
+    def room(self, resources: object) -> bool:
         """See :class:`tune_core.executors.base.Executor`."""
         return not self._reserved
 
-    def reserve(self, resources: Any) -> str | None:
+    def reserve(self, resources: object) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         if self._reserved:
             return None
@@ -81,7 +81,7 @@ class InlineExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "revoke", why)
 
-    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+    def _answer(self, trial: int, kind: str, *rest: object) -> None:
         if self._job is not None and self._job.trial == trial:
             self._inbox.append((kind, trial, self._job.attempt, *rest))
 
@@ -156,7 +156,7 @@ class InlineExecutor:
         return bool(self._inbox)
 
 
-def own_copy(value: Any) -> Any:
+def own_copy(value: object) -> Any:
     """A configuration that the objective may change, as one that was sent to another process could be.
 
     What cannot be copied stays the same object.

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import logging
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tune_core.core.environment import flag
@@ -117,7 +117,7 @@ def _make(folder: str, exist_ok: bool) -> None:
         raise unwritable(folder, PermissionError(13, "permission denied"))
 
 
-def keep_setup(folder: str, setup: dict[str, Any]) -> str | None:
+def keep_setup(folder: str, setup: Mapping[str, object]) -> str | None:
     """Keep the configuration for a restore; returns why that was impossible, or None."""
     import cloudpickle
 
@@ -194,7 +194,7 @@ def load_setup(folder: str) -> dict[str, Any]:
     path = os.path.join(folder, SETUP_FILE)
     try:
         with open(path, "rb") as file:
-            setup: dict[str, Any] = cloudpickle.load(file)
+            setup: dict[str, object] = cloudpickle.load(file)
     except FileNotFoundError:
         return {}
     except Exception as error:

@@ -237,7 +237,7 @@ class StoredExperiment:
             write_bytes_atomic(path, data)
 
 
-def new_stored(base: str, filesystem: Any, name: str | None, trainable: str) -> StoredExperiment:
+def new_stored(base: str, filesystem: object, name: str | None, trainable: str) -> StoredExperiment:
     """A new experiment below the URL ``base``, claimed.
 
     Raises

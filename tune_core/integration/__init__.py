@@ -66,7 +66,7 @@ _CONFIG = "config"
 
 
 def choose_metrics(
-    metrics: Metrics, available: Mapping[str, Any], who: str, *, those_there: bool = False
+    metrics: Metrics, available: Mapping[str, object], who: str, *, those_there: bool = False
 ) -> dict[str, Any]:
     """Those of the ``available`` metrics that were asked for, under the names to report them by.
 
@@ -106,7 +106,7 @@ def choose_metrics(
     return chosen
 
 
-def _missing(key: str, available: Mapping[str, Any], who: str) -> MissingMetricError:
+def _missing(key: str, available: Mapping[str, object], who: str) -> MissingMetricError:
     there = ", ".join(sorted(map(repr, available))) or "none at all"
     return MissingMetricError(
         f"{who}(metrics)",
@@ -218,7 +218,9 @@ def steps(lower: float, upper: float, step: float) -> Any:
 
 
 def report_metrics(
-    metrics: Mapping[str, Any], write: Callable[[str], object] | None = None, metadata: Mapping[str, Any] | None = None
+    metrics: Mapping[str, object],
+    write: Callable[[str], object] | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> bool:
     """Report a result, and a checkpoint with it.
 
@@ -244,7 +246,7 @@ def report_metrics(
 
 def save_checkpoint(
     write: Callable[[str], object],
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, object] | None = None,
     *,
     again: bool = False,
     result: tuple[int, Mapping[str, Any]] | None = None,
@@ -265,7 +267,7 @@ def save_checkpoint(
             _save(_written(folder, write, metadata), again, result)
 
 
-def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, Any] | None) -> Checkpoint:
+def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, object] | None) -> Checkpoint:
     write(folder)
     checkpoint = Checkpoint.from_directory(folder)
     checkpoint.set_metadata(start_metadata(metadata))
@@ -279,9 +281,9 @@ class RoundResults:
     Early stopping cuts a model back to its best round when the training ends, long after that round was reported.
     """
 
-    _by_round: dict[int, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
+    _by_round: dict[int, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
 
-    def note(self, rounds: int, results: Mapping[str, Any]) -> None:
+    def note(self, rounds: int, results: Mapping[str, object]) -> None:
         """The last report was of a model of so many rounds."""
         self._by_round[rounds] = (get_context().get_iteration(), results)
 
@@ -290,7 +292,7 @@ class RoundResults:
         return self._by_round.get(rounds)
 
 
-def start_metadata(metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def start_metadata(metadata: Mapping[str, object] | None = None) -> dict[str, Any]:
     """``metadata`` and what :func:`start` needs beside it, for integrations that make their checkpoints themselves.
 
     Parameters

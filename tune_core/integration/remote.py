@@ -49,7 +49,7 @@ class RemoteTrial:
     def __getstate__(self) -> dict[str, Any]:
         return {"_address": self._address, "_session": None}
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None = None) -> None:
+    def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None = None) -> None:
         """Report a result of the trial.
 
         Raises

@@ -157,7 +157,7 @@ def does_not_follow(path: str, version: str, error: Exception) -> JournalError:
     )
 
 
-def _unknown(path: str, version: Any, error: Exception) -> JournalError:
+def _unknown(path: str, version: object, error: Exception) -> JournalError:
     return JournalError(
         path,
         f"has a line that this version does not know: {error}",

@@ -71,7 +71,7 @@ class Histories(Generic[T]):
         self, folder: str, keep: Callable[[ev.Reported, dict[str, Any]], T | None], trial: int | None = None
     ) -> None:
         self._keep = keep
-        self._configs: dict[int, dict[str, Any]] = {}
+        self._configs: dict[int, dict[str, object]] = {}
         self._next: dict[int, dict[str, Any]] = {}  # of trials that are about to become copies
         self._found: dict[int, History[T]] = {}
         self._present: dict[int, tuple[int, int]] = {}  # each trial's attempt, and its last iteration in that

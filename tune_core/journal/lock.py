@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from tune_core.core.files import open_regular
@@ -173,7 +174,7 @@ def _owner(descriptor: int) -> dict[str, Any]:
     return {"pid": found} if isinstance(found, int) and not isinstance(found, bool) else {}
 
 
-def _is_alive(owner: dict[str, Any]) -> bool | None:
+def _is_alive(owner: Mapping[str, object]) -> bool | None:
     """Whether a lock's holder is alive; None where its process cannot be seen from here."""
     pid = owner.get("pid")
     if not isinstance(pid, int) or pid <= 0:
@@ -220,7 +221,7 @@ def _is_touched(descriptor: int, within_s: float) -> bool:
     return False
 
 
-def _locked(folder: str, owner: dict[str, Any]) -> ExperimentLockedError:
+def _locked(folder: str, owner: Mapping[str, object]) -> ExperimentLockedError:
     who = f"process {owner.get('pid', 'unknown')}" + (f" on {owner['host']}" if owner.get("host") else "")
     return ExperimentLockedError(
         f"The experiment in {folder}",

@@ -48,7 +48,7 @@ class RayReader:
     """
 
     torn_bytes = 0  # what a journal's reader tells of damage
-    gaps: tuple[Any, ...] = ()
+    gaps: tuple[object, ...] = ()
 
     def __init__(self, folder: str, trial: int | None = None) -> None:
         self.path = max(glob.glob(os.path.join(glob.escape(folder), STATE_FILES)))  # their names hold their times
@@ -150,7 +150,7 @@ def _number(text: str) -> Any:
     return {"True": True, "False": False}.get(text, text)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value of the state file, with what is pickled in it left out."""
     if isinstance(value, dict):
         if value.get("_type") == "CLOUDPICKLE_FALLBACK":

@@ -65,12 +65,12 @@ def folder_of(url: str, purpose: str) -> str:
     return os.path.join(cache_folder(), purpose, digest, name)
 
 
-def is_stored(path: str | os.PathLike[str], filesystem: Any = None) -> bool:
+def is_stored(path: str | os.PathLike[str], filesystem: object = None) -> bool:
     """Whether a path is in an object store, not on a file system of this machine."""
     return filesystem is not None or is_remote(os.fspath(path))
 
 
-def open_place(path: str | os.PathLike[str], filesystem: Any = None) -> Place:
+def open_place(path: str | os.PathLike[str], filesystem: object = None) -> Place:
     """Where the experiment at ``path`` can be read; from a store, its journal is fetched as far as it is new.
 
     Raises
@@ -130,13 +130,13 @@ def _journal(place: Place) -> str:
     return os.path.join(place.folder, JOURNAL_FILE)
 
 
-def exists(path: str | os.PathLike[str], filesystem: Any = None) -> bool:
+def exists(path: str | os.PathLike[str], filesystem: object = None) -> bool:
     """Whether there is an experiment at a URL."""
     store = object_store(path, filesystem)
     return with_retries(f"look for {redacted(store.url)}", lambda: store.size(segment_key(0)) is not None)
 
 
-def experiments_below(url: str, filesystem: Any = None) -> list[str]:
+def experiments_below(url: str, filesystem: object = None) -> list[str]:
     """The URLs of the experiments directly below a URL, and the URL itself if it is one; sorted."""
     url = url.rstrip("/")
     store = object_store(url, filesystem)

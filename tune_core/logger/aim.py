@@ -51,7 +51,7 @@ class AimLoggerCallback(Tracker):
         experiment_name: str | None = None,
         metrics: Sequence[str] | None = None,
         finish_s: float = FINISH_S,
-        **aim_run_kwargs: Any,
+        **aim_run_kwargs: object,
     ) -> None:
         super().__init__(finish_s)
         require("AimLoggerCallback", "aim", "aim")

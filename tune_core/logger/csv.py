@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from tune_core.callback import LoggerCallback, Trials, TrialView
@@ -48,7 +49,7 @@ class CSVLoggerCallback(LoggerCallback):
         self._files.close(trial.path)
         self._columns.pop(trial.trial_id, None)
 
-    def on_experiment_end(self, trials: Trials, **info: Any) -> None:
+    def on_experiment_end(self, trials: Trials, **info: object) -> None:
         super().on_experiment_end(trials, **info)
         self._files.close_all()
 
@@ -63,7 +64,7 @@ _text = _Text()
 _writer = csv.writer(_text, lineterminator="\n")
 
 
-def _line(values: list[Any]) -> str:
+def _line(values: Sequence[object]) -> str:
     _text.clear()
     _writer.writerow(values)
     return "".join(_text)

@@ -41,7 +41,7 @@ class JsonLoggerCallback(LoggerCallback):
         self._files.close(trial.path)
         self._params.pop(trial.trial_id, None)
 
-    def on_experiment_end(self, trials: Trials, **info: Any) -> None:
+    def on_experiment_end(self, trials: Trials, **info: object) -> None:
         super().on_experiment_end(trials, **info)
         self._files.close_all()
 
@@ -58,7 +58,7 @@ class JsonLoggerCallback(LoggerCallback):
         return params
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "tolist"):  # numpy's scalars and arrays

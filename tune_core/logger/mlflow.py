@@ -68,7 +68,7 @@ class MLflowLoggerCallback(Tracker):
         *,
         registry_uri: str | None = None,
         experiment_name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
+        tags: Mapping[str, object] | None = None,
         tracking_token: str | None = None,
         save_artifact: bool = False,
         log_params_on_trial_end: bool = False,
@@ -189,7 +189,7 @@ def setup_mlflow(
     artifact_location: str | None = None,
     run_name: str | None = None,
     create_experiment_if_not_exists: bool = False,
-    tags: Mapping[str, Any] | None = None,
+    tags: Mapping[str, object] | None = None,
     rank_zero_only: bool = True,
 ) -> Any:
     """Begin an MLflow run in an objective, named by its trial; it ends with the trial.
@@ -284,7 +284,7 @@ class _Nothing:
     def __getattr__(self, name: str) -> Any:
         return _Nothing()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         return _Nothing()
 
     def __enter__(self) -> Any:

@@ -61,7 +61,7 @@ class _Known:
 class _Space:
     """Turns configurations into Optuna's parameters and distributions."""
 
-    def __init__(self, space: Any, labels: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(self, space: object, labels: Mapping[str, list[str]] | None = None) -> None:
         from tune_core.plots.parameters import described, known_choices, label_of
 
         self._label = label_of
@@ -121,7 +121,7 @@ def _quiet(optuna: Any) -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def export_study(experiment: Any, where: str, study_name: str | None = None) -> int:
+def export_study(experiment: object, where: str, study_name: str | None = None) -> int:
     """Write an experiment as a study of Optuna: distributions, intermediate values, states, times, user attributes.
 
     A trial's value is its last one; one that a scheduler stopped is pruned. Categories that are no simple values appear

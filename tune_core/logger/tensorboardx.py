@@ -93,7 +93,7 @@ class TBXLoggerCallback(Tracker):
         writer.close()
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

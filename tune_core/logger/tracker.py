@@ -63,7 +63,7 @@ class TrackedTrial:
     @property
     def config(self) -> dict[str, Any]:
         """The configuration, nested names joined by ``/``."""
-        flat: dict[str, Any] = flatten(self.trial.config)
+        flat: dict[str, object] = flatten(self.trial.config)
         return flat
 
     @property
@@ -173,19 +173,19 @@ class Tracker(Callback):
 
     # --- callbacks ----------------------------------------------------------------------------------------------------
 
-    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: object) -> None:
         """The first one starts the thread."""
         if self._thread is None:
             folder = os.path.dirname(os.path.abspath(trial.path))
             self._thread = threading.Thread(target=self._run, args=(folder,), name=type(self).__name__, daemon=True)
             self._thread.start()
 
-    def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: Any, **info: object) -> None:
         """There may be something to send."""
         if not self._wake.is_set():
             self._wake.set()
 
-    def on_experiment_end(self, trials: Any, **info: Any) -> None:
+    def on_experiment_end(self, trials: Any, **info: object) -> None:
         """Wait for what is still to be sent."""
         thread = self._thread
         if thread is None:
@@ -313,7 +313,7 @@ class Tracker(Callback):
             with self._lock:
                 self._done.add(index)
 
-    def _sending(self, tracked: TrackedTrial, action: Any) -> bool:
+    def _sending(self, tracked: TrackedTrial, action: object) -> bool:
         well = self._guarded(f"trial {tracked.trial_id}", action)
         if not well:
             tracked.broken = True

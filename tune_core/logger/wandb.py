@@ -69,8 +69,8 @@ class WandbLoggerCallback(Tracker):
         upload_checkpoints: bool = False,
         save_checkpoints: bool = False,
         upload_timeout: float = FINISH_S,
-        video_kwargs: Mapping[str, Any] | None = None,
-        image_kwargs: Mapping[str, Any] | None = None,
+        video_kwargs: Mapping[str, object] | None = None,
+        image_kwargs: Mapping[str, object] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(upload_timeout)

@@ -48,7 +48,7 @@ class GaussianProcess:
         Logarithms of the inverse squared length-scales, one for each group, and of the noise's share of the variance.
     """
 
-    def __init__(self, groups: Any, forgetting: float | None = None) -> None:
+    def __init__(self, groups: object, forgetting: float | None = None) -> None:
         import numpy as np
 
         self.groups = np.asarray(groups, dtype=int)
@@ -92,7 +92,7 @@ class GaussianProcess:
 
     # --- fitting ------------------------------------------------------------------------------------------------------
 
-    def fit(self, points: Any, targets: Any, steps: int = 20, basis: Any = None, afresh: bool = False) -> None:
+    def fit(self, points: Any, targets: object, steps: int = 20, basis: Any = None, afresh: bool = False) -> None:
         """Move length-scales and noise to their posterior mode, and make ready to predict.
 
         Parameters
@@ -112,7 +112,7 @@ class GaussianProcess:
 
         basis = np.ones((len(points), 1)) if basis is None else basis
 
-        def negative(theta: Any) -> tuple[float, Any]:
+        def negative(theta: object) -> tuple[float, Any]:
             return self._negative_log_posterior(theta, points, targets, basis)
 
         found, value = minimise(negative, self.theta, steps)
@@ -129,7 +129,7 @@ class GaussianProcess:
 
         return -self._negative_log_posterior(self.theta, points, targets, np.ones((len(points), 1)))[0]
 
-    def condition(self, points: Any, targets: Any, basis: Any = None) -> None:
+    def condition(self, points: Any, targets: object, basis: Any = None) -> None:
         """Make ready to predict from these points, with length-scales and noise as they are."""
         import numpy as np
 
@@ -163,7 +163,7 @@ class GaussianProcess:
         squares = float(residual @ residual + coefficients @ coefficients / _MEAN_VARIANCE)
         return coefficients, residual, (squares + 2.0 * _SCALE_STRENGTH) / (len(residual) + 2.0 * _SCALE_STRENGTH)
 
-    def _negative_log_posterior(self, theta: Any, points: Any, targets: Any, basis: Any) -> tuple[float, Any]:
+    def _negative_log_posterior(self, theta: Any, points: Any, targets: Any, basis: object) -> tuple[float, Any]:
         """Of length-scales and noise, up to a constant, and its gradient (eqs. 5.8 and 5.9)."""
         import numpy as np
 
@@ -191,7 +191,7 @@ class GaussianProcess:
 
     # --- predicting ---------------------------------------------------------------------------------------------------
 
-    def predict(self, points: Any, basis: Any = None) -> tuple[Any, Any]:
+    def predict(self, points: object, basis: object = None) -> tuple[Any, Any]:
         """Mean and standard deviation of the function, without noise (eqs. 2.25 and 2.26)."""
         import numpy as np
 
@@ -200,7 +200,7 @@ class GaussianProcess:
         mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
         return mean, np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))
 
-    def predict_with_gradients(self, points: Any, basis: Any = None) -> tuple[Any, Any, Any, Any]:
+    def predict_with_gradients(self, points: object, basis: object = None) -> tuple[Any, Any, Any, Any]:
         """Mean, standard deviation, and the derivatives of both by each column."""
         import numpy as np
 
@@ -219,7 +219,7 @@ class GaussianProcess:
         """Variance of the noise."""
         return float(self.scale * math.exp(self.theta[-1]))
 
-    def likelihoods(self, columns: Any, basis: Any) -> Any:
+    def likelihoods(self, columns: Any, basis: object) -> Any:
         """For several columns of targets, the log likelihood that each has with length-scales and noise as they are."""
         import numpy as np
 

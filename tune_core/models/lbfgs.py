@@ -46,7 +46,7 @@ def minimise(
 
     x = np.array(start, dtype=float)
     value, gradient = function(x)
-    pairs: list[tuple[Any, Any, float]] = []
+    pairs: list[tuple[object, object, float]] = []
     spent = 1
     while spent < steps and np.abs(gradient).max() > tolerance:
         direction = _direction(gradient, pairs)

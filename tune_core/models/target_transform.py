@@ -29,7 +29,7 @@ CURVES: tuple[tuple[float, float], ...] = (
 """Powers, and where the curve bends, in units of the median's distance to the best."""
 
 
-def winsorised(losses: Any) -> Any:
+def winsorised(losses: object) -> Any:
     """Losses, none above the third quartile by over five times its distance to the best; NaN is the worst of them."""
     import numpy as np
 

@@ -38,7 +38,7 @@ def draw(chart: Chart, theme: str, width: float) -> Any:
     return figure
 
 
-def _canvas(figure: Any) -> None:
+def _canvas(figure: object) -> None:
     backend = require("Chart.matplotlib", "matplotlib.backends.backend_agg", "plots")
     backend.FigureCanvasAgg(figure)  # no window, no display needed
 
@@ -121,7 +121,7 @@ def _set_axis(ax: Any, which: str, axis: Axis, colors: dict[str, str]) -> None:
                 label.set_ha("right")
 
 
-def _set_range(ax: Any, which: str, axis: Axis) -> None:
+def _set_range(ax: object, which: str, axis: Axis) -> None:
     if axis.range is not None:
         getattr(ax, f"set_{which}lim")(*axis.range)
     elif axis.labels:

@@ -68,7 +68,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 
 def _marks(marks: Marks, packed: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "kind": marks.kind,
         "name": marks.name,
         "color": marks.color,
@@ -134,14 +134,19 @@ def theme_css() -> str:
     )
 
 
-def embedded(value: Any) -> str:
+def embedded(value: object) -> str:
     """A value as JSON that is safe inside a ``script`` element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def page(
-    title: str, body: str, data: Mapping[str, Any], scripts: Sequence[str], theme: str | None = None, lang: str = "en"
+    title: str,
+    body: str,
+    data: Mapping[str, object],
+    scripts: Sequence[str],
+    theme: str | None = None,
+    lang: str = "en",
 ) -> str:
     """A whole page that needs nothing but itself; parameters as in :func:`page_and_policy`."""
     return page_and_policy(title, body, data, scripts, theme, lang)[0]
@@ -150,7 +155,7 @@ def page(
 def page_and_policy(
     title: str,
     body: str,
-    data: Mapping[str, Any],
+    data: Mapping[str, object],
     scripts: Sequence[str],
     theme: str | None = None,
     lang: str = "en",
@@ -199,11 +204,11 @@ def page_and_policy(
     return html, policy
 
 
-def _pooled(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _pooled(data: Mapping[str, object]) -> tuple[dict[str, Any], list[str]]:
     """The data with packed arrays replaced by their positions in one list, in which equal ones stand once."""
     position: dict[str, int] = {}
 
-    def walk(value: Any) -> Any:
+    def walk(value: object) -> Any:
         if isinstance(value, dict):
             if len(value) == 1 and isinstance(packed := next(iter(value.values())), str) and next(iter(value)) in "fi":
                 return {next(iter(value)): position.setdefault(packed, len(position))}

@@ -85,7 +85,7 @@ def parameters_of(recording: Recording, wanted: Iterable[str] | None = None) -> 
     return [p for p in found if wanted is not None or p.varies]
 
 
-def described(space: Any, prefix: str = "") -> dict[str, str]:
+def described(space: object, prefix: str = "") -> dict[str, str]:
     """The text of each domain of a journaled space, by the parameter's name."""
     found: dict[str, str] = {}
     if isinstance(space, Mapping):
@@ -146,6 +146,6 @@ def _category(name: str, raw: Mapping[int, Any], known: Sequence[Any], numbers: 
     return Parameter(name, False, labels, {i: float(position.get(label_of(v), other)) for i, v in raw.items()})
 
 
-def label_of(value: Any) -> str:
+def label_of(value: object) -> str:
     """A category as a short text."""
     return value_text(value, 24)

@@ -71,7 +71,7 @@ def draw(chart: Chart, theme: str) -> Any:
 
 
 def _axis(axis: Axis, colors: dict[str, str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         "title": {"text": escape(axis.title)},
         "gridcolor": colors["grid"],
         "linecolor": colors["axis"],

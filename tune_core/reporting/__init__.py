@@ -14,7 +14,7 @@ FORMATS = ("html", "md")
 
 
 def report(
-    *experiments: Any,
+    *experiments: object,
     format: str = "html",
     metric: str | None = None,
     mode: str | None = None,

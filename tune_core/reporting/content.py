@@ -91,7 +91,7 @@ def best_config(trial: Trial) -> dict[str, str]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
@@ -99,7 +99,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -107,7 +107,7 @@ def _finite(value: Any) -> Any:
     return [_finite(child) for child in value] if isinstance(value, list) else value
 
 
-def _python(value: Any, indent: int = 0) -> str:
+def _python(value: object, indent: int = 0) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if isinstance(value, dict) and value:
@@ -144,7 +144,7 @@ def _needs_quotes(key: str) -> bool:
     )
 
 
-def _yaml_scalar(value: Any) -> str:
+def _yaml_scalar(value: object) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}[str(value)]
@@ -221,7 +221,7 @@ def metric_names(recording: Recording, limit: int = 6) -> list[str]:
 
 def config_cells(trial: Trial) -> dict[str, Any]:
     """A trial's configuration, flat; numbers stay numbers, all else is text."""
-    cells: dict[str, Any] = {}
+    cells: dict[str, object] = {}
     for name, value in flat_config(trial.config).items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         cells[name] = value if number else value_text(value, 40)

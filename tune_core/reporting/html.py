@@ -149,13 +149,13 @@ def columns(recording: Recording, some: Sequence[Any] | None = None) -> list[dic
     return found
 
 
-def _column(title: str, values: Sequence[Any]) -> dict[str, Any]:
+def _column(title: str, values: Sequence[object]) -> dict[str, Any]:
     if all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in values):
         return number_column(title, values)
     return text_column(title, ["" if v is None else value_text(v, 60) for v in values])
 
 
-def number_column(title: str, values: Sequence[Any]) -> dict[str, Any]:
+def number_column(title: str, values: Sequence[object]) -> dict[str, Any]:
     """A column of numbers; None is empty."""
     return {"title": title, "values": floats([math.nan if v is None else _float(v) for v in values])}
 

@@ -94,12 +94,12 @@ def _grid(place: Place | str) -> ResultGrid:
     return ResultGrid.from_path(place) if isinstance(place, str) else ResultGrid.from_place(place)
 
 
-def to_json_text(value: Any) -> str:
+def to_json_text(value: object) -> str:
     """Standard JSON: NaN and infinities, which it lacks, become null; other objects their text."""
     return json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -107,11 +107,11 @@ def _finite(value: Any) -> Any:
     return [_finite(child) for child in value] if isinstance(value, (list, tuple)) else value
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
+def _columns(rows: list[dict[str, object]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _write_parquet(rows: list[dict[str, Any]], path: str | None) -> None:
+def _write_parquet(rows: list[dict[str, object]], path: str | None) -> None:
     arrow = require("Export to Parquet", "pyarrow", "parquet")
     parquet = require("Export to Parquet", "pyarrow.parquet", "parquet")
     flat = [flatten(row) for row in rows]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tune_core.core.objective import Objective
 from tune_core.errors import InvalidArgumentError
 
 
 def losses_of(
-    results: Sequence[Mapping[str, Any]], metric: Sequence[str], mode: str | Sequence[str]
+    results: Sequence[Mapping[str, object]], metric: Sequence[str], mode: str | Sequence[str]
 ) -> list[tuple[float, ...] | None]:
     """The metrics of each result as losses; None where one of them is missing or not finite.
 
@@ -97,7 +96,10 @@ def hypervolume(losses: Sequence[tuple[float, ...]], reference: Sequence[float])
 
 
 def hypervolume_of(
-    results: Sequence[Mapping[str, Any]], metric: Sequence[str], mode: str | Sequence[str], reference: Sequence[float]
+    results: Sequence[Mapping[str, object]],
+    metric: Sequence[str],
+    mode: str | Sequence[str],
+    reference: Sequence[float],
 ) -> float:
     """:func:`hypervolume` of reported metrics; ``reference`` is in the metrics' own signs."""
     names = [metric] if isinstance(metric, str) else list(metric)

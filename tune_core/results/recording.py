@@ -243,7 +243,7 @@ def _numbers(metrics: Any, prefix: str = "") -> list[tuple[str, float | None]]:
     return found
 
 
-def record(source: Any, metric: str | None = None, mode: str | None = None) -> Recording:
+def record(source: object, metric: str | None = None, mode: str | None = None) -> Recording:
     """The recording of an experiment.
 
     Parameters
@@ -271,7 +271,7 @@ def record(source: Any, metric: str | None = None, mode: str | None = None) -> R
     return found
 
 
-def folder_of(source: Any) -> str:
+def folder_of(source: object) -> str:
     """The local folder of an experiment; one behind a URL is copied: its journal only."""
     grid = getattr(source, "_grid", source)
     path = getattr(grid, "_folder", source)  # of results from a store: their copy on this machine

@@ -124,7 +124,7 @@ class AsyncHyperBandScheduler(Scheduler):
         self._reached_end = False
         self._finish: int | None = None  # the trial that goes on to max_t since no other will
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if self.seed is None:

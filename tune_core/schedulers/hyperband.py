@@ -11,7 +11,7 @@ from tune_core.schedulers.rung_levels import ITERATION, as_number
 from tune_core.schedulers.synchronous import BracketPlan, SynchronousScheduler, halvings
 
 
-def hyperband_plan(max_t: Any, reduction_factor: Any, whole: bool = True) -> list[BracketPlan]:
+def hyperband_plan(max_t: object, reduction_factor: object, whole: bool = True) -> list[BracketPlan]:
     """HyperBand's brackets, the most exploring first (Li et al. 2018, Algorithm 1), in exact arithmetic.
 
     Examples

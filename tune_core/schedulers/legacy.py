@@ -30,7 +30,7 @@ class TrialScheduler:
         """What trials are compared by."""
         return self._metric
 
-    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: object) -> bool:
         """Take the run's metric and mode."""
         if self._metric and metric:
             return False
@@ -39,20 +39,20 @@ class TrialScheduler:
             self._mode = mode
         return True
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: object, trial: Any) -> None:
         """A trial was added."""
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_error(self, tune_controller: object, trial: Any) -> None:
         """A trial failed."""
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: object, trial: Any, result: dict[str, Any]) -> str:
         """A result: go on, pause or stop?"""
         return self.CONTINUE
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: object, trial: Any, result: dict[str, Any]) -> None:
         """A trial came to its end."""
 
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_remove(self, tune_controller: object, trial: Any) -> None:
         """A trial was stopped before its end."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
@@ -170,7 +170,7 @@ class LegacyScheduler(Scheduler):
         self._controller = LegacyController()
         self._stopped: set[int] = set()
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if hasattr(self.scheduler, "set_search_properties"):
@@ -217,7 +217,7 @@ class LegacyScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{type(self.scheduler).__name__} (asked after every result)"
 
-    def _tell(self, method: str, *args: Any) -> None:
+    def _tell(self, method: str, *args: object) -> None:
         call = getattr(self.scheduler, method, None)
         if call is not None:
             call(self._controller, *args)
@@ -245,7 +245,7 @@ class OverriddenScheduler(Scheduler):
         self._controller = LegacyController()
         self._stopped: set[int] = set()
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.scheduler.set_search_properties(metric, mode)
@@ -305,11 +305,11 @@ class OverriddenScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.pending_exploits()
 
-    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.complete_space(space)
 
-    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.scheduler.set_cluster_resources(capacity, default_resources)
 

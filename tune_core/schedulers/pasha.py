@@ -69,7 +69,7 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         self.percentile = share("PASHAScheduler(percentile)", percentile, 100.0)
         self._ladder: list[Rung] = self._brackets[0]
         self._top = min(1, len(self._ladder) - 1)  # K_t: position of the present top rung
-        self._curves: dict[int, dict[Any, float]] = {}  # losses by time, of trials that may still reach the top rung
+        self._curves: dict[int, dict[object, float]] = {}  # losses by time, of trials that may still reach the top rung
         self._steps: dict[int, dict[int, float]] = {}  # each trial's losses by position of the rung
         self._common: list[int] = []  # trials on the top rung and the one below, in the order of their arrival
         self._differences = SortedList()  # between those whose curves crossed more than once

@@ -104,7 +104,7 @@ class PB2(Population):
         self._taken: list[tuple[float, float, list[float]]] = []  # chosen by copies that have not reported yet
         self._scores: dict[int, tuple[float, float]] = {}  # (time, loss) at each member's last interval
 
-    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, _domains(self.hyperparam_bounds))
 
@@ -163,7 +163,7 @@ class PB2(Population):
         low, _ = self._bounds[path]
         return bool(getattr(value_at(self.space, path), "log", False)) and low > 0
 
-    def _scale(self, path: Path, value: Any) -> float:
+    def _scale(self, path: Path, value: object) -> float:
         """A hyperparameter in the unit interval; its middle for a value that is no number."""
         low, high = self._bounds[path]
         number = as_python_number(value)
@@ -205,7 +205,7 @@ def _choose(
     gaps = np.diff(np.unique(times))
     unit = float(np.median(gaps)) if len(gaps) else 1.0  # times in units of the usual distance between two that differ
 
-    def inputs(points: Any, value: Any, when: Any) -> Any:
+    def inputs(points: Any, value: object, when: Any) -> Any:
         """Hyperparameters, the metric at the interval's start, and the time."""
         scaled = np.clip((np.asarray(value, dtype=float) - low) / ((high - low) or 1.0), -1.0, 2.0)
         return np.column_stack([points, *(np.broadcast_to(column, len(points)) for column in (scaled, when / unit))])
@@ -217,7 +217,7 @@ def _choose(
         process.condition(np.vstack([seen, theirs]), np.r_[gains, process.predict(theirs)[0]])
     width = confidence_width(len(data))
 
-    def bound(points: Any) -> Any:
+    def bound(points: object) -> Any:
         mean, deviation = process.predict(inputs(points, at[1], at[0]))
         return mean + width * deviation
 
@@ -243,7 +243,7 @@ def fitted(points: Any, targets: Any) -> GaussianProcess:
     return best
 
 
-def _flat_bounds(bounds: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, tuple[Any, Any]]]:
+def _flat_bounds(bounds: Mapping[str, object], above: Path = ()) -> Iterator[tuple[Path, tuple[Any, Any]]]:
     for name, inner in bounds.items():
         path = (*above, name)
         if isinstance(inner, Mapping):
@@ -252,7 +252,7 @@ def _flat_bounds(bounds: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[
             yield path, _check_bounds("".join(f"[{key!r}]" for key in path), inner)
 
 
-def _check_bounds(where: str, bounds: Any) -> tuple[Any, Any]:
+def _check_bounds(where: str, bounds: object) -> tuple[Any, Any]:
     pair = bounds if isinstance(bounds, Sequence) and not isinstance(bounds, str) and len(bounds) == 2 else (0, 0)
     low, high = map(as_python_number, pair)
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -265,12 +265,12 @@ def _check_bounds(where: str, bounds: Any) -> tuple[Any, Any]:
     return low, high
 
 
-def _domains(bounds: Mapping[str, Any]) -> dict[str, Any]:
+def _domains(bounds: Mapping[str, object]) -> dict[str, Any]:
     """What is drawn where ``param_space`` lacks a hyperparameter."""
     return {name: _domains(inner) if isinstance(inner, Mapping) else _domain(inner) for name, inner in bounds.items()}
 
 
-def value_at(values: Any, path: Path) -> Any:
+def value_at(values: object, path: Path) -> Any:
     """A nested value; None where there is none."""
     for key in path:
         values = values.get(key) if isinstance(values, Mapping) else None
@@ -283,7 +283,7 @@ def _put(config: dict[str, Any], path: Path, value: Any) -> None:
     config[path[-1]] = value
 
 
-def _domain(bounds: Any) -> Any:
+def _domain(bounds: object) -> Any:
     low, high = _check_bounds("", bounds)
     if isinstance(low, int) and isinstance(high, int):
         return space.randint(low, high + 1)

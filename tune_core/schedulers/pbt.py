@@ -64,9 +64,9 @@ class Population(Scheduler):
         self._revised: list[tuple[int, Exploit]] = []
         self._is_whole = False  # nobody else will join for now
         self._next = max(self.perturbation_interval, burn_in_period)  # synchronous: when all meet
-        self.space: Mapping[str, Any] = {}
+        self.space: Mapping[str, object] = {}
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.seed = seed if self.seed is None else self.seed
@@ -290,7 +290,7 @@ class PopulationBasedTraining(Population):
         mode: str | None = None,
         perturbation_interval: float = 60.0,
         burn_in_period: float = 0.0,
-        hyperparam_mutations: Mapping[str, Any] | None = None,
+        hyperparam_mutations: Mapping[str, object] | None = None,
         quantile_fraction: float = 0.25,
         resample_probability: float = 0.25,
         perturbation_factors: Sequence[float] = (1.2, 0.8),
@@ -324,7 +324,7 @@ class PopulationBasedTraining(Population):
         self.custom_explore_fn = custom_explore_fn
         self.log_config = log_config
 
-    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, self.hyperparam_mutations)
 

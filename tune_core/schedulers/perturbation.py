@@ -16,7 +16,7 @@ from tune_core.errors import InvalidArgumentError
 Mutations = Mapping[str, Any]
 
 
-def check_mutations(asked: str, mutations: Any) -> None:
+def check_mutations(asked: str, mutations: object) -> None:
     """Raise unless ``mutations`` says for each name how it may change.
 
     Raises
@@ -54,7 +54,7 @@ def check_mutations(asked: str, mutations: Any) -> None:
             )
 
 
-def complete(param_space: Mapping[str, Any], mutations: Mutations) -> dict[str, Any]:
+def complete(param_space: Mapping[str, object], mutations: Mutations) -> dict[str, Any]:
     """The search space with the hyperparameters that only ``mutations`` has."""
     completed = dict(param_space)
     for name, how in mutations.items():
@@ -77,7 +77,7 @@ def as_domain(how: Any) -> Any:
 def explore(
     config: Mapping[str, Any],
     mutations: Mutations,
-    param_space: Mapping[str, Any],
+    param_space: Mapping[str, object],
     rng: random.Random,
     resample_probability: float,
     factors: Sequence[float],
@@ -137,7 +137,7 @@ def draw(how: Any, rng: random.Random) -> Any:
         return how()
 
 
-def move(old: Any, how: Any, bounds: Any, rng: random.Random, factors: Sequence[float]) -> Any:
+def move(old: object, how: object, bounds: object, rng: random.Random, factors: Sequence[float]) -> Any:
     """A value near ``old``: a neighbour of a choice, a multiple of a number; always within the domain."""
     values = how.categories if isinstance(how, space.Categorical) else how if isinstance(how, Sequence) else None
     if values is not None:
@@ -158,7 +158,7 @@ def move(old: Any, how: Any, bounds: Any, rng: random.Random, factors: Sequence[
     return type(number)(new)
 
 
-def as_python_number(value: Any) -> int | float | None:
+def as_python_number(value: object) -> int | float | None:
     """A number of any type (NumPy's too) as an int or float; None for anything else, booleans among it."""
     if isinstance(value, bool):
         return None
@@ -167,15 +167,15 @@ def as_python_number(value: Any) -> int | float | None:
     return float(value) if isinstance(value, Real) else None
 
 
-def into(bounds: Any, value: Any) -> Any:
+def into(bounds: object, value: object) -> Any:
     """The value of the domain that is nearest."""
-    snap: Callable[[Any], Any] | None = getattr(bounds, "snap", None)
+    snap: Callable[[object], object] | None = getattr(bounds, "snap", None)
     number = as_python_number(value)
     if snap is None or number is None or not math.isfinite(number):
         return value
     return snap(number)
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A value for a reason."""
     return f"{value:.4g}" if isinstance(value, float) else repr(value)

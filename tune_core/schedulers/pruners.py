@@ -347,7 +347,7 @@ class PatientPruner(Pruner):
         self._recent: dict[int, deque[float]] = {}  # the last patience + 1 values
         self._before: dict[int, float] = {}  # the best of those before them
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if self.wrapped_pruner is not None:

@@ -30,31 +30,31 @@ class RayTuneMethods:
 
     metric: str | None
     mode: str | None
-    decided: Any = None
+    decided: object = None
     """The decision behind the last answer of :meth:`on_trial_result`, with its reason and lease."""
 
-    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: object) -> bool:
         """Whether the run's metric and mode can be taken: not if the scheduler has others of its own."""
         return not (self.metric and metric and self.metric != metric)
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: object, trial: Any) -> None:
         """A trial was added."""
         self.on_add(trial.view)  # type: ignore[attr-defined]
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: object, trial: Any, result: Mapping[str, Any]) -> str:
         """A result: CONTINUE, PAUSE, STOP, or NOOP if the trial goes on as a copy of another."""
         self.decided = self.on_result(trial.view, result)  # type: ignore[attr-defined]
         return word_of(self.decided)
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: object, trial: Any, result: Mapping[str, Any]) -> None:
         """A trial came to its end."""
         self.on_end(trial.view, trial.status)  # type: ignore[attr-defined]
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_error(self, tune_controller: object, trial: Any) -> None:
         """A trial failed."""
         self.on_end(trial.view, trial.status)  # type: ignore[attr-defined]
 
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_remove(self, tune_controller: object, trial: Any) -> None:
         """A trial was stopped before its end."""
         self.on_end(trial.view, trial.status)  # type: ignore[attr-defined]
 

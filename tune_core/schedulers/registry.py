@@ -50,7 +50,7 @@ def scheduler_class(name: str) -> Any:
     return _load(name)
 
 
-def create_scheduler(scheduler: str, **kwargs: Any) -> Scheduler:
+def create_scheduler(scheduler: str, **kwargs: object) -> Scheduler:
     """A scheduler by its name.
 
     Parameters

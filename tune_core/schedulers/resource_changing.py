@@ -189,16 +189,16 @@ class ResourceChangingScheduler(Scheduler):
         self._until: dict[int, Lease] = {}  # the base scheduler's leases
         self._shares = Shares(self)
 
-    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, Any] | None) -> None:
+    def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.base_scheduler.setup(metric, mode, seed, space)
 
-    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.complete_space(space)
 
-    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.capacity = dict(capacity)
         if default_resources is not None:

@@ -16,7 +16,9 @@ from tune_core.schedulers.base import Stop
 ITERATION = "training_iteration"
 
 
-def milestones(grace_period: Any, max_t: Any, reduction_factor: Any, bracket: int = 0, whole: bool = True) -> list[Any]:
+def milestones(
+    grace_period: object, max_t: object, reduction_factor: object, bracket: int = 0, whole: bool = True
+) -> list[Any]:
     """The times r·η^(s+k), k = 0, 1, …, up to ``max_t``, without a logarithm or a rounding error.
 
     Parameters

@@ -113,7 +113,7 @@ class Acquisition:
         scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
         return scores
 
-    def with_gradient(self, features: Any) -> tuple[Any, Any]:
+    def with_gradient(self, features: object) -> tuple[Any, Any]:
         """Scores and their derivatives by each feature."""
         mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features)
         score, by_mean, by_sd = log_improvement(mean, sd, self.best)

@@ -68,11 +68,11 @@ class AutoSearch(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
+        space: object = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         seed: int | None = None,
         n_initial_points: int | None = None,
     ) -> None:
@@ -129,7 +129,7 @@ class AutoSearch(ModelSearcher):
             self._curves.note(trial_id, step, loss)
             self._told += 1
 
-    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, Any] = {}) -> None:
+    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, object] = {}) -> None:
         self._ending = trial_id
         super()._end(trial_id, loss, step, facts)
         self._ending = ""
@@ -150,7 +150,7 @@ class AutoSearch(ModelSearcher):
         excesses = [constraint.excess(result) for constraint in self._constraints]
         return [*losses, *excesses] if not any(map(math.isnan, excesses)) else None
 
-    def _loss_of_value(self, value: Any) -> Any:
+    def _loss_of_value(self, value: object) -> Any:
         values = value if isinstance(value, (list, tuple)) else [value]
         if len(values) != len(self._objectives) or self._constraints:
             raise InvalidArgumentError(
@@ -312,7 +312,7 @@ class AutoSearch(ModelSearcher):
         return f"AutoSearch(Gaussian process over {len(params)} parameters{conditional}{size})"
 
 
-def choose(space: Mapping[str, Any], num_samples: int) -> Any:
+def choose(space: Mapping[str, object], num_samples: int) -> Any:
     """The searcher for ``search_alg="auto"``; says in the log and on the screen which one and why."""
     from tune_core.search.basic_variant import BasicVariantGenerator
 

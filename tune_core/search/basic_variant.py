@@ -40,10 +40,10 @@ class BasicVariantGenerator(Searcher):
 
     def __init__(
         self,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
         max_concurrent: int = 0,
         constant_grid_search: bool = False,
-        random_state: Any = None,
+        random_state: object = None,
     ) -> None:
         super().__init__()
         if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 0:
@@ -150,7 +150,7 @@ class BasicVariantGenerator(Searcher):
         return self._space
 
 
-def _as_seed(random_state: Any) -> int | None:
+def _as_seed(random_state: object) -> int | None:
     if random_state is None:
         return None
     if hasattr(random_state, "__index__") and not isinstance(random_state, bool):

@@ -51,19 +51,19 @@ class BayesOptSearch(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
+        space: object = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        utility_kwargs: Mapping[str, Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        utility_kwargs: Mapping[str, object] | None = None,
         random_state: int | None = None,
         random_search_steps: int = 10,
         verbose: int = 0,
         patience: int | None = 5,
         skip_duplicate: bool = True,
-        analysis: Any = None,
-        evaluated_rewards: Sequence[Any] | None = None,
-        acquisition: Any = None,
+        analysis: object = None,
+        evaluated_rewards: Sequence[object] | None = None,
+        acquisition: object = None,
     ) -> None:
         self._random_steps = validation.integer("BayesOptSearch(random_search_steps)", random_search_steps)
         self._utility = dict(utility_kwargs or {})
@@ -75,7 +75,7 @@ class BayesOptSearch(ModelSearcher):
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as bounds; with ``join``, the constants as well."""
         from tune_core.search.encoding.native_spaces import to_bayesopt
 
@@ -202,7 +202,7 @@ def _bounds(param: Param) -> Any:
     return bounds if _NOTATION.is_scaled(param) or param.kind == "float" else (*bounds, int)
 
 
-def _own_bounds(space: Any) -> Any:
+def _own_bounds(space: object) -> Any:
     """bayes_opt's ``{"x": (low, high)}`` as uniform domains."""
     if not isinstance(space, Mapping) or not space:
         return space

@@ -47,14 +47,14 @@ class TuneBOHB(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
-        bohb_config: Mapping[str, Any] | None = None,
+        space: object = None,
+        bohb_config: Mapping[str, object] | None = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
         seed: int | None = None,
         max_concurrent: int = 0,
-        evaluated_rewards: Sequence[Any] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
     ) -> None:
         self._options = dict(bohb_config or {})
         self._max_concurrent = validation.integer("TuneBOHB(max_concurrent)", max_concurrent, 0)
@@ -66,7 +66,7 @@ class TuneBOHB(ModelSearcher):
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as a ``ConfigurationSpace``, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_configspace
 

@@ -68,7 +68,7 @@ class ConstraintModel:
         See :class:`~tune_core.models.gaussian_process.GaussianProcess`.
     """
 
-    def __init__(self, groups: Any) -> None:
+    def __init__(self, groups: object) -> None:
         self.process = GaussianProcess(groups)
 
     def fit(self, points: Any, excess: Any) -> None:
@@ -80,12 +80,12 @@ class ConstraintModel:
         unit = float(np.median(size)) or float(size.max(initial=0.0)) or 1.0
         self.process.fit(points[known], np.clip(excess[known] / unit, -3.0, 3.0), 15)
 
-    def log_chance(self, points: Any) -> Any:
+    def log_chance(self, points: object) -> Any:
         """Log of the chance that points meet the constraint."""
         mean, sd = self.process.predict(points)
         return log_cdf(-mean / sd)[0]
 
-    def log_chance_with_gradient(self, points: Any) -> tuple[Any, Any]:
+    def log_chance_with_gradient(self, points: object) -> tuple[Any, Any]:
         """The same, and its derivatives by each column."""
         mean, sd, mean_gradient, sd_gradient = self.process.predict_with_gradients(points)
         value, slope = log_cdf(-mean / sd)

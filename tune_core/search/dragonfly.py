@@ -45,11 +45,11 @@ class DragonflySearch(ModelSearcher):
         self,
         optimizer: str | None = None,
         domain: str | None = None,
-        space: Any = None,
+        space: object = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         random_state_seed: int | None = None,
     ) -> None:
         if optimizer not in (None, *_OPTIMIZERS):

@@ -43,7 +43,7 @@ class LearningCurves:
         """Whether a trial has results and has not ended."""
         return trial_id in self._open
 
-    def begin(self, trial_id: str, row: Any) -> None:
+    def begin(self, trial_id: str, row: object) -> None:
         """A trial has its first result."""
         self._open[trial_id] = course = Course(row)
         self._courses.append(course)
@@ -54,7 +54,7 @@ class LearningCurves:
         if step > course.last:
             course.losses[step], course.last = loss, step
 
-    def end(self, trial_id: str, loss: float, step: float | None = None, row: Any = None) -> None:
+    def end(self, trial_id: str, loss: float, step: float | None = None, row: object = None) -> None:
         """A trial ended; a failure has the loss NaN.
 
         Parameters

@@ -58,8 +58,8 @@ class ModelSearcher(Searcher):
         space: Any = None,
         metric: Any = None,
         mode: Any = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         seed: Any = None,
     ) -> None:
         name = type(self).__name__
@@ -105,11 +105,11 @@ class ModelSearcher(Searcher):
 
     # --- for subclasses -----------------------------------------------------------------------------------------------
 
-    def _takes(self, space: Any) -> bool:
+    def _takes(self, space: object) -> bool:
         """Whether a space given to the constructor is of a kind that this searcher can read."""
         return True
 
-    def _is_native(self, space: Any) -> bool:
+    def _is_native(self, space: object) -> bool:
         """Whether a space is the library's own, which needs no translation."""
         return False
 
@@ -310,7 +310,7 @@ class ModelSearcher(Searcher):
         """Pass on the metric at a rung, once, where the library can make use of it."""
         self._reach(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
 
-    def _reach(self, trial_id: str, loss: Any, step: int, facts: Mapping[str, Any]) -> None:
+    def _reach(self, trial_id: str, loss: Any, step: int, facts: Mapping[str, object]) -> None:
         values = self._live.get(trial_id, self._foreign.get(trial_id))
         if values is None or loss is None or step <= self._steps.get(trial_id, 0):
             return
@@ -329,7 +329,7 @@ class ModelSearcher(Searcher):
         """Pass on the metric of a trial that a scheduler ended early, as such where the library can tell."""
         self._end(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
 
-    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, Any] = {}) -> None:
+    def _end(self, trial_id: str, loss: Any, step: int | None, facts: Mapping[str, object] = {}) -> None:
         self.facts = facts
         with self._lent():
             if trial_id in self._foreign:
@@ -382,7 +382,7 @@ class ModelSearcher(Searcher):
         self._log.append(["learn", *self._learn_point(parameters, value, error, step), step])
 
     def _learn_point(
-        self, parameters: Mapping[str, Any], value: Any, error: bool = False, step: int | None = None
+        self, parameters: Mapping[str, Any], value: object, error: bool = False, step: int | None = None
     ) -> tuple[Values, Any]:
         loss = None if error else self._loss_of_value(value)
         values = self._encode(parameters, "add_evaluated_point(parameters)")

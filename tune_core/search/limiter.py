@@ -64,7 +64,7 @@ class ConcurrencyLimiter(Searcher):
         return self.searcher.mode
 
     def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: object
     ) -> bool:
         """Forward to the searcher."""
         return self.searcher.set_search_properties(metric, mode, config, **spec)

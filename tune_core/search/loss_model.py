@@ -41,7 +41,7 @@ class LossModel:
         self._fitted = 0
         self._levels = 1
 
-    def fit(self, rows: Any, level: Any, losses: Any, levels: list[float], told: int) -> None:
+    def fit(self, rows: Any, level: object, losses: object, levels: list[float], told: int) -> None:
         """Learn from observations.
 
         Parameters
@@ -87,7 +87,7 @@ class LossModel:
         spread = math.log(max(ends[-1] / max(ends[0], 1e-9), 1.0 + 1e-9))
         self._depth = np.array([math.log(max(step / ends[-1], 1e-9)) / max(spread, 1e-9) for step in ends])
 
-    def _inputs(self, rows: Any, level: Any) -> tuple[Any, Any]:
+    def _inputs(self, rows: object, level: Any) -> tuple[Any, Any]:
         import numpy as np
 
         features = self.table.features(rows)
@@ -95,7 +95,7 @@ class LossModel:
             features = np.column_stack([features, self._depth[level]])
         return features, np.eye(self._levels)[level]
 
-    def _choose_curve(self, points: Any, losses: Any, basis: Any) -> None:
+    def _choose_curve(self, points: object, losses: object, basis: object) -> None:
         """The transformation of the losses under which the model explains them best."""
         import numpy as np
 

@@ -53,15 +53,15 @@ class OptunaSearch(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
+        space: object = None,
         metric: str | Sequence[str] | None = None,
         mode: str | Sequence[str] | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        sampler: Any = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        sampler: object = None,
         study_name: str | None = None,
-        storage: Any = None,
+        storage: object = None,
         seed: int | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
     ) -> None:
         require("OptunaSearch", "optuna", "optuna")
         if sampler is not None and not isinstance(sampler, self._optuna.samplers.BaseSampler):
@@ -76,19 +76,19 @@ class OptunaSearch(ModelSearcher):
         self._study: Any = None
         self._trials: dict[str, Any] = {}
         self._objectives: list[Objective] = []
-        self._distributions: dict[str, Any] = {}
+        self._distributions: dict[str, object] = {}
         self._over = False
         self._constraints: tuple[Constraint, ...] = ()
         self._excesses: list[float] = []  # of the result that is being told
         self.replays = storage is None
         self._keeps_metrics = storage is not None or getattr(sampler, "_constraints_func", None) is not None
-        self._known: dict[str, Any] | None = None  # trials of ours that the storage has, by our ids
+        self._known: dict[str, object] | None = None  # trials of ours that the storage has, by our ids
         if storage is not None:
             self.results_wanted = "all"
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as Optuna's distributions, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_optuna
 
@@ -102,7 +102,7 @@ class OptunaSearch(ModelSearcher):
 
     # --- space --------------------------------------------------------------------------------------------------------
 
-    def _takes(self, space: Any) -> bool:
+    def _takes(self, space: object) -> bool:
         if callable(space) or isinstance(space, Mapping):
             return True
         raise InvalidArgumentError(
@@ -112,10 +112,10 @@ class OptunaSearch(ModelSearcher):
             'Use e.g. {"lr": tune.loguniform(1e-5, 1e-1)}, or a function of an Optuna trial.',
         )
 
-    def _is_native(self, space: Any) -> bool:
+    def _is_native(self, space: object) -> bool:
         return callable(space) or (isinstance(space, Mapping) and any(map(self._is_distribution, space.values())))
 
-    def _is_distribution(self, value: Any) -> bool:
+    def _is_distribution(self, value: object) -> bool:
         return isinstance(value, self._optuna.distributions.BaseDistribution)
 
     def _setup(self) -> None:
@@ -216,7 +216,7 @@ class OptunaSearch(ModelSearcher):
         self._excesses = [constraint.excess(result) for constraint in self._constraints]
         return losses if all(map(math.isfinite, [*losses, *self._excesses])) else None
 
-    def _loss_of_value(self, value: Any) -> list[float] | None:
+    def _loss_of_value(self, value: object) -> list[float] | None:
         values = value if isinstance(value, (list, tuple)) else [value]
         if len(values) != len(self._objectives):
             raise InvalidArgumentError(
@@ -364,7 +364,7 @@ def _plain_text(config: Any) -> Any:
     return json.loads(json.dumps(config, default=repr))
 
 
-def _objectives(metric: Any, mode: Any) -> tuple[Any, Any]:
+def _objectives(metric: object, mode: object) -> tuple[Any, Any]:
     """Metric and mode as strings, or as lists of the same length."""
     if not isinstance(metric, (list, tuple)) and not isinstance(mode, (list, tuple)):
         return metric, mode

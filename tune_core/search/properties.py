@@ -9,11 +9,11 @@ from typing import Any
 
 
 def call_set_search_properties(
-    function: Callable[..., Any],
-    metric: Any,
-    mode: Any,
+    function: Callable[..., object],
+    metric: object,
+    mode: object,
     config: Mapping[str, Any],
-    spec: Mapping[str, Any],
+    spec: Mapping[str, object],
 ) -> bool:
     """Call it with the keywords of ``spec`` that it takes; with a warning where it takes none at all.
 

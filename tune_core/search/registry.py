@@ -66,7 +66,7 @@ def searcher_class(name: str) -> Any:
     return getattr(import_module(HOMES[NAMES[key]]), NAMES[key])
 
 
-def create_searcher(name: str | None = None, *, search_alg: str | None = None, **arguments: Any) -> Any:
+def create_searcher(name: str | None = None, *, search_alg: str | None = None, **arguments: object) -> Any:
     """A searcher by its name.
 
     Parameters

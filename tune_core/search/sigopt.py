@@ -41,17 +41,17 @@ class SigOptSearch(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
+        space: object = None,
         name: str = "Default Tune Experiment",
         max_concurrent: int = 1,
-        connection: Any = None,
+        connection: object = None,
         experiment_id: str | None = None,
         observation_budget: int | None = None,
         project: str | None = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         api_url: str | None = None,
     ) -> None:
         self._name, self._project, self._api_url = name, project, api_url
@@ -60,7 +60,7 @@ class SigOptSearch(ModelSearcher):
         self._suggestions: dict[str, str] = {}
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)
 
-    def _is_native(self, space: Any) -> bool:
+    def _is_native(self, space: object) -> bool:
         return isinstance(space, Sequence)
 
     def _setup(self) -> None:

@@ -38,11 +38,11 @@ class SMACSearch(ModelSearcher):
 
     def __init__(
         self,
-        space: Any = None,
+        space: object = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         seed: int | None = None,
         facade: str = "hpo",
         n_trials: int | None = None,

@@ -44,14 +44,14 @@ class ZOOptSearch(ModelSearcher):
         self,
         algo: str = "asracos",
         budget: int | None = None,
-        dim_dict: Any = None,
+        dim_dict: object = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, object]] | None = None,
         parallel_num: int | None = None,
-        evaluated_rewards: Sequence[Any] | None = None,
+        evaluated_rewards: Sequence[object] | None = None,
         random_state_seed: int | None = None,
-        space: Any = None,
+        space: object = None,
     ) -> None:
         if not isinstance(algo, str) or algo.lower() not in ("asracos", "sracos"):
             raise InvalidArgumentError("ZOOptSearch(algo)", f"is {algo!r}", "there is one", 'Use "asracos".')
@@ -114,7 +114,7 @@ class ZOOptSearch(ModelSearcher):
     def _fail(self, trial_id: str, values: Values) -> None:
         self._complete(self._solutions.pop(trial_id), self._worst + abs(self._worst) + 1.0)
 
-    def _complete(self, solution: Any, loss: float) -> None:
+    def _complete(self, solution: object, loss: float) -> None:
         self._algorithm.complete(solution, loss)
         if self._algorithm.complete_num >= self._algorithm._parameter.get_train_size():
             self._algorithm.semaphore = 1

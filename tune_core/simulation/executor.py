@@ -191,7 +191,7 @@ class SimulatedExecutor:
 
     # --- the executor's contract --------------------------------------------------------------------------------------
 
-    def pack(self, prepared: Any) -> Any:
+    def pack(self, prepared: object) -> Any:
         """See :class:`tune_core.executors.base.Executor`."""
         return None
 
@@ -492,7 +492,7 @@ class SimulatedExecutor:
             nodes = math.ceil(self.workers / max(1, int(self.faults.node_size)))
             self._push(self._now + self._random.expovariate(rate * nodes), NODE, None, self._random.randrange(nodes))
 
-    def _on_node(self, _: Any, node: int) -> None:
+    def _on_node(self, _: object, node: int) -> None:
         """A node goes, with all that it runs."""
         size = max(1, int(self.faults.node_size))
         gone = set(range(node * size, min(self.workers, (node + 1) * size))) - self._down
@@ -507,14 +507,14 @@ class SimulatedExecutor:
         self._push(self._now + self.faults.repair_s, REPAIR, None, gone)
         self._schedule_node()
 
-    def _on_repair(self, _: Any, gone: set[int]) -> None:
+    def _on_repair(self, _: object, gone: set[int]) -> None:
         self._down -= gone
         used = {run.place for run in self.attempts.values()}
         for place in sorted(gone - used):
             heapq.heappush(self._free, place)
         self._act = True
 
-    def _on_wake(self, _: Any, what: Any) -> None:
+    def _on_wake(self, _: object, what: Any) -> None:
         self._act = True
 
 

@@ -68,7 +68,7 @@ class _Position:
 
     __slots__ = ("config", "steps")
 
-    def __init__(self, config: dict[str, Any], steps: Iterator[Any]) -> None:
+    def __init__(self, config: dict[str, Any], steps: Iterator[object]) -> None:
         self.config = config
         self.steps: Iterator[Any] | None = steps
 
@@ -93,7 +93,7 @@ class Store:
     """Simulated checkpoints: which there are, and the state that each holds."""
 
     def __init__(self) -> None:
-        self.saved: dict[tuple[int, str], Any] = {}
+        self.saved: dict[tuple[int, str], object] = {}
         self.written = 0
 
     def save(self, trial: int, name: str, state: Any) -> None:

@@ -160,7 +160,7 @@ class Simulation:
         """The figures as a dict."""
         counts = {str(status): number for status, number in self.controller.counts.items() if number}
         best = self.best_value
-        figures: dict[str, Any] = {
+        figures: dict[str, object] = {
             "workers": self.workers,
             "virtual time, s": round(self.time_s, 3),
             "configurations": len(self.trials),

@@ -328,7 +328,7 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
     return Integer(lower, upper, log=True, base=base, q=_need("qlograndint", "q", q))
 
 
-def choice(categories: Iterable[Any], *more: Any) -> Categorical:
+def choice(categories: Iterable[object], *more: object) -> Categorical:
     """Draw one of ``categories``; a dict among them may hold domains, which are drawn only if it is chosen.
 
     Parameters
@@ -365,7 +365,7 @@ def choice(categories: Iterable[Any], *more: Any) -> Categorical:
     return Categorical(categories)
 
 
-def sample_from(func: Callable[..., Any]) -> Function:
+def sample_from(func: Callable[..., object]) -> Function:
     """Compute a value by ``func``, which takes nothing or the configuration so far.
 
     Parameters
@@ -388,7 +388,7 @@ def sample_from(func: Callable[..., Any]) -> Function:
     return Function(func)
 
 
-def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
+def grid_search(values: Iterable[object]) -> dict[str, list[Any]]:
     """Try each of ``values``, crossed with all other grids and with every sample of the random domains.
 
     Parameters
@@ -414,7 +414,7 @@ def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
     return {"grid_search": as_values("tune.grid_search", "values", values)}
 
 
-def _need(name: str, parameter: str, value: Any) -> Any:
+def _need(name: str, parameter: str, value: object) -> Any:
     if value is None:
         raise SearchSpaceError(
             f"tune.{name}", f"has {parameter}=None", f"{parameter} must be a number", f"Give {parameter} a value."

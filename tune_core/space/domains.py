@@ -17,10 +17,10 @@ _BIG = 1 << 40  # below this, int(random() * n) is uniform to better than one pa
 class Sampler(Protocol):
     """Draws from whole spaces; :mod:`tune_core.space.sampling`, which is built on the domains here."""
 
-    def draw_value(self, node: Any, rng: Random, config: Any = None) -> Any:
+    def draw_value(self, node: object, rng: Random, config: Any = None) -> Any:
         """Draw one domain, or all domains in a container."""
 
-    def fits(self, value: Any, node: Any) -> bool:
+    def fits(self, value: object, node: object) -> bool:
         """Whether ``value`` is what ``node`` of a space could become."""
 
 
@@ -33,7 +33,7 @@ def below(rng: Random, n: int) -> int:
     return int(rng.random() * n) if n < _BIG else rng.getrandbits(n.bit_length() + 64) % n
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A number as the user would type it: ``1e-05`` and ``0.1``, and ``10`` for ``10``."""
     return repr(value.item()) if type(value).__module__ == "numpy" and hasattr(value, "item") else repr(value)
 
@@ -54,7 +54,7 @@ def same(a: Any, b: Any) -> bool:
         return False
 
 
-def as_rng(random_state: Any) -> Random:
+def as_rng(random_state: object) -> Random:
     """A ``random.Random`` from None (fresh), an int, a ``random.Random`` or one of NumPy's generators."""
     if isinstance(random_state, Random):
         return random_state
@@ -86,7 +86,7 @@ class Domain:
         """One value, drawn by ``rng`` alone."""
         raise NotImplementedError
 
-    def sample(self, config: Any = None, size: int = 1, random_state: Any = None) -> Any:
+    def sample(self, config: Any = None, size: int = 1, random_state: object = None) -> Any:
         """Draw one value, or a list of ``size`` values.
 
         Parameters
@@ -102,11 +102,11 @@ class Domain:
         values = [sampler.draw_value(self, rng, config) for _ in range(size)]
         return values[0] if size == 1 else values
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether ``value`` could have been drawn."""
         raise NotImplementedError
 
-    def cast(self, value: Any) -> Any:
+    def cast(self, value: object) -> Any:
         """``value`` as the domain's type."""
         return value
 
@@ -158,7 +158,7 @@ class Categorical(Domain):
     __slots__ = ("categories",)
     log, q = False, None
 
-    def __init__(self, categories: Iterable[Any]) -> None:
+    def __init__(self, categories: Iterable[object]) -> None:
         self.categories = as_values("tune.choice", "categories", categories)
 
     def uniform(self) -> Categorical:
@@ -173,7 +173,7 @@ class Categorical(Domain):
         """One category as it stands, domains within it not yet drawn."""
         return self.categories[below(rng, len(self.categories))]
 
-    def index_of(self, value: Any) -> int | None:
+    def index_of(self, value: object) -> int | None:
         """Position of ``value`` among the categories: the same object or type and value first, then an equal one."""
         for i, category in enumerate(self.categories):
             if category is value:
@@ -189,7 +189,7 @@ class Categorical(Domain):
                 continue
         return None
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether ``value`` is a category, or what a category that holds domains could become."""
         return self.index_of(value) is not None or any(sampler.fits(value, c) for c in self.categories)
 
@@ -226,7 +226,7 @@ class Function(Domain):
     __slots__ = ("func", "takes_config")
     log, q = False, None
 
-    def __init__(self, func: Callable[..., Any]) -> None:
+    def __init__(self, func: Callable[..., object]) -> None:
         if not callable(func):
             raise SearchSpaceError(
                 "tune.sample_from",
@@ -241,7 +241,7 @@ class Function(Domain):
         """What the function returns for ``config``."""
         return self.func(config) if self.takes_config else self.func()
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """True: what a function may return is not known."""
         return True
 
@@ -260,7 +260,7 @@ class Function(Domain):
         return (Function, (self.func,))
 
 
-def _takes_config(func: Callable[..., Any]) -> bool:
+def _takes_config(func: Callable[..., object]) -> bool:
     try:
         parameters = list(inspect.signature(func).parameters.values())
     except (TypeError, ValueError):  # a builtin without a signature

@@ -11,7 +11,7 @@ from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Domain, below, show
 
 
-def _number(asked: str, name: str, value: Any) -> float:
+def _number(asked: str, name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SearchSpaceError(
             asked, f"has {name}={value!r}", f"{name} must be a number", f"Give {name} as an int or a float."
@@ -39,14 +39,14 @@ def _integer(asked: str, name: str, value: Any) -> int:
     return int(value)
 
 
-def _positive(asked: str, name: str, value: Any) -> float:
+def _positive(asked: str, name: str, value: object) -> float:
     number = _number(asked, name, value)
     if number <= 0:
         raise SearchSpaceError(asked, f"has {name}={value!r}", f"{name} must be above 0", f"Use a positive {name}.")
     return number
 
 
-def _check_base(asked: str, base: Any) -> None:
+def _check_base(asked: str, base: object) -> None:
     if _positive(asked, "base", base) == 1:
         raise SearchSpaceError(asked, f"has base={base!r}", "no logarithm has the base 1", "Leave base out: it is 10.")
 
@@ -227,7 +227,7 @@ class Float(Domain):
             return self._on_grid(round(value / self.q))
         return min(max(value, self.lower), self.upper)
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether ``value`` is a number between the bounds and on the grid."""
         if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             return False
@@ -273,7 +273,7 @@ def _rebuild_float(lower: Any, upper: Any, log: Any, base: Any, q: Any, mean: An
     return Float(lower, upper, log=log, base=base, q=q, mean=mean, sd=sd)
 
 
-def _float_name(log: bool, q: Any, sd: Any) -> str:
+def _float_name(log: bool, q: object, sd: object) -> str:
     return ("" if q is None else "q") + ("randn" if sd is not None else "loguniform" if log else "uniform")
 
 
@@ -363,7 +363,7 @@ class Integer(Domain):
         step = round(value / self.q) if self.q else round(value)
         return min(max(step, self._first), self._last) * (self.q or 1)
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether ``value`` is a whole number within the bounds and on the grid."""
         if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             return False

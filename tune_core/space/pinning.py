@@ -10,7 +10,7 @@ from tune_core.space.domains import Categorical, Domain, Function
 from tune_core.space.sampling import Constant, Path, equal, is_grid, path_str
 
 
-def pin(param_space: Mapping[str, Any], point: Mapping[str, Any], asked: str = "point") -> dict[str, Any]:
+def pin(param_space: Mapping[str, object], point: Mapping[str, object], asked: str = "point") -> dict[str, Any]:
     """The space with the values of ``point`` in place of domains and grids.
 
     Parameters
@@ -34,7 +34,7 @@ def pin(param_space: Mapping[str, Any], point: Mapping[str, Any], asked: str = "
     return _pin_dict(param_space, point, (), asked)
 
 
-def _pin_dict(space: Mapping[str, Any], point: Mapping[str, Any], path: Path, asked: str) -> dict[str, Any]:
+def _pin_dict(space: Mapping[str, object], point: Mapping[str, object], path: Path, asked: str) -> dict[str, Any]:
     for key in point:
         if key not in space:
             known = ", ".join(map(repr, space)) or "nothing"
@@ -65,7 +65,7 @@ def _pin(node: Any, value: Any, path: Path, asked: str) -> Any:
     return node
 
 
-def _pin_choice(node: Any, value: Any, path: Path, asked: str) -> Any:
+def _pin_choice(node: Any, value: object, path: Path, asked: str) -> Any:
     domain = node if isinstance(node, Categorical) else Categorical(node["grid_search"])
     found = domain.index_of(value)
     if found is not None:
@@ -79,11 +79,11 @@ def _pin_choice(node: Any, value: Any, path: Path, asked: str) -> Any:
     raise _outside(node, value, path, asked)
 
 
-def _as_is(value: Any) -> Any:
+def _as_is(value: object) -> Any:
     return value if isinstance(value, (dict, list, tuple)) else Constant(value)
 
 
-def _outside(node: Any, value: Any, path: Path, asked: str) -> SearchSpaceError:
+def _outside(node: object, value: object, path: Path, asked: str) -> SearchSpaceError:
     return SearchSpaceError(
         f"{asked}{_tail(path)}",
         f"is {value!r}",

@@ -16,7 +16,7 @@ class Pending:
 
     __slots__ = ("domain", "path", "seed")
 
-    def __init__(self, domain: Function, seed: int, path: tuple[Any, ...]) -> None:
+    def __init__(self, domain: Function, seed: int, path: tuple[object, ...]) -> None:
         self.domain = domain
         self.seed = seed
         self.path = path
@@ -36,7 +36,7 @@ class _NotYetError(BaseException):
 class Spec(Mapping[str, Any]):
     """The configuration so far: ``spec["lr"]``, ``spec.lr`` and ``spec.config.lr`` are the same value."""
 
-    def __init__(self, values: Mapping[str, Any], reads: list[Pending], root: bool = True) -> None:
+    def __init__(self, values: Mapping[str, object], reads: list[Pending], root: bool = True) -> None:
         self._values, self._reads, self._root = values, reads, root
 
     def __getitem__(self, key: str) -> Any:
@@ -60,7 +60,7 @@ class Spec(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+    def __deepcopy__(self, memo: object) -> dict[str, Any]:
         plain: dict[str, Any] = _plain(self)
         return plain
 
@@ -74,7 +74,7 @@ class Spec(Mapping[str, Any]):
         return f"Spec({dict(self)!r})"
 
 
-def _seen(value: Any, reads: list[Pending]) -> Any:
+def _seen(value: object, reads: list[Pending]) -> Any:
     """What a function sees in place of ``value``; reading a pending one is noted and ends the call."""
     if value.__class__ is Pending:
         reads.append(value)

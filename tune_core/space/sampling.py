@@ -20,7 +20,7 @@ class Constant:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
 
@@ -47,7 +47,7 @@ def path_str(path: Path) -> str:
     return "param_space" + "".join(f'["{p}"]' if isinstance(p, str) else f"[{p!r}]" for p in path)
 
 
-def is_grid(node: Any) -> bool:
+def is_grid(node: object) -> bool:
     """Whether ``node`` is a grid: ``{"grid_search": [...]}``."""
     return isinstance(node, dict) and "grid_search" in node
 
@@ -62,17 +62,17 @@ def children(node: Any) -> Iterator[tuple[Any, Any]]:
     return iter(())
 
 
-def is_container(node: Any) -> bool:
+def is_container(node: object) -> bool:
     """Whether ``node`` is a dict (no grid), list or tuple that a configuration gets its own copy of."""
     return type(node) in (list, tuple) or (isinstance(node, dict) and not is_grid(node))
 
 
-def varies(node: Any) -> bool:
+def varies(node: object) -> bool:
     """Whether a domain or grid is anywhere in ``node``."""
     return isinstance(node, Domain) or is_grid(node) or any(varies(child) for _, child in children(node))
 
 
-def varied_names(node: Any, path: tuple[str, ...] = ()) -> list[str]:
+def varied_names(node: object, path: tuple[str, ...] = ()) -> list[str]:
     """Names of what varies in a space, nested dicts' ones joined by ``/``; a list varies as a whole."""
     if isinstance(node, (Domain, list, tuple)) or is_grid(node):
         return ["/".join(path)] if varies(node) else []
@@ -91,7 +91,7 @@ class Compiled:
         A valid space: a dict of domains, grids, constants and containers of them.
     """
 
-    def __init__(self, param_space: Mapping[str, Any]) -> None:
+    def __init__(self, param_space: Mapping[str, object]) -> None:
         grids: list[tuple[Path, list[Any]]] = []
         _find_grids(dict(param_space), (), grids)
         grids.sort(key=lambda found: found[0])  # as Ray Tune: in the order of their names, the first one fastest
@@ -129,7 +129,7 @@ class Compiled:
         return config
 
 
-def compile_space(param_space: Mapping[str, Any]) -> Compiled:
+def compile_space(param_space: Mapping[str, object]) -> Compiled:
     """Make a search space ready for fast drawing."""
     return Compiled(param_space)
 
@@ -192,7 +192,7 @@ def _compile_grid(values: Any, path: Path, grids: Mapping[Path, int]) -> Make:
     return make
 
 
-def _compile_dict(node: Mapping[str, Any], path: Path, grids: Mapping[Path, int]) -> Make:
+def _compile_dict(node: Mapping[str, object], path: Path, grids: Mapping[Path, int]) -> Make:
     template = dict(node)
     makes = [(k, _compile(v, (*path, k), grids)) for k, v in node.items() if _is_made(v)]
 
@@ -230,11 +230,11 @@ def _compile_list(node: Any, path: Path, grids: Mapping[Path, int]) -> Make:
     return make
 
 
-def _is_made(node: Any) -> bool:
+def _is_made(node: object) -> bool:
     return isinstance(node, (Domain, Constant, dict)) or type(node) in (list, tuple)
 
 
-def draw_value(node: Any, rng: Random, config: Any = None) -> Any:
+def draw_value(node: object, rng: Random, config: Any = None) -> Any:
     """Draw one domain, or all domains in a container, outside of a compiled space."""
     if isinstance(node, Function):
         return node.draw(rng, config)
@@ -246,19 +246,19 @@ def draw_value(node: Any, rng: Random, config: Any = None) -> Any:
 # --- what the rest of the core asks ---------------------------------------------------------------------------------
 
 
-def has_grid(param_space: Mapping[str, Any]) -> bool:
+def has_grid(param_space: Mapping[str, object]) -> bool:
     """Whether the space holds a grid."""
     found: list[tuple[Path, list[Any]]] = []
     _find_grids(dict(param_space), (), found)
     return bool(found)
 
 
-def grid_size(param_space: Mapping[str, Any]) -> int:
+def grid_size(param_space: Mapping[str, object]) -> int:
     """Number of points in the product of all grids; 1 without a grid."""
     return compile_space(param_space).grid_size
 
 
-def generate(param_space: Mapping[str, Any], seed: int, index: int, constant_grid: bool = False) -> dict[str, Any]:
+def generate(param_space: Mapping[str, object], seed: int, index: int, constant_grid: bool = False) -> dict[str, Any]:
     """Configuration ``index`` of a random and grid search.
 
     It is sample ``index // grid_size`` of grid point ``index % grid_size``, and depends on ``seed`` and ``index``
@@ -267,14 +267,14 @@ def generate(param_space: Mapping[str, Any], seed: int, index: int, constant_gri
     return compile_space(param_space).generate(seed, index, constant_grid)
 
 
-def flatten(param_space: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(param_space: Mapping[str, object]) -> dict[str, Any]:
     """All leaves of a space by path: ``{"model/layers/0": Integer, ...}``; a ``/`` in a key is written ``~1``.
 
     Leaves are domains, grids, constants and empty containers. What a choice's branches hold is not looked into.
     """
     flat: dict[str, Any] = {}
 
-    def walk(node: Any, prefix: str) -> None:
+    def walk(node: object, prefix: str) -> None:
         for key, child in children(node):
             path = prefix + _escape(key)
             if is_container(child) and child:
@@ -322,7 +322,7 @@ def _escape(key: Any) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
-def domains(param_space: Mapping[str, Any]) -> dict[str, Domain]:
+def domains(param_space: Mapping[str, object]) -> dict[str, Domain]:
     """The domains among the leaves of :func:`flatten`."""
     return {path: leaf for path, leaf in flatten(param_space).items() if isinstance(leaf, Domain)}
 
@@ -342,7 +342,7 @@ def fits(value: Any, node: Any) -> bool:
     return equal(node, value)
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: Any, b: object) -> bool:
     """Whether two values are the same, or equal as Python sees it (1 and 1.0)."""
     if same(a, b):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tune_core.errors import RestoreError
@@ -25,7 +25,7 @@ _NOTHING = object()
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def to_json(config: dict[str, Any], param_space: Mapping[str, Any] | None) -> dict[str, Any]:
+def to_json(config: dict[str, Any], param_space: Mapping[str, object] | None) -> dict[str, Any]:
     """``config`` itself if it is plain JSON, else a copy in which all else refers to the search space."""
     if _is_plain(config):
         return config
@@ -34,7 +34,7 @@ def to_json(config: dict[str, Any], param_space: Mapping[str, Any] | None) -> di
 
 def from_json(
     json_config: dict[str, Any],
-    param_space: Mapping[str, Any] | None,
+    param_space: Mapping[str, object] | None,
     fallback: Callable[[], Mapping[str, Any] | None] | None = None,
 ) -> dict[str, Any]:
     """The configuration that :func:`to_json` wrote.
@@ -69,7 +69,7 @@ def describe(param_space: Any) -> Any:
     return param_space if _is_plain(param_space) else stable_repr(param_space)
 
 
-def stable_repr(value: Any, limit: int = 200) -> str:
+def stable_repr(value: object, limit: int = 200) -> str:
     """``repr(value)`` without memory addresses, the same in each process, and of bounded length."""
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
@@ -81,7 +81,7 @@ def stable_repr(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """What a constant is, without the cost of a table's or an array's ``repr`` in each trial."""
     return stable_repr(value if hasattr(value, "__qualname__") else type(value))
 
@@ -114,7 +114,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _is_marked(value: Any) -> bool:
+def _is_marked(value: object) -> bool:
     if value.__class__ is dict:
         return not _MARKS.isdisjoint(value) or any(map(_is_marked, value.values()))
     return value.__class__ is list and any(map(_is_marked, value))
@@ -137,7 +137,7 @@ def _alternatives(space: Any) -> list[Any] | None:
     return list(space["grid_search"]) if is_grid(space) else None
 
 
-def _encode(value: Any, space: Any) -> Any:
+def _encode(value: object, space: object) -> Any:
     if _is_plain(value):
         return value
     number = _as_plain_number(value)
@@ -153,7 +153,7 @@ def _encode(value: Any, space: Any) -> Any:
     return _encode_parts(value, space)
 
 
-def _is_open(space: Any) -> bool:
+def _is_open(space: object) -> bool:
     return space is _NOTHING or isinstance(space, Domain) or is_container(space)
 
 
@@ -171,7 +171,7 @@ def _encode_parts(value: Any, space: Any) -> Any:
     return {"__value__": True, "repr": stable_repr(value)}
 
 
-def _encode_choice(value: Any, alternatives: list[Any]) -> Any:
+def _encode_choice(value: object, alternatives: Sequence[object]) -> Any:
     for matches in (operator.is_, same):
         for k, alternative in enumerate(alternatives):
             if matches(alternative, value):
@@ -182,7 +182,7 @@ def _encode_choice(value: Any, alternatives: list[Any]) -> Any:
     return None
 
 
-def _as_plain_number(value: Any) -> Any:
+def _as_plain_number(value: object) -> Any:
     """A NumPy scalar as Python's own number, or None."""
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         number = value.item()
@@ -247,15 +247,15 @@ def _decode(value: Any, space: Any, path: Path, again: _DecodeContext) -> Any:
     return _decode_dict(value, space, path, again)
 
 
-def _decode_dict(value: Mapping[str, Any], space: Any, path: Path, again: _DecodeContext) -> dict[str, Any]:
+def _decode_dict(value: Mapping[str, object], space: object, path: Path, again: _DecodeContext) -> dict[str, Any]:
     return {k: _decode(v, _child(space, k), (*path, k), again) for k, v in value.items()}
 
 
-def _unwrap(node: Any) -> Any:
+def _unwrap(node: object) -> Any:
     return node.value if isinstance(node, Constant) else node
 
 
-def readable(value: Any) -> Any:
+def readable(value: object) -> Any:
     """A value as the journal holds it, in a form for people: the marks of this module are resolved."""
     if value.__class__ is dict:
         if "__plain__" in value:

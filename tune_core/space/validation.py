@@ -36,7 +36,7 @@ _OTHERS_DOMAINS = (
 )
 
 
-def validate(param_space: Any) -> None:
+def validate(param_space: object) -> None:
     """Raise :class:`SearchSpaceError` if the space cannot be searched; the error names the path of what is wrong."""
     if not isinstance(param_space, Mapping):
         raise SearchSpaceError(
@@ -64,7 +64,7 @@ def _is_text(key: str) -> bool:
     return True
 
 
-def _check(node: Any, path: Path, within: str | None, parents: frozenset[int]) -> None:
+def _check(node: object, path: Path, within: str | None, parents: frozenset[int]) -> None:
     """Check one node; ``within`` says what alternatives the node is a part of, where no grid may be."""
     if isinstance(node, Constant):
         return
@@ -118,7 +118,7 @@ def _check_domain(node: Domain, path: Path, parents: frozenset[int]) -> None:
         )
 
 
-def _check_grid(node: Mapping[str, Any], path: Path, within: str | None, parents: frozenset[int]) -> None:
+def _check_grid(node: Mapping[str, object], path: Path, within: str | None, parents: frozenset[int]) -> None:
     where = path_str(path)
     if len(node) > 1:
         others = ", ".join(repr(k) for k in node if k != "grid_search")
@@ -175,6 +175,6 @@ def _check_leaf(node: Any, path: Path) -> None:
         )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -68,7 +68,7 @@ class ExecutorDriver:
     ) -> None:
         self.executor: Executor = executor
         self.folder = str(folder)
-        self.events: list[Any] = []
+        self.events: list[object] = []
         self._jobs: dict[int, ev.Launch] = {}
         self._again: list[ev.Launch] = []  # handed back before they began
         self.on_report: Callable[[ev.Reported], None] | None = None
@@ -510,7 +510,7 @@ def hangs(config: dict[str, Any]) -> None:
 
 def as_a_users(source: str) -> Any:
     """A function of a module that is not tune-core's, nor one that a worker could import."""
-    scope: dict[str, Any] = {"__name__": "a_users_module"}
+    scope: dict[str, object] = {"__name__": "a_users_module"}
     exec(compile(source, "a_users_module.py", "exec"), scope)
     return scope["objective"]
 

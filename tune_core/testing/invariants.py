@@ -37,7 +37,7 @@ class Invariants:
         self.every = every
         self.events = 0
 
-    def __call__(self, controller: Controller, executor: Any, event: Any) -> None:
+    def __call__(self, controller: Controller, executor: object, event: Any) -> None:
         """Check the state after ``event``."""
         self.events += 1
         index = getattr(event, "trial", -1)
@@ -98,7 +98,7 @@ def check_rungs(scheduler: Scheduler) -> None:
 def rungs_of(scheduler: Any) -> list[Rung]:
     """All rungs that a scheduler keeps, wherever it keeps them."""
     found: list[Rung] = []
-    todo: list[Any] = [vars(scheduler)]
+    todo: list[object] = [vars(scheduler)]
     while todo:
         item = todo.pop()
         if isinstance(item, Rung):
@@ -119,7 +119,7 @@ def check_end(controller: Controller) -> None:
 
 
 def check_journal(
-    data: bytes, controller: Controller, scheduler: Scheduler, space: Mapping[str, Any] | None = None
+    data: bytes, controller: Controller, scheduler: Scheduler, space: Mapping[str, object] | None = None
 ) -> None:
     """Each decision has a reason; a restore comes to the same state by the journal, and so does whoever reads it.
 
@@ -158,7 +158,7 @@ def _compare(controller: Controller, other: Controller, how: str, but: Collectio
 
 
 def decisions_again(
-    log: Log, scheduler: Scheduler, rules: Rules, space: Mapping[str, Any] | None = None
+    log: Log, scheduler: Scheduler, rules: Rules, space: Mapping[str, object] | None = None
 ) -> list[ev.Decided]:
     """The decisions that ``scheduler``, unused, makes when it is given a run's events again.
 

@@ -76,7 +76,7 @@ class SearcherDriver:
         What the run tells it.
     """
 
-    def __init__(self, searcher: Any, space: Any = None, seed: int = 0, mode: str = "min") -> None:
+    def __init__(self, searcher: Any, space: object = None, seed: int = 0, mode: str = "min") -> None:
         self.searcher = searcher
         self.mode = mode
         self.configs: list[dict[str, Any]] = []
@@ -398,7 +398,7 @@ def check_grid(make: Make, asks: int) -> None:
     assert {drive.ask()["g"], drive.ask()["g"]} == {1, 2}
 
 
-def _modules(value: Any) -> set[str]:
+def _modules(value: object) -> set[str]:
     """Top-level modules of the types within a value."""
     if isinstance(value, Mapping):
         return set().union(*(_modules(v) for v in value.values()))
@@ -472,7 +472,7 @@ class SearcherSuite:
     asks = 25
     unsupported: Mapping[str, str] = {}
 
-    def make(self, **arguments: Any) -> Any:
+    def make(self, **arguments: object) -> Any:
         """A fresh searcher."""
         raise NotImplementedError
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-def is_class(trainable: Any) -> bool:
+def is_class(trainable: object) -> bool:
     """Whether this is a class trainable."""
     return inspect.isclass(trainable) and issubclass(trainable, Trainable)
 
@@ -39,7 +39,7 @@ class Prepared:
         self,
         trainable: Callable[..., Any] | type[Trainable],
         parameters: Mapping[str, Any] | None = None,
-        resources: Any = None,
+        resources: object = None,
     ) -> None:
         self.trainable = trainable
         self.parameters = dict(parameters or {})
@@ -56,7 +56,7 @@ class Prepared:
         return is_class(self.trainable)
 
 
-def prepare(trainable: Any) -> Prepared:
+def prepare(trainable: object) -> Prepared:
     """Any trainable, or the name of one that was registered, as a :class:`Prepared`, after checking that it is one."""
     if isinstance(trainable, Prepared):
         return trainable
@@ -108,7 +108,7 @@ def _check_signature(function: Callable[..., Any], bound: tuple[str, ...] = ()) 
         ) from None
 
 
-def name_of(trainable: Any) -> str:
+def name_of(trainable: object) -> str:
     """A name for people: the function's, the class's, or the type's."""
     if isinstance(trainable, functools.partial):
         return name_of(trainable.func)
@@ -169,7 +169,7 @@ def _check_setup(cls: type[Any], bound: tuple[str, ...]) -> None:
         ) from None
 
 
-def with_resources(trainable: Any, resources: Any) -> Prepared:
+def with_resources(trainable: object, resources: object) -> Prepared:
     """Say what a trial of this trainable needs.
 
     Parameters

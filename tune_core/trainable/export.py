@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 
@@ -17,7 +16,7 @@ class ExportFormat:
     H5 = "h5"
 
     @staticmethod
-    def validate(formats: Sequence[Any]) -> list[str]:
+    def validate(formats: Sequence[object]) -> list[str]:
         """The formats, stripped and in lower case.
 
         Raises

@@ -64,7 +64,7 @@ class FunctionTrainable(Trainable):
 class _Runner:
     """A function in a thread that waits at each report until it may go on. It is its own session."""
 
-    def __init__(self, function: Callable[..., Any], config: dict[str, Any], start: Checkpoint | None) -> None:
+    def __init__(self, function: Callable[..., object], config: dict[str, Any], start: Checkpoint | None) -> None:
         self._function, self._config, self._start = function, config, start
         self.checkpoint: Checkpoint | None = None
         self.info: Mapping[str, Any] = {"config": config}
@@ -111,7 +111,7 @@ class _Runner:
 
     # --- the session --------------------------------------------------------------------------------------------------
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+    def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         from tune_core.checkpoint import Checkpoint
 
@@ -135,7 +135,7 @@ class _Runner:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return False
 
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+    def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return False
 

@@ -27,7 +27,7 @@ class ProcessLost(Exception):
 class Session(Protocol):
     """One attempt at one trial, as user code sees it."""
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+    def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
         """Pass on a result; False if the trial is to end."""
 
     def start_checkpoint(self) -> Checkpoint | None:
@@ -38,7 +38,7 @@ class Session(Protocol):
     ) -> None:
         """Keep a checkpoint with the last result, or with the one of the given iteration, without a new one."""
 
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+    def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
         """Whether the scheduler may pause or copy the trial at its next report."""
 
     def preempted(self) -> bool:

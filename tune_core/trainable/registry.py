@@ -8,10 +8,10 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 
-_registered: dict[str, Any] = {}
+_registered: dict[str, object] = {}
 
 
-def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
+def register_trainable(name: str, trainable: object, warn: bool = True) -> None:
     """Make a trainable known by a name, in this process.
 
     Parameters

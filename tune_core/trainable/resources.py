@@ -113,12 +113,12 @@ class HeldResources(dict[str, float]):
         return PlacementGroupFactory([self]).required_resources
 
 
-def as_held(resources: Any) -> Any:
+def as_held(resources: object) -> Any:
     """A trial's resources as its code sees them."""
     return HeldResources(resources) if type(resources) is dict else resources
 
 
-def check_resources(resources: Any, asked: str) -> dict[str, float]:
+def check_resources(resources: object, asked: str) -> dict[str, float]:
     """A request as a dict with the names ``cpu`` and ``gpu`` in lower case, or a :class:`ResourceError`."""
     if isinstance(resources, PlacementGroupFactory):
         return resources.total()
@@ -152,7 +152,7 @@ def check_resources(resources: Any, asked: str) -> dict[str, float]:
     return checked
 
 
-def _flat(resources: Mapping[Any, Any]) -> Mapping[Any, Any]:
+def _flat(resources: Mapping[object, object]) -> Mapping[Any, Any]:
     """A request with what stands under ``custom_resources`` (and what is 0 under ``object_store_memory``) inlined."""
     custom = resources.get("custom_resources")
     if custom is not None and not isinstance(custom, Mapping):
@@ -161,7 +161,7 @@ def _flat(resources: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return {**others, **(custom or {})}
 
 
-def as_request(resources: Any, asked: str) -> Any:
+def as_request(resources: object, asked: str) -> Any:
     """What ``with_resources`` was given, checked: a dict, a :class:`PlacementGroupFactory` or a function."""
     bundles = getattr(resources, "as_placement_group_factory", None)
     if bundles is not None:  # a ScalingConfig, also Ray Train's own
@@ -177,7 +177,7 @@ def resource_dict_to_pg_factory(spec: Mapping[str, Any] | None = None) -> Placem
     return PlacementGroupFactory([dict(spec or DEFAULT_RESOURCES)])
 
 
-def json_to_resources(data: str | Mapping[str, Any] | None) -> PlacementGroupFactory | None:
+def json_to_resources(data: str | Mapping[str, object] | None) -> PlacementGroupFactory | None:
     """Resources from JSON such as ``'{"cpu": 2, "gpu": 0.5}'``; None stays None.
 
     Raises
@@ -196,7 +196,7 @@ def json_to_resources(data: str | Mapping[str, Any] | None) -> PlacementGroupFac
     return None if found is None else resource_dict_to_pg_factory(found)
 
 
-def resources_from(request: Any, config: dict[str, Any]) -> Any:
+def resources_from(request: object, config: dict[str, Any]) -> Any:
     """A request for one configuration: functions are called and their answers checked."""
     if isinstance(request, PlacementGroupFactory):
         return request
@@ -216,14 +216,14 @@ def resources_from(request: Any, config: dict[str, Any]) -> Any:
     return check_resources(request, "with_resources(resources)")
 
 
-def resources_to_json(resources: Any) -> Any:
+def resources_to_json(resources: object) -> Any:
     """A resolved request as the journal keeps it."""
     if isinstance(resources, PlacementGroupFactory):
         return {"bundles": resources.bundles, "strategy": resources.strategy}
     return resources
 
 
-def resources_from_json(kept: Any) -> Any:
+def resources_from_json(kept: object) -> Any:
     """What :func:`resources_to_json` wrote."""
     if isinstance(kept, dict) and isinstance(kept.get("bundles"), list):
         return PlacementGroupFactory(kept["bundles"], kept["strategy"])

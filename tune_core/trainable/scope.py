@@ -32,7 +32,7 @@ class Scope:
 
     def __init__(self, session: Session) -> None:
         self.session: Session | None = session  #: None in a forked child
-        self.info: Mapping[str, Any] = {}  #: what a forked child still knows of it
+        self.info: Mapping[str, object] = {}  #: what a forked child still knows of it
         self.forked = False  #: whether this process is a forked child of the trial's
         self.close_shared: Callable[[], None] | None = None  #: ends the sharing with other processes
 

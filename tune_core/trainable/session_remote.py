@@ -131,7 +131,7 @@ class RemoteSession:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return self._info
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Checkpoint | None) -> bool:
+    def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         try:
             return bool(self._call("report", metrics, checkpoint))
@@ -149,7 +149,7 @@ class RemoteSession:
         """See :class:`tune_core.trainable.protocol.Session`."""
         self._call("save", checkpoint, again, result)
 
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+    def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return bool(self._call("checkpoint_due", metrics))
 
@@ -166,7 +166,7 @@ class RemoteSession:
             "Save the checkpoint with the last report.",
         )
 
-    def _call(self, method: str, *args: Any) -> Any:
+    def _call(self, method: str, *args: object) -> Any:
         with self._lock:
             self._connection.send_bytes(pickle.dumps((method, args)))
             fine, answer = pickle.loads(self._connection.recv_bytes())
@@ -178,10 +178,10 @@ class RemoteSession:
 class ForkedSession:
     """Where a trial's process was forked without sharing its session: every use says how to share it."""
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
-        self.info: Mapping[str, Any] = {**info, "remote": True}
+    def __init__(self, info: Mapping[str, object]) -> None:
+        self.info: Mapping[str, object] = {**info, "remote": True}
 
-    def _refuse(self, *_: Any) -> Any:
+    def _refuse(self, *_: object) -> Any:
         raise TuneError(
             "tune.report",
             "was called in a process that was forked from the trial's",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ class TrainingResult:
     """What ``Trainable.save()`` returns: a checkpoint, and the result that it came after."""
 
     checkpoint: Checkpoint
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
 
     @property
     def path(self) -> str:
@@ -47,7 +48,7 @@ def load_state(folder: str) -> Any:
         return cloudpickle.load(file)
 
 
-def write_progress(folder: str, progress: dict[str, Any]) -> None:
+def write_progress(folder: str, progress: Mapping[str, object]) -> None:
     """Keep how far a trainable had come."""
     with open(os.path.join(folder, PROGRESS), "w", encoding="utf-8") as file:
         json.dump(progress, file)
@@ -57,7 +58,7 @@ def read_progress(folder: str) -> dict[str, Any]:
     """What :func:`write_progress` kept; of a run's checkpoint, the iteration in its name."""
     try:
         with open(os.path.join(folder, PROGRESS), encoding="utf-8") as file:
-            progress: dict[str, Any] = json.load(file)
+            progress: dict[str, object] = json.load(file)
             return progress
     except FileNotFoundError:
         digits = os.path.basename(os.path.normpath(folder)).removeprefix("checkpoint_")[:6]

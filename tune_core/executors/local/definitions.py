@@ -15,7 +15,6 @@ import sys
 import tempfile
 import types
 from collections.abc import Mapping
-from typing import Any
 
 _STUB = """\
 import os, sys
@@ -57,7 +56,7 @@ class _Main(types.ModuleType):
         return folder
 
 
-def publish(definitions: Mapping[str, Any]) -> None:
+def publish(definitions: Mapping[str, object]) -> None:
     """Put definitions of the script into this process's ``__main__``."""
     if not definitions:
         return

@@ -143,15 +143,15 @@ class LocalExecutor:
 
     # --- places -------------------------------------------------------------------------------------------------------
 
-    def refuse(self, resources: Any) -> str | None:
+    def refuse(self, resources: object) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         return self._machine.refuse(_as_dict(resources))
 
-    def room(self, resources: Any) -> bool:
+    def room(self, resources: object) -> bool:
         """See :class:`tune_core.executors.base.Executor`."""
         return self._machine.fits(_as_dict(resources))
 
-    def reserve(self, resources: Any) -> str | None:
+    def reserve(self, resources: object) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         request = _as_dict(resources)
         grant = self._machine.take(request)
@@ -233,7 +233,7 @@ class LocalExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "revoke", why)
 
-    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+    def _answer(self, trial: int, kind: str, *rest: object) -> None:
         process = self._busy.get(trial)
         if process is not None and process.job is not None:
             process.send((kind, trial, process.job.attempt, *rest))

@@ -36,7 +36,7 @@ class Dumped(NamedTuple):
     modules: tuple[str, ...]  # that it refers to
 
 
-def dump(thing: Any, name: str) -> Dumped:
+def dump(thing: object, name: str) -> Dumped:
     """Write ``thing`` to a file without a name; the caller closes its descriptor.
 
     Raises
@@ -86,7 +86,7 @@ def _write(parts: list[bytes | memoryview], size_bytes: int) -> int:
     return handle
 
 
-def _pickle(thing: Any, buffer_callback: Any) -> tuple[bytes, tuple[str, ...]]:
+def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, ...]]:
     """``thing`` and the script's definitions that it refers to, pickled; and the modules that it refers to.
 
     Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks, and the main module of
@@ -94,7 +94,7 @@ def _pickle(thing: Any, buffer_callback: Any) -> tuple[bytes, tuple[str, ...]]:
     """
     import cloudpickle
 
-    definitions: dict[str, Any] = {}  # filled while what comes before it is pickled
+    definitions: dict[str, object] = {}  # filled while what comes before it is pickled
     modules: dict[str, None] = {}
     main = sys.modules.get("__main__")
     spawned = sys.modules.get("__mp_main__")
@@ -107,7 +107,7 @@ def _pickle(thing: Any, buffer_callback: Any) -> tuple[bytes, tuple[str, ...]]:
     class Pickler(cloudpickle.Pickler):
         dispatch_table = ChainMap({types.CodeType: keep_filename}, cloudpickle.Pickler.dispatch_table)
 
-        def reducer_override(self, obj: Any) -> Any:
+        def reducer_override(self, obj: object) -> Any:
             reduced = super().reducer_override(obj)
             name = getattr(obj, "__name__", None)
             if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):
@@ -139,7 +139,7 @@ def _by_value(module: types.ModuleType) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def unpicklable(thing: Any, name: str, error: Exception) -> SerializationError:
+def unpicklable(thing: object, name: str, error: Exception) -> SerializationError:
     """The error for a trainable that cannot be pickled; names the captured variable that is at fault."""
     return SerializationError(
         f"The objective {name}",
@@ -202,7 +202,7 @@ def _culprit(thing: Any, depth: int = 0) -> str:
     return ""
 
 
-def pickles(value: Any) -> bool:
+def pickles(value: object) -> bool:
     """Whether a value can be sent to another process."""
     import cloudpickle
 

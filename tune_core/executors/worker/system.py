@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import sys
-from typing import Any
 
 _PUNCH_HOLE_AND_KEEP_SIZE = 0x02 | 0x01
 _PR_SET_CHILD_SUBREAPER = 36
@@ -89,7 +88,7 @@ def free_beginning(file: int, size_bytes: int) -> None:
         _call_libc("fallocate", *numbers)
 
 
-def _call_libc(name: str, *arguments: Any) -> None:
+def _call_libc(name: str, *arguments: object) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(Exception):
             import ctypes

@@ -49,9 +49,9 @@ class TrialSession:
         self._base = job.seconds
         self._totals: dict[str, float] = dict(job.totals or {})
         self._began = time.perf_counter()
-        self.last_metrics: Mapping[str, Any] | None = None
+        self.last_metrics: Mapping[str, object] | None = None
         self.halted = False  # whether the driver wants it to end
-        self._asked_to_end: tuple[Any, ...] | None = None  # the driver's wish, while the trial may still save
+        self._asked_to_end: tuple[object, ...] | None = None  # the driver's wish, while the trial may still save
         wanted = dict.fromkeys(self._spec.metrics)
         if self._until is not None:
             wanted[self._time_attr] = None
@@ -96,7 +96,7 @@ class TrialSession:
             return False
         return self.job.checkpoint[1] in error.asked
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Any = None) -> bool:
+    def report(self, metrics: Mapping[str, object], checkpoint: object = None) -> bool:
         """Pass on a result; False if the trial is to end."""
         with self._lock:
             if self._closed or self.ended_how is not None:
@@ -159,7 +159,9 @@ class TrialSession:
                 counted.setdefault(total, self._totals[total])
         return counted
 
-    def save(self, checkpoint: Any, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
+    def save(
+        self, checkpoint: object, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
+    ) -> None:
         """See :class:`tune_core.trainable.protocol.Session`."""
         with self._lock:
             if self._closed:
@@ -174,7 +176,7 @@ class TrialSession:
                 event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)
                 self._pipe.add(event)
 
-    def checkpoint_due(self, metrics: Mapping[str, Any]) -> bool:
+    def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
         """See :class:`tune_core.trainable.protocol.Session`."""
         return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
 
@@ -219,7 +221,7 @@ class TrialSession:
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
-    def lease_would_end(self, metrics: Mapping[str, Any]) -> bool:
+    def lease_would_end(self, metrics: Mapping[str, object]) -> bool:
         """Whether the next report will wait for the scheduler; class trainables save a checkpoint with it."""
         if not self._has_lease_metrics(metrics):
             return False
@@ -245,7 +247,7 @@ class TrialSession:
         value = ev.value_of(event, self._time_attr)
         return value is not None and bool(value >= self._until) and self._has_lease_metrics(event.metrics)
 
-    def _has_lease_metrics(self, metrics: Mapping[str, Any]) -> bool:
+    def _has_lease_metrics(self, metrics: Mapping[str, object]) -> bool:
         """Whether a result has the metrics that the scheduler judges by; one without them goes by."""
         return all(lookup(metrics, name) is not None for name in self._spec.lease_metrics)
 

@@ -67,7 +67,7 @@ class ObservationTable:
 
     # --- to rows and back ---------------------------------------------------------------------------------------------
 
-    def row(self, values: Mapping[str, Any]) -> Any:
+    def row(self, values: Mapping[str, object]) -> Any:
         """The row of a point."""
         import numpy as np
 
@@ -105,7 +105,7 @@ class ObservationTable:
             rows[~active, i] = column.inactive
         return rows
 
-    def from_units(self, units: Any) -> Any:
+    def from_units(self, units: object) -> Any:
         """The rows at points of the unit cube: an array of shape (n, parameters)."""
         import numpy as np
 
@@ -207,7 +207,7 @@ class _Column:
             units = [param.to_unit(param.low + i) for i in range(self.size)]
             self.places = [(u - units[0]) / (units[-1] - units[0]) for u in units]
         self.width = self.size if self.size is not None and self.places is None else 2 if param.condition else 1
-        self.middle: Any = 0.5 if self.size is None else self.size // 2
+        self.middle: object = 0.5 if self.size is None else self.size // 2
         # a place that no other value has, for categories; ordered parameters wait in the middle
         self.inactive: Any = -1 if self.size is not None and self.places is None else self.middle
 

@@ -26,7 +26,7 @@ class Configurations:
         self.encoding = encoding
         self.space = cs.ConfigurationSpace(seed=seed & 0x7FFFFFFF)
         self.names = {param.name: f"p{i:03d}" for i, param in enumerate(encoding.params)}
-        made: dict[str, Any] = {}
+        made: dict[str, object] = {}
         for param in encoding.params:
             name = self.names[param.name]
             if param.kind == "float":
@@ -44,7 +44,7 @@ class Configurations:
         if conditions:
             self.space.add(conditions)
 
-    def values(self, configuration: Mapping[str, Any]) -> Values:
+    def values(self, configuration: Mapping[str, object]) -> Values:
         """Our values of a configuration of the library's."""
         found = dict(configuration)
         return self.encoding.normalise(

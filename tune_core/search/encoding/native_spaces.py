@@ -203,7 +203,7 @@ def to_optuna(given: Mapping[str, Any]) -> dict[str, Any]:
 def to_bayesopt(given: Mapping[str, Any]) -> dict[str, Any]:
     """Our real-valued domains as bayes_opt's bounds, by path."""
 
-    def one(name: str, domain: Any) -> Any:
+    def one(name: str, domain: object) -> Any:
         if isinstance(domain, Categorical):
             raise _unsupported("BayesOptSearch", name, domain)
         return _bounds("BayesOptSearch", name, domain)
@@ -334,7 +334,7 @@ def _bounds(searcher: str, name: str, domain: Any) -> tuple[Any, Any]:
     return domain.lower, domain.upper
 
 
-def _unsupported(searcher: str, name: str, value: Any) -> SearchSpaceError:
+def _unsupported(searcher: str, name: str, value: object) -> SearchSpaceError:
     return SearchSpaceError(
         f"{searcher}.convert_search_space(spec)[{name!r}]",
         f"is {value!r}",

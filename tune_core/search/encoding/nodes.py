@@ -19,7 +19,7 @@ class DecodeState:
 
     __slots__ = ("boxes", "pending", "rng", "values")
 
-    def __init__(self, values: Mapping[str, Any], rng: Random) -> None:
+    def __init__(self, values: Mapping[str, object], rng: Random) -> None:
         self.values = values
         self.rng = rng
         self.pending: list[tuple[Any, Any, Pending]] = []
@@ -32,27 +32,27 @@ class Node:
     def make(self, making: DecodeState) -> Any:
         raise NotImplementedError
 
-    def read(self, value: Any, out: Values, asked: str) -> None:
+    def read(self, value: object, out: Values, asked: str) -> None:
         raise NotImplementedError
 
 
 class Fixed(Node):
     """A constant."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def make(self, making: DecodeState) -> Any:
         return self.value
 
-    def read(self, value: Any, out: Values, asked: str) -> None:
+    def read(self, value: object, out: Values, asked: str) -> None:
         pass
 
 
 class Computed(Fixed):
     """A ``sample_from``: called once all else is known."""
 
-    def __init__(self, function: Function, path: tuple[Any, ...]) -> None:
+    def __init__(self, function: Function, path: tuple[object, ...]) -> None:
         self.function, self.path = function, path
 
     def make(self, making: DecodeState) -> Any:
@@ -62,7 +62,7 @@ class Computed(Fixed):
 class Container(Node):
     """A dict, list or tuple."""
 
-    def __init__(self, kind: type, items: list[tuple[Any, Node]]) -> None:
+    def __init__(self, kind: type, items: list[tuple[object, Node]]) -> None:
         self.kind, self.items = kind, items
 
     def make(self, making: DecodeState) -> Any:
@@ -120,13 +120,13 @@ class Number(Node):
 class Choice(Node):
     """A choice, and what hangs on it."""
 
-    def __init__(self, param: Param, domain: Categorical, branches: list[Node], path: tuple[Any, ...]) -> None:
+    def __init__(self, param: Param, domain: Categorical, branches: list[Node], path: tuple[object, ...]) -> None:
         self.param, self.domain, self.branches, self.path = param, domain, branches, path
 
     def make(self, making: DecodeState) -> Any:
         return self.branches[_value(making, self.param)].make(making)
 
-    def read(self, value: Any, out: Values, asked: str) -> None:
+    def read(self, value: object, out: Values, asked: str) -> None:
         index = self.domain.index_of(value)
         if index is None:
             index = next((i for i, category in enumerate(self.domain.categories) if fits(value, category)), None)
@@ -148,7 +148,7 @@ def _value(making: DecodeState, param: Param) -> Any:
         ) from None
 
 
-def _outside(path: tuple[Any, ...], domain: Domain, value: Any, asked: str) -> SearchSpaceError:
+def _outside(path: tuple[object, ...], domain: Domain, value: object, asked: str) -> SearchSpaceError:
     return SearchSpaceError(
         f"{asked}{path_str(path).removeprefix('param_space')}",
         f"is {value!r}",

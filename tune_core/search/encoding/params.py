@@ -46,7 +46,7 @@ class Param:
         """Number of values; None for a continuum."""
         return None if self.kind == "float" else int(self.high) - int(self.low) + 1
 
-    def is_active(self, values: Mapping[str, Any]) -> bool:
+    def is_active(self, values: Mapping[str, object]) -> bool:
         """Whether the choices above it are such that it exists."""
         return all(values.get(name) == index for name, index in self.condition)
 
