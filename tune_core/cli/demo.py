@@ -6,6 +6,7 @@ import functools
 import importlib.util
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.errors import MissingDependencyError
 
 EPOCHS = 81
@@ -22,7 +23,7 @@ def digits() -> tuple[Any, Any, Any, Any]:
     return tuple(split)
 
 
-def train_digits(config: dict[str, Any]) -> None:
+def train_digits(config: Config) -> None:
     """Train a linear classifier by stochastic gradient descent, reporting its test accuracy after each epoch."""
     import numpy as np
     from sklearn.linear_model import SGDClassifier

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.flatten import flatten
+from tune_core.core.values import ConfigView, Metrics, ResultDict
 
 if TYPE_CHECKING:
     from tune_core.core.events import Reported
@@ -27,7 +28,7 @@ TOTALS = {"timesteps_this_iter": "timesteps_total", "episodes_this_iter": "episo
 """Counts of one iteration that are added up, and the names of their sums."""
 
 
-def fields_of(event: Reported, previous_s: float, began: tuple[int, float, Any]) -> dict[str, Any]:
+def fields_of(event: Reported, previous_s: float, began: tuple[int, float, Any]) -> ResultDict:
     """A report with its automatic fields.
 
     Parameters
@@ -89,7 +90,7 @@ class Course:
         self.began: tuple[int, float, object] = (0, 0.0, None)
         self.seconds = 0.0  #: training time at the last report
 
-    def fields(self, event: Reported, before_s: float | None = None) -> dict[str, Any]:
+    def fields(self, event: Reported, before_s: float | None = None) -> ResultDict:
         """A report with its automatic fields; to be called once a report, in order.
 
         ``before_s`` is the training time at the result before, where that is not the one that was passed last.
@@ -113,7 +114,7 @@ class Courses:
     def __init__(self) -> None:
         self._courses: dict[int, Course] = {}
 
-    def fields(self, event: Reported, before_s: float | None = None) -> dict[str, Any]:
+    def fields(self, event: Reported, before_s: float | None = None) -> ResultDict:
         """See :meth:`Course.fields`."""
         course = self._courses.get(event.trial)
         if course is None:
@@ -125,14 +126,14 @@ class Courses:
         self._courses.pop(trial, None)
 
 
-def totals_in(metrics: Mapping[str, Any] | None) -> dict[str, float] | None:
+def totals_in(metrics: Metrics | None) -> dict[str, float] | None:
     """Timesteps and episodes so far, of a report that counts them."""
     if not metrics or not any(each in metrics for each in TOTALS):
         return None
     return {total: metrics[total] for each, total in TOTALS.items() if each in metrics and total in metrics}
 
 
-def result_of(event: Reported) -> dict[str, Any]:
+def result_of(event: Reported) -> ResultDict:
     """A reported event as the flat dict that schedulers and searchers see: the metrics, and what the event tells."""
     result = dict(event.metrics)
     result["training_iteration"] = event.iteration
@@ -155,7 +156,7 @@ def _date_text(at: int) -> str:
     return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def evaluated_params(config: Mapping[str, Any], varied: Collection[str] | None) -> dict[str, Any]:
+def evaluated_params(config: ConfigView, varied: Collection[str] | None) -> dict[str, Any]:
     """The drawn values of a configuration, nested names joined by ``/``; ``varied`` names them, None means all."""
     flat = flatten(config)
     if varied is None:
@@ -178,7 +179,7 @@ def varied_in(header: Any) -> Collection[str] | None:
     return frozenset(varied) if varied is not None else None
 
 
-def experiment_tag(index: int, config: Mapping[str, Any], varied: Collection[str] | None = None) -> str:
+def experiment_tag(index: int, config: ConfigView, varied: Collection[str] | None = None) -> str:
     """A trial's index and its drawn values in one word that can be a folder's name: ``"3_layers=2,lr=0.0100"``."""
     values = sorted(evaluated_params(config, varied).items())
     text = ",".join(f"{_clean(name.rpartition('/')[2])}={_clean(value)}" for name, value in values)

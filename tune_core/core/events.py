@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tune_core.core.objective import lookup
+from tune_core.core.values import Config, ResultDict
 
 SCHEMA = 2
 """Version of the journal's format; a journal with a higher one is refused. 2 has ``lose`` events."""
@@ -64,7 +65,7 @@ class Suggested(Event, tag="suggest"):
     """
 
     trial: Index
-    config: dict[str, Any]
+    config: Config
     told: int = 0
     resources: Any = None
     name: str = ""
@@ -101,7 +102,7 @@ class Reported(Event, tag="report"):
     iteration: int
     at: float
     seconds: float
-    metrics: dict[str, Any]
+    metrics: ResultDict
     checkpoint: CheckpointName | None = None
     waiting: int = 0
     nonfinite: list[str] | None = None
@@ -123,7 +124,7 @@ class Saved(Event, tag="save"):
     iteration: int
     checkpoint: CheckpointName
     attempt: int = 1
-    metrics: dict[str, Any] | None = None
+    metrics: ResultDict | None = None
 
 
 class Ended(Event, tag="end"):
@@ -158,7 +159,7 @@ class Decided(Event, tag="decide"):
     why: str
     until: float | None = None
     source: Index | None = None
-    config: dict[str, Any] | None = None
+    config: Config | None = None
     resources: dict[str, float] | None = None
     checkpoint: CheckpointName | None = None
     complete: bool = False
@@ -352,7 +353,7 @@ class Launch(Command, frozen=True, gc=False):
     """Run a trial on the worker that was reserved for it; ``checkpoint`` is (trial index, checkpoint name) or None."""
 
     trial: int
-    config: dict[str, Any]
+    config: Config
     lease: Lease
     resources: Any = None
     checkpoint: tuple[int, str] | None = None

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tune_core.core.automatic import fields_of
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import TuneError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class TrialView(Protocol):
         """The index as a string of at least five digits: ``"00012"``."""
 
     @property
-    def config(self) -> Mapping[str, Any]:
+    def config(self) -> ConfigView:
         """The configuration that it runs now."""
 
     @property
@@ -88,7 +89,7 @@ class TrialView(Protocol):
         """Where it is in its life."""
 
     @property
-    def last_result(self) -> dict[str, Any]:
+    def last_result(self) -> ResultDict:
         """The last known value of each metric, with the automatic fields of the last result; empty before the first."""
 
     @property
@@ -117,7 +118,7 @@ class Standing:
         self,
         best: Reported | None = None,
         best_loss: float = math.inf,
-        best_config: dict[str, Any] | None = None,
+        best_config: Config | None = None,
         known: dict[str, Any] | None = None,
     ) -> None:
         self.best = best
@@ -188,7 +189,7 @@ class Trial:
         "worker_losses",
     )
 
-    def __init__(self, index: int, config: dict[str, Any], resources: Mapping[str, float] | None = None) -> None:
+    def __init__(self, index: int, config: Config, resources: Mapping[str, float] | None = None) -> None:
         #: Position in the order of suggestion, from 0.
         self.index = index
         #: The configuration that it runs now, or would run with next.
@@ -220,7 +221,7 @@ class Trial:
         #: Its last result, as it was reported.
         self.last: Reported | None = None
         #: The configuration that ``last`` was made with.
-        self.last_config: dict[str, Any] | None = None
+        self.last_config: Config | None = None
         #: The last known value of each metric; the same object as ``last.metrics`` where that has them all.
         self.known: dict[str, Any] | None = None
         #: The best result that counts, by the run's metric; None before the first that has it.
@@ -228,7 +229,7 @@ class Trial:
         #: The run's metric there as a loss; infinity without one.
         self.best_loss = math.inf
         #: The configuration that ``best`` was made with.
-        self.best_config: dict[str, Any] | None = None
+        self.best_config: Config | None = None
         #: Whether it runs another configuration than was suggested for it.
         self.is_copy = False
         #: Whether it was launched again and has not reported since.
@@ -269,7 +270,7 @@ class Trial:
         return self.checkpoints[-1].name if self.checkpoints else None
 
     @property
-    def last_result(self) -> dict[str, Any]:
+    def last_result(self) -> ResultDict:
         """The last known value of each metric, with the automatic fields of the last result; empty before the first."""
         if self.last is None:
             return {}
@@ -308,7 +309,7 @@ class Trial:
         return f"Trial({self.trial_id}, {self.status}, iteration={self.iteration})"
 
 
-def merged(known: dict[str, Any] | None, metrics: dict[str, Any]) -> dict[str, Any]:
+def merged(known: dict[str, Any] | None, metrics: ResultDict) -> dict[str, Any]:
     """The last known value of each metric after a result: ``metrics`` itself where that has them all.
 
     None is no value. Nested metrics are merged one by one.

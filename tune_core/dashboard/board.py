@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tune_core.core.trial import PAUSED, PENDING
+from tune_core.core.values import JsonObject
 from tune_core.errors import TuneError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import is_running
@@ -77,7 +78,7 @@ class LiveExperiment(Recording):
             return "running" if is_running(experiment.folder) else "cut off"
         return "interrupted" if experiment.interrupted is not None else "finished"
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """The experiment in one row."""
         header, best = self.experiment.header, self.best_known()
         counts = Counter(self.outcome(t) for t in self.trials) if len(self.trials) <= 20_000 else self._rough_counts()
@@ -111,7 +112,7 @@ class LiveExperiment(Recording):
         names = {"TERMINATED": "completed", "ERROR": "failed", "RUNNING": "running", "PAUSED": "paused"}
         return Counter({names.get(str(status), "pending"): number for status, number in self.experiment.counts.items()})
 
-    def workers(self) -> dict[str, Any]:
+    def workers(self) -> JsonObject:
         """Who runs what, since when; and what waits, and why."""
         running = [self.spans[k] for k in self._open.values()]
         waiting = [t for t in self.trials if t.status in (PENDING, PAUSED)]
@@ -177,7 +178,7 @@ class Board:
         live.update()
         return live
 
-    def summaries(self) -> list[dict[str, Any]]:
+    def summaries(self) -> list[JsonObject]:
         """One row an experiment, the newest first; journals that have not grown are not read again."""
         rows = []
         for key, folder in self.folders().items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tune_core.core.paths import trial_folder
+from tune_core.core.values import JsonObject
 from tune_core.dashboard.board import LiveExperiment
 from tune_core.display.formatting import value_text
 from tune_core.errors import TuneError
@@ -38,7 +38,7 @@ CHARTS: dict[str, Callable[[Sequence[Recording]], Chart]] = {
 }
 
 
-def chart(kind: str, experiments: Sequence[LiveExperiment]) -> dict[str, Any]:
+def chart(kind: str, experiments: Sequence[LiveExperiment]) -> JsonObject:
     """A chart, thinned where it has more points than a screen shows."""
     try:
         drawn = CHARTS[kind](list(experiments))
@@ -60,13 +60,13 @@ def chart(kind: str, experiments: Sequence[LiveExperiment]) -> dict[str, Any]:
     return chart_data(drawn)
 
 
-def rows(live: LiveExperiment, since: int) -> dict[str, Any]:
+def rows(live: LiveExperiment, since: int) -> JsonObject:
     """The table's columns for the trials that have changed after ``since``."""
     trials = live.since(since)
     return {"version": live.version, "ids": [t.index for t in trials], "columns": columns(live, trials)}
 
 
-def trial(live: LiveExperiment, index: int) -> dict[str, Any]:
+def trial(live: LiveExperiment, index: int) -> JsonObject:
     """All that there is to know of a trial."""
     found = live.trials[index]
     course = live.courses.get(index)
@@ -110,7 +110,7 @@ def output(experiment: str, folder: str) -> str:
         return ""
 
 
-def comparison(experiments: Sequence[LiveExperiment]) -> dict[str, Any]:
+def comparison(experiments: Sequence[LiveExperiment]) -> JsonObject:
     """Experiments side by side: their best configurations, and their charts on one axis."""
     names: dict[str, None] = {}
     found = []

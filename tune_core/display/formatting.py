@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tune_core.core.flatten import flatten
+from tune_core.core.values import ConfigView
 
 STATUSES = ("TERMINATED", "ERROR", "RUNNING", "PAUSED", "PENDING")
 """The order in which counts of trials are said."""
@@ -54,7 +55,7 @@ def value_text(value: object, limit: int = 24) -> str:
     return f"{text[: limit - 1 - keep]}…{text[-keep:] if keep else ''}"
 
 
-def config_text(config: Mapping[str, Any], limit: int | None = None) -> str:
+def config_text(config: ConfigView, limit: int | None = None) -> str:
     """A configuration as ``lr=0.1, layers=3``; nested keys are joined by ``/``."""
     text = printable(", ".join(f"{key}={value_text(value)}" for key, value in flatten(config).items()))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"

@@ -14,6 +14,7 @@ from tune_core.callback import Callback
 from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.events import error_line
 from tune_core.core.trial import ERROR, TERMINATED
+from tune_core.core.values import ResultDict
 from tune_core.display.formatting import config_text, duration_text, plain_table, printable, value_text
 from tune_core.display.reporter import ReporterWatcher, TuneReporterBase, labelled
 from tune_core.display.snapshot import (
@@ -285,7 +286,7 @@ class _Lines(Callback):
         if results:
             self.on_trial_result = self._result  # type: ignore[method-assign]
 
-    def _result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: object) -> None:
+    def _result(self, iteration: int, trials: Any, trial: Any, result: ResultDict, **info: object) -> None:
         automatic = {*AUTO_RESULT_KEYS, "trial_id", "done", "experiment_tag"}
         values = {key: value for key, value in result.items() if key not in automatic}
         self._progress.note(f"trial {trial.trial_id}, iteration {result['training_iteration']}: {config_text(values)}")

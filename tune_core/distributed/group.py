@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from tune_core.core.values import Config
 from tune_core.distributed import on_ray
 from tune_core.distributed.members import Answers, Member
 from tune_core.distributed.place import Place, free_port
@@ -155,7 +156,7 @@ class WorkerGroup:
         self.__doc__ = getattr(train, "__doc__", None)
         self.__wrapped__ = train  # its signature is the objective's
 
-    def __call__(self, config: dict[str, Any], **parameters: Any) -> Any:
+    def __call__(self, config: Config, **parameters: Any) -> Any:
         outcomes: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
         with contextlib.ExitStack() as stack:
             trial = _Trial(self, Prepared(self.train, parameters), config, lambda *ended: outcomes.put(ended), stack)
@@ -216,7 +217,7 @@ class _Trial:
         self,
         group: WorkerGroup,
         work: Prepared,
-        config: dict[str, Any],
+        config: Config,
         ended: Callable[[int, Outcome], None],
         stack: contextlib.ExitStack,
     ) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.distributed.place import Place
 from tune_core.distributed.rank import Outcome, RankSession, run
 from tune_core.executors.local.handle import module_path
@@ -96,7 +97,7 @@ class Bundles:
         self,
         rank: int,
         work: Any,
-        config: dict[str, Any],
+        config: Config,
         address: str,
         environment: Mapping[str, str],
         ended: Callable[[int, Outcome], None],

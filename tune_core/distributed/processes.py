@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.distributed.members import write_output
 from tune_core.distributed.rank import Outcome
 from tune_core.errors import ExecutorError
@@ -122,6 +123,6 @@ def _died(code: int, at: float, why: str) -> Outcome:
     return Outcome("died", error=f"ended with exit code {code} and {why or 'said nothing'}", at=at)
 
 
-def work_of(train: Any, config: dict[str, Any], name: str) -> int:
+def work_of(train: Any, config: Config, name: str) -> int:
     """A file with what ranks are to do, for :class:`RankProcess`."""
     return payload.dump((train, config), name).handle

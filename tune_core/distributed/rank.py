@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tune_core.core.values import Config
 from tune_core.errors import FatalError, InvalidArgumentError
 from tune_core.executors.worker.worker import describe
 from tune_core.trainable import session as user_session
@@ -43,7 +44,7 @@ class RankSession(RemoteSession):
         self._call("write", text)
 
 
-def run(train: Callable[..., Any], config: dict[str, Any], address: str, place: Mapping[str, str]) -> Outcome:
+def run(train: Callable[..., Any], config: Config, address: str, place: Mapping[str, str]) -> Outcome:
     """Run the function as the rank that ``place`` names.
 
     Parameters

@@ -21,6 +21,7 @@ from tune_core.core import events as ev
 from tune_core.core.automatic import Courses, experiment_tag
 from tune_core.core.environment import flag
 from tune_core.core.trial import Status, Trial
+from tune_core.core.values import Config, ResultDict
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.deadlines import Deadlines, retry_delay_s
@@ -79,9 +80,9 @@ class LoopSettings:
     """What the loop needs beside its parts."""
 
     spec: RunSpec
-    resources: Callable[[dict[str, Any]], Any] | None = None  # by configuration; None: the same for all
+    resources: Callable[[Config], Any] | None = None  # by configuration; None: the same for all
     default_resources: Any = None
-    encode_config: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda config: config)
+    encode_config: Callable[[Config], dict[str, Any]] = field(default=lambda config: config)
     stopper: Any = None
     varied: Collection[str] | None = None  # names of what the search space varies
     names: TrialNames | None = None  # what the user calls trials and their folders
@@ -264,7 +265,7 @@ class Loop:
         elif stops:
             self.feed(ev.StopRequested(event.trial, f"{type(stopper).__name__}: {reason or 'it stopped the trial'}"))
 
-    def _full_result(self, trial: Trial, event: ev.Reported) -> dict[str, Any]:
+    def _full_result(self, trial: Trial, event: ev.Reported) -> ResultDict:
         """A report as stoppers see it, with the fields that callbacks and data frames have."""
         result = self._courses.fields(event)
         result.setdefault("done", False)

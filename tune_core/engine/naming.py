@@ -13,6 +13,7 @@ from typing import Any
 
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import Trial
+from tune_core.core.values import Config
 from tune_core.engine.observers import TrialOfExperiment
 from tune_core.engine.trial_facts import RunFacts
 from tune_core.errors import UserCodeError
@@ -37,7 +38,7 @@ class TrialNames:
     def __bool__(self) -> bool:
         return self.name_creator is not None or self.folder_creator is not None
 
-    def __call__(self, index: int, config: dict[str, Any], resources: Mapping[str, float] | None) -> tuple[str, str]:
+    def __call__(self, index: int, config: Config, resources: Mapping[str, float] | None) -> tuple[str, str]:
         """The names of a trial and of its folder, which is made; empty where nothing was asked for.
 
         Raises

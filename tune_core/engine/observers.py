@@ -20,6 +20,7 @@ from tune_core.callback import Callback
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
 from tune_core.core.trial import ERROR, Status, Trial
+from tune_core.core.values import ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import UserCodeError
 from tune_core.storage.local import write_bytes_atomic
@@ -50,7 +51,7 @@ class TrialOfExperiment(TrialFacts):
         name = self._trial.checkpoint
         return Checkpoint(f"{self.path}/{name}") if name is not None else None
 
-    def _results(self) -> list[dict[str, Any]]:
+    def _results(self) -> list[ResultDict]:
         from tune_core.journal.histories import history
 
         return history(self._facts.folder, self._trial.index).get(self._trial.index, [])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.trial import TrialView
+from tune_core.core.values import Metrics
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop
 
 _GO_ON = Continue()
@@ -19,7 +20,7 @@ class PassiveScheduler(Scheduler):
     restarts_without_checkpoint = True
     needs_metric = False
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """Go on, unless the next event says otherwise."""
         return _GO_ON
 
@@ -63,7 +64,7 @@ class RecordedScheduler:
         """Whether a pause of such a trial is no pause: not where one was recorded."""
         return self._is_open and self.followed.goes_on_without_checkpoint
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """The recorded decision."""
         answer = self.followed.on_result(trial, result)
         recorded = next((decided for decided in self._recorded if decided.trial == trial.index), None)

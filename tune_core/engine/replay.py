@@ -9,6 +9,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
 from tune_core.core.trial import IllegalTransitionError
+from tune_core.core.values import Config
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import RecordedScheduler, without
 from tune_core.engine.salvage import Salvage
@@ -39,7 +40,7 @@ def replay(
     events: list[Any],
     controller: Controller,
     suggestions: Suggestions | None = None,
-    decode_config: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda index, config: config,
+    decode_config: Callable[[int, Config], Config] = lambda index, config: config,
     stopper: Callable[[str, dict[str, Any]], Any] | None = None,
     config_of: Callable[[int], dict[str, Any] | None] = lambda index: None,
 ) -> Replayed:
@@ -91,7 +92,7 @@ class _ReplayCursor:
         self,
         controller: Controller,
         suggestions: Suggestions | None,
-        decode_config: Callable[[int, dict[str, Any]], dict[str, Any]],
+        decode_config: Callable[[int, Config], Config],
         stopper: Callable[[str, dict[str, Any]], Any] | None,
         config_of: Callable[[int], dict[str, Any] | None],
     ) -> None:

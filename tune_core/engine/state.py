@@ -11,6 +11,7 @@ from tune_core.core import events as ev
 from tune_core.core.automatic import totals_in
 from tune_core.core.objective import Objective
 from tune_core.core.trial import ERROR, NOTHING, PAUSED, PENDING, RUNNING, Change, Standing, Trial
+from tune_core.core.values import ResultDict
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.rules import Rules
 from tune_core.errors import UserCodeError
@@ -201,7 +202,7 @@ class RunState:
         iteration: int,
         seconds: float,
         out: Commands,
-        metrics: dict[str, Any] | None = None,
+        metrics: ResultDict | None = None,
     ) -> None:
         """A trial made a checkpoint: it goes on from that one from now on. ``metrics``: those of another result."""
         metrics = trial.known if metrics is None else metrics

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core.events import WAITS_FOR_SCHEDULER, Reported
+from tune_core.core.values import Config, ResultDict
 from tune_core.errors import UserCodeError
 from tune_core.search.base import Searcher
 from tune_core.space.sampling import equal
@@ -71,7 +72,7 @@ class Suggestions:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def next(self) -> dict[str, Any] | None:
+    def next(self) -> Config | None:
         """A configuration, or None if there is none now (it may be under way) or never (``finished``)."""
         if self._failure is not None:
             raise self._failure
@@ -153,7 +154,7 @@ class Suggestions:
         """Ask again although nothing has changed since the searcher said "not now"."""
         self._not_now_at = -1
 
-    def _take(self, answer: Any) -> dict[str, Any] | None:
+    def _take(self, answer: Any) -> Config | None:
         if answer == Searcher.FINISHED:
             self.finished = True
             return None
@@ -171,9 +172,7 @@ class Suggestions:
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    def tell(
-        self, trial_id: str, result: dict[str, Any] | None, error: bool, took_s: float, pruned: bool = False
-    ) -> None:
+    def tell(self, trial_id: str, result: ResultDict | None, error: bool, took_s: float, pruned: bool = False) -> None:
         """Pass on how a trial ended."""
         self.told += 1
         if took_s > 0:
@@ -189,7 +188,7 @@ class Suggestions:
             return False
         return self._results_wanted == "all" or event.waiting == WAITS_FOR_SCHEDULER
 
-    def tell_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def tell_result(self, trial_id: str, result: ResultDict) -> None:
         """Pass on an intermediate result."""
         self.told += 1
         if self._direct:
@@ -199,7 +198,7 @@ class Suggestions:
 
     # --- repeating ----------------------------------------------------------------------------------------------------
 
-    def repeat_ask(self, index: int, config: dict[str, Any] | None, told: int) -> None:
+    def repeat_ask(self, index: int, config: Config | None, told: int) -> None:
         """On restore: the suggestion that was number ``index``, made after ``told`` tells; None: it is lost."""
         self.asked = self._next_id = max(self.asked, index + 1)
         if self._direct or config is None:
@@ -291,7 +290,7 @@ def reason_of(searcher: object) -> str:
     return str(getattr(searcher, "last_reason", ""))
 
 
-def tell_end(searcher: Any, trial_id: str, result: dict[str, Any] | None, error: bool, pruned: bool) -> None:
+def tell_end(searcher: Any, trial_id: str, result: ResultDict | None, error: bool, pruned: bool) -> None:
     """Tell a searcher how a trial ended; those written for Ray Tune know no pruned ones."""
     if pruned and result is not None and hasattr(searcher, "on_trial_pruned"):
         searcher.on_trial_pruned(trial_id, result)

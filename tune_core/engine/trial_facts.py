@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tune_core.core.automatic import evaluated_params, experiment_tag, metric_analysis
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status
+from tune_core.core.values import Config, ResultDict
 
 ERROR_FILE = "error.txt"
 
@@ -30,7 +31,7 @@ class RunMetadata:
         self._facts = facts
 
     @property
-    def last_result(self) -> dict[str, Any]:
+    def last_result(self) -> ResultDict:
         """The last result."""
         return self._facts.last_result
 
@@ -75,12 +76,12 @@ class TrialFacts:
         return self._trial.status
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The configuration that it runs now."""
         return self._trial.config  # type: ignore[no-any-return]
 
     @property
-    def last_result(self) -> dict[str, Any]:
+    def last_result(self) -> ResultDict:
         """The last result with the automatic fields; empty before the first."""
         return self._trial.last_result  # type: ignore[no-any-return]
 
@@ -182,7 +183,7 @@ class TrialFacts:
             return resources
         return resource_dict_to_pg_factory(resources if isinstance(resources, Mapping) else None)
 
-    def _results(self) -> list[dict[str, Any]]:
+    def _results(self) -> list[ResultDict]:
         """All its results so far, oldest first."""
         raise NotImplementedError
 

@@ -22,6 +22,7 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
 from tune_core.core.objective import DEFAULT_METRIC
+from tune_core.core.values import Config
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
@@ -438,7 +439,7 @@ class ExperimentRun:
         note: Callable[[str], None] = watcher.note
         return note
 
-    def _config_at(self, index: int) -> dict[str, Any] | None:
+    def _config_at(self, index: int) -> Config | None:
         """The configuration of a trial whose suggestion is lost, where the searcher can tell it."""
         if not isinstance(self.searcher, BasicVariantGenerator):
             return None
@@ -576,11 +577,11 @@ class ExperimentRun:
             export_formats=self.export_formats,
         )
 
-    def _resources_of(self, config: dict[str, Any]) -> Any:
+    def _resources_of(self, config: Config) -> Any:
         return resources_from(self.request, config)
 
-    def _decode(self, index: int, config: dict[str, Any]) -> dict[str, Any]:
-        def again() -> dict[str, Any] | None:
+    def _decode(self, index: int, config: Config) -> Config:
+        def again() -> Config | None:
             return self.searcher.config_at(index) if isinstance(self.searcher, BasicVariantGenerator) else None
 
         return from_json(config, self.space, again)

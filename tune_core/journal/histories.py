@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
+from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.journal.reader import reader_of
 from tune_core.space.serialization import readable
 
@@ -22,7 +23,7 @@ class ReportWithConfig(NamedTuple):
     """A result, and the configuration that it was made with."""
 
     event: ev.Reported
-    config: dict[str, Any]
+    config: Config
 
 
 class History(Generic[T]):
@@ -68,11 +69,11 @@ class Histories(Generic[T]):
     """
 
     def __init__(
-        self, folder: str, keep: Callable[[ev.Reported, dict[str, Any]], T | None], trial: int | None = None
+        self, folder: str, keep: Callable[[ev.Reported, JsonObject], T | None], trial: int | None = None
     ) -> None:
         self._keep = keep
         self._configs: dict[int, dict[str, object]] = {}
-        self._next: dict[int, dict[str, Any]] = {}  # of trials that are about to become copies
+        self._next: dict[int, JsonObject] = {}  # of trials that are about to become copies
         self._found: dict[int, History[T]] = {}
         self._present: dict[int, tuple[int, int]] = {}  # each trial's attempt, and its last iteration in that
         for batch in reader_of(folder, trial).read():
@@ -126,9 +127,9 @@ def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:
                 yield event
 
 
-def history(folder: str, trial: int | None = None) -> dict[int, list[dict[str, Any]]]:
+def history(folder: str, trial: int | None = None) -> dict[int, list[ResultDict]]:
     """The results of one trial, or of all, by trial index: flat dicts with the automatic fields and ``config``."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    found: dict[int, list[JsonObject]] = {}
     courses = Courses()
     for index, kept in Histories(folder, ReportWithConfig, trial).values().items():
         rows = found[index] = []

@@ -13,11 +13,12 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from tune_core.core.files import open_regular
+from tune_core.core.values import JsonObject
 from tune_core.storage.local import write_bytes_atomic
 
 INDEX_FILE = "journal.index"
@@ -90,7 +91,7 @@ def load(journal: str) -> KeptIndex | None:
             crc, head, body = file.readline(1 << 12), file.readline(1 << 24), file.read()
         if int(crc) != zlib.crc32(body, zlib.crc32(head)):
             return None
-        known: dict[str, Any] = msgspec.json.decode(head)
+        known: JsonObject = msgspec.json.decode(head)
         if known["format"] != _FORMAT or known["byteorder"] != sys.byteorder:
             return None
         places = Places(*_arrays(body, known["lengths"]))

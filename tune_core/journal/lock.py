@@ -18,9 +18,9 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from typing import Any
 
 from tune_core.core.files import open_regular
+from tune_core.core.values import JsonObject
 from tune_core.errors import ExperimentLockedError
 from tune_core.journal.writer import unwritable
 
@@ -163,7 +163,7 @@ def is_running(folder: str) -> bool:
         os.close(descriptor)
 
 
-def _owner(descriptor: int) -> dict[str, Any]:
+def _owner(descriptor: int) -> JsonObject:
     """What the lock's file says of its holder; empty if that is not readable. Older versions wrote a bare number."""
     try:
         found = json.loads(os.pread(descriptor, 4096, 0) or b"{}")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tune_core.core import events as ev
+from tune_core.core.values import JsonObject, ResultDict
 from tune_core.errors import JournalError
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class RayReader:
             if self._only is None or self._only == index:
                 yield list(self._events(index, trial, more))
 
-    def _events(self, index: int, trial: dict[str, Any], more: dict[str, Any]) -> Iterator[Any]:
+    def _events(self, index: int, trial: JsonObject, more: JsonObject) -> Iterator[Any]:
         folder = str(trial.get("relative_logdir") or trial.get("trial_id"))
         own = os.path.join(self._folder, folder)
         trial_id = str(trial.get("trial_id", index))
@@ -117,7 +118,7 @@ class RayReader:
             yield ev.Ended(index, "completed", last)
 
 
-def _results(folder: str) -> Iterator[dict[str, Any]]:
+def _results(folder: str) -> Iterator[ResultDict]:
     """A trial's results, oldest first; a torn last line is left out, damage before it is logged."""
     path = os.path.join(folder, RESULTS)
     if not os.path.exists(path):
@@ -132,7 +133,7 @@ def _results(folder: str) -> Iterator[dict[str, Any]]:
                     logger.warning("Line %d of %s is damaged and left out: %s", number, path, error)
 
 
-def _table(path: str) -> Iterator[dict[str, Any]]:
+def _table(path: str) -> Iterator[JsonObject]:
     if not os.path.exists(path):
         return  # the trial has reported nothing
     with open(path, encoding="utf-8", newline="") as table:
@@ -159,7 +160,7 @@ def _plain(value: object) -> Any:
     return [_plain(child) for child in value] if isinstance(value, list) else value
 
 
-def _read_json(path: str) -> dict[str, Any]:
+def _read_json(path: str) -> JsonObject:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ResultDict
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, numbers_of, step_of
 from tune_core.storage.local import write_bytes_atomic
 
@@ -91,7 +92,7 @@ class AimLoggerCallback(Tracker):
         run["hparams"] = {name: v if isinstance(v, simple) else str(v) for name, v in trial.config.items()}
         run["trial_id"] = trial.trial_id
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """The numbers that were asked for, at the iteration."""
         for name, value in numbers_of(result).items():
             if self._metrics is None or name in self._metrics:

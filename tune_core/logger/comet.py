@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ResultDict
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, numbers_of, step_of
 
 __all__ = ["CometLoggerCallback"]
@@ -92,7 +93,7 @@ class CometLoggerCallback(Tracker):
         given = {name: value for name, value in given.items() if name not in ("project_name", "workspace")}
         return comet.ExistingExperiment(previous_experiment=trial.key, **given), sent
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """All numbers, at the iteration."""
         trial.handle.log_metrics(numbers_of(result), step=step_of(result))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from tune_core.callback import LoggerCallback, Trials, TrialView
 from tune_core.core.flatten import flatten
+from tune_core.core.values import ResultDict
 from tune_core.logger.files import AppendFiles, cut_torn_line
 
 PROGRESS = "progress.csv"
@@ -32,7 +32,7 @@ class CSVLoggerCallback(LoggerCallback):
         if columns:
             self._columns[trial.trial_id] = columns
 
-    def log_trial_result(self, iteration: int, trial: TrialView, result: dict[str, Any]) -> None:
+    def log_trial_result(self, iteration: int, trial: TrialView, result: ResultDict) -> None:
         row = flatten({key: value for key, value in result.items() if key != "config"})
         row.update(flatten({"config": dict(trial.config)}))
         columns = self._columns.get(trial.trial_id)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_core.callback import LoggerCallback, Trials, TrialView
+from tune_core.core.values import ResultDict
 from tune_core.logger.files import AppendFiles
 
 RESULTS = "result.json"
@@ -32,7 +33,7 @@ class JsonLoggerCallback(LoggerCallback):
     def log_trial_restore(self, trial: TrialView) -> None:
         self._write_params(trial)
 
-    def log_trial_result(self, iteration: int, trial: TrialView, result: dict[str, Any]) -> None:
+    def log_trial_result(self, iteration: int, trial: TrialView, result: ResultDict) -> None:
         config = self._write_params(trial)
         line = json.dumps({key: value for key, value in result.items() if key != "config"}, default=_plain)
         self._files.write(trial.path, f'{line[:-1]}{", " if len(line) > 2 else ""}"config": {config}}}\n')

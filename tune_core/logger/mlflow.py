@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ConfigView, ResultDict
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, in_trial, numbers_of, step_of
 
@@ -141,7 +142,7 @@ class MLflowLoggerCallback(Tracker):
             self._log_params(trial)
         return trial.handle, 0
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """All numbers in one request, ``training_iteration`` among them."""
         entities = require("MLflowLoggerCallback", "mlflow.entities", "mlflow")
         milliseconds = int(float(result.get("timestamp") or time.time()) * 1000)
@@ -180,7 +181,7 @@ class MLflowLoggerCallback(Tracker):
 
 
 def setup_mlflow(
-    config: Mapping[str, Any] | None = None,
+    config: ConfigView | None = None,
     tracking_uri: str | None = None,
     registry_uri: str | None = None,
     experiment_id: str | None = None,

@@ -16,6 +16,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import ERROR
+from tune_core.core.values import ConfigView, ResultDict
 from tune_core.errors import InvalidArgumentError, StorageError
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker
 
@@ -72,7 +73,7 @@ class _Space:
         for name, found in (labels or {}).items():
             self._known[name] = _Known(self._known[name].text if name in self._known else "", found)
 
-    def convert(self, optuna: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    def convert(self, optuna: Any, config: ConfigView) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
         """Parameters, their distributions, and what has no distribution, as text."""
         kinds = optuna.distributions
         params: dict[str, Any] = {}
@@ -322,7 +323,7 @@ class OptunaLoggerCallback(Tracker):
         storage = self._study._storage
         return storage.create_new_trial(self._study._study_id, template_trial=template), 0
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """The metric at the iteration."""
         value = lookup(result, trial.metric) if trial.metric else None
         if isinstance(value, (int, float)):

@@ -10,6 +10,7 @@ import shlex
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ResultDict
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, numbers_of, step_of
 
 _NOT_SHOWN = ("timestamp", "training_iteration")
@@ -53,7 +54,7 @@ class TBXLoggerCallback(Tracker):
                 os.remove(path)
         return tensorboardx.SummaryWriter(logdir=trial.path, flush_secs=30, filename_suffix=_SUFFIX), 0
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """Scalars and histograms."""
         writer, step = trial.handle, step_of(result)
         at = result.get("timestamp")

@@ -14,7 +14,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +24,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Trial
+from tune_core.core.values import Config, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 
 POLL_S = 0.2
@@ -61,7 +61,7 @@ class TrackedTrial:
         return self.trial.trial_id
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The configuration, nested names joined by ``/``."""
         flat: dict[str, object] = flatten(self.trial.config)
         return flat
@@ -153,7 +153,7 @@ class Tracker(Callback):
         """Begin, or go on with, a trial's log: its handle, and how many of its reports the service has already."""
         raise NotImplementedError
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """Send a report: the ``number``-th of the trial, from 0, flat."""
 
     def send_config(self, trial: TrackedTrial) -> None:
@@ -336,13 +336,13 @@ class Tracker(Callback):
             print(f"{type(self).__name__}: {found}; {then}.", file=sys.stderr)
 
 
-def numbers_of(result: Mapping[str, Any], finite: bool = False) -> dict[str, float]:
+def numbers_of(result: Metrics, finite: bool = False) -> dict[str, float]:
     """The numbers of a flat result; booleans count as 0 and 1."""
     found = {name: float(v) if isinstance(v, bool) else v for name, v in result.items() if isinstance(v, (int, float))}
     return {name: v for name, v in found.items() if math.isfinite(v)} if finite else found
 
 
-def step_of(result: Mapping[str, Any]) -> int:
+def step_of(result: Metrics) -> int:
     """The step that people count by: ``timesteps_total`` if it is reported, else the iteration."""
     return int(result.get("timesteps_total") or result["training_iteration"])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ConfigView, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, in_trial
 
@@ -112,7 +113,7 @@ class WandbLoggerCallback(Tracker):
         run.define_metric("*", step_metric="training_iteration")
         return run, 0  # an online run drops the steps that it has
 
-    def send_result(self, trial: TrackedTrial, number: int, result: dict[str, Any]) -> None:
+    def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
         """All numbers and short texts, at the number of the report."""
         values = {name: v for name, v in result.items() if isinstance(v, (bool, int, float, str))}
         if self._log_config:
@@ -140,7 +141,7 @@ class WandbLoggerCallback(Tracker):
 
 
 def setup_wandb(
-    config: Mapping[str, Any] | None = None,
+    config: ConfigView | None = None,
     api_key: str | None = None,
     api_key_file: str | None = None,
     rank_zero_only: bool = True,
@@ -239,5 +240,5 @@ def _clean(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII)[:120] or "tune-core"
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(config: ConfigView) -> dict[str, Any]:
     return {k: v if isinstance(v, (bool, int, float, str, type(None))) else repr(v)[:1000] for k, v in config.items()}

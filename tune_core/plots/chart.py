@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_core.core.values import JsonObject
 from tune_core.errors import InvalidArgumentError
 
 __all__ = ["Axis", "Chart", "Marks", "Panel", "Scale", "Text"]
@@ -167,7 +168,7 @@ class Chart:
 
         return draw(self, _theme(theme))
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonObject:
         """The description as values that JSON can hold, NaN as None."""
         from tune_core.plots.page import chart_data
 

@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import JsonObject
 from tune_core.plots.palette import SEQUENTIAL, THEMES, color_of
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _set_range(ax: object, which: str, axis: Axis) -> None:
 def _draw_marks(chart: Chart, marks: Marks, ax: Any, theme: str) -> Any:
     color = color_of(marks.color, theme)
     label = _plain(marks.name) if marks.name and marks.legend and marks.x else None
-    style: dict[str, Any] = {"alpha": marks.opacity, "label": label}
+    style: JsonObject = {"alpha": marks.opacity, "label": label}
     if marks.kind == "points":
         return _draw_points(chart, marks, ax, theme, color, style)
     if marks.kind in ("line", "steps"):
@@ -193,7 +194,7 @@ def _draw_marks(chart: Chart, marks: Marks, ax: Any, theme: str) -> Any:
     return None
 
 
-def _draw_points(chart: Chart, marks: Marks, ax: Any, theme: str, color: str, style: dict[str, Any]) -> Any:
+def _draw_points(chart: Chart, marks: Marks, ax: Any, theme: str, color: str, style: JsonObject) -> Any:
     many = len(marks.x) > 2000
     size = (marks.size * (0.6 if many else 1.0)) ** 2
     symbol = {"circle": "o", "x": "x"}.get(marks.symbol, "o")

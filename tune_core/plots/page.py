@@ -17,6 +17,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from tune_core.core.values import JsonObject
 from tune_core.plots.palette import DARK, LIGHT
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ PACK_ABOVE = 16
 _PANEL_GROUND = {"light": "#f6f8fa", "dark": "#1c222b"}
 
 
-def chart_data(chart: Chart, packed: bool = True) -> dict[str, Any]:
+def chart_data(chart: Chart, packed: bool = True) -> JsonObject:
     """A chart as values that JSON can hold."""
     scale = chart.scale
     return {
@@ -51,7 +52,7 @@ def chart_data(chart: Chart, packed: bool = True) -> dict[str, Any]:
     }
 
 
-def _panel(panel: Panel, packed: bool) -> dict[str, Any]:
+def _panel(panel: Panel, packed: bool) -> JsonObject:
     return {
         "title": panel.title,
         "x": _axis(panel.x),
@@ -62,12 +63,12 @@ def _panel(panel: Panel, packed: bool) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis) -> JsonObject:
     names = ("title", "log", "labels", "range", "hidden", "integer")
     return {name: getattr(axis, name) for name in names}
 
 
-def _marks(marks: Marks, packed: bool) -> dict[str, Any]:
+def _marks(marks: Marks, packed: bool) -> JsonObject:
     data: dict[str, object] = {
         "kind": marks.kind,
         "name": marks.name,
@@ -204,7 +205,7 @@ def page_and_policy(
     return html, policy
 
 
-def _pooled(data: Mapping[str, object]) -> tuple[dict[str, Any], list[str]]:
+def _pooled(data: Mapping[str, object]) -> tuple[JsonObject, list[str]]:
     """The data with packed arrays replaced by their positions in one list, in which equal ones stand once."""
     position: dict[str, int] = {}
 

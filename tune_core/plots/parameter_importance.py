@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import JsonObject
 from tune_core.errors import InvalidArgumentError
 from tune_core.plots.basic import need_metric, unnamed
 from tune_core.plots.chart import Axis, Chart, Marks, Panel
@@ -237,8 +238,8 @@ def _quiet_study(optuna: Any) -> Any:
 
 
 def _frozen_trial(optuna: Any, index: int, loss: float, parameters: Sequence[Parameter]) -> Any:
-    params: dict[str, Any] = {}
-    distributions: dict[str, Any] = {}
+    params: JsonObject = {}
+    distributions: JsonObject = {}
     for p in parameters:
         value = p.values.get(index)
         if value is None or not math.isfinite(value):

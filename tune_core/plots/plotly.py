@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import JsonObject
 from tune_core.plots.palette import SEQUENTIAL, THEMES, color_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def draw(chart: Chart, theme: str) -> Any:
     return figure
 
 
-def _axis(axis: Axis, colors: dict[str, str]) -> dict[str, Any]:
+def _axis(axis: Axis, colors: dict[str, str]) -> JsonObject:
     shown: dict[str, object] = {
         "title": {"text": escape(axis.title)},
         "gridcolor": colors["grid"],
@@ -90,12 +91,12 @@ def _axis(axis: Axis, colors: dict[str, str]) -> dict[str, Any]:
     return shown
 
 
-def _color_axis(chart: Chart) -> dict[str, Any]:
+def _color_axis(chart: Chart) -> JsonObject:
     scale = chart.scale
     assert scale is not None
     stops = list(reversed(SEQUENTIAL)) if scale.reverse else list(SEQUENTIAL)
     low, high = (math.log10(scale.low), math.log10(scale.high)) if scale.log else (scale.low, scale.high)
-    bar: dict[str, Any] = {"title": {"text": escape(scale.title)}}
+    bar: JsonObject = {"title": {"text": escape(scale.title)}}
     if scale.log:
         bar["tickvals"] = [low + (high - low) * k / 4 for k in range(5)]
         bar["ticktext"] = [f"{10**v:.3g}" for v in bar["tickvals"]]
@@ -105,11 +106,11 @@ def _color_axis(chart: Chart) -> dict[str, Any]:
 def _trace(go: Any, chart: Chart, marks: Marks, theme: str, bottom: float) -> Any:
     color = color_of(marks.color, theme)
     hover = _hover(marks)
-    common: dict[str, Any] = {"name": escape(marks.name), "opacity": marks.opacity}
+    common: JsonObject = {"name": escape(marks.name), "opacity": marks.opacity}
     if hover is not None:
         common.update(text=hover, hovertemplate="%{text}<br>%{x}, %{y}<extra></extra>")
     if marks.kind == "points":
-        marker: dict[str, Any] = {"color": color, "size": marks.size + 2, "symbol": marks.symbol}
+        marker: JsonObject = {"color": color, "size": marks.size + 2, "symbol": marks.symbol}
         if marks.values is not None and chart.scale is not None:
             values = [math.log10(v) if v > 0 else None for v in marks.values] if chart.scale.log else marks.values
             marker.update(color=values, coloraxis="coloraxis")

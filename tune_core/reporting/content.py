@@ -13,6 +13,7 @@ from typing import Any
 
 from tune_core.core.events import error_line
 from tune_core.core.trial import ERROR, Trial
+from tune_core.core.values import JsonObject
 from tune_core.display.formatting import duration_text, value_text
 from tune_core.results.recording import OUTCOMES, Recording, flat_config
 
@@ -219,7 +220,7 @@ def metric_names(recording: Recording, limit: int = 6) -> list[str]:
     return [name for name in recording.reported if name != recording.metric][:limit]
 
 
-def config_cells(trial: Trial) -> dict[str, Any]:
+def config_cells(trial: Trial) -> JsonObject:
     """A trial's configuration, flat; numbers stay numbers, all else is text."""
     cells: dict[str, object] = {}
     for name, value in flat_config(trial.config).items():

@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.core.objective import lookup
 from tune_core.core.trial import ERROR
+from tune_core.core.values import JsonObject
 from tune_core.display.formatting import value_text
 from tune_core.plots.basic import history, learning_curves, unnamed
 from tune_core.plots.chart import Chart
@@ -43,7 +44,7 @@ def html(recordings: Sequence[Recording], theme: str | None = None) -> str:
     return page(title, body, {"report-data": data}, scripts, theme)
 
 
-def _run(recording: Recording, label: str) -> dict[str, Any]:
+def _run(recording: Recording, label: str) -> JsonObject:
     best = content.best_of(recording)
     steps = content.story(recording)
     size = sum(len(line) for lines in steps.values() for line in lines)
@@ -126,7 +127,7 @@ def _slice_names(recording: Recording) -> list[str] | None:
     return names[:MAX_SLICES] if len(names) > MAX_SLICES else None
 
 
-def columns(recording: Recording, some: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+def columns(recording: Recording, some: Sequence[Any] | None = None) -> list[JsonObject]:
     """The table of trials, all or some, by columns: numbers packed, texts as codes of labels."""
     trials = recording.trials if some is None else some
     found = [
@@ -149,13 +150,13 @@ def columns(recording: Recording, some: Sequence[Any] | None = None) -> list[dic
     return found
 
 
-def _column(title: str, values: Sequence[object]) -> dict[str, Any]:
+def _column(title: str, values: Sequence[object]) -> JsonObject:
     if all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in values):
         return number_column(title, values)
     return text_column(title, ["" if v is None else value_text(v, 60) for v in values])
 
 
-def number_column(title: str, values: Sequence[object]) -> dict[str, Any]:
+def number_column(title: str, values: Sequence[object]) -> JsonObject:
     """A column of numbers; None is empty."""
     return {"title": title, "values": floats([math.nan if v is None else _float(v) for v in values])}
 
@@ -167,7 +168,7 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def text_column(title: str, texts: Sequence[str]) -> dict[str, Any]:
+def text_column(title: str, texts: Sequence[str]) -> JsonObject:
     """A column of texts; equal texts are sent once."""
     position: dict[str, int] = {}
     codes = [position.setdefault(text, len(position)) for text in texts]

@@ -15,6 +15,7 @@ from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.display.formatting import config_text, counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, JournalError, TrialError, TuneError
 from tune_core.journal.histories import history
@@ -37,7 +38,7 @@ class Result:
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
 
-    def __init__(self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, trial: Trial, place: Place | str, header: Header, config: Config | None = None) -> None:
         self._trial = trial
         self._place = Place(place) if isinstance(place, str) else place
         self._folder = self._place.folder  # of this machine: the journal is read there
@@ -90,7 +91,7 @@ class Result:
         return self._trial.worker
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The configuration that made the result.
 
         Where a trial changed it on its way (population-based training): that of the value by which the trial was chosen
@@ -102,7 +103,7 @@ class Result:
         return _last_config(self._trial)
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> ResultDict:
         """The last known value of each metric, with the automatic fields of the last result.
 
         A metric counts wherever it was reported: results need not have all of them. Before the first result, only what
@@ -191,7 +192,7 @@ class Result:
 
         return explain(self._folder, self._trial.index)
 
-    def _history(self) -> list[dict[str, Any]]:
+    def _history(self) -> list[ResultDict]:
         return history(self._folder, self._trial.index).get(self._trial.index, [])
 
     def _checkpoints(self) -> list[tuple[Checkpoint, RetainedCheckpoint]]:
@@ -551,16 +552,16 @@ def _column(values: list[Any]) -> list[Any]:
     return [None if v is None else str(v) for v in values]
 
 
-def _last_config(trial: Trial) -> dict[str, Any]:
+def _last_config(trial: Trial) -> Config:
     return trial.config if trial.last_config is None else trial.last_config
 
 
 def _fields(
-    trial: Trial, report: Reported | None, config: Mapping[str, Any], varied: Collection[str] | None
+    trial: Trial, report: Reported | None, config: ConfigView, varied: Collection[str] | None
 ) -> dict[str, Any]:
     """A report with the fields that every result has; the last one with the last known value of each metric."""
     if report is None:
-        result: dict[str, Any] = {"trial_id": trial.trial_id}
+        result: ResultDict = {"trial_id": trial.trial_id}
     elif trial.last is report:
         result = trial.last_result
     else:

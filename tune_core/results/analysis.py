@@ -10,6 +10,7 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
+from tune_core.core.values import Config, ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.journal.histories import history
@@ -29,12 +30,12 @@ __all__ = ["AnalysedTrial", "ExperimentAnalysis"]
 class AnalysedTrial(Result, TrialFacts):
     """A trial in an analysis: a :class:`Result` with a trial's own names beside."""
 
-    def __init__(self, trial: Trial, place: Place | str, header: Header, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, trial: Trial, place: Place | str, header: Header, config: Config | None = None) -> None:
         super().__init__(trial, place, header, config)
         self._facts = RunFacts(self._folder, header.trainable, varied_in(header))
 
     @property
-    def last_result(self) -> dict[str, Any]:
+    def last_result(self) -> ResultDict:
         """The last result with the automatic fields."""
         return self.metrics
 
@@ -45,7 +46,7 @@ class AnalysedTrial(Result, TrialFacts):
 
     logdir = local_path
 
-    def _results(self) -> list[dict[str, Any]]:
+    def _results(self) -> list[ResultDict]:
         return self._history()
 
     def __eq__(self, other: object) -> bool:
@@ -116,7 +117,7 @@ class ExperimentAnalysis:
         return [self._trial(trial) for trial in self._grid._trials]
 
     @property
-    def results(self) -> dict[str, dict[str, Any]]:
+    def results(self) -> dict[str, ResultDict]:
         """Each trial's last result, by trial id."""
         return {trial.trial_id: trial.last_result for trial in self.trials}
 
@@ -174,12 +175,12 @@ class ExperimentAnalysis:
         return self._best("best_trial")
 
     @property
-    def best_config(self) -> dict[str, Any]:
+    def best_config(self) -> Config:
         """The best trial's configuration."""
         return self._best("best_config").config
 
     @property
-    def best_result(self) -> dict[str, Any]:
+    def best_result(self) -> ResultDict:
         """The best trial's last result."""
         return self._best("best_result").last_result
 
@@ -295,7 +296,7 @@ class ExperimentAnalysis:
     def _repr_html_(self) -> str:
         return self._grid._repr_html_()
 
-    def _trial(self, trial: Any, config: dict[str, Any] | None = None) -> AnalysedTrial:
+    def _trial(self, trial: Any, config: Config | None = None) -> AnalysedTrial:
         return AnalysedTrial(trial, self._grid._place, self._header, config)
 
     def _metric_or(self, metric: str | None, mode: str | None, asked: str) -> tuple[str, str]:

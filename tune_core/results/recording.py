@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tune_core.core import events as ev
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Trial
+from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, JournalError
 from tune_core.results.experiment_reader import TailReader, warn_of_damage
 from tune_core.space.serialization import readable
@@ -48,7 +49,7 @@ class Step(NamedTuple):
     at: float
     until: float | None = None
     source: int | None = None
-    config: dict[str, Any] | None = None
+    config: Config | None = None
 
 
 @dataclass

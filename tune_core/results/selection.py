@@ -12,6 +12,7 @@ from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode, lookup
 from tune_core.core.trial import ERROR, RUNNING
+from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
 
@@ -50,7 +51,7 @@ class Score(NamedTuple):
     """A trial's value of a metric, and the configuration that made it; None where several results made it."""
 
     value: Any
-    config: dict[str, Any] | None
+    config: Config | None
 
 
 def best_trial(
@@ -130,7 +131,7 @@ def scores(trials: Sequence[Any], folder: str, header: Header, objective: Object
         having = (t for t in trials if t.best is not None)
         return {t.index: Score(value_of(t.best, metric), t.best_config) for t in having}
 
-    def keep(event: Reported, config: dict[str, Any]) -> Score | None:
+    def keep(event: Reported, config: Config) -> Score | None:
         value = value_of(event, metric)
         return Score(value, config) if value is not None else None
 
@@ -161,7 +162,7 @@ def best_reports(
         return {t.index: ReportWithConfig(t.best, t.best_config) for t in trials if t.best is not None}
     objective = Objective(metric, mode)
 
-    def keep(event: Reported, config: dict[str, Any]) -> ReportWithConfig | None:
+    def keep(event: Reported, config: Config) -> ReportWithConfig | None:
         return ReportWithConfig(event, config) if value_of(event, metric) is not None else None
 
     def loss(report: ReportWithConfig) -> float:

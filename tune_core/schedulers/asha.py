@@ -11,6 +11,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.core.validation import fraction, integer, one_of
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import ITERATION, Rung, as_number, milestones, show, show_share
@@ -154,7 +155,7 @@ class AsyncHyperBandScheduler(Scheduler):
         place.requeued = False
         return Lease(self._next_stop(place))
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places[trial.index]
         time = lookup(result, self.time_attr)
@@ -280,7 +281,7 @@ class AsyncHyperBandScheduler(Scheduler):
         assert self.objective is not None
         return self.objective.metric
 
-    def _loss(self, result: Mapping[str, Any]) -> float:
+    def _loss(self, result: Metrics) -> float:
         assert self.objective is not None
         return self.objective.loss(result)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from tune_core.core.events import Lease
 from tune_core.core.trial import TrialView
+from tune_core.core.values import Metrics
 from tune_core.schedulers.base import Continue, Decision, Scheduler
 from tune_core.schedulers.rung_levels import Rung
 
@@ -39,7 +38,7 @@ class AutoScheduler(Scheduler):
             return Lease()
         return Lease(self._rung(self._reached.get(trial.index, 0)).milestone)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         position = self._reached.get(trial.index, 0)
         rung = self._rung(position)

@@ -57,6 +57,7 @@ from typing import Any, Protocol
 from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import Status, TrialView
+from tune_core.core.values import Config, Metrics
 from tune_core.schedulers.ray_methods import RayTuneMethods
 
 
@@ -128,7 +129,7 @@ class Exploit:
     """
 
     source: int
-    config: dict[str, Any]
+    config: Config
     reason: str
     checkpoint: str | None = None
     resources: dict[str, float] | None = None
@@ -201,11 +202,11 @@ class Scheduler(RayTuneMethods):
         """How far ``trial`` may run; called each time it is launched."""
         return Lease()
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """``trial`` has reached the end of its lease with ``result``, and waits for the answer."""
         return Continue()
 
-    def observe(self, trial: TrialView, result: Mapping[str, Any]) -> None:
+    def observe(self, trial: TrialView, result: Metrics) -> None:
         """``trial`` reported ``result`` under its lease; called only if :attr:`observes` is set."""
 
     def on_end(self, trial: TrialView, status: Status) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.flatten import flatten
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
+from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.ray_methods import CONTINUE, NOOP, PAUSE, STOP, word_of
@@ -45,11 +46,11 @@ class TrialScheduler:
     def on_trial_error(self, tune_controller: object, trial: Any) -> None:
         """A trial failed."""
 
-    def on_trial_result(self, tune_controller: object, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: object, trial: Any, result: ResultDict) -> str:
         """A result: go on, pause or stop?"""
         return self.CONTINUE
 
-    def on_trial_complete(self, tune_controller: object, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: object, trial: Any, result: ResultDict) -> None:
         """A trial came to its end."""
 
     def on_trial_remove(self, tune_controller: object, trial: Any) -> None:
@@ -184,7 +185,7 @@ class LegacyScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(steps=1)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         legacy = self._controller.trial_at(trial.index)
         answer = self.scheduler.on_trial_result(self._controller, legacy, flat_result(trial, result))
@@ -260,7 +261,7 @@ class OverriddenScheduler(Scheduler):
         self.scheduler.lease(trial)  # it takes note of those that start
         return Lease(steps=1)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         scheduler = self.scheduler
         scheduler.decided = None
@@ -343,7 +344,7 @@ def decision_of(scheduler: Any, answer: Any, trial: TrialView) -> Decision:
     )
 
 
-def flat_result(trial: TrialView, result: Mapping[str, Any]) -> dict[str, Any]:
+def flat_result(trial: TrialView, result: Metrics) -> ResultDict:
     """A result with all its automatic fields, as Ray Tune's schedulers get it: nested names joined by ``/``."""
     last = trial.last_result
     whole = last if last.get("training_iteration") == result.get("training_iteration") else result

@@ -9,7 +9,6 @@ whatever the number of trials, and what is kept for a trial is one number a tick
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -18,6 +17,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.core.validation import fraction, integer
+from tune_core.core.values import Metrics
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import show
 
@@ -123,7 +123,7 @@ class MedianStoppingRule(Scheduler):
             history.since = history.last
         return Lease(steps=1) if history.number or not self.grace_period else Lease(self.grace_period)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         history = self._histories[trial.index]
         time = lookup(result, self.time_attr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from sortedcontainers import SortedList
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.core.validation import share
+from tune_core.core.values import Metrics
 from tune_core.schedulers.asha import AsyncHyperBandScheduler
 from tune_core.schedulers.base import Decision, Pause, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import ITERATION, Rung
@@ -82,11 +83,11 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         """The time of the present top rung."""
         return self._ladder[self._top].milestone
 
-    def observe(self, trial: TrialView, result: Mapping[str, Any]) -> None:
+    def observe(self, trial: TrialView, result: Metrics) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._curves.setdefault(trial.index, {})[lookup(result, self.time_attr)] = self._loss(result)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.observe(trial, result)
         place = self._places[trial.index]

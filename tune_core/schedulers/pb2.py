@@ -11,6 +11,7 @@ from typing import Any
 from tune_core import space
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import seeded
+from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.schedulers.pbt import Population, PopulationMember
@@ -83,7 +84,7 @@ class PB2(Population):
         log_config: bool = True,
         require_attrs: bool = True,
         synch: bool = False,
-        custom_explore_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        custom_explore_fn: Callable[[Config], dict[str, Any]] | None = None,
         *,
         seed: int | None = None,
     ) -> None:
@@ -277,7 +278,7 @@ def value_at(values: object, path: Path) -> Any:
     return values
 
 
-def _put(config: dict[str, Any], path: Path, value: Any) -> None:
+def _put(config: Config, path: Path, value: Any) -> None:
     for key in path[:-1]:
         config = config.setdefault(key, {})
     config[path[-1]] = value

@@ -14,6 +14,7 @@ from tune_core.core.objective import lookup
 from tune_core.core.random_state import seeded
 from tune_core.core.trial import PAUSED, PENDING, Status, TrialView
 from tune_core.core.validation import fraction, share
+from tune_core.core.values import Config, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, WaitingTrials
 from tune_core.schedulers.perturbation import as_python_number, check_mutations, complete, explore
@@ -91,7 +92,7 @@ class Population(Scheduler):
         self._waiting.pop(trial.index, None)
         return Lease(self._until(self._members[trial.index]))
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         member = self._members[trial.index]
         time = lookup(result, self.time_attr)
@@ -294,7 +295,7 @@ class PopulationBasedTraining(Population):
         quantile_fraction: float = 0.25,
         resample_probability: float = 0.25,
         perturbation_factors: Sequence[float] = (1.2, 0.8),
-        custom_explore_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        custom_explore_fn: Callable[[Config], dict[str, Any]] | None = None,
         log_config: bool = True,
         require_attrs: bool = True,
         synch: bool = False,

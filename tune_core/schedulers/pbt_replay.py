@@ -10,6 +10,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.events import Lease
 from tune_core.core.trial import TrialView
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler
 from tune_core.schedulers.perturbation import show
@@ -75,7 +76,7 @@ class PopulationBasedTrainingReplay(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(self._next())
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         iteration = result["training_iteration"]
         due = self._done

@@ -11,6 +11,7 @@ from typing import Any
 
 from tune_core import space
 from tune_core.core.random_state import seeded
+from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
 
 Mutations = Mapping[str, Any]
@@ -54,7 +55,7 @@ def check_mutations(asked: str, mutations: object) -> None:
             )
 
 
-def complete(param_space: Mapping[str, object], mutations: Mutations) -> dict[str, Any]:
+def complete(param_space: Mapping[str, object], mutations: Mutations) -> Config:
     """The search space with the hyperparameters that only ``mutations`` has."""
     completed = dict(param_space)
     for name, how in mutations.items():
@@ -75,7 +76,7 @@ def as_domain(how: Any) -> Any:
 
 
 def explore(
-    config: Mapping[str, Any],
+    config: ConfigView,
     mutations: Mutations,
     param_space: Mapping[str, object],
     rng: random.Random,

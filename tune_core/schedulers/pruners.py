@@ -23,6 +23,7 @@ from tune_core.core.objective import lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import TERMINATED, Status, TrialView
 from tune_core.core.validation import integer, number
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
 
@@ -90,7 +91,7 @@ class Pruner(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(steps=1)
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         assert self.objective is not None
         course = self._courses[trial.index]

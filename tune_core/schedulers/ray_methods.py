@@ -7,8 +7,9 @@ class overrides one of them is run by :class:`OverriddenScheduler`, which calls 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from tune_core.core.values import Metrics
 
 CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
 
@@ -41,12 +42,12 @@ class RayTuneMethods:
         """A trial was added."""
         self.on_add(trial.view)  # type: ignore[attr-defined]
 
-    def on_trial_result(self, tune_controller: object, trial: Any, result: Mapping[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: object, trial: Any, result: Metrics) -> str:
         """A result: CONTINUE, PAUSE, STOP, or NOOP if the trial goes on as a copy of another."""
         self.decided = self.on_result(trial.view, result)  # type: ignore[attr-defined]
         return word_of(self.decided)
 
-    def on_trial_complete(self, tune_controller: object, trial: Any, result: Mapping[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: object, trial: Any, result: Metrics) -> None:
         """A trial came to its end."""
         self.on_end(trial.view, trial.status)  # type: ignore[attr-defined]
 

@@ -9,6 +9,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
 from tune_core.core.validation import integer
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.fifo import FIFOScheduler
@@ -77,9 +78,7 @@ class DistributeResources:
         self.increase_by = _lower(increase_by)
         self.reserve_resources = _lower(reserve_resources)
 
-    def __call__(
-        self, shares: Shares, trial: TrialView, result: Mapping[str, Any], scheduler: Scheduler
-    ) -> Resources | None:
+    def __call__(self, shares: Shares, trial: TrialView, result: Metrics, scheduler: Scheduler) -> Resources | None:
         """See :data:`Allocation`."""
         return self._shared(shares, trial, self._competitors(shares))
 
@@ -128,9 +127,7 @@ class DistributeResourcesToTopJob(DistributeResources):
         self.metric = metric
         self.mode = mode
 
-    def __call__(
-        self, shares: Shares, trial: TrialView, result: Mapping[str, Any], scheduler: Scheduler
-    ) -> Resources | None:
+    def __call__(self, shares: Shares, trial: TrialView, result: Metrics, scheduler: Scheduler) -> Resources | None:
         """See :data:`Allocation`."""
         metric, mode = self.metric or scheduler.metric, self.mode or scheduler.mode
         if metric is None:
@@ -214,7 +211,7 @@ class ResourceChangingScheduler(Scheduler):
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self._shorter(trial, self.base_scheduler.lease(trial))
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         lease = self._until.get(trial.index, Lease())
         decision: Decision = Continue(lease.until, steps=lease.steps)
@@ -233,7 +230,7 @@ class ResourceChangingScheduler(Scheduler):
         reason = f"its share of {_show(self.capacity)} is {_show(wanted)} now, and was {_show(holds)}"
         return Exploit(trial.index, dict(trial.config), reason, resources=wanted)
 
-    def observe(self, trial: TrialView, result: Mapping[str, Any]) -> None:
+    def observe(self, trial: TrialView, result: Metrics) -> None:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.base_scheduler.observe(trial, result)
 
@@ -278,7 +275,7 @@ class ResourceChangingScheduler(Scheduler):
         steps = self.check_every if lease.steps is None else min(self.check_every, lease.steps)
         return Lease(lease.until, steps)
 
-    def _is_due(self, lease: Lease, result: Mapping[str, Any]) -> bool:
+    def _is_due(self, lease: Lease, result: Metrics) -> bool:
         """Whether the base scheduler's own lease has ended."""
         if lease.steps is not None:
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +11,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
 from tune_core.core.validation import fraction
+from tune_core.core.values import Metrics
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import ITERATION, as_number, show
 
@@ -137,7 +138,7 @@ class SynchronousScheduler(Scheduler):
         bracket = self._brackets[trial.index]
         return Lease(self._until(bracket))
 
-    def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
+    def on_result(self, trial: TrialView, result: Metrics) -> Decision:
         """See :class:`tune_core.schedulers.base.Scheduler`."""
         index = trial.index
         bracket = self._brackets[index]

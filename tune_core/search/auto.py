@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.core.objective import Objective
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.acquisition import Acquisition
 from tune_core.search.compromises import ConstraintModel, weighted
@@ -140,7 +141,7 @@ class AutoSearch(ModelSearcher):
         self._by_model.discard(trial_id)
         self._learn(values, loss)
 
-    def _loss(self, result: Mapping[str, Any]) -> Any:
+    def _loss(self, result: Metrics) -> Any:
         """The loss; with several metrics or constraints the list of losses and of excesses over the bounds."""
         losses = [objective.loss(result) for objective in self._objectives]
         if not all(map(math.isfinite, losses)):

@@ -12,6 +12,7 @@ from typing import Any
 
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import Objective
+from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.native_spaces import from_ax
 from tune_core.search.encoding.notation import Notation
@@ -58,7 +59,7 @@ class AxSearch(ModelSearcher):
         space: Any = None,
         metric: Any = None,
         mode: Any = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[ConfigView] | None = None,
         parameter_constraints: Sequence[str] | None = None,
         outcome_constraints: Sequence[str] | None = None,
         ax_client: Any = None,
@@ -149,13 +150,13 @@ class AxSearch(ModelSearcher):
             return dict(point)
         return {p.name: _NOTATION.read(p, point[self._keys[p.name]]) for p in self.encoding.params}
 
-    def _decode(self, values: Values) -> dict[str, Any]:
+    def _decode(self, values: Values) -> Config:
         return super()._decode(values) if self.encoding is not None else dict(values)
 
-    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+    def _encode(self, config: ConfigView, asked: str) -> Values:
         return super()._encode(config, asked) if self.encoding is not None else dict(config)
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         """What the outcome constraints are on."""
         names = {constraint.split()[0] for constraint in self._outcomes}
         found = {name: float(result[name]) for name in sorted(names) if name in result}
@@ -165,7 +166,7 @@ class AxSearch(ModelSearcher):
         """What the objectives are called in Ax."""
         return [_LOSS] if len(self._objectives) == 1 else [f"{_LOSS}{i}" for i in range(len(self._objectives))]
 
-    def _loss(self, result: Mapping[str, Any]) -> Any:
+    def _loss(self, result: Metrics) -> Any:
         """The loss, or a list of losses; None if one is missing, or what a constraint is on."""
         losses = [objective.loss(result) for objective in self._objectives]
         known = all(map(math.isfinite, losses)) and not any(math.isnan(bound.excess(result)) for bound in self._bounds)

@@ -56,6 +56,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
+from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import RestoreError
 
 STATE_FILE = "searcher-state-{}.pkl"
@@ -111,9 +112,7 @@ class Searcher:
         """The mode in force, or None."""
         return self._mode
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
-    ) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Take the run's metric, mode and search space; ``spec`` holds ``seed`` and ``num_samples``.
 
         Return False if the searcher already has a space or metric of its own that conflicts.
@@ -122,24 +121,24 @@ class Searcher:
         self._mode = self._mode if self._mode is not None else mode
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """The configuration for a new trial; None: not now, ask again after the next result; ``FINISHED``: no more."""
         raise NotImplementedError
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: Metrics) -> None:
         """An intermediate result. Only searchers that override this are sent them; see :attr:`results_wanted`.
 
         A trial that goes back to a checkpoint may report a step again.
         """
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """A trial ended. ``error``: it failed, or its metric is missing, NaN or infinite; ``result`` may be None."""
 
-    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_pruned(self, trial_id: str, result: Metrics) -> None:
         """A scheduler ended a trial early: ``result`` is its last, at less than the full budget."""
         self.on_trial_complete(trial_id, result)
 
-    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def adopt(self, trial_id: str, config: ConfigView) -> None:
         """On restore: trial ``trial_id`` runs ``config``, whatever :meth:`suggest` answered for it just now.
 
         Called if a searcher does not repeat its suggestions (``replays`` is False, or it did not repeat this one).
@@ -147,7 +146,7 @@ class Searcher:
 
     def add_evaluated_point(
         self,
-        parameters: Mapping[str, Any],
+        parameters: ConfigView,
         value: float,
         error: bool = False,
         pruned: bool = False,

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.space import Compiled, compile_space, pin, rng_for, validate
@@ -77,9 +78,7 @@ class BasicVariantGenerator(Searcher):
 
     multi_objective = handles_constraints = True  # what is not learnt from cannot be wrong
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
-    ) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Take the search space, and from ``spec`` the run's ``seed`` and ``num_samples`` (-1: without end).
 
         Raises
@@ -107,7 +106,7 @@ class BasicVariantGenerator(Searcher):
             return None
         return self._points_end + max(self._num_samples - len(self._points), 0) * self._ready().grid_size
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """The configuration of a trial; a trial's id that is a number says which, else they are counted."""
         if self.max_concurrent and len(self._live) >= self.max_concurrent:
             return None
@@ -119,11 +118,11 @@ class BasicVariantGenerator(Searcher):
             self._live.add(trial_id)
         return config
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Make room for another trial, if their number is limited."""
         self._live.discard(trial_id)
 
-    def config_at(self, index: int) -> dict[str, Any] | None:
+    def config_at(self, index: int) -> Config | None:
         """Suggestion ``index``, whatever was asked before; None past the end."""
         space = self._ready()
         total = self.total

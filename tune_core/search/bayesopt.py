@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.notation import LOGS, Notation
 from tune_core.search.encoding.params import Param, Values
@@ -153,7 +154,7 @@ class BayesOptSearch(ModelSearcher):
         assert self.encoding is not None
         return dict(zip((p.name for p in self.encoding.params), key, strict=True))
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """Remember what is tried."""
         config = super().suggest(trial_id)
         values = self._live.get(trial_id, self._foreign.get(trial_id))

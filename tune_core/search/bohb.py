@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.core.values import Metrics, ResultDict
 from tune_core.search.encoding.configspace import Configurations
 from tune_core.search.encoding.native_spaces import from_configspace
 from tune_core.search.encoding.params import Values
@@ -101,7 +102,7 @@ class TuneBOHB(ModelSearcher):
         with _unwarned():
             self._bohb.new_result(job)
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         return {"budget": int(result.get("training_iteration", 1))}
 
     def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.search.encoding.notation import Notation, keyed
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher
@@ -39,15 +40,15 @@ class BlendSearch(ModelSearcher):
         metric: str | None = None,
         mode: str | None = None,
         space: Any = None,
-        low_cost_partial_config: Mapping[str, Any] | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        low_cost_partial_config: ConfigView | None = None,
+        points_to_evaluate: Sequence[ConfigView] | None = None,
         evaluated_rewards: Sequence[Any] | None = None,
         seed: int | None = None,
         **options: Any,
     ) -> None:
         self._low_cost = dict(low_cost_partial_config or {})
         self._options = options
-        self._configs: dict[str, Any] = {}
+        self._configs: Config = {}
         self._before = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # FLAML warns of parts of it that are not installed
@@ -87,7 +88,7 @@ class BlendSearch(ModelSearcher):
                     return _NOTATION.read_point(self.encoding, config)
         return None
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         """What the trial has cost so far, and what FLAML's own constraints are on."""
         named = {"time_total_s", "training_iteration", self._options.get("cost_attr", "auto")}
         named.update(constraint[0] for constraint in self._options.get("metric_constraints") or ())
@@ -101,7 +102,7 @@ class BlendSearch(ModelSearcher):
     def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
         self._complete(trial_id, {**self.facts, _LOSS: loss, "config": self._configs.pop(trial_id)})
 
-    def _complete(self, trial_id: str, result: dict[str, Any] | None, error: bool = False) -> None:
+    def _complete(self, trial_id: str, result: ResultDict | None, error: bool = False) -> None:
         with _silent():
             self._flaml.on_trial_complete(trial_id, result, error)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import SearchSpaceError
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.search.library_searcher import ModelSearcher
@@ -43,7 +44,7 @@ class HyperOptSearch(ModelSearcher):
         space: Any = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[ConfigView] | None = None,
         n_initial_points: int = 20,
         random_state_seed: int | None = None,
         gamma: float = 0.25,
@@ -108,13 +109,13 @@ class HyperOptSearch(ModelSearcher):
                 space[param.name] = (hp.loguniform if param.log else hp.uniform)(param.name, low, high)
         return space
 
-    def _decode(self, values: Values) -> dict[str, Any]:
+    def _decode(self, values: Values) -> Config:
         if self.encoding is not None:
             return super()._decode(values)
         config = plain(self._hyperopt.space_eval(self._space_given, values))
         return dict(config) if isinstance(config, Mapping) else {"value": config}
 
-    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+    def _encode(self, config: ConfigView, asked: str) -> Values:
         if self.encoding is not None:
             return super()._encode(config, asked)
         unknown = [key for key in config if key not in self._domain.params]
@@ -176,7 +177,7 @@ class HyperOptSearch(ModelSearcher):
     def _fail(self, trial_id: str, values: Values) -> None:
         self._finish(trial_id, self._hyperopt.JOB_STATE_ERROR, {"status": self._hyperopt.STATUS_FAIL})
 
-    def _finish(self, trial_id: str, state: int, result: dict[str, Any]) -> None:
+    def _finish(self, trial_id: str, state: int, result: ResultDict) -> None:
         tid = self._tids.pop(trial_id)
         doc = self._trials._dynamic_trials[tid]
         assert doc["tid"] == tid

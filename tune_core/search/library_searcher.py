@@ -15,6 +15,7 @@ from tune_core.core import validation
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import OwnGenerator
+from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
 from tune_core.search.base import Searcher
 from tune_core.search.encoding.encode import Encoding
@@ -85,9 +86,9 @@ class ModelSearcher(Searcher):
         self._foreign: dict[str, Values] = {}  # the same, but the library did not propose it
         self._failed: dict[str, Values] = {}  # ended with an error; a later life of the run may try them again
         self._steps: dict[str, int] = {}  # the last rung of each unfinished trial that the library was told of
-        self.facts: Mapping[str, Any] = {}
+        self.facts: Metrics = {}
         """What :meth:`_facts` found in the result that the library is being told of."""
-        self._queue: deque[dict[str, Any]] = deque()
+        self._queue: deque[Config] = deque()
         self._asked = 0
         self._log: list[list[Any]] = []  # asks and tells, for save()
         self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
@@ -153,7 +154,7 @@ class ModelSearcher(Searcher):
         Called only if ``results_wanted`` is set.
         """
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         """What else the library is to know of a result (costs, constraints), in plain values."""
         return {}
 
@@ -162,11 +163,11 @@ class ModelSearcher(Searcher):
         assert self.encoding is not None
         return draw_inactive(self.encoding, values, self.seed, self._asked)
 
-    def _decode(self, values: Values) -> dict[str, Any]:
+    def _decode(self, values: Values) -> Config:
         assert self.encoding is not None
         return self.encoding.decode(values, rng_for(self.seed, self._asked))
 
-    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+    def _encode(self, config: ConfigView, asked: str) -> Values:
         assert self.encoding is not None
         return self.encoding.encode(config, asked)
 
@@ -182,9 +183,7 @@ class ModelSearcher(Searcher):
         """The space that the searcher was given; None where it searches the run's."""
         return self._space_given
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
-    ) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Take the run's metric, mode, seed and search space.
 
         False if the searcher has a space of its own and the run's holds domains, too.
@@ -220,7 +219,7 @@ class ModelSearcher(Searcher):
         return True
 
     _is_set_up = False
-    _constants: Mapping[str, Any] = {}
+    _constants: ConfigView = {}
     _spec: Mapping[str, Any] = {}
 
     def _ready_up(self, metric: Any, mode: Any, space: Any) -> None:
@@ -272,7 +271,7 @@ class ModelSearcher(Searcher):
 
     # --- asking and telling -------------------------------------------------------------------------------------------
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """The next point to evaluate first, then what the library proposes."""
         self._need_ready()
         if self._queue:
@@ -289,7 +288,7 @@ class ModelSearcher(Searcher):
         self._log.append(["ask", trial_id])
         return config if not self._constants else {**self._constants, **config}
 
-    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def adopt(self, trial_id: str, config: ConfigView) -> None:
         """Take a configuration for a trial that was suggested in an earlier life of the run."""
         self._need_ready()
         self._adopt(trial_id, self._encode(config, "configuration"))
@@ -306,7 +305,7 @@ class ModelSearcher(Searcher):
         self._begin_foreign(trial_id, point)
         self._log.append(["adopt", trial_id, point])
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: Metrics) -> None:
         """Pass on the metric at a rung, once, where the library can make use of it."""
         self._reach(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
 
@@ -320,12 +319,12 @@ class ModelSearcher(Searcher):
             self._rung(trial_id, values, loss, step)
         self._log.append(["result", trial_id, loss, step, dict(facts)])
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Pass the result's metric on; a failure, NaN or infinity as failed."""
         loss = None if error or result is None else self._loss(result)
         self._end(trial_id, loss, None, self._facts(result) if result else {})
 
-    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_pruned(self, trial_id: str, result: Metrics) -> None:
         """Pass on the metric of a trial that a scheduler ended early, as such where the library can tell."""
         self._end(trial_id, self._loss(result), int(result.get("training_iteration", 1)), self._facts(result))
 
@@ -361,14 +360,14 @@ class ModelSearcher(Searcher):
         else:
             self._tell_before(values, loss)
 
-    def _loss(self, result: Mapping[str, Any]) -> Any:
+    def _loss(self, result: Metrics) -> Any:
         """What the library minimises, or None if the result has no usable value."""
         loss = self.objective.loss(result)
         return loss if math.isfinite(loss) else None
 
     def add_evaluated_point(
         self,
-        parameters: Mapping[str, Any],
+        parameters: ConfigView,
         value: float,
         error: bool = False,
         pruned: bool = False,
@@ -382,7 +381,7 @@ class ModelSearcher(Searcher):
         self._log.append(["learn", *self._learn_point(parameters, value, error, step), step])
 
     def _learn_point(
-        self, parameters: Mapping[str, Any], value: object, error: bool = False, step: int | None = None
+        self, parameters: ConfigView, value: object, error: bool = False, step: int | None = None
     ) -> tuple[Values, Any]:
         loss = None if error else self._loss_of_value(value)
         values = self._encode(parameters, "add_evaluated_point(parameters)")
@@ -432,7 +431,7 @@ class ModelSearcher(Searcher):
         elif why:
             logger.info("Warm start with %d of %d trials; e.g. %s", len(self.learnt), len(self._earlier), why)
 
-    def _as_of_now(self, config: Mapping[str, Any], number: int) -> dict[str, Any]:
+    def _as_of_now(self, config: ConfigView, number: int) -> Config:
         """A configuration of an earlier experiment without parameters that are gone, and with those that are new drawn.
 
         What a new parameter was then is not known: drawn at random, its effect on the earlier results looks like noise.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
 
@@ -63,9 +64,7 @@ class ConcurrencyLimiter(Searcher):
         """The searcher's mode."""
         return self.searcher.mode
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: object
-    ) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: object) -> bool:
         """Forward to the searcher."""
         return self.searcher.set_search_properties(metric, mode, config, **spec)
 
@@ -73,7 +72,7 @@ class ConcurrencyLimiter(Searcher):
         """False: this limit stays, and the engine keeps its own beside it."""
         return False
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """The searcher's suggestion, or None while too many are unfinished."""
         if not self._limits:
             return self.searcher.suggest(trial_id)
@@ -90,21 +89,21 @@ class ConcurrencyLimiter(Searcher):
         self._finished = suggestion == self.FINISHED
         return suggestion
 
-    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def adopt(self, trial_id: str, config: ConfigView) -> None:
         """Count the trial, and forward."""
         if self._limits:
             self._live.add(trial_id)
         self.searcher.adopt(trial_id, config)
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: Metrics) -> None:
         """Forward to the searcher."""
         self.searcher.on_trial_result(trial_id, result)
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Tell the searcher, in batch mode once the batch is complete."""
         self._end(trial_id, lambda: self.searcher.on_trial_complete(trial_id, result=result, error=error))
 
-    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_trial_pruned(self, trial_id: str, result: Metrics) -> None:
         """The same for a trial that a scheduler ended early."""
         self._end(trial_id, lambda: self.searcher.on_trial_pruned(trial_id, result))
 
@@ -125,7 +124,7 @@ class ConcurrencyLimiter(Searcher):
 
     def add_evaluated_point(
         self,
-        parameters: Mapping[str, Any],
+        parameters: ConfigView,
         value: float,
         error: bool = False,
         pruned: bool = False,

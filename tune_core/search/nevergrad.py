@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core.values import ConfigView
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.native_spaces import from_nevergrad
 from tune_core.search.encoding.notation import ALL, Notation, keyed
@@ -39,7 +40,7 @@ class NevergradSearch(ModelSearcher):
         space: Any = None,
         metric: str | None = None,
         mode: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        points_to_evaluate: Sequence[ConfigView] | None = None,
         evaluated_rewards: Sequence[Any] | None = None,
         seed: int | None = None,
     ) -> None:

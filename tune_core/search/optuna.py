@@ -12,6 +12,7 @@ from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.optional_imports import require
+from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.search.encoding.optuna_params import NativeParam, suggest
 from tune_core.search.encoding.params import Values, plain
@@ -192,10 +193,10 @@ class OptunaSearch(ModelSearcher):
             )
         return {**(constants or {}), **trial.params}
 
-    def _decode(self, values: Values) -> dict[str, Any]:
+    def _decode(self, values: Values) -> Config:
         return super()._decode(values) if self.encoding is not None else dict(values)
 
-    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+    def _encode(self, config: ConfigView, asked: str) -> Values:
         return super()._encode(config, asked) if self.encoding is not None else dict(config)
 
     def _queue_points(self) -> None:
@@ -211,7 +212,7 @@ class OptunaSearch(ModelSearcher):
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    def _loss(self, result: Mapping[str, Any]) -> list[float] | None:
+    def _loss(self, result: Metrics) -> list[float] | None:
         losses = [objective.loss(result) for objective in self._objectives]
         self._excesses = [constraint.excess(result) for constraint in self._constraints]
         return losses if all(map(math.isfinite, [*losses, *self._excesses])) else None
@@ -228,7 +229,7 @@ class OptunaSearch(ModelSearcher):
         losses = [objective.as_loss(v) for objective, v in zip(self._objectives, values, strict=True)]
         return losses if all(map(math.isfinite, losses)) else None
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         """Other numbers of a result, for constraints and dashboards."""
         if not self._keeps_metrics:
             return {}

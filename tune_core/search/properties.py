@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+
+from tune_core.core.values import ConfigView
 
 
 def call_set_search_properties(
     function: Callable[..., object],
     metric: object,
     mode: object,
-    config: Mapping[str, Any],
+    config: ConfigView,
     spec: Mapping[str, object],
 ) -> bool:
     """Call it with the keywords of ``spec`` that it takes; with a warning where it takes none at all.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_core.core.objective import Objective
+from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
 
@@ -31,7 +32,7 @@ class Group:
         How many have failed.
     """
 
-    config: dict[str, Any]
+    config: Config
     trials: list[str] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
     failed: int = 0
@@ -100,13 +101,11 @@ class Repeater(Searcher):
         """The searcher's mode."""
         return self.searcher.mode
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: object
-    ) -> bool:
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: object) -> bool:
         """Forward to the searcher."""
         return self.searcher.set_search_properties(metric, mode, config, **spec)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Config | str | None:
         """The open suggestion once more, or a new one."""
         if self._open is None:
             suggestion = self.searcher.suggest(trial_id)
@@ -115,7 +114,7 @@ class Repeater(Searcher):
             self._begin(trial_id, suggestion)
         return self._join(trial_id)
 
-    def _begin(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def _begin(self, trial_id: str, config: ConfigView) -> None:
         self.groups[trial_id] = Group(dict(config))
         self._open = trial_id
 
@@ -129,7 +128,7 @@ class Repeater(Searcher):
             self._open = None
         return {**group.config, TRIAL_INDEX: index} if self.set_index else dict(group.config)
 
-    def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def adopt(self, trial_id: str, config: ConfigView) -> None:
         """Count the trial to its group, and forward the first of each."""
         bare = {key: value for key, value in config.items() if key != TRIAL_INDEX}
         if trial_id in self._group_of:  # suggested just now, and something else
@@ -143,7 +142,7 @@ class Repeater(Searcher):
             self.searcher.adopt(trial_id, bare)
         self._join(trial_id)
 
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Tell the searcher the mean once all repetitions have ended."""
         name = self._group_of.pop(trial_id, None)
         if name is None:
@@ -162,14 +161,14 @@ class Repeater(Searcher):
             last = dict(result or {})
             self.searcher.on_trial_complete(name, {**last, str(self.metric): group.mean}, False)
 
-    def _value(self, result: Mapping[str, Any]) -> float | None:
+    def _value(self, result: Metrics) -> float | None:
         objective = Objective(str(self.metric), str(self.mode))
         loss = objective.loss(result)
         return objective.as_value(loss) if math.isfinite(loss) else None
 
     def add_evaluated_point(
         self,
-        parameters: Mapping[str, Any],
+        parameters: ConfigView,
         value: float,
         error: bool = False,
         pruned: bool = False,

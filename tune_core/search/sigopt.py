@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_core.core import validation
+from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.notation import Notation, keyed
 from tune_core.search.encoding.params import Param, Values, plain
@@ -109,10 +110,10 @@ class SigOptSearch(ModelSearcher):
             return found  # type: ignore[no-any-return]
         return _NOTATION.read_point(self.encoding, found)
 
-    def _decode(self, values: Values) -> dict[str, Any]:
+    def _decode(self, values: Values) -> Config:
         return super()._decode(values) if self.encoding is not None else dict(values)
 
-    def _encode(self, config: Mapping[str, Any], asked: str) -> Values:
+    def _encode(self, config: ConfigView, asked: str) -> Values:
         return super()._encode(config, asked) if self.encoding is not None else dict(config)
 
     def _observe(self, **what: Any) -> None:

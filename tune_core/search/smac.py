@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.configspace import Configurations
 from tune_core.search.encoding.params import Values
@@ -90,7 +91,7 @@ class SMACSearch(ModelSearcher):
         self._worst = max(self._worst, loss)
         self._smac.tell(self._infos.pop(trial_id), TrialValue(cost=loss, time=self._seconds()), save=False)
 
-    def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, result: Metrics) -> ResultDict:
         return {"seconds": float(result.get("time_total_s", 0.0))}
 
     def _seconds(self) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from tune_core import space
 from tune_core._version import __version__
 from tune_core.core import events as ev
+from tune_core.core.values import Config
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
 from tune_core.engine.loop import Loop, LoopSettings
@@ -278,8 +279,8 @@ class _Simulated:
             return None
         return random.Random(f"{self.seed}:death:{self._deaths}").randrange(1, 2 + 5 * abs(self.num_samples))
 
-    def _decoder(self, searcher: Any) -> Callable[[int, dict[str, Any]], dict[str, Any]]:
-        def decode(index: int, config: dict[str, Any]) -> dict[str, Any]:
+    def _decoder(self, searcher: Any) -> Callable[[int, Config], Config]:
+        def decode(index: int, config: Config) -> Config:
             at = getattr(searcher, "config_at", None)
             return from_json(config, self.space, lambda: at(index) if at is not None else None)
 
@@ -355,7 +356,7 @@ class _Suggestions(Suggestions):
     def _submit(self, job: Callable[[], None]) -> None:
         job()
 
-    def next(self) -> dict[str, Any] | None:
+    def next(self) -> Config | None:
         """See :class:`Suggestions`."""
         answer = super().next()
         return super().next() if answer is None and self._ready else answer

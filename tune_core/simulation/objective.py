@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.errors import CheckpointError, InvalidArgumentError
 
 Step = tuple[float, Mapping[str, Any], Any]
@@ -41,7 +42,7 @@ def as_model(objective: Any) -> Model:
         return general
     if number == 2:
 
-        def of_step(config: dict[str, Any], step: int, state: Any) -> Step | None:
+        def of_step(config: Config, step: int, state: Any) -> Step | None:
             answer = objective(config, step)
             return None if answer is None else (answer[0], answer[1], None)
 
@@ -49,8 +50,8 @@ def as_model(objective: Any) -> Model:
     return _of_iterable(objective)
 
 
-def _of_iterable(objective: Callable[[dict[str, Any]], Any]) -> Model:
-    def following(config: dict[str, Any], step: int, state: Any) -> Step | None:
+def _of_iterable(objective: Callable[[Config], Any]) -> Model:
+    def following(config: Config, step: int, state: Any) -> Step | None:
         steps: Iterator[Any]
         if isinstance(state, _Position) and state.config is config and state.steps is not None:
             steps, state.steps = state.steps, None  # taken: whoever loads this state later begins anew
@@ -68,7 +69,7 @@ class _Position:
 
     __slots__ = ("config", "steps")
 
-    def __init__(self, config: dict[str, Any], steps: Iterator[object]) -> None:
+    def __init__(self, config: Config, steps: Iterator[object]) -> None:
         self.config = config
         self.steps: Iterator[Any] | None = steps
 

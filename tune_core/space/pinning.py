@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Categorical, Domain, Function
 from tune_core.space.sampling import Constant, Path, equal, is_grid, path_str
 
 
-def pin(param_space: Mapping[str, object], point: Mapping[str, object], asked: str = "point") -> dict[str, Any]:
+def pin(param_space: Mapping[str, object], point: Mapping[str, object], asked: str = "point") -> Config:
     """The space with the values of ``point`` in place of domains and grids.
 
     Parameters
@@ -34,7 +35,7 @@ def pin(param_space: Mapping[str, object], point: Mapping[str, object], asked: s
     return _pin_dict(param_space, point, (), asked)
 
 
-def _pin_dict(space: Mapping[str, object], point: Mapping[str, object], path: Path, asked: str) -> dict[str, Any]:
+def _pin_dict(space: Mapping[str, object], point: Mapping[str, object], path: Path, asked: str) -> Config:
     for key in point:
         if key not in space:
             known = ", ".join(map(repr, space)) or "nothing"

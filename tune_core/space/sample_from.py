@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tune_core.core.random_state import seeded
+from tune_core.core.values import Config
 from tune_core.errors import SearchSpaceError, UserCodeError
 from tune_core.space.domains import Function
 
@@ -64,7 +65,7 @@ class Spec(Mapping[str, Any]):
         plain: dict[str, Any] = _plain(self)
         return plain
 
-    def copy(self) -> dict[str, Any]:
+    def copy(self) -> Config:
         """The values as a dict of its own."""
         return self.__deepcopy__(None)
 
@@ -89,7 +90,7 @@ def _seen(value: object, reads: list[Pending]) -> Any:
 
 
 def draw_sample_from(
-    config: dict[str, Any],
+    config: Config,
     pending: list[tuple[Any, Any, Pending]],
     draw_value: Callable[[Any, random.Random, Any], Any],
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
+from tune_core.core.values import Config, ResultDict
 from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Categorical, Domain, Function, below, same
 from tune_core.space.numeric import Float, Integer
@@ -111,17 +112,17 @@ class Compiled:
             digits.append(digit)
         return digits
 
-    def generate(self, seed: int, index: int, constant_grid: bool = False) -> dict[str, Any]:
+    def generate(self, seed: int, index: int, constant_grid: bool = False) -> Config:
         """Configuration ``index``; see :func:`generate`."""
         if self.grid_size == 1 and not self._lengths:
             return self.build(rng_for(seed, index), [])
         sample, point = divmod(index, self.grid_size)
         return self.build(rng_for(seed, sample if constant_grid else index), self.grid_point(point))
 
-    def build(self, rng: Random, grid: list[int]) -> dict[str, Any]:
+    def build(self, rng: Random, grid: list[int]) -> Config:
         """The configuration that ``rng`` draws at one point of the grids."""
         draw = _Draw(rng, grid)
-        config: dict[str, Any] = self._make(draw)
+        config: Config = self._make(draw)
         if draw.pending:
             draw_sample_from(config, draw.pending, draw_value)
         for container, key in draw.boxes:
@@ -196,7 +197,7 @@ def _compile_dict(node: Mapping[str, object], path: Path, grids: Mapping[Path, i
     template = dict(node)
     makes = [(k, _compile(v, (*path, k), grids)) for k, v in node.items() if _is_made(v)]
 
-    def make(draw: _Draw) -> dict[str, Any]:
+    def make(draw: _Draw) -> Config:
         out = template.copy()
         for key, make_value in makes:
             value = make_value(draw)
@@ -258,7 +259,7 @@ def grid_size(param_space: Mapping[str, object]) -> int:
     return compile_space(param_space).grid_size
 
 
-def generate(param_space: Mapping[str, object], seed: int, index: int, constant_grid: bool = False) -> dict[str, Any]:
+def generate(param_space: Mapping[str, object], seed: int, index: int, constant_grid: bool = False) -> Config:
     """Configuration ``index`` of a random and grid search.
 
     It is sample ``index // grid_size`` of grid point ``index % grid_size``, and depends on ``seed`` and ``index``
@@ -286,7 +287,7 @@ def flatten(param_space: Mapping[str, object]) -> dict[str, Any]:
     return flat
 
 
-def unflatten(flat: Mapping[str, Any], param_space: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def unflatten(flat: Mapping[str, Any], param_space: Mapping[str, Any] | None = None) -> Config:
     """Inverse of :func:`flatten`; ``param_space`` says which containers are lists or tuples, and fills in constants."""
     if param_space is None:
         out: dict[str, Any] = {}
@@ -314,7 +315,7 @@ def unflatten(flat: Mapping[str, Any], param_space: Mapping[str, Any] | None = N
                 made.append((key, child))
         return dict(made) if isinstance(node, dict) else type(node)(value for _, value in made)
 
-    result: dict[str, Any] = build(dict(param_space), "")
+    result: ResultDict = build(dict(param_space), "")
     return result
 
 

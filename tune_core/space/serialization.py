@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.errors import RestoreError
 from tune_core.space.domains import Categorical, Domain, same
 from tune_core.space.sampling import Constant, Path, fits, is_container, is_grid, path_str, varies
@@ -25,7 +26,7 @@ _NOTHING = object()
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def to_json(config: dict[str, Any], param_space: Mapping[str, object] | None) -> dict[str, Any]:
+def to_json(config: Config, param_space: Mapping[str, object] | None) -> dict[str, Any]:
     """``config`` itself if it is plain JSON, else a copy in which all else refers to the search space."""
     if _is_plain(config):
         return config
@@ -33,7 +34,7 @@ def to_json(config: dict[str, Any], param_space: Mapping[str, object] | None) ->
 
 
 def from_json(
-    json_config: dict[str, Any],
+    json_config: Config,
     param_space: Mapping[str, object] | None,
     fallback: Callable[[], Mapping[str, Any] | None] | None = None,
 ) -> dict[str, Any]:

@@ -29,6 +29,7 @@ import pytest
 from tune_core.checkpoint import Checkpoint
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import SerializationError
 from tune_core.executors.base import Executor, RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE
@@ -108,7 +109,7 @@ class ExecutorDriver:
             self.poll()
         return answer
 
-    def launch(self, trial: int, config: Mapping[str, Any] | None = None, resources: Any = CPU, **job: Any) -> str:
+    def launch(self, trial: int, config: ConfigView | None = None, resources: Any = CPU, **job: Any) -> str:
         """Launch a trial as soon as there is a place; the worker's name."""
         worker: str = self.until(lambda: self.executor.reserve(resources))
         launch = ev.Launch(trial, dict(config or {}), job.pop("lease", ev.Lease()), resources, **job)
@@ -123,7 +124,7 @@ class ExecutorDriver:
                 return event
         return None
 
-    def run(self, trial: int, config: Mapping[str, Any] | None = None, **job: Any) -> ev.Ended:
+    def run(self, trial: int, config: ConfigView | None = None, **job: Any) -> ev.Ended:
         """Launch a trial and wait for its end."""
         attempt = job.get("attempt", 1)
         before = len(self.events)
@@ -331,7 +332,7 @@ class ExecutorSuite:
             pytest.skip("runs trials in this process")
         lock = threading.Lock()
 
-        def objective(config: dict[str, Any]) -> float:
+        def objective(config: Config) -> float:
             with lock:
                 return 1.0
 
@@ -459,18 +460,18 @@ def is_alive(pid: int) -> bool:
 # --- objectives -------------------------------------------------------------------------------------------------------
 
 
-def returns(config: dict[str, Any]) -> dict[str, Any]:
+def returns(config: Config) -> ResultDict:
     """Return a result."""
     return {"loss": config["x"]}
 
 
-def counts(config: dict[str, Any]) -> None:
+def counts(config: Config) -> None:
     """Report ``n`` times."""
     for step in range(config["n"]):
         session.report({"step": step})
 
 
-def reports_for_ever(config: dict[str, Any]) -> None:
+def reports_for_ever(config: Config) -> None:
     """Report until stopped."""
     step = 0
     while True:
@@ -478,30 +479,30 @@ def reports_for_ever(config: dict[str, Any]) -> None:
         session.report({"step": step})
 
 
-def tells_pid(config: dict[str, Any]) -> dict[str, Any]:
+def tells_pid(config: Config) -> ResultDict:
     """Tell in which process it runs."""
     return {"pid": os.getpid()}
 
 
-def waits_for_gate(config: dict[str, Any]) -> None:
+def waits_for_gate(config: Config) -> None:
     """Report, and wait for a file to appear."""
     session.report({"waits": True, "pid": os.getpid()})
     _wait(lambda: os.path.exists(config["gate"]))
 
 
-def tells_gpus(config: dict[str, Any]) -> None:
+def tells_gpus(config: Config) -> None:
     """Tell which GPUs it sees, and wait for a file to appear."""
     session.report({"gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "all")})
     _wait(lambda: os.path.exists(config["gate"]))
 
 
-def meets(config: dict[str, Any]) -> dict[str, Any]:
+def meets(config: Config) -> ResultDict:
     """Wait for the other trial to be there too."""
     Path(config["folder"], config["me"]).touch()
     return {"met": _wait(lambda: os.path.exists(os.path.join(config["folder"], config["other"])))}
 
 
-def hangs(config: dict[str, Any]) -> None:
+def hangs(config: Config) -> None:
     """Report, and then hang if asked to."""
     session.report({"pid": os.getpid()})
     if config["hang"]:
@@ -523,7 +524,7 @@ def objective(config):
 """
 
 
-def dies(config: dict[str, Any]) -> None:
+def dies(config: Config) -> None:
     """Report, and die in one of many ways."""
     session.report({"step": 0})
     _wait(lambda: False, 0.3)  # what was reported leaves within this time, whatever happens then
@@ -540,7 +541,7 @@ def dies(config: dict[str, Any]) -> None:
     deaths[config["way"]]()
 
 
-def saves(config: dict[str, Any]) -> None:
+def saves(config: Config) -> None:
     """Report ``n`` times, each with a checkpoint, going on from one if it is given."""
     import tempfile
 
@@ -559,7 +560,7 @@ def saves(config: dict[str, Any]) -> None:
         os._exit(1)
 
 
-def overwrites(config: dict[str, Any]) -> None:
+def overwrites(config: Config) -> None:
     """Write each checkpoint over the last one, in the same folder."""
     import tempfile
 
@@ -569,7 +570,7 @@ def overwrites(config: dict[str, Any]) -> None:
             session.report({"step": step}, checkpoint=Checkpoint.from_directory(folder))
 
 
-def looks_at_array(config: dict[str, Any], array: Any) -> dict[str, Any]:
+def looks_at_array(config: Config, array: Any) -> ResultDict:
     """Tell how it got the array."""
     flags = array.flags
     return {"total": int(array.sum()), "writeable": bool(flags.writeable), "owns_data": bool(flags.owndata)}
@@ -578,10 +579,10 @@ def looks_at_array(config: dict[str, Any], array: Any) -> dict[str, Any]:
 class Counts(Trainable):
     """Adds up its steps."""
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: Config) -> None:
         self.total = 0
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> ResultDict:
         self.total += 1
         return {"total": self.total}
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tune_core import space
+from tune_core.core.values import Config
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.schedulers.base import Scheduler
 from tune_core.simulation import Faults, Simulation, simulate
@@ -30,7 +31,7 @@ SPACE = {"x": space.uniform(0, 1), "rate": space.loguniform(0.1, 1.0)}
 def learning_curve(length: int, spoilt: float = 0.0) -> Any:
     """A simulated objective: losses that fall with each step, some of them NaN if ``spoilt``."""
 
-    def curve(config: dict[str, Any], step: int) -> Any:
+    def curve(config: Config, step: int) -> Any:
         if step > length:
             return None
         chance = random.Random(f"{config['x']}:{step}")

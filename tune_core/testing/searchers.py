@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core import space as sp
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import SearchSpaceError, TuneError
 from tune_core.search.base import Searcher
 from tune_core.search.limiter import ConcurrencyLimiter
@@ -59,7 +60,7 @@ DOMAINS: dict[str, Any] = {
 SMALL: dict[str, Any] = {"x": sp.uniform(0, 1), "y": sp.loguniform(0.01, 1), "act": sp.choice(["a", "b", "c"])}
 
 
-def loss_of(config: Mapping[str, Any]) -> float:
+def loss_of(config: ConfigView) -> float:
     """A loss on ``SMALL``, least at x=0.7, y=0.1, act="b"."""
     penalty = {"a": 0.3, "b": 0.0, "c": 0.6}[config["act"]]
     return float((config["x"] - 0.7) ** 2 + (math.log10(config["y"]) + 1) ** 2 / 4 + penalty)
@@ -79,7 +80,7 @@ class SearcherDriver:
     def __init__(self, searcher: Any, space: object = None, seed: int = 0, mode: str = "min") -> None:
         self.searcher = searcher
         self.mode = mode
-        self.configs: list[dict[str, Any]] = []
+        self.configs: list[Config] = []
         self.open: dict[str, dict[str, Any]] = {}
         accepted = searcher.set_search_properties(
             "loss", mode, SMALL if space is None else space, seed=seed, num_samples=100
@@ -108,7 +109,7 @@ class SearcherDriver:
         self.searcher.on_trial_complete(trial_id, self.result(trial_id, value if self.mode == "min" else -value), False)
 
     @staticmethod
-    def result(trial_id: str, value: float) -> dict[str, Any]:
+    def result(trial_id: str, value: float) -> ResultDict:
         """A result as the engine makes it."""
         return {"loss": value, "training_iteration": 3, "time_total_s": 0.1, "timestamp": 0.0, "trial_id": trial_id}
 

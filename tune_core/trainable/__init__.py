@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
 from tune_core.trainable.base import DONE, RESULT_DUPLICATE, SHOULD_CHECKPOINT, Trainable
 from tune_core.trainable.registry import get_trainable_cls
@@ -38,7 +39,7 @@ class Prepared:
     def __init__(
         self,
         trainable: Callable[..., Any] | type[Trainable],
-        parameters: Mapping[str, Any] | None = None,
+        parameters: ConfigView | None = None,
         resources: object = None,
     ) -> None:
         self.trainable = trainable
@@ -47,7 +48,7 @@ class Prepared:
         self.__name__ = name_of(trainable)
         self.__doc__ = getattr(trainable, "__doc__", None)
 
-    def __call__(self, config: dict[str, Any]) -> Any:
+    def __call__(self, config: Config) -> Any:
         return self.trainable(config, **self.parameters)
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tune_core.core.values import Config, Metrics, ResultDict
 from tune_core.errors import CheckpointError, InvalidArgumentError
 from tune_core.trainable.export import ExportFormat
 from tune_core.trainable.resources import as_held
@@ -37,24 +38,24 @@ class Trainable:
 
     _trial_info: Mapping[str, Any] = MappingProxyType({})  # set by the worker before __init__ is called
 
-    def __init__(self, config: dict[str, Any] | None = None, **setup_arguments: Any) -> None:
-        self.config: dict[str, Any] = config if config is not None else {}
+    def __init__(self, config: Config | None = None, **setup_arguments: Any) -> None:
+        self.config: Config = config if config is not None else {}
         self._iteration = 0
         self._time_total = 0.0
         self._tune_totals: dict[str, float] = {}  # timesteps_total and episodes_total, where steps tell theirs
         self._tune_restored_at: tuple[int, float, float] = (0, 0.0, 0.0)  # iteration, seconds, timesteps
-        self._last_result: dict[str, Any] = {}
+        self._last_result: ResultDict = {}
         self.setup(self.config, **setup_arguments)
 
     @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> Mapping[str, float] | None:
+    def default_resource_request(cls, config: Config) -> Mapping[str, float] | None:
         """Resources that a trial with ``config`` asks for, e.g. ``{"cpu": 1, "gpu": 0.5}``; None: the default."""
         return None
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: Config) -> None:
         """Prepare to train with ``config``."""
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> ResultDict:
         """Train for one iteration and return its metrics; ``{"done": True}`` among them ends the trial."""
         raise NotImplementedError(f"{type(self).__name__} has to define step(self), which returns a dict of metrics")
 
@@ -66,19 +67,19 @@ class Trainable:
         """Go on from what :meth:`save_checkpoint` wrote (its folder) or returned (its dict)."""
         raise NotImplementedError(f"{type(self).__name__} defines no load_checkpoint(self, checkpoint)")
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: Config) -> bool:
         """Take a new configuration in place of being built anew; return True if that was possible."""
         return False
 
     def cleanup(self) -> None:
         """Release what :meth:`setup` took."""
 
-    def log_result(self, result: dict[str, Any]) -> None:
+    def log_result(self, result: ResultDict) -> None:
         """Called with every result and its automatic fields; override it to log where the training runs."""
 
     # --- by hand ------------------------------------------------------------------------------------------------------
 
-    def train(self) -> dict[str, Any]:
+    def train(self) -> ResultDict:
         """One iteration: :meth:`step`'s metrics with the automatic fields, after :meth:`log_result` has seen them."""
         began = time.perf_counter()
         answer = self.step()
@@ -97,7 +98,7 @@ class Trainable:
         self._last_result = result
         return result
 
-    def _tune_complete(self, metrics: Mapping[str, Any], took: float) -> dict[str, Any]:
+    def _tune_complete(self, metrics: Metrics, took: float) -> ResultDict:
         """Count an iteration that took so many seconds; its result with the automatic fields."""
         result = dict(metrics)
         took = result["time_this_iter_s"] if result.get("time_this_iter_s") is not None else took
@@ -123,7 +124,7 @@ class Trainable:
         """The automatic fields of a result; with ``debug_metrics_only`` those that need no iteration."""
         now = now or datetime.datetime.now()
         host, process = self.get_current_ip_pid()
-        filled: dict[str, Any] = {
+        filled: Config = {
             "trial_id": self.trial_id,
             "date": now.strftime("%Y-%m-%d_%H-%M-%S"),
             "timestamp": timestamp if timestamp else int(now.timestamp()),
@@ -145,7 +146,7 @@ class Trainable:
             filled["timesteps_since_restore"] = self._tune_totals["timesteps_total"] - timesteps
         return filled
 
-    def train_buffered(self, buffer_time_s: float, max_buffer_length: int = 1000) -> list[dict[str, Any]]:
+    def train_buffered(self, buffer_time_s: float, max_buffer_length: int = 1000) -> list[ResultDict]:
         """Iterations for ``buffer_time_s`` seconds, at least one: their results."""
         results: list[dict[str, Any]] = []
         until = time.monotonic() + buffer_time_s
@@ -196,7 +197,7 @@ class Trainable:
         self._tune_totals = dict(progress.get("totals", {}))
         self._tune_restored_at = (self._iteration, self._time_total, self._tune_totals.get("timesteps_total", 0.0))
 
-    def reset(self, new_config: dict[str, Any], logger_creator: Any = None, storage: Any = None) -> bool:
+    def reset(self, new_config: Config, logger_creator: Any = None, storage: Any = None) -> bool:
         """Start over with another configuration, if :meth:`reset_config` can; whether it could.
 
         ``logger_creator`` and ``storage`` are accepted and ignored: a trainable writes no logs of its own.
@@ -241,7 +242,7 @@ class Trainable:
         return node_ip(), os.getpid()
 
     @classmethod
-    def resource_help(cls, config: dict[str, Any]) -> str:
+    def resource_help(cls, config: Config) -> str:
         """Help on the resources that a trial needs; for people."""
         return ""
 
@@ -284,7 +285,7 @@ class Trainable:
         """What the trial was given."""
         return as_held(self._trial_info.get("resources"))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The configuration in force."""
         return self.config
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tune_core.core.objective import DEFAULT_METRIC
+from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.trainable.base import DONE, RESULT_DUPLICATE, Trainable
 from tune_core.trainable.protocol import StopTrial
 from tune_core.trainable.scope import entered
@@ -24,15 +25,15 @@ class FunctionTrainable(Trainable):
     function that it was made of.
     """
 
-    _function: ClassVar[Callable[[dict[str, Any]], Any]]
+    _function: ClassVar[Callable[[Config], Any]]
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: Config) -> None:
         """Nothing runs before the first :meth:`train`."""
         self._runner: _Runner | None = None
         self._start: Checkpoint | None = None
         self._latest: Checkpoint | None = None
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> ResultDict:
         """Run to the next report; after the last one, the last result again with ``done``."""
         if self._runner is None:
             self._runner = _Runner(type(self)._function, self.config, self._start)
@@ -64,7 +65,7 @@ class FunctionTrainable(Trainable):
 class _Runner:
     """A function in a thread that waits at each report until it may go on. It is its own session."""
 
-    def __init__(self, function: Callable[..., object], config: dict[str, Any], start: Checkpoint | None) -> None:
+    def __init__(self, function: Callable[..., object], config: Config, start: Checkpoint | None) -> None:
         self._function, self._config, self._start = function, config, start
         self.checkpoint: Checkpoint | None = None
         self.info: Mapping[str, Any] = {"config": config}
@@ -74,7 +75,7 @@ class _Runner:
         self._thread = threading.Thread(target=self._run, name="tune-core-function", daemon=True)
         self._thread.start()
 
-    def next(self) -> Mapping[str, Any] | None:
+    def next(self) -> ConfigView | None:
         """The next report; None when the function has returned."""
         if not self._thread.is_alive():
             return None
@@ -144,7 +145,7 @@ class _Runner:
         self._at_end.append(function)
 
 
-def wrap_function(train_func: Callable[[dict[str, Any]], Any], name: str | None = None) -> type[FunctionTrainable]:
+def wrap_function(train_func: Callable[[Config], Any], name: str | None = None) -> type[FunctionTrainable]:
     """A class that runs a function of the configuration: ``wrap_function(f)({"x": 1}).train()``.
 
     Parameters

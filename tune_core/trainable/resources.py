@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.errors import ResourceError, UserCodeError
 
 DEFAULT_RESOURCES: dict[str, float] = {"cpu": 1}
@@ -196,7 +197,7 @@ def json_to_resources(data: str | Mapping[str, object] | None) -> PlacementGroup
     return None if found is None else resource_dict_to_pg_factory(found)
 
 
-def resources_from(request: object, config: dict[str, Any]) -> Any:
+def resources_from(request: object, config: Config) -> Any:
     """A request for one configuration: functions are called and their answers checked."""
     if isinstance(request, PlacementGroupFactory):
         return request

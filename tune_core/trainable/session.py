@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tune_core.core.values import ConfigView, Metrics
 from tune_core.trainable.protocol import SHARED, Session, StopTrial
 from tune_core.trainable.resources import as_held
 from tune_core.trainable.scope import current_scope, other_open
@@ -131,7 +132,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def report(
-    metrics: Mapping[str, Any] | None = None,
+    metrics: Metrics | None = None,
     checkpoint: Checkpoint | None = None,
     *,
     checkpoint_dir_name: str | None = None,
@@ -222,7 +223,7 @@ def save(checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping
         session.save(checkpoint, again, result)
 
 
-def checkpoint_due(metrics: Mapping[str, Any]) -> bool:
+def checkpoint_due(metrics: Metrics) -> bool:
     """Whether the next report should bring a checkpoint, because the scheduler may pause or copy the trial there.
 
     Parameters
@@ -300,9 +301,9 @@ class TrialContext:
         """The experiment's folder."""
         return self._info.get("experiment_dir")
 
-    def get_config(self) -> Mapping[str, Any]:
+    def get_config(self) -> ConfigView:
         """The trial's configuration."""
-        config: Mapping[str, Any] = self._info.get("config", {})
+        config: ConfigView = self._info.get("config", {})
         return config
 
     def get_node_rank(self) -> int:

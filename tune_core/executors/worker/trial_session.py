@@ -16,6 +16,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
+from tune_core.core.values import ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
@@ -150,7 +151,7 @@ class TrialSession:
                     self.job.trial,
                 )
 
-    def _count(self, metrics: dict[str, Any]) -> dict[str, Any]:
+    def _count(self, metrics: ResultDict) -> ResultDict:
         """Metrics that tell one iteration's timesteps or episodes, with their sums so far."""
         counted = dict(metrics)
         for each, total in TOTALS.items():

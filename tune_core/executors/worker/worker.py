@@ -18,6 +18,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.paths import CheckpointStore, trial_folder
+from tune_core.core.values import ResultDict
 from tune_core.errors import CheckpointError, FatalError, InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
@@ -217,7 +218,7 @@ def _nothing_reported(spec: RunSpec) -> MetricError:
     )
 
 
-def _as_result(answer: Any, trainable: Trainable) -> dict[str, Any]:
+def _as_result(answer: Any, trainable: Trainable) -> ResultDict:
     """What a class trainable's step returned, to be changed."""
     if isinstance(answer, Mapping):
         return dict(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.params import Values, plain
 
@@ -55,7 +56,7 @@ class Configurations:
             }
         )
 
-    def as_dict(self, values: Values) -> dict[str, Any]:
+    def as_dict(self, values: Values) -> Config:
         """The library's values."""
         by_name = self.encoding.by_name
         return {self.names[k]: str(v) if by_name[k].kind == "cat" else v for k, v in values.items()}

@@ -14,6 +14,7 @@ from random import Random
 from statistics import NormalDist
 from typing import Any
 
+from tune_core.core.values import Config, ConfigView
 from tune_core.errors import SearchSpaceError
 from tune_core.search.encoding.nodes import Choice, Computed, Container, DecodeState, Fixed, Node, Number
 from tune_core.search.encoding.params import Param, Values
@@ -92,11 +93,11 @@ class Encoding:
         """The parameters that exist directly under category ``index`` of choice ``name``."""
         return [param for param in self.params if param.condition[-1:] == ((name, index),)]
 
-    def decode(self, values: Mapping[str, Any], rng: Random | None = None) -> dict[str, Any]:
+    def decode(self, values: Mapping[str, Any], rng: Random | None = None) -> Config:
         """The configuration of a point; ``rng`` seeds the space's ``sample_from`` functions."""
         known = {k: self.by_name[k].snap(v) for k, v in values.items() if k in self.by_name}
         made = DecodeState(known, rng or Random(0))
-        config: dict[str, Any] = self._root.make(made)
+        config: Config = self._root.make(made)
         if made.pending:
             draw_sample_from(config, made.pending, draw_value)
         for container, key in made.boxes:
@@ -111,7 +112,7 @@ class Encoding:
                 out[param.name] = param.snap(values[param.name])
         return out
 
-    def encode(self, config: Mapping[str, Any], asked: str = "point") -> Values:
+    def encode(self, config: ConfigView, asked: str = "point") -> Values:
         """The point of a whole configuration.
 
         Raises
@@ -123,13 +124,13 @@ class Encoding:
         self._root.read(config, out, asked)
         return out
 
-    def encode_part(self, point: Mapping[str, Any], asked: str = "point") -> Values:
+    def encode_part(self, point: ConfigView, asked: str = "point") -> Values:
         """The values of a part of a configuration, without those that it leaves out."""
         pinned = pin(self.space, point, asked)
         values = self.encode(compile_space(pinned).build(Random(0), []), asked)
         return {name: value for name, value in values.items() if not _is_open(pinned, self._paths[name])}
 
-    def complete(self, point: Mapping[str, Any], rng: Random, asked: str = "point") -> dict[str, Any]:
+    def complete(self, point: ConfigView, rng: Random, asked: str = "point") -> Config:
         """A configuration from a part of one; the rest is drawn."""
         return compile_space(pin(self.space, point, asked)).build(rng, [])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core import space
+from tune_core.core.values import Config
 from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Categorical, Domain, Function
 from tune_core.space.numeric import Float, Integer
@@ -59,7 +60,7 @@ def from_ax(given: list[Mapping[str, Any]]) -> dict[str, Any]:
     SearchSpaceError
         If one of them has no name, or another type than range, choice or fixed.
     """
-    made: dict[str, Any] = {}
+    made: Config = {}
     for number, one in enumerate(given):
         kind = one.get("type")
         if "name" not in one or kind not in ("range", "choice", "fixed"):

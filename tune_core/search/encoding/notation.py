@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tune_core.core.values import Config
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.params import Param, Values, plain
 from tune_core.space.sampling import rng_for
@@ -57,7 +58,7 @@ class Notation:
             return param.snap(found if self.category is None else int(str(found)[len(self.category) :]))
         return param.from_scaled(float(found)) if self.is_scaled(param) else param.snap(found)
 
-    def write_point(self, encoding: Encoding, values: Values) -> dict[str, Any]:
+    def write_point(self, encoding: Encoding, values: Values) -> Config:
         """The values of a point by key."""
         return {key: self.write(p, values[p.name]) for key, p in keyed(encoding).items() if p.name in values}
 

@@ -1,0 +1,25 @@
+"""Names for the dictionaries of users' values that pass through: configurations, metrics, JSON.
+
+What a parameter or a metric holds is the user's business, so the values are ``Any``: here and, by these names, wherever
+a configuration or a result is handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Config: TypeAlias = dict[str, Any]
+"""A trial's configuration: a value for each parameter of the search space."""
+
+ConfigView: TypeAlias = Mapping[str, Any]
+"""A configuration, or a part of one, that is only read."""
+
+Metrics: TypeAlias = Mapping[str, Any]
+"""What a trial has reported at once, by the metrics' names; only read."""
+
+ResultDict: TypeAlias = dict[str, Any]
+"""Metrics with the automatic fields, as callbacks and results give them to users, who may change the dict."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A dict that is written as JSON, or was read from it."""
