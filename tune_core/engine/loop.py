@@ -181,7 +181,7 @@ class Loop:
                     self.journal.append(line)  # its decisions come right behind it
                     self._apply(event)
 
-    def feed(self, event: Any) -> None:
+    def feed(self, event: ev.Event) -> None:
         """Journal and apply an event of the driver's own."""
         self.journal.append(ev.encode(event))
         self._apply(event)
@@ -241,7 +241,7 @@ class Loop:
             self.controller.held.add(trial.index)
             self.deadlines.hold(trial.index, delay_s)
 
-    def _ask_stopper(self, event: Any) -> None:
+    def _ask_stopper(self, event: ev.Event) -> None:
         """Let the user's stopper see a result before the controller does."""
         if type(event) is not ev.Reported or self.controller.stopping is not None:
             return
@@ -515,7 +515,7 @@ class Loop:
                 signal.signal(number, handler)
 
 
-def _may_decide(event: Any) -> bool:
+def _may_decide(event: ev.Event) -> bool:
     """Whether decisions may follow from an event of a worker's."""
     return type(event) is not ev.Reported or event.waiting != 0
 

@@ -119,10 +119,10 @@ class _ReplayCursor:
             return
         self._take(event, recorded, is_last)
 
-    def _take_alone(self, event: Any) -> None:
+    def _take_alone(self, event: ev.Event) -> None:
         self._take(event, [], False)
 
-    def _take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
+    def _take(self, event: ev.Event, recorded: list[ev.Decided], is_last: bool) -> None:
         self._prepare(event)
         for decided in recorded:
             if decided.config is not None:
@@ -154,7 +154,7 @@ class _ReplayCursor:
             if event.iteration > trial.iteration:
                 self.stopper(trial.trial_id, {**self._courses.fields(event), "done": False, "config": trial.config})
 
-    def _apply(self, event: Any) -> list[Any]:
+    def _apply(self, event: ev.Event) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""
         made: list[object] = []
         suggestions, trials = self.suggestions, self.controller.trials
@@ -188,7 +188,7 @@ class _Clock:
         self._before = 0.0
         self._started = self._last = started
 
-    def see(self, event: Any) -> None:
+    def see(self, event: ev.Event) -> None:
         if type(event) is ev.Restored:
             self.restart(event.at)
         elif type(event) is ev.Noted and event.clock_s:  # the clock was set: what it jumped was not used

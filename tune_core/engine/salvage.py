@@ -59,7 +59,7 @@ class Salvage:
         self.gaps.append(gap)
         self._lost_bytes += gap.size
 
-    def apply(self, event: Any, take: Callable[[Any], None]) -> None:
+    def apply(self, event: ev.Event, take: Callable[[Any], None]) -> None:
         """Have ``take`` apply what must have happened before ``event``, and then ``event``."""
         try:
             for step in self._steps(event):

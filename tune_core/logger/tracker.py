@@ -100,7 +100,7 @@ def _follower(folder: str, tracker: Tracker) -> Any:
     from tune_core.results.experiment_reader import TailReader
 
     class Follower(TailReader):
-        def _take(self, event: Any) -> None:
+        def _take(self, event: ev.Event) -> None:
             super()._take(event)
             tracker._event(event, self.experiment)
 

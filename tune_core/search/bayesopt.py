@@ -185,10 +185,10 @@ class BayesOptSearch(ModelSearcher):
         if point not in space:  # a point that is told twice is announced on the console
             self._optimizer.register(point, value)
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._register(values, -loss)
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         self._register(values, -loss)
 
 

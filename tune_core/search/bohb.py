@@ -105,17 +105,17 @@ class TuneBOHB(ModelSearcher):
     def _facts(self, result: Metrics) -> ResultDict:
         return {"budget": int(result.get("training_iteration", 1))}
 
-    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+    def _rung(self, trial_id: str, values: Values, loss: float, step: int) -> None:
         """Each budget's model learns from all that have reached it, those that go on among them."""
         self._told[trial_id] = step
         self._new_result(values, loss, step)
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         budget = self._budget()
         if self._told.pop(trial_id, 0) < budget:
             self._new_result(values, loss, budget)
 
-    def _prune(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+    def _prune(self, trial_id: str, values: Values, loss: float, step: int) -> None:
         if self._told.pop(trial_id, 0) < step:
             self._new_result(values, loss, step)
 
@@ -123,10 +123,10 @@ class TuneBOHB(ModelSearcher):
         self._told.pop(trial_id, None)
         self._new_result(values, None, self._budget())
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         self._new_result(values, loss, self._budget())
 
-    def _prune_before(self, values: Values, loss: Any, step: int) -> None:
+    def _prune_before(self, values: Values, loss: float, step: int) -> None:
         self._new_result(values, loss, step)
 
     def _budget(self) -> int:

@@ -87,10 +87,10 @@ class DragonflySearch(ModelSearcher):
             point = self._optimiser.ask()
         return {p.name: _NOTATION.read(p, value) for p, value in zip(self.encoding.params, point, strict=True)}
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._tell_before(values, loss)
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         assert self.encoding is not None
         full = self._full(values)
         point = [_NOTATION.write(p, full[p.name]) for p in self.encoding.params]

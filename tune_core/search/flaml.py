@@ -94,12 +94,12 @@ class BlendSearch(ModelSearcher):
         named.update(constraint[0] for constraint in self._options.get("metric_constraints") or ())
         return {name: plain(result[name]) for name in sorted(map(str, named)) if name in result}
 
-    def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
+    def _rung(self, trial_id: str, values: Values, loss: float, step: int) -> None:
         if trial_id in self._configs:
             with _silent():
                 self._flaml.on_trial_result(trial_id, {**self.facts, _LOSS: loss, "config": self._configs[trial_id]})
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._complete(trial_id, {**self.facts, _LOSS: loss, "config": self._configs.pop(trial_id)})
 
     def _complete(self, trial_id: str, result: ResultDict | None, error: bool = False) -> None:
@@ -110,7 +110,7 @@ class BlendSearch(ModelSearcher):
         del self._configs[trial_id]
         self._complete(trial_id, None, True)
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         """As FLAML itself takes evaluated points in: as starting points whose suggestion is answered at once."""
         assert self.encoding is not None
         self._before += 1

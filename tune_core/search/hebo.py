@@ -81,10 +81,10 @@ class HEBOSearch(ModelSearcher):
             found = self._hebo.suggest(n_suggestions=1).iloc[0].to_dict()
         return _NOTATION.read_point(self.encoding, found)
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._tell_before(values, loss)
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         import numpy
         import pandas
 

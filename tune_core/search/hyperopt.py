@@ -171,7 +171,7 @@ class HyperOptSearch(ModelSearcher):
         self._tids[trial_id] = new_ids[0]
         return {label: plain(found[0]) for label, found in docs[0]["misc"]["vals"].items() if len(found)}
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._finish(trial_id, self._hyperopt.JOB_STATE_DONE, {"loss": loss, "status": self._hyperopt.STATUS_OK})
 
     def _fail(self, trial_id: str, values: Values) -> None:
@@ -184,7 +184,7 @@ class HyperOptSearch(ModelSearcher):
         doc["state"], doc["result"] = state, result
         self._trials.refresh()
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         if loss is not None:
             self._insert(values, loss)
 

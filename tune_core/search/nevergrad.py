@@ -89,14 +89,14 @@ class NevergradSearch(ModelSearcher):
             candidate = self._candidates[trial_id] = self._ng.ask()
         return _NOTATION.read_point(self.encoding, candidate.value)
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._worst = max(self._worst, loss)
         self._pass_on(self._candidates.pop(trial_id), loss)
 
     def _fail(self, trial_id: str, values: Values) -> None:
         self._pass_on(self._candidates.pop(trial_id), self._worst + abs(self._worst) + 1.0)
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         assert self.encoding is not None
         self._worst = max(self._worst, loss)
         own = _NOTATION.write_point(self.encoding, self._full(values))

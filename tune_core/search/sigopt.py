@@ -122,7 +122,7 @@ class SigOptSearch(ModelSearcher):
     def _values(self, loss: float) -> list[dict[str, Any]]:
         return [{"name": str(self._metric), "value": self.objective.as_value(loss)}]
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._observe(suggestion=self._suggestions.pop(trial_id), values=self._values(loss))
 
     def _fail(self, trial_id: str, values: Values) -> None:
@@ -133,7 +133,7 @@ class SigOptSearch(ModelSearcher):
             return dict(values)
         return _NOTATION.write_point(self.encoding, self._full(values))
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         self._observe(assignments=self._assignments(values), values=self._values(loss))
 
     def _fail_before(self, values: Values) -> None:

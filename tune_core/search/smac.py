@@ -85,7 +85,7 @@ class SMACSearch(ModelSearcher):
         self._infos[trial_id] = info
         return self._configurations.values(info.config)
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         from smac.runhistory import TrialValue
 
         self._worst = max(self._worst, loss)
@@ -108,7 +108,7 @@ class SMACSearch(ModelSearcher):
             save=False,
         )
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         from smac.runhistory import TrialInfo, TrialValue
 
         self._worst = max(self._worst, loss)

@@ -107,7 +107,7 @@ class ZOOptSearch(ModelSearcher):
                 return {p.name: _NOTATION.read(p, v) for p, v in zip(self.encoding.params, point, strict=True)}
         return self.FINISHED if solution is not None and not algorithm.live_num else None
 
-    def _tell(self, trial_id: str, values: Values, loss: Any) -> None:
+    def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._worst = max(self._worst, loss)
         self._complete(self._solutions.pop(trial_id), loss)
 
@@ -119,7 +119,7 @@ class ZOOptSearch(ModelSearcher):
         if self._algorithm.complete_num >= self._algorithm._parameter.get_train_size():
             self._algorithm.semaphore = 1
 
-    def _tell_before(self, values: Values, loss: Any) -> None:
+    def _tell_before(self, values: Values, loss: float) -> None:
         assert self.encoding is not None
         algorithm, full = self._algorithm, self._full(values)
         point = [_NOTATION.write(p, full[p.name]) for p in self.encoding.params]

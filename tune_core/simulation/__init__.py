@@ -325,7 +325,7 @@ class _SimulatedLoop(Loop):
     check: Check | None = None
     target: _Target | None = None
 
-    def _apply(self, event: Any) -> None:
+    def _apply(self, event: ev.Event) -> None:
         super()._apply(event)
         if self.target is not None and self.target.at is None:
             self.target.see(self.controller)

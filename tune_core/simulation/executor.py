@@ -407,7 +407,7 @@ class SimulatedExecutor:
         mean = self.faults.latency_s
         return self._random.expovariate(1.0 / mean) if mean else 0.0
 
-    def _send(self, run: _Attempt, event: Any) -> None:
+    def _send(self, run: _Attempt, event: ev.Event) -> None:
         """A worker sends; messages of one worker arrive in order."""
         line = ev.encode(event)
         if type(event) is ev.Reported and event.nonfinite:

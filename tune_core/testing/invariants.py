@@ -37,7 +37,7 @@ class Invariants:
         self.every = every
         self.events = 0
 
-    def __call__(self, controller: Controller, executor: object, event: Any) -> None:
+    def __call__(self, controller: Controller, executor: object, event: ev.Event) -> None:
         """Check the state after ``event``."""
         self.events += 1
         index = getattr(event, "trial", -1)
