@@ -37,7 +37,7 @@ FLOORS = [
     "results",
     "search",
     "plots",
-    "results= results.analysis results.export",
+    "results= results.grid results.analysis results.export",
     "reporting logger dashboard",
     "compat",
     "fit",
