@@ -14,7 +14,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.core import events as ev
-from tune_core.engine.loop import LoopSettings
+from tune_core.engine.loop_settings import LoopSettings
 from tune_core.errors import (
     ExperimentLockedError,
     FatalError,

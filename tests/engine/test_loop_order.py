@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from tune_core.core import events as ev
 from tune_core.core.trial import TERMINATED
 from tune_core.engine.controller import Controller
-from tune_core.engine.loop import Loop, LoopSettings
+from tune_core.engine.loop import Loop
+from tune_core.engine.loop_settings import LoopSettings
 from tune_core.engine.observers import Observers
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules

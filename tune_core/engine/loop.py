@@ -8,95 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses, experiment_tag
-from tune_core.core.environment import flag
 from tune_core.core.trial import Status, Trial
-from tune_core.core.values import Config, ResultDict
-from tune_core.engine.checkpoint_files import CheckpointFiles
+from tune_core.core.values import ResultDict
 from tune_core.engine.controller import Controller
 from tune_core.engine.deadlines import Deadlines, retry_delay_s
-from tune_core.engine.expected_names import ExpectedNames
-from tune_core.engine.naming import TrialNames
+from tune_core.engine.loop_settings import LoopSettings, Watcher, Writer
 from tune_core.engine.observers import Observers
-from tune_core.engine.remote_control import RemoteControl
+from tune_core.engine.signals import on_signals
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
-from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
+from tune_core.executors.base import Executor
 from tune_core.trainable.resources import resources_to_json
 
-RETRY_S, LONGEST_RETRY_S = 0.5, 60.0
-"""How long a trial that has failed twice waits before it is tried again, and the longest that any waits."""
+LONGEST_RETRY_S = 60.0
+"""The longest that a trial which fails again and again waits before it is tried again."""
 LOOK_AFTER_S = 1.0
 """How often the experiment's folder is looked at."""
 POLL_S = 0.1
 _log = logging.getLogger(__name__)
 _BARREN_ATTEMPTS = 2  # that fail before a result, until the checkpoint they went on from is doubted
 _PATIENCE = 200  # asks in a row that a searcher may answer with "not now" while nothing runs
-
-
-class Writer(Protocol):
-    """Where events go: a journal, or a list in memory."""
-
-    def append(self, lines: bytes) -> None:
-        """Take lines in."""
-
-    def write(self) -> None:
-        """Make them last."""
-
-
-class Watcher(Protocol):
-    """Whoever shows the run to people."""
-
-    def update(self, controller: Controller, now: float, waits_for: str | None) -> None:
-        """Called every turn; draws when it is time to."""
-
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-
-
-class Mirror(Protocol):
-    """Whoever keeps a copy of the journal and its checkpoints elsewhere."""
-
-    @property
-    def waits_for(self) -> str | None:
-        """Why the copy is not up to date, for the live view."""
-
-    def drop(self, trial: int, name: str) -> None:
-        """A checkpoint has become superfluous by what is in the journal now."""
-
-
-@dataclass
-class LoopSettings:
-    """What the loop needs beside its parts."""
-
-    spec: RunSpec
-    resources: Callable[[Config], Any] | None = None  # by configuration; None: the same for all
-    default_resources: Any = None
-    encode_config: Callable[[Config], dict[str, Any]] = field(default=lambda config: config)
-    stopper: Any = None
-    varied: Collection[str] | None = None  # names of what the search space varies
-    names: TrialNames | None = None  # what the user calls trials and their folders
-    time_budget_s: float | None = None
-    used_s: float = 0.0  # of the time budget, by earlier drivers
-    end_grace_s: float = END_GRACE_S
-    retry_s: float = RETRY_S  # 0: failed trials are tried again at once
-    total: int | None = None  # trials that there will be, where that is known
-    handle_signals: bool = True
-    mirror: Mirror | None = None
-    checkpoints: CheckpointFiles | None = None  # None: checkpoints are no files
-    look_after: Callable[[], str] | None = None  # sees to the folder; what happened to it, if anything
-    expected: ExpectedNames | None = None  # names in the configuration that results should have
-    control: RemoteControl | None = None  # commands from outside, if the run takes them
 
 
 class Loop:
@@ -146,7 +85,7 @@ class Loop:
         spans = getattr(self.executor, "monotonic", clock)  # an executor without one has its own time
         self.deadlines = Deadlines(spans, clock, self.plan.time_budget_s, self.plan.used_s)
         self._looked_at = spans()
-        with self._signals():
+        with on_signals(self._interrupt) if self.plan.handle_signals else contextlib.nullcontext():
             self.executor.start(self.plan.spec, self._pump)
             self.deadlines.begin()
             self.settle()
@@ -490,29 +429,12 @@ class Loop:
         self.commit()
         self.watcher.update(self.controller, self.executor.clock(), None)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """First Ctrl-C, SIGTERM or SIGUSR1: end gracefully. Second: at once."""
-        if not self.plan.handle_signals or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int, frame: object) -> None:
-            self.interrupts += 1
-            if self.interrupts > 1:
-                raise KeyboardInterrupt
-            self.watcher.note("Stopping: trials end at their next report. Press Ctrl-C again to stop at once.")
-            self.executor.wake()
-
-        watched = [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
-        if flag("TUNE_DISABLE_SIGINT_HANDLER"):
-            watched.remove(signal.SIGINT)
-        before = {s: signal.signal(s, interrupt) for s in watched}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        self.interrupts += 1
+        if self.interrupts > 1:
+            raise KeyboardInterrupt
+        self.watcher.note("Stopping: trials end at their next report. Press Ctrl-C again to stop at once.")
+        self.executor.wake()
 
 
 def _may_decide(event: ev.Event) -> bool:

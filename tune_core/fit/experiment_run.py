@@ -8,8 +8,6 @@ import itertools
 import logging
 import math
 import os
-import secrets
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,12 +20,12 @@ from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
 from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
-from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.values import Config
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
-from tune_core.engine.loop import Loop, LoopSettings
+from tune_core.engine.loop import Loop
+from tune_core.engine.loop_settings import LoopSettings
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.remote_control import RemoteControl
@@ -35,10 +33,11 @@ from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.engine.trial_facts import RunFacts
-from tune_core.errors import InvalidArgumentError, ResourceError, TrialError, TuneError
+from tune_core.errors import ResourceError, TrialError, TuneError
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
+from tune_core.fit.agreement import agreed_metric, check_unused, describe_searcher, fresh_seed, set_up_searcher
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
@@ -51,11 +50,8 @@ from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
 from tune_core.results import kept_row
 from tune_core.schedulers import scheduler_from
-from tune_core.schedulers.base import Scheduler
 from tune_core.search import searcher_from
-from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
-from tune_core.search.properties import call_set_search_properties
 from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
@@ -92,10 +88,11 @@ class ExperimentRun:
         self.searcher = searcher_from(tune.search_alg, space=self.space, num_samples=tune.num_samples)
         self.objectives = tune.objectives
         self.constraints = constraints_from(tune.constraints)
-        self.metric, self.mode = self._agree()
-        self._check_unused(self.searcher, "search_alg")
-        self._check_unused(self.scheduler, "scheduler")
-        self._set_up_searcher()
+        self.metric, self.mode = agreed = agreed_metric(tune, self.scheduler, self.searcher)
+        check_unused(self.searcher, "search_alg")
+        check_unused(self.scheduler, "scheduler")
+        set_up_searcher(self.searcher, self.space, tune, agreed, self.constraints, self.seed)
+        self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
         self.executor = executor_from(run.executor)
         self.request = request_of(prepared)
         self.default_resources = self._check_resources()
@@ -126,99 +123,6 @@ class ExperimentRun:
         except Exception as error:  # e.g. an object with a lock: then it is written as it is when the run begins
             _log.debug("The configuration cannot be copied: %s", error)
             return setup
-
-    def _agree(self) -> tuple[str | None, str | None]:
-        """Metric and mode on which configuration, scheduler and searcher agree."""
-        found: dict[str, tuple[Any, Any]] = {
-            "TuneConfig": (None, None) if self.objectives else (self.tune_config.metric, self.tune_config.mode),
-            type(self.scheduler).__name__: (self.scheduler.metric, self.scheduler.mode),
-            type(self.searcher).__name__: (self.searcher.metric, self.searcher.mode),
-        }
-        agreed: list[Any] = [None, None]
-        for position, what in enumerate(("metric", "mode")):
-            for owner, values in found.items():
-                value = values[position]
-                if value is None or isinstance(value, (list, tuple)):
-                    continue
-                if agreed[position] is not None and value != agreed[position]:
-                    raise InvalidArgumentError(
-                        f"{owner}({what})",
-                        f"is {value!r}, while the run's {what} is {agreed[position]!r}",
-                        f"all parts of a run must agree on the {what}",
-                        f"Give {what} once, in TuneConfig({what}=...).",
-                    )
-                agreed[position] = value
-        metric, mode = agreed
-        if metric is None and mode is not None and self.scheduler.needs_metric:
-            metric = DEFAULT_METRIC  # the name of a bare number that an objective returns
-        if self.scheduler.needs_metric and metric is None and self.objectives:
-            first, way = self.objectives[0]
-            raise InvalidArgumentError(
-                f"TuneConfig(scheduler={type(self.scheduler).__name__})",
-                f"was given with {len(self.objectives)} metrics",
-                "it compares trials by one",
-                f"Say by which: {type(self.scheduler).__name__}(metric={first!r}, mode={way!r}), or leave it out.",
-            )
-        if self.scheduler.needs_metric and metric is None:
-            raise InvalidArgumentError(
-                f"TuneConfig(scheduler={type(self.scheduler).__name__})",
-                "was given without a metric",
-                "it compares trials by one",
-                'Give it: TuneConfig(metric="loss", mode="min", ...).',
-            )
-        if metric is not None and mode is None:
-            warnings.warn(
-                f'TuneConfig(metric={metric!r}) was given without a mode: "max" is taken, as in Ray Tune. '
-                'Add mode="min" or mode="max" to say which.',
-                stacklevel=5,
-            )
-            mode = "max"
-        return metric, mode
-
-    def _set_up_searcher(self) -> None:
-        spec: dict[str, Any] = {"seed": self.seed, "num_samples": self.tune_config.num_samples}
-        if self.constraints:
-            spec["constraints"] = self.constraints
-        function = self.searcher.set_search_properties
-        if not call_set_search_properties(function, *self._searched(), self.space, spec):
-            raise InvalidArgumentError(
-                "Tuner(param_space)",
-                f"was given, and {type(self.searcher).__name__} has a space or metric of its own already",
-                "one of the two would be ignored",
-                "Give the space either to the Tuner or to the searcher.",
-            )
-        self.scheduler.setup(self.metric, self.mode, self.seed, self.space)
-
-    def _searched(self) -> tuple[Any, Any]:
-        """What the searcher is to optimise: one metric or a list, and the mode or modes."""
-        inner, name = self.searcher, type(self.searcher).__name__
-        while isinstance(getattr(inner, "searcher", None), Searcher):
-            inner = inner.searcher
-        if self.constraints and not getattr(inner, "handles_constraints", False):
-            warnings.warn(
-                f"{name} knows no constraints: it searches without them, and only the results are chosen by them. "
-                'search_alg="auto", "optuna" and "ax" look where constraints are met.',
-                stacklevel=5,
-            )
-        if not self.objectives:
-            return self.metric, self.mode
-        if not getattr(inner, "multi_objective", False):
-            raise InvalidArgumentError(
-                f"TuneConfig(search_alg={name})",
-                f"was given with {len(self.objectives)} metrics",
-                "it optimises one metric",
-                'Use search_alg="auto", "optuna", "ax" or random search, or give one metric.',
-            )
-        return [metric for metric, _ in self.objectives], [mode for _, mode in self.objectives]
-
-    def _check_unused(self, part: Searcher | Scheduler, argument: str) -> None:
-        if getattr(part, "_belongs_to_a_run", False):
-            raise InvalidArgumentError(
-                f"TuneConfig({argument})",
-                f"is a {type(part).__name__} that another run has used",
-                "it keeps what it learnt, and would mix two runs",
-                f"Make a new {type(part).__name__} for each Tuner.",
-            )
 
     def _check_resources(self) -> Any:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
@@ -604,25 +508,7 @@ class ExperimentRun:
         return watcher
 
 
-def fresh_seed() -> int:
-    """A seed for a run that was given none: drawn from NumPy's global generator where NumPy is loaded.
-
-    So a script that calls ``np.random.seed`` before ``fit`` repeats its run, as people are used to; without that the
-    generator is as random as the system's.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        return int(numpy.random.randint(0, 2**31 - 1))
-    return secrets.randbits(32)
-
-
 def end_grace_s(config: RunConfig) -> float:
     """How long trials may take to end: as configured, else as Ray Tune's environment variable says, else 600 s."""
     given = getattr(config, "end_grace_s", None)  # those pickled by an older version have none
     return float(given) if given is not None else seconds("TUNE_FORCE_TRIAL_CLEANUP_S", END_GRACE_S) or math.inf
-
-
-def describe_searcher(searcher: Searcher) -> str:
-    """A searcher in one line; those written for Ray Tune describe themselves by their class."""
-    describe_it = getattr(searcher, "describe", None)
-    return str(describe_it()) if describe_it is not None else type(searcher).__name__

@@ -14,7 +14,8 @@ from tune_core.core import events as ev
 from tune_core.core.values import Config
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
-from tune_core.engine.loop import Loop, LoopSettings
+from tune_core.engine.loop import Loop
+from tune_core.engine.loop_settings import LoopSettings
 from tune_core.engine.observers import Observers
 from tune_core.engine.replay import replay
 from tune_core.engine.rules import Rules
