@@ -43,6 +43,28 @@ def test_python_on_a_page_runs(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.real
+def test_readme_shows_what_its_example_prints(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"It ends with:\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert shown
+    script = tmp_path / "example.py"
+    script.write_text(BLOCK.findall(text)[0], encoding="utf-8")
+    env = {**os.environ, "HOME": str(tmp_path), "TUNE_CORE_STORAGE": str(tmp_path / "tune_results")}
+    del env["PYTEST_CURRENT_TEST"]  # in whose presence runs say nothing
+    command = [sys.executable, "-u", str(script)]
+    done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def without_time_and_place(lines: str) -> list[str]:
+        lines = lines.replace(str(tmp_path), "~")
+        lines = re.sub(r"objective_[-_0-9]+", "objective", re.sub(r"in [0-9.]+ s", "in some time", lines))
+        return lines.splitlines()
+
+    printed = without_time_and_place(done.stdout)
+    expected = without_time_and_place(shown[1])
+    assert printed[-len(expected) :] == expected
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_on_a_page_lead_to_files(page: Path) -> None:
     prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
