@@ -115,7 +115,6 @@ class Courses:
         self._courses: dict[int, Course] = {}
 
     def fields(self, event: Reported, before_s: float | None = None) -> ResultDict:
-        """See :meth:`Course.fields`."""
         course = self._courses.get(event.trial)
         if course is None:
             course = self._courses[event.trial] = Course()

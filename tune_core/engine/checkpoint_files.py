@@ -83,11 +83,9 @@ class CheckpointFiles:
 
     @property
     def unsynced(self) -> bool:
-        """See :class:`tune_core.journal.writer.Dependents`."""
         return bool(self._named)
 
     def sync(self) -> None:
-        """See :class:`tune_core.journal.writer.Dependents`."""
         with self._lock:
             named = list(self._named)
         new_trials = {trial for trial, _ in named}
@@ -124,13 +122,11 @@ class CheckpointFiles:
             self._pool = None
 
     def take_superfluous(self) -> list[tuple[int, str]]:
-        """See :class:`tune_core.journal.writer.Dependents`."""
         with self._lock:
             taken, self._superfluous = self._superfluous, []
         return taken
 
     def delete(self, superfluous: list[tuple[int, str]]) -> None:
-        """See :class:`tune_core.journal.writer.Dependents`."""
         for trial, name in superfluous:
             path = self._path(trial, name)
             try:

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from tune_core.core import events as ev
-from tune_core.executors.base import RunSpec, ends_a_trial
+from tune_core.executors.base import Executor, RunSpec, ends_a_trial
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial
 from tune_core.trainable.scope import any_open, outside
 
 
-class InlineExecutor:
+class InlineExecutor(Executor):
     """Runs trials in the driver's own process and thread, one at a time, whatever resources they ask for.
 
     A trial's changes of working directory and environment are undone at its end, unless trials of other runs go on
@@ -41,44 +41,35 @@ class InlineExecutor:
         self._raised: Exception | None = None  # by the loop, inside the objective's report
 
     def pack(self, prepared: object) -> Any:
-        """See :class:`tune_core.executors.base.Executor`."""
         return prepared
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._job, self._reserved = None, False
         self._pump = pump
         self._worker = Worker(self, run, run.payload)
 
     def refuse(self, resources: object) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None
 
     def room(self, resources: object) -> bool:
-        """See :class:`tune_core.executors.base.Executor`."""
         return not self._reserved
 
     def reserve(self, resources: object) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         if self._reserved:
             return None
         self._reserved = True
         return "inline"
 
     def launch(self, worker: str, job: ev.Launch) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._job = msgspec.structs.replace(job, config=own_copy(job.config))
 
     def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "extend", lease)
 
     def halt(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "halt", how, why)
 
     def revoke(self, trial: int, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "revoke", why)
 
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
@@ -108,23 +99,18 @@ class InlineExecutor:
         return last
 
     def wake(self) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._wakes.put(None)
 
     def clock(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
     def monotonic(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.monotonic()
 
     def waits_for(self) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None
 
     def close(self, grace_s: float = 0.0) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         if self._worker is not None:
             self._worker._discard_kept()
 

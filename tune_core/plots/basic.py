@@ -41,7 +41,7 @@ def log_fits(values: Sequence[float]) -> bool:
 
 
 def history(recordings: Sequence[Recording], log: bool | None) -> Chart:
-    """See :func:`tune_core.plots.history`."""
+    """Each trial's best value in the order of the trials, and the best so far."""
     metric = need_metric(recordings[0], "history")
     panel = Panel(Axis("trial", integer=True), Axis(metric))
     several = len(recordings) > 1
@@ -110,7 +110,7 @@ def _best_so_far(recording: Recording) -> tuple[list[float], list[float]]:
 
 
 def learning_curves(recordings: Sequence[Recording], log: bool | None, max_curves: int = MAX_CURVES) -> Chart:
-    """See :func:`tune_core.plots.learning_curves`."""
+    """Each trial's values over its iterations, coloured by what became of the trial."""
     metric = need_metric(recordings[0], "learning_curves")
     panel = Panel(Axis("training_iteration", integer=True), Axis(metric))
     several = len(recordings) > 1
@@ -180,7 +180,7 @@ def _joined(recording: Recording, indexes: Sequence[int]) -> tuple[list[float], 
 
 
 def pareto(recordings: Sequence[Recording], metrics: Sequence[str], modes: str | Sequence[str]) -> Chart:
-    """See :func:`tune_core.plots.pareto`."""
+    """Two metrics against each other by the trials' last values, and the trials that no other one beats in both."""
     if len(metrics) != 2:
         raise InvalidArgumentError(
             "plots.pareto(metrics)", f"has {len(metrics)} names", "a flat picture has two axes", "Give two names."

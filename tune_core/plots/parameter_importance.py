@@ -254,7 +254,7 @@ def _frozen_trial(optuna: Any, index: int, loss: float, parameters: Sequence[Par
 
 
 def importance(recordings: Sequence[Recording], method: str, seed: int) -> Chart:
-    """See :func:`tune_core.plots.importance`."""
+    """How much each parameter matters, with its uncertainty; the note says which trials could be compared."""
     metric = need_metric(recordings[0], "importance")
     methods = [method]
     if method == "auto":

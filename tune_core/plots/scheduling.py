@@ -17,7 +17,7 @@ MAX_WORKERS = 200
 
 
 def rungs(recordings: Sequence[Recording]) -> Chart:
-    """See :func:`tune_core.plots.rungs`."""
+    """How many trials reached each iteration at which the scheduler decided, and how many were stopped there."""
     panels, notes = [], []
     for recording, name in zip(recordings, unnamed(recordings)):
         levels = rung_levels(recording)
@@ -68,7 +68,7 @@ def rung_levels(recording: Recording) -> list[int]:
 
 
 def pbt_lineage(recordings: Sequence[Recording], parameters: Sequence[str] | None) -> Chart:
-    """See :func:`tune_core.plots.pbt_lineage`."""
+    """Which trial of a population became a copy of which, and how parameters changed on the way."""
     panels, notes = [], []
     for recording, name in zip(recordings, unnamed(recordings)):
         exploits = [s for s in recording.steps if s.do == "exploit" and s.source is not None]
@@ -170,7 +170,7 @@ def _schedule(
 
 
 def timeline(recordings: Sequence[Recording]) -> Chart:
-    """See :func:`tune_core.plots.timeline`."""
+    """Which worker ran which trial when, by what became of the trial, and how many workers were busy."""
     panels, notes = [], []
     for recording, name in zip(recordings, unnamed(recordings)):
         begin = recording.experiment.header.at

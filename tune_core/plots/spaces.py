@@ -58,7 +58,7 @@ def _need_parameters(recording: Recording, wanted: Sequence[str] | None, what: s
 def parallel_coordinates(
     recordings: Sequence[Recording], parameters: Sequence[str] | None, max_lines: int = MAX_LINES
 ) -> Chart:
-    """See :func:`tune_core.plots.parallel_coordinates`."""
+    """One line a trial through all its parameters to its value, bright for the best ones."""
     metric = need_metric(recordings[0], "parallel_coordinates")
     panels, notes = [], []
     for recording, name in zip(recordings, unnamed(recordings)):
@@ -139,7 +139,7 @@ def _axis_texts(at: float, axis: Parameter) -> list[Text]:
 
 
 def slices(recordings: Sequence[Recording], parameters: Sequence[str] | None, log: bool | None) -> Chart:
-    """See :func:`tune_core.plots.slices`."""
+    """The value over each parameter, later trials brighter."""
     metric = need_metric(recordings[0], "slices")
     several = len(recordings) > 1
     found = [_need_parameters(r, parameters, "slices") for r in recordings]
@@ -209,7 +209,7 @@ def _jitter(index: int) -> float:
 
 
 def contour(recordings: Sequence[Recording], pairs: Sequence[tuple[str, str]] | None) -> Chart:
-    """See :func:`tune_core.plots.contour`."""
+    """The value over pairs of parameters: trials as points, and between them a local mean where trials are near."""
     metric = need_metric(recordings[0], "contour")
     scale = scale_of(recordings[0])
     panels = []

@@ -126,7 +126,6 @@ class AsyncHyperBandScheduler(Scheduler):
         self._finish: int | None = None  # the trial that goes on to max_t since no other will
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if self.seed is None:
             self.seed = seed
@@ -138,7 +137,6 @@ class AsyncHyperBandScheduler(Scheduler):
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         bracket = 0
         if len(self._brackets) > 1:
             drawn = random.Random(f"{self.seed}:{trial.index}").random()
@@ -147,7 +145,6 @@ class AsyncHyperBandScheduler(Scheduler):
         self._active.add(trial.index)
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places[trial.index]
         self._active.add(trial.index)
         if place.waits and not place.requeued:
@@ -156,7 +153,6 @@ class AsyncHyperBandScheduler(Scheduler):
         return Lease(self._next_stop(place))
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places[trial.index]
         time = lookup(result, self.time_attr)
         rungs = self._brackets[place.bracket]
@@ -194,7 +190,6 @@ class AsyncHyperBandScheduler(Scheduler):
         return self._aside(trial.index, place, rung)
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places.get(trial.index)
         self._active.discard(trial.index)
         if trial.index == self._finish:
@@ -203,7 +198,6 @@ class AsyncHyperBandScheduler(Scheduler):
             self._brackets[place.bracket][place.target - 1].leave(trial.index, place.loss)
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         place = self._places[trial.index]
         self._active.add(trial.index)
         if place.waits:
@@ -219,7 +213,6 @@ class AsyncHyperBandScheduler(Scheduler):
         return self._best_promotable(waiting)
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not exhausted or self._active or self.rule == "stopping" or self._reached_end or self._finish is not None:
             return
         for rung in self._order:
@@ -229,12 +222,10 @@ class AsyncHyperBandScheduler(Scheduler):
                 return
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         brackets = f", {len(self._brackets)} brackets" if len(self._brackets) > 1 else ""
         return f"ASHA, {self.rule} rule: rungs {', '.join(map(str, self.rungs()))}; max_t {self.max_t}{brackets}"
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         rungs = (f"{rung.milestone}: {len(rung)}" for rungs in self._brackets for rung in rungs)
         return f"ASHA, trials by rung: {', '.join(rungs)}"
 

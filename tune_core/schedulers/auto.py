@@ -33,13 +33,11 @@ class AutoScheduler(Scheduler):
         self._reached: dict[int, int] = {}  # rungs that a trial has been counted on
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if self.objective is None:
             return Lease()
         return Lease(self._rung(self._reached.get(trial.index, 0)).milestone)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         position = self._reached.get(trial.index, 0)
         rung = self._rung(position)
         if self.objective is None or result["training_iteration"] < rung.milestone:
@@ -50,7 +48,6 @@ class AutoScheduler(Scheduler):
         return stop or Continue(self._rung(position + 1).milestone, why)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return "auto: ASHA's stopping rule after 3, 9, 27, … results"
 
     def _rung(self, position: int) -> Rung:

@@ -88,12 +88,10 @@ class HyperBandScheduler(SynchronousScheduler):
         return sorted({time for plan in self._plans for _, time in plan})
 
     def plans(self, number: int) -> tuple[str, BracketPlan]:
-        """See :class:`SynchronousScheduler`."""
         position = number % len(self._plans)
         return f"bracket {number} (s={len(self._plans) - 1 - position})", self._plans[position]
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         first = ", ".join(f"{plan[0][0]}×{plan[0][1]}" for plan in self._plans)
         return f"{type(self).__name__}: brackets start with {first} (trials × time); max_t {self.max_t}"
 
@@ -156,9 +154,7 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
         self._plan = halvings(number, start, factor, levels, as_number(end), self._whole)
 
     def plans(self, number: int) -> tuple[str, BracketPlan]:
-        """See :class:`SynchronousScheduler`."""
         return f"bracket {number}", self._plan
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{type(self).__name__}: " + ", ".join(f"{many}×{time}" for many, time in self._plan)

@@ -172,21 +172,17 @@ class LegacyScheduler(Scheduler):
         self._stopped: set[int] = set()
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if hasattr(self.scheduler, "set_search_properties"):
             self.scheduler.set_search_properties(metric, mode)
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._tell("on_trial_add", self._controller.add(trial))
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(steps=1)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         legacy = self._controller.trial_at(trial.index)
         answer = self.scheduler.on_trial_result(self._controller, legacy, flat_result(trial, result))
         decision = decision_of(self.scheduler, answer, trial)
@@ -195,7 +191,6 @@ class LegacyScheduler(Scheduler):
         return decision
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         legacy = self._controller.trial_at(trial.index)
         if status is ERROR:
             self._tell("on_trial_error", legacy)
@@ -205,7 +200,6 @@ class LegacyScheduler(Scheduler):
             self._tell("on_trial_complete", legacy, {**flat_result(trial, trial.last_result), "done": True})
 
     def choose(self, waiting: WaitingTrials) -> int | None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         choose = getattr(self.scheduler, "choose_trial_to_run", None)
         if choose is None:
             return next((trial.index for trial in waiting.paused), None) if not _any(waiting.pending) else None
@@ -215,7 +209,6 @@ class LegacyScheduler(Scheduler):
         return int(chosen.index)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{type(self.scheduler).__name__} (asked after every result)"
 
     def _tell(self, method: str, *args: object) -> None:
@@ -247,22 +240,18 @@ class OverriddenScheduler(Scheduler):
         self._stopped: set[int] = set()
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.scheduler.set_search_properties(metric, mode)
         self.scheduler.setup(metric, mode, seed, space)
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.scheduler.on_trial_add(self._controller, self._controller.add(trial))
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.scheduler.lease(trial)  # it takes note of those that start
         return Lease(steps=1)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         scheduler = self.scheduler
         scheduler.decided = None
         answer = scheduler.on_trial_result(
@@ -276,7 +265,6 @@ class OverriddenScheduler(Scheduler):
         return Continue(steps=1, reason=decided.reason) if isinstance(decided, Continue) else decided
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         legacy = self._controller.trial_at(trial.index)
         if status is ERROR:
             self.scheduler.on_trial_error(self._controller, legacy)
@@ -288,42 +276,33 @@ class OverriddenScheduler(Scheduler):
             )
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._stopped.discard(trial.index)
         self.scheduler.on_requeue(trial)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._controller.waiting = waiting
         chosen = self.scheduler.choose_trial_to_run(self._controller)
         return None if chosen is None else int(chosen.index)
 
     def discard(self) -> Iterable[tuple[int, Stop | str]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.discard()
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.pending_exploits()
 
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.complete_space(space)
 
     def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.scheduler.set_cluster_resources(capacity, default_resources)
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.scheduler.on_stall(exhausted)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{type(self.scheduler).__name__} ({self.scheduler.describe()}; asked after every result)"
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.scheduler.debug_string()
 
 

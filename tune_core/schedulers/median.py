@@ -107,13 +107,11 @@ class MedianStoppingRule(Scheduler):
         self._is_whole = False  # no further trial will come, for now
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._histories[trial.index] = _TrialHistory()
         self._waiting.add(trial.index)
         self._is_whole = False
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.discard(trial.index)
         self._made_room.pop(trial.index, None)
         history = self._histories[trial.index]
@@ -124,7 +122,6 @@ class MedianStoppingRule(Scheduler):
         return Lease(steps=1) if history.number or not self.grace_period else Lease(self.grace_period)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         history = self._histories[trial.index]
         time = lookup(result, self.time_attr)
         if time < self.grace_period:
@@ -175,12 +172,10 @@ class MedianStoppingRule(Scheduler):
         return Pause(reason)
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.discard(trial.index)
         self._made_room.pop(trial.index, None)
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.add(trial.index)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
@@ -193,11 +188,9 @@ class MedianStoppingRule(Scheduler):
         return next((trial.index for trial in waiting.paused), None)
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._is_whole = True
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return (
             f"median stopping rule: after {self.time_attr} {self.grace_period:g}, "
             f"with {self.min_samples_required} others or more"

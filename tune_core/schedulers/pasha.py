@@ -84,11 +84,9 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         return self._ladder[self._top].milestone
 
     def observe(self, trial: TrialView, result: Metrics) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._curves.setdefault(trial.index, {})[lookup(result, self.time_attr)] = self._loss(result)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.observe(trial, result)
         place = self._places[trial.index]
         before = place.target
@@ -100,7 +98,6 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         return decision
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().on_end(trial, status)
         if trial.index not in self._common[-WINDOW:]:
             self._curves.pop(trial.index, None)
@@ -120,7 +117,6 @@ class PASHAScheduler(AsyncHyperBandScheduler):
             self._at_end = list(on_top)
 
     def discard(self) -> Iterable[tuple[int, Stop | str]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not self._at_end:
             return ()
         ended, self._at_end = self._at_end, None
@@ -128,11 +124,9 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         return [(index, Stop(f"{why}: {self._show(self._places[index].loss)}", early=False)) for index in ended]
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"PASHA: rungs {', '.join(map(str, self.rungs()))}; starts with {self._ladder[:2][-1].milestone}"
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{super().debug_string()}; top rung {self.top}, ε {self.epsilon:.3g}"
 
     # --- is the ranking stable? ---------------------------------------------------------------------------------------

@@ -106,11 +106,9 @@ class PB2(Population):
         self._scores: dict[int, tuple[float, float]] = {}  # (time, loss) at each member's last interval
 
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, _domains(self.hyperparam_bounds))
 
     def learn(self, member: PopulationMember, time: Any) -> None:
-        """See :class:`Population`."""
         index, loss = member.trial.index, member.loss
         before = self._scores.get(index)
         if loss is None or loss == math.inf:
@@ -126,7 +124,6 @@ class PB2(Population):
     def explored(
         self, member: PopulationMember, source: PopulationMember, rng: random.Random
     ) -> tuple[dict[str, Any], list[str]]:
-        """See :class:`Population`."""
         at = self._scores.get(source.trial.index, (float(source.last), source.loss or 0.0))
         self._scores[member.trial.index] = at  # the copy's next change is measured from here
         if len(self._data) < 2:
@@ -148,14 +145,12 @@ class PB2(Population):
         return config, words
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return (
             f"PB2{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
             f"the worst {self.quantile_fraction:g} copy the best; {', '.join(map('/'.join, self._bounds))}"
         )
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{self.describe()}; {len(self._data)} intervals observed"
 
     # --- scales -------------------------------------------------------------------------------------------------------

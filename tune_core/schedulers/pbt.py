@@ -68,7 +68,6 @@ class Population(Scheduler):
         self.space: Mapping[str, object] = {}
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.seed = seed if self.seed is None else self.seed
         self.space = space or {}
@@ -82,18 +81,15 @@ class Population(Scheduler):
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._members[trial.index] = PopulationMember(trial)
         self._waiting[trial.index] = None
         self._is_whole = False
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting.pop(trial.index, None)
         return Lease(self._until(self._members[trial.index]))
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         member = self._members[trial.index]
         time = lookup(result, self.time_attr)
         until = self._until(member)
@@ -111,7 +107,6 @@ class Population(Scheduler):
         """``member`` has its score at ``time``; ``member.last`` is still when it had the one before."""
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         member = self._members.pop(trial.index, None)
         if member is not None:
             self._unrank(member)
@@ -120,7 +115,6 @@ class Population(Scheduler):
         self._meet_if_all_are_there()
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._waiting[trial.index] = None
         self._members.setdefault(trial.index, PopulationMember(trial))
         self._arrived.discard(trial.index)
@@ -132,14 +126,12 @@ class Population(Scheduler):
         return next((i for i in self._waiting if self._members[i].trial.status in (PENDING, PAUSED)), None)
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not self._revised:
             return ()
         revised, self._revised = self._revised, []
         return revised
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._is_whole = True
         self._meet_if_all_are_there()
 
@@ -326,13 +318,11 @@ class PopulationBasedTraining(Population):
         self.log_config = log_config
 
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return complete(space, self.hyperparam_mutations)
 
     def explored(
         self, member: PopulationMember, source: PopulationMember, rng: random.Random
     ) -> tuple[dict[str, Any], list[str]]:
-        """See :class:`Population`."""
         config, words = explore(
             source.trial.config,
             self.hyperparam_mutations,
@@ -355,12 +345,10 @@ class PopulationBasedTraining(Population):
         return config, words
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return (
             f"PBT{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
             f"the worst {self.quantile_fraction:g} copy the best; {', '.join(self.hyperparam_mutations) or 'custom'}"
         )
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{self.describe()}; {sum(m.changes for m in self._members.values())} copies made by those alive"

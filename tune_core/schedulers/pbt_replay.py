@@ -61,7 +61,6 @@ class PopulationBasedTrainingReplay(Scheduler):
         return {**space, **self.config}
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if self._only is None:
             self._only = trial.index
             return
@@ -73,11 +72,9 @@ class PopulationBasedTrainingReplay(Scheduler):
         )
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(self._next())
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         iteration = result["training_iteration"]
         due = self._done
         while due + 1 < len(self.schedule) and self.schedule[due + 1][0] <= iteration:
@@ -94,7 +91,6 @@ class PopulationBasedTrainingReplay(Scheduler):
         return Exploit(trial.index, {**trial.config, **after}, f"the schedule's step at {iteration}: {changes}")
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"PBT replay: {len(self.schedule)} configurations, changed at {[at for at, _ in self.schedule[1:]]}"
 
     def _next(self) -> int | None:

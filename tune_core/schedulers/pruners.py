@@ -83,16 +83,13 @@ class Pruner(Scheduler):
     # --- the scheduler's questions ------------------------------------------------------------------------------------
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._courses[trial.index] = Course()
         self.begin(trial.index)
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return Lease(steps=1)
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         assert self.objective is not None
         course = self._courses[trial.index]
         step, value = lookup(result, self.time_attr), _number(lookup(result, self.objective.metric))
@@ -108,7 +105,6 @@ class Pruner(Scheduler):
         return Stop(f"at {self.time_attr} {step}: {reason}")
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         course = self._courses.pop(trial.index)
         if status is TERMINATED and trial.index not in self._pruned and course.values:
             self.learn(course)
@@ -176,14 +172,12 @@ class PercentilePruner(Pruner):
         self._best: dict[int, float] = {}
 
     def note(self, index: int, course: Course) -> None:
-        """See :class:`Pruner`."""
         value = course.values[course.last]
         best = self._best.get(index, math.nan)
         if math.isnan(best) or (value > best if self.maximises else value < best):
             self._best[index] = value
 
     def reason(self, index: int, course: Course) -> str | None:
-        """See :class:`Pruner`."""
         if not self._complete or self._complete < self.n_startup_trials:
             return None
         if not _is_due(course, self.n_warmup_steps, self.interval_steps):
@@ -203,7 +197,6 @@ class PercentilePruner(Pruner):
         )
 
     def learn(self, course: Course) -> None:
-        """See :class:`Pruner`."""
         self._complete += 1
         for step, value in course.values.items():
             self._came[step] = self._came.get(step, 0) + 1
@@ -211,11 +204,9 @@ class PercentilePruner(Pruner):
                 self._at_step.setdefault(step, SortedList()).add(value)
 
     def forget(self, index: int) -> None:
-        """See :class:`Pruner`."""
         self._best.pop(index, None)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         after = f"after {self.n_startup_trials} complete trials"
         return f"{type(self).__name__}: the best {self.percentile:g} % go on; {after}"
 
@@ -294,7 +285,6 @@ class ThresholdPruner(Pruner):
         self.interval_steps = integer("ThresholdPruner(interval_steps)", interval_steps)
 
     def reason(self, index: int, course: Course) -> str | None:
-        """See :class:`Pruner`."""
         if not _is_due(course, self.n_warmup_steps, self.interval_steps):
             return None
         value = course.values[course.last]
@@ -305,7 +295,6 @@ class ThresholdPruner(Pruner):
         return f"{self.show(value)} is above {self.upper:g}" if value > self.upper else None
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"ThresholdPruner: values from {self.lower:g} to {self.upper:g} go on"
 
 
@@ -349,21 +338,18 @@ class PatientPruner(Pruner):
         self._before: dict[int, float] = {}  # the best of those before them
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         if self.wrapped_pruner is not None:
             self.wrapped_pruner.time_attr = self.time_attr
             self.wrapped_pruner.setup(self.metric, self.mode, seed, space)
 
     def begin(self, index: int) -> None:
-        """See :class:`Pruner`."""
         self._recent[index] = deque()
         self._before[index] = math.nan
         if self.wrapped_pruner is not None:
             self.wrapped_pruner.begin(index)
 
     def note(self, index: int, course: Course) -> None:
-        """See :class:`Pruner`."""
         recent = self._recent[index]
         recent.append(course.values[course.last])
         if len(recent) > self.patience + 1:
@@ -377,7 +363,6 @@ class PatientPruner(Pruner):
         return max(a, b) if self.maximises else min(a, b)
 
     def reason(self, index: int, course: Course) -> str | None:
-        """See :class:`Pruner`."""
         before, latest = self._before[index], math.nan
         for value in self._recent[index] if len(course.values) > self.patience + 1 else ():
             latest = self._better(latest, value)
@@ -391,19 +376,16 @@ class PatientPruner(Pruner):
         return None if wrapped is None else f"{wrapped}; {why}"
 
     def learn(self, course: Course) -> None:
-        """See :class:`Pruner`."""
         if self.wrapped_pruner is not None:
             self.wrapped_pruner.learn(course)
 
     def forget(self, index: int) -> None:
-        """See :class:`Pruner`."""
         self._recent.pop(index, None)
         self._before.pop(index, None)
         if self.wrapped_pruner is not None:
             self.wrapped_pruner.forget(index)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         inner = "" if self.wrapped_pruner is None else f", then {self.wrapped_pruner.describe()}"
         return f"PatientPruner: {self.patience} steps without improvement{inner}"
 
@@ -456,7 +438,6 @@ class WilcoxonPruner(Pruner):
         self._best_mean = math.nan
 
     def reason(self, index: int, course: Course) -> str | None:
-        """See :class:`Pruner`."""
         values = course.values
         shared = [step for step in values if step in self._best]
         if len(shared) < max(2, self.n_startup_steps):
@@ -475,7 +456,6 @@ class WilcoxonPruner(Pruner):
         )
 
     def learn(self, course: Course) -> None:
-        """See :class:`Pruner`."""
         mean = _mean(course.values)
         if math.isnan(mean):
             return
@@ -484,7 +464,6 @@ class WilcoxonPruner(Pruner):
             self._best, self._best_mean = course.values, mean
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"WilcoxonPruner: stops what is worse than the best trial at p < {self.p_threshold:g}"
 
 

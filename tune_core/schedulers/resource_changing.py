@@ -79,7 +79,6 @@ class DistributeResources:
         self.reserve_resources = _lower(reserve_resources)
 
     def __call__(self, shares: Shares, trial: TrialView, result: Metrics, scheduler: Scheduler) -> Resources | None:
-        """See :data:`Allocation`."""
         return self._shared(shares, trial, self._competitors(shares))
 
     def _competitors(self, shares: Shares) -> int:
@@ -128,7 +127,6 @@ class DistributeResourcesToTopJob(DistributeResources):
         self.mode = mode
 
     def __call__(self, shares: Shares, trial: TrialView, result: Metrics, scheduler: Scheduler) -> Resources | None:
-        """See :data:`Allocation`."""
         metric, mode = self.metric or scheduler.metric, self.mode or scheduler.mode
         if metric is None:
             return None
@@ -187,32 +185,26 @@ class ResourceChangingScheduler(Scheduler):
         self._shares = Shares(self)
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         super().setup(metric, mode, seed, space)
         self.base_scheduler.setup(metric, mode, seed, space)
 
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.complete_space(space)
 
     def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.capacity = dict(capacity)
         if default_resources is not None:
             self.base_resources = _amounts(default_resources)
         self.base_scheduler.set_cluster_resources(capacity, default_resources)
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.live[trial.index] = trial
         self.base_scheduler.on_add(trial)
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self._shorter(trial, self.base_scheduler.lease(trial))
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         lease = self._until.get(trial.index, Lease())
         decision: Decision = Continue(lease.until, steps=lease.steps)
         if self._is_due(lease, result):
@@ -231,42 +223,33 @@ class ResourceChangingScheduler(Scheduler):
         return Exploit(trial.index, dict(trial.config), reason, resources=wanted)
 
     def observe(self, trial: TrialView, result: Metrics) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.base_scheduler.observe(trial, result)
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.live.pop(trial.index, None)
         self._until.pop(trial.index, None)
         self.base_scheduler.on_end(trial, status)
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.live[trial.index] = trial
         self.base_scheduler.on_requeue(trial)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.choose(waiting)
 
     def discard(self) -> Iterable[tuple[int, Stop | str]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.discard()
 
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.pending_exploits()
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self.base_scheduler.on_stall(exhausted)
 
     def describe(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return f"{self.base_scheduler.describe()}; resources by {type(self.allocate).__name__}"
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return self.base_scheduler.debug_string()
 
     def _shorter(self, trial: TrialView, lease: Lease) -> Lease:

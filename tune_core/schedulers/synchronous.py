@@ -120,7 +120,6 @@ class SynchronousScheduler(Scheduler):
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def on_add(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         bracket = self._filling
         if bracket is None:
             bracket = self._filling = _Bracket(*self.plans(self._opened), self._factor)
@@ -133,13 +132,11 @@ class SynchronousScheduler(Scheduler):
             self._close_filling()
 
     def lease(self, trial: TrialView) -> Lease:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         self._ready.pop(trial.index, None)
         bracket = self._brackets[trial.index]
         return Lease(self._until(bracket))
 
     def on_result(self, trial: TrialView, result: Metrics) -> Decision:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         index = trial.index
         bracket = self._brackets[index]
         if index in self._over:
@@ -165,7 +162,6 @@ class SynchronousScheduler(Scheduler):
         return self._wait(bracket, index)
 
     def on_end(self, trial: TrialView, status: Status) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         bracket = self._brackets.get(trial.index)
         self._ready.pop(trial.index, None)
         self._dropped.pop(trial.index, None)
@@ -177,7 +173,6 @@ class SynchronousScheduler(Scheduler):
                 self._forget(bracket)
 
     def on_requeue(self, trial: TrialView) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         bracket = self._brackets[trial.index]
         if trial.index not in bracket.losses:  # it had ended, and is tried again
             if bracket in self._open and not bracket.is_complete():
@@ -186,23 +181,19 @@ class SynchronousScheduler(Scheduler):
                 self._over.add(trial.index)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         return next((index for index in self._ready if waiting.is_paused(index)), None)
 
     def discard(self) -> Iterable[tuple[int, Stop]]:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if not self._dropped:
             return ()
         dropped, self._dropped = list(self._dropped.items()), {}
         return dropped
 
     def on_stall(self, exhausted: bool) -> None:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         if self._filling is not None:
             self._close_filling()
 
     def debug_string(self) -> str:
-        """See :class:`tune_core.schedulers.base.Scheduler`."""
         shown = (f"{b.name} at {b.milestone}: {len(b.losses)} trials" for b in self._open)
         return f"{self.describe()}; {'; '.join(shown)}"
 

@@ -358,7 +358,6 @@ class _Suggestions(Suggestions):
         job()
 
     def next(self) -> Config | None:
-        """See :class:`Suggestions`."""
         answer = super().next()
         return super().next() if answer is None and self._ready else answer
 

@@ -17,7 +17,7 @@ from tune_core.core import events as ev
 from tune_core.core.objective import lookup
 from tune_core.core.plain_values import plain_metrics
 from tune_core.errors import InvalidArgumentError, TuneError
-from tune_core.executors.base import END_GRACE_S, RunSpec
+from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
 from tune_core.executors.machine_resources import Allocation, Machine
 from tune_core.simulation.objective import Model, Store
 from tune_core.trainable import DONE
@@ -110,7 +110,7 @@ class _Attempt:
         self.answered = 0  # answers received; an older one in the heap is void
 
 
-class SimulatedExecutor:
+class SimulatedExecutor(Executor):
     """Runs simulated trials.
 
     Parameters
@@ -192,25 +192,20 @@ class SimulatedExecutor:
     # --- the executor's contract --------------------------------------------------------------------------------------
 
     def pack(self, prepared: object) -> Any:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._spec = run
         self._stop = tuple(run.stop.items())
         self._schedule_node()
 
     def refuse(self, resources: Any) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None if self._machine is None or not resources else self._machine.refuse(resources)
 
     def room(self, resources: Any) -> bool:
-        """See :class:`tune_core.executors.base.Executor`."""
         return bool(self._free) and (self._machine is None or not resources or self._machine.fits(resources))
 
     def reserve(self, resources: Any) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         if not self._free:
             return None
         if self._machine is not None and resources:
@@ -221,7 +216,6 @@ class SimulatedExecutor:
         return f"w{heapq.heappop(self._free)}"
 
     def launch(self, worker: str, job: ev.Launch) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         state = self.store.load(*job.checkpoint) if job.checkpoint is not None else None
         run = _Attempt(job, int(worker[1:]), state)
         self.attempts[job.trial] = run
@@ -234,15 +228,12 @@ class SimulatedExecutor:
             self._begin_step(run)
 
     def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, lease)
 
     def halt(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, (how, why))
 
     def revoke(self, trial: int, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         run = self.attempts.get(trial)
         if run is None or run.over:
             return
@@ -253,7 +244,6 @@ class SimulatedExecutor:
             self._push(self._now + END_GRACE_S, WAKE, None, None)
 
     def kill(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         run = self.attempts.get(trial)
         if run is not None and not run.over:
             self._end(run, how, why, "" if how in ("stopped", "paused", "revoked") else why)
@@ -286,16 +276,14 @@ class SimulatedExecutor:
         return []
 
     def wake(self) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
+        """Nothing waits here: time is virtual."""
 
     def clock(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return self._now
 
     monotonic = clock
 
     def waits_for(self) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None
 
     def close(self, grace_s: float = 0.0) -> None:

@@ -113,7 +113,6 @@ class _Runner:
     # --- the session --------------------------------------------------------------------------------------------------
 
     def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         from tune_core.checkpoint import Checkpoint
 
         self.checkpoint = Checkpoint(checkpoint.to_directory()) if checkpoint is not None else None
@@ -123,25 +122,20 @@ class _Runner:
         return True
 
     def start_checkpoint(self) -> Checkpoint | None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return self._start
 
     def save(self, checkpoint: Checkpoint, again: bool = False, result: Any = None) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         from tune_core.checkpoint import Checkpoint
 
         self.checkpoint = Checkpoint(checkpoint.to_directory())
 
     def preempted(self) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return False
 
     def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return False
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         self._at_end.append(function)
 
 

@@ -128,37 +128,30 @@ class RemoteSession:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return self._info
 
     def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         try:
             return bool(self._call("report", metrics, checkpoint))
         except (EOFError, OSError):  # the trial has ended without this process
             return False
 
     def start_checkpoint(self) -> Checkpoint | None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         found: Checkpoint | None = self._call("start_checkpoint")
         return found
 
     def save(
         self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
     ) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         self._call("save", checkpoint, again, result)
 
     def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return bool(self._call("checkpoint_due", metrics))
 
     def preempted(self) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return bool(self._call("preempted"))
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         raise TuneError(
             "tune_core.trainable.session.at_end",
             "was called in a process that a trial has started",

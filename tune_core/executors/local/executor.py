@@ -21,7 +21,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
 from tune_core.errors import InvalidArgumentError, SerializationError
-from tune_core.executors.base import RunSpec, ends_a_trial
+from tune_core.executors.base import Executor, RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.pool import idle_seconds, start_worker
@@ -36,7 +36,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 _RECEIVE_BYTES = 1 << 18
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Runs trials in processes on this machine, as many at once as the resources allow.
 
     Parameters
@@ -98,13 +98,11 @@ class LocalExecutor:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def pack(self, prepared: Prepared) -> int:
-        """See :class:`tune_core.executors.base.Executor`."""
         fill_standard_streams()
         self._payload = payload.dump(prepared, prepared.__name__)
         return self._payload.handle
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._run = run
         self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._selector = selectors.DefaultSelector()
@@ -115,7 +113,6 @@ class LocalExecutor:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
 
     def close(self, grace_s: float = 1.0) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         everyone = [*self._idle, *self._busy.values(), *self._reserved.values()]
         for process in everyone:
             if process.job is None:
@@ -144,15 +141,12 @@ class LocalExecutor:
     # --- places -------------------------------------------------------------------------------------------------------
 
     def refuse(self, resources: object) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return self._machine.refuse(_as_dict(resources))
 
     def room(self, resources: object) -> bool:
-        """See :class:`tune_core.executors.base.Executor`."""
         return self._machine.fits(_as_dict(resources))
 
     def reserve(self, resources: object) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         request = _as_dict(resources)
         grant = self._machine.take(request)
         if grant is None:
@@ -163,7 +157,6 @@ class LocalExecutor:
         return process.name
 
     def waits_for(self) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return None
 
     def _environment(self, grant: Allocation, request: Mapping[str, float]) -> dict[str, str]:
@@ -208,7 +201,6 @@ class LocalExecutor:
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def launch(self, worker: str, job: ev.Launch) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         process = self._reserved.pop(worker)
         process.job = job
         self._busy[job.trial] = process
@@ -222,15 +214,12 @@ class LocalExecutor:
             raise _unsendable(job, error) from error
 
     def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "extend", lease)
 
     def halt(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "halt", how, why)
 
     def revoke(self, trial: int, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "revoke", why)
 
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
@@ -239,7 +228,6 @@ class LocalExecutor:
             process.send((kind, trial, process.job.attempt, *rest))
 
     def kill(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         process = self._busy.get(trial)
         if process is not None:
             self._report_worker_death(process, how, why)
@@ -286,20 +274,16 @@ class LocalExecutor:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         with contextlib.suppress(OSError):
             os.write(self._wake_write, b"x")
 
     def clock(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
     def monotonic(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.monotonic()
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
-        """See :class:`tune_core.executors.base.Executor`."""
         assert self._selector is not None
         batches: list[ev.Batch] = []
         if self._local_events:

@@ -214,13 +214,11 @@ class Forked:
 
     @property
     def pid(self) -> int:
-        """See :class:`Running`."""
         if self._pid is None:
             self._pid = int(self._template.reply(self._number))
         return self._pid
 
     def wait(self, timeout: float | None = None) -> int:
-        """See :class:`Running`."""
         deadline = time.monotonic() + (timeout if timeout is not None else 60.0)
         while self._code is None:
             left = deadline - time.monotonic()

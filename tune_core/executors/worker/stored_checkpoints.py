@@ -45,13 +45,12 @@ class WorkingFolderStore(FolderStore):
         self._access = access
 
     def save(self, source: str, trial: int, name: str) -> None:
-        """See :class:`tune_core.core.paths.CheckpointStore`. Waits while more is to be sent than the bound allows."""
+        """Keep a checkpoint and have it sent; waits while more is to be sent than the bound allows."""
         while os.path.exists(self._full):
             time.sleep(_LOOK_S)
         super().save(source, trial, name)
 
     def fetch(self, trial: int, name: str) -> str:
-        """See :class:`tune_core.core.paths.CheckpointStore`."""
         folder = super().fetch(trial, name)
         if not os.path.isdir(folder):
             download(self._access, trial, name, folder)

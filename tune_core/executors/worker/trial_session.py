@@ -66,7 +66,6 @@ class TrialSession:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         job, spec = self.job, self._spec
         trial_id = f"{job.trial:05d}"
         return {
@@ -82,7 +81,6 @@ class TrialSession:
         }
 
     def start_checkpoint(self) -> Any:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         if self.job.checkpoint is None and self._spec.start_from is None:
             return None
         from tune_core.checkpoint import Checkpoint
@@ -163,7 +161,6 @@ class TrialSession:
     def save(
         self, checkpoint: object, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
     ) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         with self._lock:
             if self._closed:
                 self._say_if_stray()
@@ -178,11 +175,9 @@ class TrialSession:
                 self._pipe.add(event)
 
     def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         return self._spec.saves_at_lease_end and self.lease_would_end(metrics)
 
     def preempted(self) -> bool:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         if self._closed or self.ended_how is not None:
             return self.ended_how == "revoked"
         with self._lock:
@@ -195,7 +190,6 @@ class TrialSession:
         return self._asked_to_end is not None or self.ended_how == "revoked"
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """See :class:`tune_core.trainable.protocol.Session`."""
         self._at_end.append(function)
 
     def close(self) -> None:
