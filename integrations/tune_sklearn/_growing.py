@@ -88,6 +88,24 @@ class WarmStart(Growth):
             type(estimator).fit(estimator, X, y, **fit_params)
 
 
+class Epochs(WarmStart):
+    """skorch: ``partial_fit`` for the epochs that are missing; ``max_epochs`` says how many each call trains."""
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(parameter)
+        self.name = f"partial_fit with {parameter}"
+
+    def begin(self, estimator: Any) -> Any:
+        return Growth.begin(self, estimator)
+
+    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+        estimator.set_params(**{str(self.parameter): amount - estimator._tune_grown})
+        try:
+            estimator.partial_fit(X, y, **fit_params)
+        finally:
+            estimator.set_params(**{str(self.parameter): amount})
+
+
 class LastStep(Growth):
     """The last step of a pipeline grows by partial fits; the steps before it are fitted once, with the first step."""
 

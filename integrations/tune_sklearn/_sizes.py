@@ -1,4 +1,4 @@
-"""Estimators whose model has a size that a parameter fixes: trees, or stages of a boosting.
+"""Estimators whose model has a size that a parameter fixes: trees, stages of a boosting, epochs of a network.
 
 Training to half of that size costs half, and tells much about the whole. Some can be trained from there to a larger
 size with exactly the model that one ``fit`` gives; all others are trained anew with the larger value.
@@ -13,7 +13,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from tune_sklearn._growing import WarmStart
+from tune_sklearn._growing import Epochs, WarmStart
 
 _LIGHTGBM_ALIASES = (
     "num_iterations",
@@ -93,7 +93,7 @@ def _size_of_last_step(pipeline: Pipeline, rows: int) -> Size | None:
     return Size(f"{name}__{inner.parameter}", inner.total, names, None, inner.is_default)
 
 
-# --- libraries of boosting, each with names and defaults of its own ---------------------------------------------------
+# --- libraries with names and defaults of their own -------------------------------------------------------------------
 
 
 def _xgboost(estimator: Any) -> Size | None:
@@ -115,6 +115,19 @@ def _catboost(estimator: Any) -> Size | None:
     return _library_size(parameter, params.get(parameter), _CATBOOST_DEFAULT, _CATBOOST_ALIASES)
 
 
+def _skorch(estimator: Any) -> Size | None:
+    """Its epochs. A net of one epoch is left to partial fits, each of which is an epoch then.
+
+    What its callbacks keep (an early stopping's patience, a schedule of rates) begins anew with each ``partial_fit``.
+    """
+    params = estimator.get_params(deep=False)
+    total = whole(params.get("max_epochs"))
+    if total is None or total == 1:
+        return None
+    growth = None if params.get("callbacks") else Epochs("max_epochs")
+    return Size("max_epochs", total, frozenset({"max_epochs"}), growth)
+
+
 def _library_size(parameter: str, value: Any, default: int | None, names: tuple[str, ...]) -> Size | None:
     total = default if value is None else whole(value)
     return None if total is None else Size(parameter, total, frozenset(names), None, value is None)
@@ -124,6 +137,7 @@ _LIBRARIES: dict[str, Callable[[Any], Size | None]] = {
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
     "catboost": _catboost,
+    "skorch": _skorch,
 }
 
 

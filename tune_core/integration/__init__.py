@@ -229,7 +229,8 @@ def report_metrics(
     metrics
         The result.
     write
-        Writes the checkpoint's files into the folder that it is given; None for no checkpoint.
+        Writes the checkpoint's files into the folder that it is given; None for no checkpoint. Of several ranks that
+        train one model (:func:`tune_core.with_workers`) only rank zero's is called.
     metadata
         Kept in the checkpoint for :func:`start`: JSON values.
 
@@ -238,7 +239,7 @@ def report_metrics(
     bool
         False if the training is to end now, by the framework's own means.
     """
-    if write is None:
+    if write is None or not _keeps_checkpoints():
         return report(metrics, raise_on_stop=False)
     with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
         return report(metrics, _written(folder, write, metadata), raise_on_stop=False)
@@ -262,9 +263,14 @@ def save_checkpoint(
     result
         Iteration and metrics of the result whose model this is; None: the last result.
     """
-    if in_session():
+    if in_session() and _keeps_checkpoints():
         with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
             _save(_written(folder, write, metadata), again, result)
+
+
+def _keeps_checkpoints() -> bool:
+    """Whether this process is the one whose model is the trial's: all ranks have the same."""
+    return get_context().get_world_rank() == 0
 
 
 def _written(folder: str, write: Callable[[str], object], metadata: Mapping[str, object] | None) -> Checkpoint:

@@ -158,3 +158,66 @@ def test_xgboost_trains_one_model_over_all_rows(tmp_path: Path) -> None:
     alone, together = losses(boosted, tmp_path, 1), losses(boosted, tmp_path, 2)
     assert len(together) == 5
     assert together == pytest.approx(alone, rel=0.02)  # the histogram's bins are those of sketches that were merged
+
+
+def boosted_by_lightgbm(config: dict[str, Any]) -> None:
+    import lightgbm
+    from sklearn.datasets import load_breast_cancer
+
+    from tune_lightgbm import TuneReportCheckpointCallback
+    from tune_lightgbm.distributed import machines
+
+    X, y = load_breast_cancer(return_X_y=True)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rows = lightgbm.Dataset(X[rank::size], y[rank::size], free_raw_data=False)
+    settings = {"objective": "binary", "num_leaves": 4, "min_data_in_leaf": 5, "num_threads": 1, "verbose": -1}
+    lightgbm.train(
+        {**settings, **machines()},
+        rows,
+        config.get("rounds", 5),
+        valid_sets=[rows.create_valid(X, y)],
+        valid_names=["all"],
+        callbacks=[TuneReportCheckpointCallback({"loss": "all-binary_logloss"}, frequency=2)],
+    )
+
+
+@pytest.mark.timeout(300)
+def test_lightgbm_trains_one_model_over_all_rows(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    pytest.importorskip("sklearn")
+    alone = losses(boosted_by_lightgbm, tmp_path, 1)
+    for count in (2, 3):
+        together = losses(boosted_by_lightgbm, tmp_path, count)
+        assert len(together) == 5
+        assert together == pytest.approx(alone, rel=0.02)  # each rank finds the bins of a part of the columns
+
+
+@pytest.mark.timeout(300)
+def test_stop_of_the_scheduler_ends_lightgbm_in_all_ranks_and_the_model_is_kept(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    pytest.importorskip("sklearn")
+    import numpy as np
+    from sklearn.datasets import load_breast_cancer
+
+    from tune_lightgbm import get_model
+
+    result = tune.Tuner(
+        tune.with_workers(boosted_by_lightgbm, 2, {"cpu": 0.25}),
+        param_space={"rounds": 1000},
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, stop={"training_iteration": 3}),
+    ).fit()[0]
+    assert result.error is None
+    assert result.metrics["training_iteration"] == 3
+    X, y = load_breast_cancer(return_X_y=True)
+    rates = get_model(result.checkpoint).predict(X)
+    assert result.metrics["loss"] == pytest.approx(-np.mean(np.log(np.where(y == 1, rates, 1 - rates))), rel=1e-5)
+
+
+def test_lightgbm_outside_of_with_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightgbm")
+    from tune_core.errors import TuneError
+    from tune_lightgbm.distributed import machines
+
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(TuneError, match=r"(?s)RANK.*with_workers"):
+        machines()
