@@ -84,3 +84,15 @@ def test_run_is_read_and_restored_elsewhere(container, tmp_path, monkeypatch):
     monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / "b"))
     assert losses(tune.ResultGrid.from_path(f"{place[0]}/run")) == losses(grid)
     assert len(tune.Tuner.restore(f"{place[0]}/run", objective, num_samples=5).fit()) == 5
+
+
+def test_name_can_be_used_again(container, tmp_path, monkeypatch):
+    from storage.test_stored_aside import fit, read, whole
+
+    place = (f"{container}/experiments", None)
+    for run in (1, 2):
+        monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / f"machine{run}"))
+        fit(place, run)
+    found = read(place)
+    assert found.pop("x") == whole(2)
+    assert list(found.values()) == [whole(1)]

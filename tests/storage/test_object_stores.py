@@ -73,6 +73,14 @@ class TestObstore(ObjectStoreContract):
         options = {"endpoint": os.environ["AWS_ENDPOINT_URL"], "client_options": {"allow_http": True}}
         return object_store(f"{self.url}/{name}", S3Store(self.url.removeprefix("s3://"), **options))
 
+    def test_object_that_is_too_large_for_one_request_is_copied(self, store, tmp_path, monkeypatch):
+        monkeypatch.setattr("tune_core.storage.obstore_objects._COPY_BYTES", 1 << 20)
+        (tmp_path / "large").write_bytes(os.urandom(40 << 20))
+        store.put_file("large", str(tmp_path / "large"))
+        store.copy("large", "copy")
+        store.get_file("copy", str(tmp_path / "copy"))
+        assert (tmp_path / "copy").read_bytes() == (tmp_path / "large").read_bytes()
+
 
 def test_password_in_a_url_is_refused_without_showing_it():
     with pytest.raises(InvalidArgumentError) as caught:

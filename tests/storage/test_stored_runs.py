@@ -14,7 +14,7 @@ import pytest
 
 import tune_core as tune
 from tune_core.cli.main import main
-from tune_core.errors import ExperimentLockedError, JournalError, StorageError
+from tune_core.errors import ExperimentLockedError, JournalError
 from tune_core.fit.stored import StoredExperiment
 from tune_core.journal.mirror import MirrorSettings
 from tune_core.storage.connect import object_store
@@ -126,12 +126,6 @@ def test_trial_goes_on_from_a_checkpoint_in_the_store(place, machine):
     restored = tune.Tuner.restore(url, breaks, resume_errored=True, storage_filesystem=place[1])
     grid = restored.fit()
     assert [(r.metrics["training_iteration"], r.metrics["start"]) for r in grid] == [(5, 3)] * 3
-
-
-def test_existing_experiment_is_refused(place):
-    tuner(place).fit()
-    with pytest.raises(StorageError, match="exists already"):
-        tuner(place).fit()
 
 
 def test_missing_experiment_is_named(place):

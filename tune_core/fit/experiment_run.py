@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import logging
 import math
 import os
@@ -41,10 +40,11 @@ from tune_core.fit.agreement import agreed_metric, check_unused, describe_search
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
+from tune_core.journal import reader as journal
+from tune_core.journal.format import Log
 from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
-from tune_core.journal.reader import Reader, damage_text
 from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
@@ -57,6 +57,7 @@ from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
 from tune_core.storage.artifacts import ArtifactRules
+from tune_core.storage.objects import redacted
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, resources_from
 
@@ -165,7 +166,7 @@ class ExperimentRun:
                 refuse_if_begun(self.folder)  # another driver may have been here a moment ago
             for part in (self.searcher, self.scheduler):
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
-            log = Reader(self.folder) if self.restored is not None else None
+            log = journal.read(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
             rules = self._rules()
             if log is not None:  # what happened then, happened by the rules of then
@@ -177,7 +178,7 @@ class ExperimentRun:
             replayed = None
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper, self._config_at)
-                replayed = replay(log.header, itertools.chain.from_iterable(log.read()), *args)
+                replayed = replay(log.header, log.events, *args)
                 refuse_links(self.folder, self.controller.trials)
                 sweep_trials(self.folder, replayed.recent, self.controller.trials)
                 if self.stored is not None:
@@ -230,7 +231,7 @@ class ExperimentRun:
         path = run.storage_path if run.storage_path is not None else default_storage_path()
         if is_stored(path, run.storage_filesystem):
             self.stored = new_stored(path, run.storage_filesystem, run.name, trainable)
-            self.name, self.folder = self.stored.name, self.stored.folder
+            self.name, self.folder, self.moved = self.stored.name, self.stored.folder, redacted(self.stored.moved)
         else:
             self.name, self.folder, self.moved = folder_for(path, run.name, trainable)
         return keep_setup(self.folder, self.kept) if self.kept is not None else None
@@ -239,7 +240,7 @@ class ExperimentRun:
         self,
         writer: Journal,
         suggestions: Suggestions,
-        log: Reader | None,
+        log: Log | None,
         unkept: str | None,
         replayed: Replayed | None,
     ) -> None:
@@ -318,7 +319,7 @@ class ExperimentRun:
             writer.write()
         return self.mirror.close()
 
-    def _take_up(self, loop: Loop, log: Reader, replayed: Replayed, say: Callable[[str], None]) -> None:
+    def _take_up(self, loop: Loop, log: Log, replayed: Replayed, say: Callable[[str], None]) -> None:
         """Go on where the journal ends, and say what is wrong with it."""
         for decision in replayed.unrecorded:
             loop.record(decision)
@@ -327,7 +328,7 @@ class ExperimentRun:
             loop.feed(ev.Noted(torn))
             say(f"Going on from the last whole event: {torn}.")
         if log.gaps:
-            damage = f"the journal {damage_text(log.gaps, 0, replayed.salvage.skipped)}"
+            damage = f"the journal {journal.damage_text(log.gaps, 0, replayed.salvage.skipped)}"
             loop.feed(ev.Noted(f"{damage}; the damaged bytes were left in place"))
             say(f"Watch out: {damage}. The damaged bytes were left in place; events behind them were taken in.")
         settings = self._rules().settings()

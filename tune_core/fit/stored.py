@@ -20,10 +20,12 @@ from typing import Any
 
 import msgspec
 
-from tune_core.errors import ExperimentLockedError, StorageError
+from tune_core.core import events as ev
+from tune_core.errors import ExperimentLockedError, StorageError, TuneError
 from tune_core.executors.base import StoreAccess
+from tune_core.fit.stored_aside import Mover
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.journal.lock import LOCK_FILE
+from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
 from tune_core.journal.stored import Place, folder_of, no_experiment
 from tune_core.journal.uploads import checkpoint_key, named_checkpoints
@@ -42,7 +44,14 @@ from tune_core.storage.lease import (
 from tune_core.storage.local import write_bytes_atomic
 from tune_core.storage.objects import ObjectStore, join, redacted
 from tune_core.storage.retries import with_retries
-from tune_core.storage.segments import SegmentHead, StoredJournal, SupersededError, read_segments, write_segment
+from tune_core.storage.segments import (
+    SegmentHead,
+    StoredJournal,
+    SupersededError,
+    has_journal,
+    read_segments,
+    write_next_segment,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +84,7 @@ class StoredExperiment:
         self.store = object_store(self.url, self.filesystem)
         self.folder = folder_of(self.url, "runs")
         self._journal = StoredJournal()
+        self.moved = ""  # where an earlier experiment of that name was moved to
 
     @property
     def place(self) -> Place:
@@ -88,29 +98,83 @@ class StoredExperiment:
 
     def exists(self) -> bool:
         """Whether the store holds an experiment here."""
-        where = redacted(self.url)
-        return with_retries(f"look for {where}", lambda: self.store.size("journal/00000000") is not None)
+        return has_journal(self.store)
 
     # --- a new experiment ---------------------------------------------------------------------------------------------
 
-    def claim_new(self) -> bool:
-        """Take the first lease of a new experiment and make its working folder; False if there is one already.
+    def claim_new(self, move_aside: bool = False) -> bool:
+        """Take the lease of a new experiment and make its working folder; False if there is one already.
+
+        Parameters
+        ----------
+        move_aside
+            An experiment that is there, and over, gets another name (``moved``), and a new one can begin.
 
         Raises
         ------
         ExperimentLockedError
-            If another driver has just begun it.
+            If another driver has just begun it, or drives the one that is there.
         """
-        if self.exists():
-            return False
-        record = take_new_lease(self.store)
-        if record is None:
-            return False
-        self.lease = record
-        self._put_aside("an experiment of this name that is no longer in the store")
+        if not move_aside:
+            if self.exists():
+                return False
+            record = take_new_lease(self.store)
+            if record is not None:
+                self._begin(record)
+            return record is not None
         os.makedirs(self.folder, exist_ok=True)
-        write_state(self.folder, StoreState(self.url, record.epoch, record.token))
+        lock = Lock(self.folder)  # who has it knows that this machine's last driver is dead
+        try:
+            state = read_state(self.folder)
+            own = state.token if state is not None and state.url == self.url else None
+            record = take_new_lease(self.store, own)
+            if record is None:
+                raise held_by(self.url, last_lease(self.store) or new_lease(1))
+            self._begin(record)
+        finally:
+            lock.release()
         return True
+
+    def _begin(self, lease: LeaseRecord) -> None:
+        """Make the place and the working folder ready for a new experiment."""
+        self.lease = lease
+        try:
+            if lease.epoch > 1:
+                self._clear(lease)
+            self._put_aside("an experiment of this name that is no longer in the store")
+            os.makedirs(self.folder, exist_ok=True)
+            position = self._journal.position
+            write_state(self.folder, StoreState(self.url, lease.epoch, lease.token, position.segments))
+        except BaseException:
+            self.release()
+            raise
+
+    def _clear(self, lease: LeaseRecord) -> None:
+        """Move what was here to another name, with its working folder."""
+        base = self.url.rpartition("/")[0]
+        mover = Mover(object_store(base, self.filesystem), self.name, self.store, lease)
+        if (state := read_state(self.folder)) is not None and state.url == self.url:  # if this is cut off, it was ours
+            write_state(self.folder, msgspec.structs.replace(state, epoch=lease.epoch, token=lease.token))
+        target, self._journal = mover.move(self._name_aside)
+        if target:
+            self.moved = f"{base}/{target}"
+            self._move_folder(self.moved)
+            mover.finish()
+
+    def _name_aside(self, journal: StoredJournal) -> str:
+        """The name with the time at which the experiment began, as for a folder."""
+        began = time.time()
+        with contextlib.suppress(TuneError, IndexError):
+            began = ev.decode_lines(journal.data[: journal.data.index(b"\n") + 1])[0].at
+        return f"{self.name}_{datetime.datetime.fromtimestamp(began):%Y-%m-%d_%H-%M-%S}"
+
+    def _move_folder(self, url: str) -> None:
+        """The working folder goes along: what could not be sent of the experiment can be sent to its new URL."""
+        state, target = read_state(self.folder), folder_of(url, "runs")
+        if state is None or state.url not in (self.url, url) or os.path.lexists(target):
+            return
+        write_state(self.folder, msgspec.structs.replace(state, url=url))
+        os.rename(self.folder, target)
 
     # --- an experiment that is there ----------------------------------------------------------------------------------
 
@@ -145,18 +209,14 @@ class StoredExperiment:
 
     def fence(self, lease: LeaseRecord) -> None:
         """Write the next segment, so that nobody with an older lease can add to the journal from here on."""
-        where = f"write {redacted(self.url)}/journal"
-        while True:
-            self.fetch()
-            journal = self._journal
-            number, head = journal.segments, SegmentHead(lease.epoch, lease.token, len(journal.data), 0)
-            try:
-                with_retries(where, lambda n=number, h=head: write_segment(self.store, n, h, b""))  # type: ignore[misc]
-                break
-            except SupersededError as error:
-                if error.head.epoch > lease.epoch:
-                    raise held_by(self.url, last_lease(self.store) or lease) from error
-        self._journal = StoredJournal(journal.data, number + 1, [*journal.heads, head])
+        self.fetch()
+        try:
+            self._journal = write_next_segment(
+                self.store, lambda known: SegmentHead(lease.epoch, lease.token, len(known.data), 0)
+            )
+        except SupersededError as error:
+            raise held_by(self.url, last_lease(self.store) or lease) from error
+        self.fetch()
         position = self._journal.position
         state = StoreState(self.url, lease.epoch, lease.token, position.segments, position.size_bytes)
         write_state(self.folder, state)
@@ -243,13 +303,12 @@ def new_stored(base: str, filesystem: object, name: str | None, trainable: str) 
     Raises
     ------
     StorageError
-        If there is an experiment of that name already, or the store cannot be used.
+        If an experiment of that name is running now, or the store cannot be used.
     """
     base = base.rstrip("/")
     if name is not None:
         stored = StoredExperiment(f"{base}/{name}", filesystem)
-        if not stored.claim_new():
-            raise stored_exists(stored.url, name)
+        stored.claim_new(move_aside=True)
         return stored
     stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
     for attempt in range(100):
@@ -260,22 +319,12 @@ def new_stored(base: str, filesystem: object, name: str | None, trainable: str) 
     raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
 
 
-def take_new_lease(store: ObjectStore) -> LeaseRecord | None:
-    """The first lease of a new experiment; None if somebody else has it.
+def take_new_lease(store: ObjectStore, own_token: str | None = None) -> LeaseRecord | None:
+    """The lease of a new experiment; None if somebody else has just taken the first.
 
-    A driver that took it and died before it wrote a line leaves nothing: its lease is taken over.
+    A driver that took one and died, or released it, is followed.
     """
     if last_lease(store) is not None:
-        return take_lease(store)
+        return take_lease(store, own_token)
     record = new_lease(1)
     return record if create_lease(store, record) else None
-
-
-def stored_exists(url: str, name: str) -> StorageError:
-    """The error for a new experiment where there is one already."""
-    return StorageError(
-        f"The experiment {name!r} in {redacted(url.rpartition('/')[0])}",
-        "exists already",
-        "a new run would mix with its results",
-        f"Go on with it by Tuner.restore({redacted(url)!r}, trainable), or choose another RunConfig(name=...).",
-    )

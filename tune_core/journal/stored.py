@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,10 @@ from tune_core.storage.lease import last_lease, read_head
 from tune_core.storage.local import write_bytes_atomic
 from tune_core.storage.objects import ObjectStore, redacted
 from tune_core.storage.retries import with_retries
-from tune_core.storage.segments import SegmentHead, StoredJournal, read_segments, segment_key
+from tune_core.storage.segments import SegmentHead, StoredJournal, has_journal, read_segments, segment_key
 
 _READ_FILE = ".read.json"
+_THREADS = 8
 
 
 class _Read(msgspec.Struct):
@@ -132,8 +134,7 @@ def _journal(place: Place) -> str:
 
 def exists(path: str | os.PathLike[str], filesystem: object = None) -> bool:
     """Whether there is an experiment at a URL."""
-    store = object_store(path, filesystem)
-    return with_retries(f"look for {redacted(store.url)}", lambda: store.size(segment_key(0)) is not None)
+    return has_journal(object_store(path, filesystem))
 
 
 def experiments_below(url: str, filesystem: object = None) -> list[str]:
@@ -143,12 +144,9 @@ def experiments_below(url: str, filesystem: object = None) -> list[str]:
     if exists(url, filesystem):
         return [url]
     names = with_retries(f"list {redacted(url)}", lambda: store.folders())
-    found = []
-    for name in names:
-        key = f"{name}/{segment_key(0)}"
-        if with_retries(f"look for {redacted(url)}/{key}", lambda key=key: store.size(key)) is not None:  # type: ignore[misc]
-            found.append(f"{url}/{name}")
-    return found
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(lambda name: exists(f"{url}/{name}", filesystem), names)
+        return [f"{url}/{name}" for name, is_one in zip(names, found, strict=True) if is_one]
 
 
 def is_driven(place: Place, last_event_at: float) -> bool:

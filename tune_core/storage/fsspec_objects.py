@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -105,6 +106,23 @@ class FsspecObjects:
         target = self._path(key)
         self._make_folder(target)
         self._fs.cp_file(self._path(source), target)
+        if self._protocols & {"abfs", "abfss", "az"}:
+            self._wait_for_copy(target)
+
+    def _wait_for_copy(self, path: str) -> None:
+        """Azure may copy after it has answered, and adlfs does not wait: the source must stay until then."""
+        container, blob, _ = self._fs.split_path(path)
+        pause_s = 0.05
+        while True:
+            asyn = require("Storage on Azure", "fsspec.asyn", "storage")
+            client = self._fs.service_client.get_blob_client(container, blob)
+            found = asyn.sync(self._fs.loop, client.get_blob_properties)
+            if found.copy.status != "pending":
+                break
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 5.0)
+        if found.copy.status not in (None, "success"):
+            raise ConnectionError(f"the store's copy ended with {found.copy.status}: {found.copy.status_description}")
 
     def get(self, key: str) -> bytes:
         """See :class:`tune_core.storage.objects.ObjectStore`."""

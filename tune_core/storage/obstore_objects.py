@@ -10,6 +10,7 @@ from tune_core.core.optional_imports import require
 _PART_BYTES = 16 << 20
 _PARTS_AT_ONCE = 4
 _WRITE_BYTES = 4 << 20
+_COPY_BYTES = 5 << 30  # S3 copies no larger object in one request
 
 
 class ObstoreObjects:
@@ -59,7 +60,14 @@ class ObstoreObjects:
 
     def copy(self, source: str, key: str) -> None:
         """See :class:`tune_core.storage.objects.ObjectStore`."""
-        self._obstore.copy(self._store, self._path(source), self._path(key))
+        if (self.size(source) or 0) <= _COPY_BYTES:
+            self._obstore.copy(self._store, self._path(source), self._path(key))
+            return
+        found = self._obstore.get(self._store, self._path(source))
+        options = {"buffer_size": _PART_BYTES, "max_concurrency": _PARTS_AT_ONCE}
+        with self._obstore.open_writer(self._store, self._path(key), **options) as file:
+            for chunk in found.stream(min_chunk_size=_WRITE_BYTES):
+                file.write(chunk)
 
     def get(self, key: str) -> bytes:
         """See :class:`tune_core.storage.objects.ObjectStore`."""

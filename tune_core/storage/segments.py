@@ -4,10 +4,15 @@
 follow. Whoever reads all segments in order has the journal, up to the last mirrored line. Since an object can be
 created only once, two writers that both go on meet at the first number that both want: one of them gets it, and the
 other learns that it has been replaced.
+
+A segment whose bytes belong at 0 begins the journal anew: what was there before it no longer counts, and may be
+deleted. So a new experiment takes the place of an older one in one step, and the numbers go on, which keeps the older
+one's driver out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -18,7 +23,10 @@ from tune_core.storage.objects import ObjectStore, join, redacted
 from tune_core.storage.retries import with_retries
 
 FOLDER = "journal"
+INCOMPLETE = ".incomplete"
+"""In an experiment that is being copied: there is no experiment yet."""
 _THREADS = 16
+_TRIES = 5
 
 
 class SegmentHead(msgspec.Struct):
@@ -48,7 +56,7 @@ class SupersededError(TuneError):
 class Position:
     """How much of a journal is in the store."""
 
-    segments: int = 0
+    segments: int = 0  #: Number of the next segment.
     size_bytes: int = 0
 
 
@@ -57,8 +65,9 @@ class StoredJournal:
     """A journal as read from its segments."""
 
     data: bytes = b""
-    segments: int = 0
+    segments: int = 0  #: Number of the next segment.
     heads: list[SegmentHead] = field(default_factory=list)
+    empty: list[int] = field(default_factory=list)  #: Numbers of segments without content that were seen.
 
     @property
     def position(self) -> Position:
@@ -88,12 +97,53 @@ def write_segment(store: ObjectStore, number: int, head: SegmentHead, body: byte
         raise SupersededError(other[0], number, redacted(store.url))
 
 
-def count_segments(store: ObjectStore, known: int = 0) -> int:
-    """How many segments there are, given that there are ``known`` at least."""
-    number = known
-    while store.size(segment_key(number)) is not None:
-        number += 1
-    return number
+def segment_numbers(store: ObjectStore) -> list[int]:
+    """The numbers of the segments in a store, sorted."""
+    keys = with_retries(f"list {redacted(store.url)}/{FOLDER}", lambda: store.keys(FOLDER))
+    return sorted(int(name) for key in keys if (name := key.rpartition("/")[2]).isdigit())
+
+
+def has_journal(store: ObjectStore) -> bool:
+    """Whether a store holds an experiment: a journal with something in it, wholly."""
+    numbers = segment_numbers(store)
+    if not numbers:
+        return False
+    last = _read(store, numbers[-1])
+    if last is None or last[0].offset + last[0].size == 0:
+        return False
+    where = f"{redacted(store.url)}/{INCOMPLETE}"
+    return with_retries(f"look for {where}", lambda: store.size(INCOMPLETE)) is None
+
+
+def write_next_segment(store: ObjectStore, make: Callable[[StoredJournal], SegmentHead]) -> StoredJournal:
+    """Create an empty segment behind all that are there, however many other writers add; the journal with it.
+
+    From here on nobody who has not seen it can add to the journal.
+
+    Parameters
+    ----------
+    store
+        The experiment's objects.
+    make
+        Given the journal as it is, the segment's head.
+
+    Raises
+    ------
+    SupersededError
+        If a writer with a newer lease was there before.
+    """
+    known = StoredJournal()
+    while True:
+        known = read_segments(store, known)
+        number, head = known.segments, make(known)
+        try:
+            what = f"write {redacted(store.url)}/{segment_key(number)}"
+            with_retries(what, lambda n=number, h=head: write_segment(store, n, h, b""))  # type: ignore[misc]
+        except SupersededError as error:
+            if error.head.epoch > head.epoch:
+                raise
+            continue
+        return StoredJournal(known.data[: head.offset], number + 1, [*known.heads, head], [*known.empty, number])
 
 
 def read_segments(store: ObjectStore, before: StoredJournal | None = None) -> StoredJournal:
@@ -108,30 +158,50 @@ def read_segments(store: ObjectStore, before: StoredJournal | None = None) -> St
     """
     known = before or StoredJournal()
     where = f"{redacted(store.url)}/{FOLDER}"
-    keys = with_retries(f"list {where}", lambda: store.keys(FOLDER))
-    numbers = sorted(int(name) for key in keys if (name := key.rpartition("/")[2]).isdigit())
-    if numbers != list(range(len(numbers))):
-        gap = next(i for i, number in enumerate(numbers) if i != number)
-        raise JournalError(
-            where,
-            f"has no segment {gap:08d}, and later ones",
-            "it was deleted by something else than tune-core",
-            "Bring it back from a version or a backup of the bucket.",
-        )
-    new = [segment_key(number) for number in numbers[known.segments :]]
+    for attempt in range(_TRIES):
+        numbers = [number for number in segment_numbers(store) if number >= known.segments]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = dict(zip(numbers, pool.map(lambda number: _read(store, number), numbers), strict=True))
+        parts = {number: part for number, part in found.items() if part is not None}
+        anew = [number for number, (head, _) in parts.items() if head.offset == 0]
+        start = max(anew, default=known.segments)
+        wanted = range(start, max(numbers, default=start - 1) + 1)
+        missing = next((number for number in wanted if number not in parts), None)
+        if missing is None:
+            empty = [number for number, (head, _) in parts.items() if head.size == 0]
+            return _joined(where, known, [parts[number] for number in wanted], wanted.stop, empty)
+        if missing in found or attempt == 0:
+            continue  # deleted since it was listed: another experiment takes this place
+        break
+    raise JournalError(
+        where,
+        f"has no segment {missing:08d}, and later ones",
+        "it was deleted by something else than tune-core",
+        "Bring it back from a version or a backup of the bucket.",
+    )
 
-    def read(key: str) -> tuple[SegmentHead, bytes]:
-        return _parse(with_retries(f"read {join(redacted(store.url), key)}", lambda: store.get(key)), key)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        parts = list(pool.map(read, new))
-    data = bytearray(known.data)
+def _joined(
+    where: str, known: StoredJournal, parts: list[tuple[SegmentHead, bytes]], segments: int, empty: list[int]
+) -> StoredJournal:
+    """What was known, and the segments behind it."""
+    data, heads = bytearray(known.data), list(known.heads)
     for head, body in parts:
         if head.offset > len(data):
             raise JournalError(where, "has segments that do not fit", "one was changed", "Restore the bucket's backup.")
         del data[head.offset :]
         data += body
-    return StoredJournal(bytes(data), known.segments + len(new), known.heads + [head for head, _ in parts])
+        heads.append(head)
+    return StoredJournal(bytes(data), segments, heads, known.empty + empty)
+
+
+def _read(store: ObjectStore, number: int) -> tuple[SegmentHead, bytes] | None:
+    """A segment; None if it is missing."""
+    key = segment_key(number)
+    try:
+        return _parse(with_retries(f"read {join(redacted(store.url), key)}", lambda: store.get(key)), key)
+    except FileNotFoundError:
+        return None
 
 
 def _parse(data: bytes, key: str) -> tuple[SegmentHead, bytes]:

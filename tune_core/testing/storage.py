@@ -12,11 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from tune_core.errors import CheckpointError, ExperimentLockedError
+from tune_core.errors import CheckpointError, ExperimentLockedError, JournalError
 from tune_core.storage.folders import COMMIT, delete_folder, download_folder, is_whole, upload_folder
 from tune_core.storage.lease import Head, head_key, take_lease
 from tune_core.storage.objects import ObjectStore
-from tune_core.storage.segments import SegmentHead, SupersededError, read_segments, write_segment
+from tune_core.storage.segments import (
+    SegmentHead,
+    SupersededError,
+    has_journal,
+    read_segments,
+    segment_key,
+    write_next_segment,
+    write_segment,
+)
 
 
 class ObjectStoreContract:
@@ -176,6 +184,21 @@ class ObjectStoreContract:
         assert (first.data, first.segments) == (b"one\ntwo\n", 2)
         write_segment(store, 2, SegmentHead(2, "u", 4, 6), b"three\n")  # another driver had not seen the second
         assert read_segments(store, first).data == b"one\nthree\n"
+
+    def test_journal_that_begins_anew_goes_on_behind_the_old_one(self, store: ObjectStore) -> None:
+        write_segment(store, 0, SegmentHead(1, "t", 0, 4), b"one\n")
+        write_segment(store, 1, SegmentHead(1, "t", 4, 4), b"two\n")
+        first = read_segments(store)
+        fenced = write_next_segment(store, lambda known: SegmentHead(2, "u", 0, 0))
+        assert (fenced.data, fenced.segments) == (b"", 3) and not has_journal(store)
+        write_segment(store, 3, SegmentHead(2, "u", 0, 6), b"three\n")
+        store.delete([segment_key(0), segment_key(1)])
+        assert read_segments(store).data == read_segments(store, first).data == b"three\n"
+        assert has_journal(store)
+        store.delete([segment_key(3)])
+        write_segment(store, 4, SegmentHead(2, "u", 6, 5), b"four\n")
+        with pytest.raises(JournalError, match="00000003"):
+            read_segments(store)
 
     def test_segment_whose_answer_was_lost_is_recognised(self, store: ObjectStore) -> None:
         head = SegmentHead(1, "t", 0, 4)
