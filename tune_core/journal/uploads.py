@@ -107,6 +107,8 @@ class Uploads:
         self._by_key: dict[str, Upload] = {}  # named, and not known to be both sent and shown
         self._newest: dict[int, str] = {}  # by trial: key of the last one that was sent
         self._deletions: list[tuple[int, str]] = []  # (journal's length that must be shown first, key)
+        self._sending: set[str] = set()
+        self._delete_when_sent: set[str] = set()  # superfluous while they are being sent
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._open = 0  # jobs that are not done
@@ -212,8 +214,21 @@ class Uploads:
 
     def _send(self, upload: Upload) -> bool:
         """One attempt at a checkpoint."""
-        if upload.dropped_at is not None:
-            return True
+        with self._lock:
+            if upload.dropped_at is not None:
+                return True
+            self._sending.add(upload.key)
+        try:
+            return self._send_now(upload)
+        finally:
+            with self._lock:
+                self._sending.discard(upload.key)
+                superfluous = upload.key in self._delete_when_sent
+                self._delete_when_sent.discard(upload.key)
+            if superfluous:
+                self.submit(lambda: self._delete(upload.key))
+
+    def _send_now(self, upload: Upload) -> bool:
         source = self._local(upload)
         if os.path.isdir(source):
             with self._lock:
@@ -234,6 +249,10 @@ class Uploads:
         return True
 
     def _delete(self, key: str) -> bool:
+        with self._lock:
+            if key in self._sending:  # an object that is on its way would come behind the deletion
+                self._delete_when_sent.add(key)
+                return True
         delete_folder(self._store, key)
         self._report(None)
         return True
