@@ -46,7 +46,7 @@ def has_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """The file system with locks, and as a client sees one without."""
     if request.param == "no locks":
         monkeypatch.setattr(fcntl, "flock", no_locks)
-        monkeypatch.setattr(locks, "_SILENT_S", 2.5)
+    monkeypatch.setattr(locks, "_SILENT_S", 2.5)
     return bool(request.param == "locks")
 
 
@@ -120,14 +120,17 @@ def test_released_lock_is_free_at_once_for_another_machine(tmp_path: Path, monke
     Lock(str(tmp_path)).release()
 
 
-def test_holder_on_another_machine_is_known_by_its_touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fcntl, "flock", no_locks)
+@pytest.mark.parametrize("flock", [no_locks, lambda descriptor, how: None], ids=["no locks", "locks of one machine"])
+def test_holder_on_another_machine_is_known_by_its_touch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flock: Any
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", flock)
     lock = Lock(str(tmp_path))
     owner = {**json.loads((tmp_path / LOCK_FILE).read_text()), "host": "elsewhere"}
     (tmp_path / LOCK_FILE).write_text(json.dumps(owner))
     with pytest.raises(ExperimentLockedError, match="on elsewhere"):
         Lock(str(tmp_path))
-    assert is_running(str(tmp_path))
+    assert is_running(str(tmp_path)) == (flock is no_locks)
     lock._released.set()  # as if the other machine had lost its power
     for thread in threading.enumerate():
         if thread.name == "tune-core-lock":

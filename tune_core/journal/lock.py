@@ -1,8 +1,9 @@
 """Keeps a second driver out of an experiment's folder, and tells whether one is at work there.
 
-The kernel's lock decides, and ends with its holder. On a file system without locks the file itself does: it names its
-holder, and a thread of the holder's touches it every second. A driver that can see the holder's process asks for that;
-one on another machine, or in another container, waits for a moment whether the file is touched.
+The kernel's lock decides, and ends with its holder. On a file system without locks, or with locks that only one
+machine knows of (NFS mounted with ``nolock``), the file itself does: it names its holder, and a thread of the holder's
+touches it every second. A driver that can see the holder's process asks for that; one on another machine, or in another
+container, waits for a moment whether the file is touched.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Lock:
         self.note = ""
         self._descriptor = -1
         self._released = threading.Event()
-        self._toucher = 0  # the process that keeps the file touched, where that is what shows that it is held
+        self._toucher = 0  # the process that keeps the file touched
         self._path = os.path.join(folder, LOCK_FILE)
         try:
             self._descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -75,6 +76,8 @@ class Lock:
             owner = {"pid": pid, "host": socket.gethostname(), "at": time.time()}
             owner.update(processes=_processes_here(), started=_started(pid))
             os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
+            self._toucher = pid
+            threading.Thread(target=self._touch, name="tune-core-lock", daemon=True).start()
         except OSError as error:
             self.release()
             raise error if isinstance(error, ExperimentLockedError) else unwritable(folder, error) from error
@@ -85,7 +88,10 @@ class Lock:
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._refuse_if_touched(folder)
                 return
+            except ExperimentLockedError:
+                raise
             except OSError as error:
                 if error.errno not in _TAKEN:
                     self._go_without(folder, error)
@@ -94,13 +100,23 @@ class Lock:
                     raise _locked(folder, _owner(self._descriptor)) from error
                 time.sleep(0.02)
 
+    def _refuse_if_touched(self, folder: str) -> None:
+        """The lock is ours, but may be known to this machine alone: raise if a holder elsewhere lives."""
+        owner = _owner(self._descriptor)
+        if _is_alive(owner) is None:
+            _log.info(
+                "The last driver of %s cannot be seen from here: waiting %g s for a touch of its", folder, _SILENT_S
+            )
+            if _is_touched(self._path, _SILENT_S):
+                raise _locked(folder, owner)
+
     def _go_without(self, folder: str, error: OSError) -> None:
         """The file system has no locks: the file says who holds it, and its touches whether that is still so."""
         owner = _owner(self._descriptor)
         alive = _is_alive(owner)
         if alive is None:
             _log.info("The driver of %s cannot be seen from here: waiting %g s for a touch of its", folder, _SILENT_S)
-            alive = _is_touched(self._descriptor, _SILENT_S)
+            alive = _is_touched(self._path, _SILENT_S)
         elif alive and owner.get("pid") == os.getpid():
             alive = any(os.path.samestat(os.fstat(self._descriptor), os.fstat(lock._descriptor)) for lock in _held)
         if alive:
@@ -110,8 +126,6 @@ class Lock:
             f"the file {LOCK_FILE} alone, so start no two at the same moment"
         )
         _log.warning(self.note)
-        self._toucher = os.getpid()
-        threading.Thread(target=self._touch, name="tune-core-lock", daemon=True).start()
 
     def _touch(self) -> None:
         """Show about once a second that this process holds it."""
@@ -210,15 +224,24 @@ def _started(pid: int) -> int | None:
         return None
 
 
-def _is_touched(descriptor: int, within_s: float) -> bool:
+def _is_touched(path: str, within_s: float) -> bool:
     """Whether somebody touches a file; no clock is compared with another machine's."""
-    before = os.fstat(descriptor).st_mtime_ns
+    before = _touched_at(path)
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         time.sleep(0.1)
-        if os.fstat(descriptor).st_mtime_ns != before:
+        if _touched_at(path) != before:
             return True
     return False
+
+
+def _touched_at(path: str) -> int:
+    """When a file was touched last; it is opened for that, since clients of NFS ask the server then."""
+    descriptor = open_regular(path, os.O_RDONLY)
+    try:
+        return os.fstat(descriptor).st_mtime_ns
+    finally:
+        os.close(descriptor)
 
 
 def _locked(folder: str, owner: Mapping[str, object]) -> ExperimentLockedError:
