@@ -6,11 +6,13 @@ import random
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 REFUSAL = (
     "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{code} by the test</Message></Error>"
 )
+HANG_S = 40.0
 STATUS = {"SlowDown": 503, "InternalError": 500, "AccessDenied": 403, "ExpiredToken": 400}
 
 
@@ -19,7 +21,8 @@ class Fault:
     """What happens to requests that begin with ``method`` and hold ``pattern`` in their path.
 
     ``kind``: a code of :data:`STATUS`; ``reset`` (the connection breaks before the store sees it), ``lost`` (the
-    store does it, and the answer is lost), ``cut`` (half of the answer's body arrives), ``slow`` (a second late).
+    store does it, and the answer is lost), ``cut`` (half of the answer's body arrives), ``slow`` (a second late),
+    ``hang`` (no answer for :data:`HANG_S`, then the connection breaks).
     """
 
     kind: str
@@ -57,7 +60,7 @@ class Faults:
 
 
 def _read_message(
-    stream: socket.SocketIO, is_request: bool, head_only: bool = False
+    stream: socket.SocketIO, on_expect: Callable[[], None] | None = None, head_only: bool = False
 ) -> tuple[str, bytes, bytes] | None:
     """A first line, all of the head, and the body of one HTTP message."""
     first = stream.readline()
@@ -75,16 +78,19 @@ def _read_message(
         elif name.lower() == "expect":
             expects = True
     head += b"\r\n"
-    if expects and is_request:
-        return first.decode("latin-1").strip(), head, b"\0expect" + str(length).encode()
+    if expects and on_expect is not None:
+        on_expect()
     body = b"" if head_only else stream.read(length) if length else b""
     while chunked and not head_only:
         size = stream.readline()
         body += size
         count = int(size.split(b";")[0], 16)
-        body += stream.read(count + 2)
         if count == 0:
+            while (line := stream.readline()) not in (b"\r\n", b""):  # trailers
+                body += line
+            body += b"\r\n"
             break
+        body += stream.read(count + 2)
     return first.decode("latin-1").strip(), head, body
 
 
@@ -94,16 +100,13 @@ class _Handler(socketserver.BaseRequestHandler):
         stream = self.request.makefile("rb")
         while True:
             try:
-                request = _read_message(stream, True)
+                request = _read_message(stream, lambda: self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n"))
             except OSError:
                 return
             if request is None:
                 return
             line, head, body = request
-            if body.startswith(b"\0expect"):
-                self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = stream.read(int(body[7:]))
-                head = b"".join(p for p in head.splitlines(keepends=True) if not p.lower().startswith(b"expect:"))
+            head = b"".join(part for part in head.splitlines(keepends=True) if not part.lower().startswith(b"expect:"))
             fault = server.faults.pick(line)
             if server.away or (fault is not None and fault.kind == "reset"):
                 self._break()
@@ -113,6 +116,10 @@ class _Handler(socketserver.BaseRequestHandler):
                 answer = f"HTTP/1.1 {STATUS[fault.kind]} X\r\nContent-Type: application/xml\r\n"
                 answer += f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
                 self.request.sendall(answer.encode() + (b"" if line.startswith("HEAD") else text))
+                return
+            if fault is not None and fault.kind == "hang":
+                threading.Event().wait(HANG_S)
+                self._break()
                 return
             if fault is not None and fault.kind == "slow":
                 threading.Event().wait(1.0)
@@ -124,7 +131,7 @@ class _Handler(socketserver.BaseRequestHandler):
                     + b"Connection: close\r\n\r\n"
                 )
                 up.sendall(head + body)
-                answer = _read_message(up.makefile("rb"), False, line.startswith("HEAD"))
+                answer = _read_message(up.makefile("rb"), head_only=line.startswith("HEAD"))
             if answer is None or (fault is not None and fault.kind == "lost"):
                 self._break()
                 return
