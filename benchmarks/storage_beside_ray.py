@@ -108,7 +108,12 @@ from ray.tune import RunConfig
     + """
 from pyarrow.fs import S3FileSystem
 first = time.perf_counter()
-ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+for attempt in range(5):
+    try:
+        ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+        break
+    except Exception as error:  # it gives itself 30 seconds, which a busy machine may not
+        print("ray.init:", error)
 began = time.perf_counter()
 store = S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"), scheme="http")
 path = f"{bucket}/experiments"
