@@ -14,6 +14,7 @@ import tune_core as tune
 from storage.fault_proxy import Fault, FaultProxy, Faults
 from tune_core.cli.main import main
 from tune_core.errors import StorageError
+from tune_core.journal.stored import experiments_below
 from tune_core.storage.connect import object_store
 from tune_core.storage.folders import COMMIT, read_commit
 from tune_core.storage.retries import scrubbed, with_retries
@@ -133,6 +134,30 @@ def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch,
     assert main(["sync"]) == 0
     assert "Everything has been sent" in capsys.readouterr().out
     check_whole(proxy, grid, monkeypatch, tmp_path)
+
+
+def test_unsent_rest_goes_along_when_the_name_is_used_again(proxy, monkeypatch, tmp_path, capsys):
+    def leave():
+        while not any("PUT" in line and "journal/00000000" in line for line in proxy.faults.log):
+            time.sleep(0.01)
+        proxy.away = True
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    with pytest.warns(UserWarning, match="tune-core sync"):
+        first = run(proxy, flush_s=0.5)
+    thread.join()
+    proxy.away = False
+    run(proxy, samples=1)
+    assert main(["sync"]) == 0
+    assert "everything has been sent" in capsys.readouterr().out
+    monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / "another"))
+    aside, new = sorted(experiments_below(proxy.bucket), key=len, reverse=True)
+    read = tune.ResultGrid.from_path(aside)
+    assert [r.metrics["loss"] for r in read] == [r.metrics["loss"] for r in first]
+    for result in read:
+        assert [int(Path(c.to_directory(), "step").read_text()) for c, _ in result.best_checkpoints] == [4, 5]
+    assert len(tune.ResultGrid.from_path(new)) == 1
 
 
 def test_refused_checkpoints_are_named_and_nothing_is_shown_that_is_not_there(proxy, monkeypatch, tmp_path):
