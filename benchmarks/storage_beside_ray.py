@@ -180,7 +180,7 @@ def process(code: str, proxy_url: str, bucket: str, how: str, steps: int, size: 
 def complaints(said: str) -> list[str]:
     """The lines that tell of a failure, each once."""
     words = ("rror", "arning", "ailed", "could not", "denied", "SlowDown", "not take")
-    lines = [line.strip()[:220] for line in said.splitlines() if any(word in line for word in words)]
+    lines = [line.strip()[:500] for line in said.splitlines() if any(word in line for word in words)]
     return list(dict.fromkeys(line for line in lines if not line.startswith("FOUND")))[:6]
 
 
