@@ -70,7 +70,7 @@ else:
         param_space={{"i": tune.grid_search(list(range({trials})))}},
         tune_config=tune.TuneConfig(metric="loss", mode="min", max_concurrent_trials=3),
         run_config=tune.RunConfig(
-            name="run", storage_path=url, verbose=0,
+            name="run", storage_path=url, verbose=1,
             checkpoint_config=tune.CheckpointConfig(num_to_keep={kept}),
             sync_config=tune.SyncConfig(mirror_interval_s=0.5),
         ),
@@ -298,6 +298,10 @@ class Seed:
         folders = {key.rpartition("/")[0] for key in keys if "/checkpoint_" in key}
         if len(folders) != KEPT * TRIALS:
             self.problems.append(f"{len(folders)} checkpoints are in the store")
+        if self.kind in ("expired", "away") and not re.search(r"(read|write) s3://\S+/(journal|trial|head)", self.said):
+            self.problems.append("the run did not say which object it could not read or write")
+        if self.kind == "expired" and "Renew the credentials" not in self.said:
+            self.problems.append("the run did not say what to do")
         if "a-secret-of-the-benchmark" in self.said:
             self.problems.append("a secret was printed")
         for line in self.said.splitlines():

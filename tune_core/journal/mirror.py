@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -28,8 +29,8 @@ from tune_core.storage.artifacts import ArtifactRules, ArtifactSender
 from tune_core.storage.lease import Head, LeaseRecord, head_key, held_by, last_lease
 from tune_core.storage.local import write_bytes_atomic
 from tune_core.storage.objects import ObjectStore, redacted
-from tune_core.storage.retries import describe, pause_s
-from tune_core.storage.segments import Position, SegmentHead, SupersededError, write_segment
+from tune_core.storage.retries import describe, pause_s, with_retries
+from tune_core.storage.segments import Position, SegmentHead, SupersededError, segment_key, write_segment
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +308,7 @@ class Mirror:
             file.seek(self._shown)
             body = file.read(limit - self._shown)
         head = SegmentHead(self._lease.epoch, self._lease.token, self._shown, len(body))
-        write_segment(self._store, self._segments, head, body)
+        self._once("write", segment_key(self._segments), lambda: write_segment(self._store, self._segments, head, body))
         self._segments += 1
         self._shown += len(body)
         self._sent_at = self._beat_at = time.monotonic()  # a segment is a sign of life, too
@@ -319,7 +320,7 @@ class Mirror:
             with contextlib.suppress(FileNotFoundError):
                 changed = os.stat(path).st_mtime_ns
                 if self._times.get(name) != changed:
-                    self._store.put_file(name, path)
+                    self._once("write", name, partial(self._store.put_file, name, path))
                     self._times[name] = changed
 
     def _send_artifacts(self) -> None:
@@ -334,8 +335,13 @@ class Mirror:
         self._beat += 1
         lease = self._lease
         head = Head(lease.epoch, lease.token, self._beat, self._segments, self._shown, time.time(), released)
-        self._store.put(head_key(lease.epoch), msgspec.json.encode(head))
+        key, data = head_key(lease.epoch), msgspec.json.encode(head)
+        self._once("write", key, lambda: self._store.put(key, data))
         self._beat_at = time.monotonic()
+
+    def _once(self, verb: str, key: str, action: Callable[[], None]) -> None:
+        """Do it without a second attempt, which the next turn is; an error names the object."""
+        with_retries(f"{verb} {redacted(self._store.url)}/{key}", action, deadline_s=0.0)
 
     def _keep_state(self) -> None:
         lease = self._lease

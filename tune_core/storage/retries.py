@@ -83,9 +83,12 @@ def failed(what: str, error: BaseException, attempts: int = 1) -> ObjectStoreErr
     text = describe(error)
     tried = f" {attempts} times" if attempts > 1 else ""
     if re.search(r"ExpiredToken|expired", text, re.IGNORECASE):
-        cause, fix = "the credentials have expired", "Renew them."
+        cause, fix = "the credentials have expired", "Renew the credentials."
     elif re.search(r"NoSuchBucket|ContainerNotFound|bucket does not exist", text, re.IGNORECASE):
         cause, fix = "the bucket does not exist", "Make it first, or correct the URL: tune-core never makes a bucket."
+    elif re.search(r"\bBad Request\b", text):  # a HEAD request gets no better answer
+        cause = "the store refuses the request, as it does when credentials have expired"
+        fix = "Renew the credentials, and check the region and the address of the store."
     elif is_final(error) and not isinstance(error, FileNotFoundError):
         cause = "there are no credentials, or they may not do it"
         fix = "Check the credentials (environment, profile or role) and what they may do with this object."
