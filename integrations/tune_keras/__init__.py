@@ -67,29 +67,29 @@ class TuneReportCallback(_Callback):
 
     # --- Keras' hooks -------------------------------------------------------------------------------------------------
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: object = None) -> None:
         self._active = tc.in_session()
         self._reported = self._batches = 0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self._epoch = epoch
         self._validated = False
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         self._batches += 1
         if self._active and ("train_batch_end" in self.on or "batch_end" in self.on):
             self._handle("train_batch_end", logs, self._batches)
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:
         if "test_batch_end" in self.on and tc.in_session():
             self._handle("test_batch_end", logs, batch + 1)
 
-    def on_test_end(self, logs: Any = None) -> None:
+    def on_test_end(self, logs: object = None) -> None:
         self._validated = True
         if "test_end" in self.on and tc.in_session():
             self._handle("test_end", logs, self._epoch + 1)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         self._epoch = epoch + 1  # what a checkpoint from here on resumes with
         if self._active and "epoch_end" in self.on:
             self._handle("epoch_end", logs, epoch + 1)
@@ -167,7 +167,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.checkpoint_at_end = checkpoint_at_end
         self.checkpoint_on = tuple("train_batch_end" if hook == "batch_end" else hook for hook in save_on)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: object = None) -> None:
         active = self._active
         super().on_train_end(logs)
         if active and self.checkpoint_at_end and self._epoch:
@@ -192,7 +192,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.model.save(os.path.join(folder, _with_suffix(self.filename)))
 
     @staticmethod
-    def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE, **how: Any) -> Any:
+    def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE, **how: object) -> Any:
         """See :func:`get_model`."""
         return get_model(checkpoint, filename, **how)
 

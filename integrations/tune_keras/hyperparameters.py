@@ -16,7 +16,7 @@ _MOST_VALUES = 64  # of a parameter that others depend on
 _TRIED_VALUES = 10  # of one on whose value the function may branch
 
 
-def search_space(hypermodel: Any) -> dict[str, Any]:
+def search_space(hypermodel: object) -> dict[str, Any]:
     """The space that a function ``build(hp)`` or a ``HyperModel`` of KerasTuner spans.
 
     The function is run several times, with each value of its choices, as KerasTuner does to find all parameters.
@@ -43,7 +43,7 @@ def search_space(hypermodel: Any) -> dict[str, Any]:
     return _space(_found(hypermodel), {}, _domain)
 
 
-def default_config(hypermodel: Any) -> dict[str, Any]:
+def default_config(hypermodel: object) -> dict[str, Any]:
     """The configuration of all parameters' defaults, e.g. for a searcher's ``points_to_evaluate``.
 
     Parameters
@@ -54,7 +54,7 @@ def default_config(hypermodel: Any) -> dict[str, Any]:
     return _space(_found(hypermodel), {}, lambda hp: hp.default, only_default=True)
 
 
-def hyperparameters(config: Mapping[str, Any]) -> Any:
+def hyperparameters(config: Mapping[str, object]) -> Any:
     """The ``hp`` with which KerasTuner's ``build(hp)`` makes the model of a trial's configuration.
 
     Parameters
@@ -80,8 +80,8 @@ def hyperparameters(config: Mapping[str, Any]) -> Any:
     return hp
 
 
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flat(config: Mapping[str, object]) -> dict[str, Any]:
+    found: dict[str, object] = {}
     for name, value in config.items():
         found.update(_flat(value) if isinstance(value, Mapping) else {name: value})
     return found
@@ -106,7 +106,7 @@ def _found(hypermodel: Any) -> list[Any]:
             "Pass what KerasTuner's tuner was given.",
         )
     found: list[Any] = []
-    waiting: list[dict[str, Any]] = [{}]
+    waiting: list[dict[str, object]] = [{}]
     seen: list[dict[str, Any]] = []
     while waiting:
         values = waiting.pop(0)

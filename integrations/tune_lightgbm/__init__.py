@@ -51,7 +51,7 @@ class TuneReportCallback:
         if tc.in_session() and not self._report(env, self._results(env)):
             raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])
 
-    def _report(self, env: Any, results: Results) -> bool:
+    def _report(self, env: object, results: Results) -> bool:
         return tc.report_metrics(results)
 
     def _results(self, env: Any) -> Results:

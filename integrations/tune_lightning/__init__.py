@@ -6,7 +6,7 @@ import atexit
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 from typing import Any
 
@@ -58,10 +58,10 @@ class TuneReportCallback(Callback):
         self.on = tuple(dict.fromkeys(_ALIASES.get(hook, hook) for hook in hooks))
         self._validated = False  # at the end of the epoch whose training is about to end
         self._at_epoch_start: dict[str, float] = {}  # what was logged before
-        self._after_module: Any = None  # see on_train_epoch_end
-        self._fresh_settings: list[list[dict[str, Any]]] = []
-        self._reported: list[Any] = []  # the hook and the step of the last report
-        self._restored: list[Any] = []  # the same, in the checkpoint that the training goes on from
+        self._after_module: object = None  # see on_train_epoch_end
+        self._fresh_settings: list[list[dict[str, object]]] = []
+        self._reported: list[object] = []  # the hook and the step of the last report
+        self._restored: list[object] = []  # the same, in the checkpoint that the training goes on from
 
     # --- state in Lightning's checkpoints -----------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class TuneReportCallback(Callback):
 
     # --- Lightning's hooks --------------------------------------------------------------------------------------------
 
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_fit_start(self, trainer: Any, pl_module: object) -> None:
         """The optimizers are as the configuration made them, and about to be restored."""
         self._validated = False
         self._fresh_settings = []
@@ -104,7 +104,7 @@ class TuneReportCallback(Callback):
         if found is not None and not found.same_config and str(trainer.ckpt_path).startswith(found.folder):
             self._fresh_settings = [[_settings(group) for group in o.param_groups] for o in trainer.optimizers]
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Any, pl_module: object) -> None:
         for optimizer, groups in zip(trainer.optimizers, self._fresh_settings):
             for group, settings in zip(optimizer.param_groups, groups):
                 group.update(settings)
@@ -115,23 +115,25 @@ class TuneReportCallback(Callback):
                     config.scheduler.base_lrs = [group.get("initial_lr", group["lr"]) for group in groups]
         self._at("train_start", trainer)
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_start(self, trainer: object, pl_module: object) -> None:
         self._at_epoch_start = self._logged(trainer)
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: object, pl_module: object, outputs: object, batch: object, batch_idx: int
+    ) -> None:
         self._at("train_batch_end", trainer)
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_epoch_end(self, trainer: object, pl_module: object) -> None:
         self._at("validation_epoch_end", trainer)
 
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Any, pl_module: object) -> None:
         self._at("validation_end", trainer)
         if _EPOCH in self.on and not trainer.sanity_checking and trainer.state.fn == "fit":
             self._validated = _ends_epoch(trainer)
             if not self._validated:
                 self._at(_EPOCH, trainer, amid_epoch=True)
 
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: object) -> None:
         """Report when the module's own hook has run, which may log.
 
         Lightning calls callbacks before the module, but those that derive from its ``EarlyStopping`` after it. To be
@@ -153,13 +155,13 @@ class TuneReportCallback(Callback):
             trainer.callbacks.remove(self._after_module)
         self._after_module = None
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+    def on_exception(self, trainer: object, pl_module: object, exception: BaseException) -> None:
         self._withdraw(trainer)
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_end(self, trainer: object, pl_module: object) -> None:
         self._at("train_end", trainer)
 
-    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_fit_end(self, trainer: object, pl_module: object) -> None:
         self._at("fit_end", trainer)
 
     # --- reporting ----------------------------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class TuneReportCallback(Callback):
             trainer.fit_loop.epoch_loop.min_steps = None
             self._stopped(trainer)
 
-    def _results(self, trainer: Any, amid_epoch: bool) -> dict[str, Any]:
+    def _results(self, trainer: object, amid_epoch: bool) -> dict[str, Any]:
         there, who = self._logged(trainer), type(self).__name__
         if not amid_epoch:
             return tc.choose_metrics(self.metrics, there, who)
@@ -200,7 +202,7 @@ class TuneReportCallback(Callback):
     def _report(self, trainer: Any, results: dict[str, Any]) -> bool:
         return tc.report_metrics(results) if trainer.is_global_zero else True
 
-    def _stopped(self, trainer: Any) -> None:
+    def _stopped(self, trainer: object) -> None:
         """The trial is to end with the last result."""
 
 
@@ -214,7 +216,7 @@ def _ends_epoch(trainer: Any) -> bool:
     )
 
 
-def _of_active_loop(trainer: Any) -> set[str]:
+def _of_active_loop(trainer: object) -> set[str]:
     """Names of what was logged by the loop that runs now: during a validation, by the validation."""
     connector = getattr(trainer, "_logger_connector", None)
     metrics = getattr(connector, "metrics", None)
@@ -228,7 +230,7 @@ def _leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def _settings(group: dict[str, Any]) -> dict[str, Any]:
+def _settings(group: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "params"}
 
 
@@ -269,7 +271,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self._reports = 0
         self._saved = True  # the last result has a checkpoint, or there is none yet
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_end(self, trainer: object, pl_module: object) -> None:
         super().on_train_end(trainer, pl_module)
         self._stopped(trainer)
 
@@ -298,7 +300,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         trainer.save_checkpoint(os.path.join(trainer.strategy.broadcast(folder), self.filename))
 
     @staticmethod
-    def get_model(checkpoint: Checkpoint, module: Any, filename: str = MODEL_FILE, **how: Any) -> Any:
+    def get_model(checkpoint: Checkpoint, module: object, filename: str = MODEL_FILE, **how: object) -> Any:
         """See :func:`get_model`."""
         return get_model(checkpoint, module, filename, **how)
 

@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tune_core import integration as tc
@@ -31,7 +32,7 @@ Callback: Any = _flavour.Callback
 Trainer: Any = _flavour.Trainer
 
 
-def monitoring_base(trainer: Any) -> Any:
+def monitoring_base(trainer: object) -> Any:
     """A class of callbacks that ``trainer`` calls at the end of an epoch after the module's own hook.
 
     Its instances call the function that they are made with, then.
@@ -57,19 +58,19 @@ def _monitoring(name: str) -> Any:
         def state_key(self) -> str:
             return f"{type(self).__qualname__}{id(self)}"
 
-        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        def setup(self, trainer: object, pl_module: object, stage: str) -> None:
             """Nothing to set up."""
 
-        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        def on_validation_end(self, trainer: object, pl_module: object) -> None:
             """Nothing to do."""
 
-        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        def on_train_epoch_end(self, trainer: object, pl_module: object) -> None:
             self.function()
 
         def state_dict(self) -> dict[str, Any]:
             return {}
 
-        def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
             """Nothing to load."""
 
     return AfterModule
@@ -90,7 +91,7 @@ def refuse_script_launcher() -> None:
 
 def _guarded(launch: Any) -> Any:
     @functools.wraps(launch)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def guarded(self: Any, *args: object, **kwargs: object) -> Any:
         starts = self.num_processes > 1 and not self.cluster_environment.creates_processes_externally
         if starts and tc.in_session():
             raise InvalidArgumentError(

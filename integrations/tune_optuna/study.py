@@ -22,13 +22,13 @@ optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
 def create_study(
     *,
-    storage: Any = None,
-    sampler: Any = None,
-    pruner: Any = None,
+    storage: object = None,
+    sampler: object = None,
+    pruner: object = None,
     study_name: str | None = None,
-    direction: Any = None,
+    direction: object = None,
     load_if_exists: bool = False,
-    directions: Sequence[Any] | None = None,
+    directions: Sequence[object] | None = None,
     storage_path: str | None = None,
 ) -> Study:
     """Make a study as ``optuna.create_study`` does, whose trials run with tune-core.
@@ -86,7 +86,12 @@ class Study(optuna.Study):
     """
 
     def __init__(
-        self, study_name: str, storage: Any, sampler: Any = None, pruner: Any = None, storage_path: str | None = None
+        self,
+        study_name: str,
+        storage: object,
+        sampler: object = None,
+        pruner: object = None,
+        storage_path: str | None = None,
     ) -> None:
         super().__init__(study_name, storage, sampler, pruner)
         self._experiment: str | None = None  # its name, if it has one
@@ -108,11 +113,11 @@ class Study(optuna.Study):
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int | None = None,
-        catch: Any = (),
+        catch: object = (),
         callbacks: Sequence[Callable[[Any, Any], None]] | None = None,
         gc_after_trial: bool = False,
         show_progress_bar: bool = False,
-        run_config: Any = None,
+        run_config: object = None,
     ) -> None:
         """Run the objective, as ``optuna.Study.optimize`` does, but in worker processes.
 
@@ -217,7 +222,7 @@ class Study(optuna.Study):
         return tuner
 
 
-def _as_tuple(catch: Any) -> tuple[Any, ...]:
+def _as_tuple(catch: object) -> tuple[Any, ...]:
     return tuple(catch) if isinstance(catch, Iterable) else (catch,)
 
 

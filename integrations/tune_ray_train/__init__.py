@@ -47,7 +47,7 @@ class TuneReportCallback(UserCallback):
     def __init__(self) -> None:
         self._trial = RemoteTrial("TuneReportCallback()")
 
-    def after_report(self, run_context: Any, metrics: list[Mapping[str, Any]], checkpoint: Any) -> None:
+    def after_report(self, run_context: object, metrics: list[Mapping[str, object]], checkpoint: Any) -> None:
         """Called in the trainer's controller when all workers have reported."""
         result, kept = dict(metrics[0]), None
         if checkpoint is not None:

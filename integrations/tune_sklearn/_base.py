@@ -35,7 +35,7 @@ from tune_sklearn._task import SearchTask
 class Proposals:
     """Candidates that a searcher will propose while the search goes on, in place of a list of them."""
 
-    def __init__(self, searcher: Any, space: dict[str, Any], number: int, own_space: Any = None) -> None:
+    def __init__(self, searcher: Any, space: dict[str, Any], number: int, own_space: object = None) -> None:
         self.searcher = searcher
         self.space = space
         self.number = number
@@ -79,7 +79,7 @@ class TuneBaseSearchCV(BaseSearchCV):
     # --- fit ----------------------------------------------------------------------------------------------------------
 
     @private.fit_context
-    def fit(self, X: Any, y: Any = None, **params: Any) -> TuneBaseSearchCV:
+    def fit(self, X: Any, y: Any = None, **params: object) -> TuneBaseSearchCV:
         """Search, and refit the best candidate on all of the data.
 
         Parameters
@@ -134,7 +134,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         """The diagram of the search and its state, for notebooks."""
         return with_state(super()._repr_html_inner(), self)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         """The same, beside the text."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
@@ -164,7 +164,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         return int(whole[self._select_best_index(self.refit, refit_metric, shown)])
 
     def _refit(
-        self, X: Any, y: Any, fit_params: Any, best: tables.Outcome, evaluation: Any, root: Any, metadata: Any
+        self, X: Any, y: Any, fit_params: Any, best: tables.Outcome, evaluation: Any, root: object, metadata: object
     ) -> None:
         """Train the best candidate on all data, as far and in the way in which it was scored."""
         estimator = clone(evaluation.estimator).set_params(**clone(self.best_params_, safe=False))
@@ -185,7 +185,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         if hasattr(estimator, "feature_names_in_"):
             self.feature_names_in_ = estimator.feature_names_in_
 
-    def plot(self, parameter: str | None = None, metric: str | None = None, ax: Any = None) -> Any:
+    def plot(self, parameter: str | None = None, metric: str | None = None, ax: object = None) -> Any:
         """Draw each candidate's score over one of its parameters, stopped ones marked.
 
         Parameters
@@ -219,7 +219,7 @@ class _Evaluation:
     """What ``_run_search`` is given to call: evaluates candidates, once or several times, and keeps what came out."""
 
     def __init__(
-        self, search: Any, X: Any, y: Any, scorers: Any, refit_metric: str, cv: Any, routed: Any, resume: bool
+        self, search: Any, X: Any, y: Any, scorers: object, refit_metric: str, cv: Any, routed: Any, resume: bool
     ) -> None:
         self.search = search
         self.X, self.y = X, y
@@ -376,13 +376,13 @@ def _opening_words(n_splits: int, number: int, budget_steps: Any) -> str:
     )
 
 
-def _several(scorers: Any) -> list[str]:
+def _several(scorers: object) -> list[str]:
     """The names of several scores; none where there is one, or where only a fit will tell."""
     plain = private.plain_scorers(scorers)
     return list(plain) if isinstance(plain, Mapping) else []
 
 
-def _optimised(search: Any, several: list[str], refit_metric: Any) -> str:
+def _optimised(search: Any, several: list[str], refit_metric: object) -> str:
     """The score that trials show, and that schedulers and searchers compare: the one to refit by, else the first."""
     if isinstance(search.refit, str):
         return search.refit

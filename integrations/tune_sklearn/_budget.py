@@ -154,10 +154,10 @@ def fold_steps(n_folds: int, factor: float, least: int) -> tuple[int, ...]:
 def fold_race(
     folds: list[tuple[Any, Any]],
     labels: Any,
-    targets: Any,
+    targets: object,
     factor: float,
     number: int | None,
-    smaller: Mapping[str, Any],
+    smaller: Mapping[str, object],
     rng: np.random.RandomState,
 ) -> BudgetSteps:
     """A part of one fold, then one fold, two, four and so on: what tells candidates apart at the least cost.
@@ -211,7 +211,7 @@ def fold_race(
     return BudgetSteps("folds", steps, orders=(order,), fractions=fractions, smaller=smaller)
 
 
-def _telling(folds: list[tuple[Any, Any]], labels: Any, targets: Any) -> int:
+def _telling(folds: list[tuple[Any, Any]], labels: object, targets: object) -> int:
     """How many folds, half of all at most, have test rows that stand for all rows."""
     most = math.ceil(len(folds) / 2)
     for number in range(1, most):
@@ -248,7 +248,7 @@ def _has_level(targets: Any, rows: Any) -> bool:
 
 
 def sample_steps(
-    folds: list[tuple[Any, Any]], labels: Any, factor: float, asked: int | None, rng: np.random.RandomState
+    folds: list[tuple[Any, Any]], labels: object, factor: float, asked: int | None, rng: np.random.RandomState
 ) -> BudgetSteps:
     """Growing parts of each fold's training rows; steps that would hold too few of a class are left out.
 

@@ -44,7 +44,7 @@ def plan(
     search: Any,
     estimator: Any,
     data: FoldedData,
-    candidates: list[dict[str, Any]] | None,
+    candidates: list[dict[str, object]] | None,
     space: Mapping[str, Any],
     seed: int,
 ) -> tuple[BudgetSteps | None, Any]:
@@ -85,7 +85,7 @@ def plan(
     return budget_steps, scheduler
 
 
-def explain(budget_steps: BudgetSteps, scheduler: Any) -> Mapping[str, Any]:
+def explain(budget_steps: BudgetSteps, scheduler: object) -> Mapping[str, Any]:
     """What ``early_stopping_`` shows: what was chosen, and why."""
     return {
         "resource": budget_steps.unit,
@@ -394,7 +394,7 @@ def _may_be_refused(variant: Variant) -> bool:
     return variant.has_words or settings.get("class_weight") is not None or settings.get("early_stopping") is True
 
 
-def _suggestion(name: str, known: Mapping[str, Any]) -> str:
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
     """The likely name for a parameter that has a step's name before it, or is misspelt."""
     nested = [one for one in known if one.endswith(f"__{name}")]
     close = nested or difflib.get_close_matches(name, list(known), 1)

@@ -15,7 +15,7 @@ _DEPTH = 12
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def fingerprint(*values: Any) -> str:
+def fingerprint(*values: object) -> str:
     """A hexadecimal digest of what ``values`` hold: data, estimators with their parameters, functions with their code.
 
     Functions are told apart by what they do and not by their names, since a notebook's cell is edited and run again.
@@ -26,7 +26,7 @@ def fingerprint(*values: Any) -> str:
     return digest.hexdigest()
 
 
-def _describe(value: Any, depth: int) -> Any:
+def _describe(value: object, depth: int) -> Any:
     """``value`` as nested tuples of texts."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return (type(value).__name__, repr(value))
@@ -73,7 +73,7 @@ def _describe_code(code: types.CodeType) -> Any:
     return (code.co_code.hex(), constants, code.co_names, code.co_varnames)
 
 
-def _describe_constant(constant: Any) -> Any:
+def _describe_constant(constant: object) -> Any:
     if isinstance(constant, types.CodeType):
         return _describe_code(constant)
     if isinstance(constant, frozenset):  # whose order is another in each process

@@ -37,6 +37,6 @@ def state(search: Any) -> list[tuple[str, str]]:
     return [(name, html.escape(value)) for name, value in rows]
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."

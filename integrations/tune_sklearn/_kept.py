@@ -65,7 +65,7 @@ def refuse_to_resume_without_a_name(search: Any, resume: bool) -> None:
         )
 
 
-def identity(work: SearchTask, space: Any, scheduler: Any) -> dict[str, Any]:
+def identity(work: SearchTask, space: Any, scheduler: object) -> dict[str, Any]:
     """What has to be the same for a search to be resumed: for each of it a fingerprint, under a name for people."""
     data, budget_steps = work.data, work.budget_steps
     return {
@@ -87,13 +87,13 @@ def _space(space: Any) -> Any:
     return repr(space)
 
 
-def _early_stopping(budget_steps: Any, scheduler: Any) -> str:
+def _early_stopping(budget_steps: Any, scheduler: object) -> str:
     order = fingerprint(*budget_steps.orders) if budget_steps.orders else ""
     described = scheduler.describe() if hasattr(scheduler, "describe") else type(scheduler).__name__
     return f"{budget_steps.unit}, {budget_steps.how}, {described} {order}".strip()
 
 
-def check_identity(folder: str, wanted: Mapping[str, Any]) -> None:
+def check_identity(folder: str, wanted: Mapping[str, object]) -> None:
     """Compare what is kept in ``folder`` with the search that is to go on with it.
 
     Raises
@@ -122,7 +122,7 @@ def check_identity(folder: str, wanted: Mapping[str, Any]) -> None:
         )
 
 
-def write_identity(folder: str, mine: Mapping[str, Any]) -> None:
+def write_identity(folder: str, mine: Mapping[str, object]) -> None:
     """Keep what the search in ``folder`` is."""
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, _IDENTITY), "w") as file:

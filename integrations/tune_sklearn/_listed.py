@@ -20,7 +20,7 @@ class ListedCandidates(Searcher):
 
     stateless = True
 
-    def __init__(self, shown: list[dict[str, Any]], n_splits: int) -> None:
+    def __init__(self, shown: list[dict[str, object]], n_splits: int) -> None:
         super().__init__()
         self.shown = shown
         self.n_splits = n_splits

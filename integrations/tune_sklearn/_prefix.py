@@ -54,7 +54,7 @@ def transformed(pipeline: Pipeline, rows: Rows) -> Rows | None:
     )
 
 
-def of_last_step(pipeline: Pipeline, params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def of_last_step(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Any, dict[str, Any]]:
     """A pipeline's last step, unfitted, and parameters of the pipeline under the names that this step has for them."""
     name, model = pipeline.steps[-1]
     return clone(model), {key.removeprefix(f"{name}__"): value for key, value in params.items()}

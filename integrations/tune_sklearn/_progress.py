@@ -42,7 +42,7 @@ class Workload:
         return sum(number * cost for number, cost in zip(self.reports, self.costs, strict=True) if number is not None)
 
 
-def workload(work: SearchTask, scheduler: Any, number: int) -> Workload:
+def workload(work: SearchTask, scheduler: object, number: int) -> Workload:
     """That of a search of ``number`` candidates."""
     if work.budget_steps is None:
         if work.candidates is None:
@@ -131,7 +131,7 @@ class Bar(tune.CLIReporter):
         super().__init__()
         self._load = load
         self._bar_verbose = verbose
-        self._bar: Any = None
+        self._bar: object = None
         self.interrupted = False
 
     def finish(self, controller: Any, why: str, error: str) -> None:
@@ -172,7 +172,7 @@ class Bar(tune.CLIReporter):
         elif self._live is not None:
             self._live.update(self._task, completed=standing.done, description=text)
 
-    def _sum_up(self, controller: Any, why: str, error: str) -> None:
+    def _sum_up(self, controller: object, why: str, error: str) -> None:
         if self._handle is not None:
             self._show_html("")
 
@@ -194,6 +194,6 @@ def closing_words(search: Any, facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -152,7 +152,7 @@ class SuccessiveHalving(Scheduler):
 
     # --- comparing ----------------------------------------------------------------------------------------------------
 
-    def _loss(self, result: Mapping[str, Any]) -> float:
+    def _loss(self, result: Mapping[str, object]) -> float:
         value = result.get(str(self.metric))
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return math.inf

@@ -27,7 +27,11 @@ class Outcome:
 
 
 def outcomes_of(
-    results: Any, candidates: list[dict[str, Any]] | None, n_splits: int, error_score: Any, steps: tuple[float, ...]
+    results: Any,
+    candidates: list[dict[str, object]] | None,
+    n_splits: int,
+    error_score: object,
+    steps: tuple[float, ...],
 ) -> list[Outcome]:
     """One outcome a candidate, in the order of candidates whatever order trials finished in."""
     if candidates is not None:
@@ -61,7 +65,7 @@ def outcomes_of(
     return [found[i] for i in sorted(found) if candidates is not None or found[i].fits]
 
 
-def _take_crash(outcome: Outcome, error: BaseException, error_score: Any, folds: Any) -> None:
+def _take_crash(outcome: Outcome, error: BaseException, error_score: object, folds: Any) -> None:
     """A worker that died with a fit is a failed fit."""
     if error_score == "raise":
         raise error if isinstance(error, TrialError) else TrialError("A fit", f"failed: {error}")

@@ -39,8 +39,8 @@ class Rows:
 
     X: Any
     y: Any
-    fit_params: Mapping[str, Any]
-    score_params: Mapping[str, Any]
+    fit_params: Mapping[str, object]
+    score_params: Mapping[str, object]
     train: Any
     test: Any
 
@@ -56,7 +56,7 @@ def plain_folds(folds: list[tuple[Any, Any]], count: int) -> list[tuple[Any, Any
     return [(_row_numbers(train, count), _row_numbers(test, count)) for train, test in folds]
 
 
-def _row_numbers(rows: Any, count: int) -> Any:
+def _row_numbers(rows: object, count: int) -> Any:
     numbers = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
     if numbers.dtype.kind == "b":
         if numbers.shape != (count,):
@@ -79,8 +79,8 @@ class FoldedData:
     X: Any
     y: Any
     folds: list[tuple[Any, Any]]
-    fit_params: Mapping[str, Any] = field(default_factory=dict)
-    score_params: Mapping[str, Any] = field(default_factory=dict)
+    fit_params: Mapping[str, object] = field(default_factory=dict)
+    score_params: Mapping[str, object] = field(default_factory=dict)
     laid_out: list[LaidOut] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class _Piece:
         return pickle.loads(body, buffers=buffers)
 
 
-def _write(file: Any, X: Any, rows: Any) -> _Piece:
+def _write(file: object, X: Any, rows: object) -> _Piece:
     """Append some rows of ``X``; those of an array without a copy of them in memory."""
     if isinstance(X, np.ndarray):
         return _write_array(file, X, rows)

@@ -9,6 +9,7 @@ import inspect
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class SearchDriver(tune.Callback):
     def __reduce__(self) -> Any:
         return (SearchDriver, ())
 
-    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(self, iteration: int, trials: Any, trial: object, result: dict[str, Any], **info: Any) -> None:
         """See :class:`tune_core.Callback`."""
         if "printed" in result:
             sys.stdout.write(result["printed"])
@@ -118,7 +119,7 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
     return results, driver
 
 
-def unused(argument: Any) -> Any:
+def unused(argument: object) -> Any:
     """A copy of a scheduler, searcher or stopper of the user's: what it learns in one fit is not there in the next.
 
     What cannot be copied, for a connection or a lock that it holds, is used itself.
@@ -129,7 +130,9 @@ def unused(argument: Any) -> Any:
         return argument
 
 
-def _tuner(objective: Any, parts: dict[str, Any], folder: str | None, mine: dict[str, Any], resume: bool) -> tune.Tuner:
+def _tuner(
+    objective: Any, parts: dict[str, Any], folder: str | None, mine: Mapping[str, object], resume: bool
+) -> tune.Tuner:
     if folder is None:
         return tune.Tuner(objective, **parts)
     if tune.Tuner.can_restore(folder):

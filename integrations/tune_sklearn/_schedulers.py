@@ -49,19 +49,19 @@ def is_population(search: Any) -> bool:
     return _name(search.early_stopping) in POPULATION
 
 
-def _is_bohb_search(search_optimization: Any) -> bool:
+def _is_bohb_search(search_optimization: object) -> bool:
     if isinstance(search_optimization, str):
         return search_optimization.lower() == "bohb"
     return type(search_optimization).__name__ == "TuneBOHB"
 
 
-def _name(scheduler: Any) -> str:
+def _name(scheduler: object) -> str:
     if isinstance(scheduler, str):
         return scheduler.lower()
     return type(scheduler).__name__.lower()
 
 
-def scheduler_for(asked: Any, steps: int, space: Any, seed: int) -> Any:
+def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
     """The scheduler that was asked for, for candidates of that many steps."""
     from tune_core import schedulers
 

@@ -59,17 +59,17 @@ warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
 _FIT_AND_SCORE_TAKES = frozenset(inspect.signature(_fit_and_score).parameters)
 
 
-def fit_context(method: Any) -> Any:
+def fit_context(method: object) -> Any:
     """Validate the constructor's arguments before ``fit``, and look after scikit-learn's callbacks around it."""
     from sklearn.base import _fit_context
 
     return _fit_context(prefer_skip_nested_validation=False)(method)
 
 
-def fit_and_score(estimator: Any, X: Any, y: Any, **arguments: Any) -> dict[str, Any]:
+def fit_and_score(estimator: Any, X: Any, y: Any, **arguments: object) -> dict[str, Any]:
     """One fit and its scores, exactly as scikit-learn's searches do it; arguments that a release lacks are left out."""
     known = {name: value for name, value in arguments.items() if name in _FIT_AND_SCORE_TAKES}
-    answer: dict[str, Any] = _fit_and_score(
+    answer: dict[str, object] = _fit_and_score(
         estimator,
         X,
         y,
@@ -88,7 +88,7 @@ def scorers_of(search: Any) -> tuple[Any, str]:
     return search._get_scorers()  # type: ignore[no-any-return]
 
 
-def plain_scorers(scorers: Any) -> Any:
+def plain_scorers(scorers: object) -> Any:
     """What ``scorer_`` shows: a callable, or for several metrics a dict of them."""
     return scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
 
@@ -131,7 +131,7 @@ def pairwise(estimator: Any) -> bool:
 # --- scikit-learn's callbacks (from 1.9) ------------------------------------------------------------------------------
 
 
-def begin_callbacks(search: Any, X: Any, y: Any, metadata: Any) -> Any:
+def begin_callbacks(search: Any, X: Any, y: Any, metadata: object) -> Any:
     """Set up the callbacks of ``search`` and say that its fit begins; None where there are none."""
     if not hasattr(search, "_init_callback_context"):
         return None
@@ -146,7 +146,7 @@ def end_callbacks(search: Any, context: Any, X: Any, y: Any, metadata: Any) -> N
 
 
 @contextmanager
-def refit_callbacks(search: Any, root: Any, estimator: Any, X: Any, y: Any, metadata: Any) -> Iterator[None]:
+def refit_callbacks(search: Any, root: Any, estimator: Any, X: Any, y: Any, metadata: object) -> Iterator[None]:
     """Around the refit: the hooks of the search, and its callbacks handed on to the estimator."""
     if root is None:
         yield

@@ -20,12 +20,12 @@ class Drawn:
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
 
-    def rvs(self, size: Any = None, random_state: Any = None) -> Any:
+    def rvs(self, size: object = None, random_state: object = None) -> Any:
         """One value, drawn by ``random_state``."""
         return self.domain.sample(random_state=random_state)
 
 
-def sampled(space: Any, n_iter: int, random_state: Any) -> list[dict[str, Any]]:
+def sampled(space: Any, n_iter: int, random_state: object) -> list[dict[str, Any]]:
     """The candidates of a random search: those of ``RandomizedSearchCV`` for the same ``random_state``."""
     _warn_of_ranges(space, n_iter)
     return list(ParameterSampler(_for_sampler(space), n_iter, random_state=random_state))
@@ -81,7 +81,7 @@ def _for_grid(name: str, value: Any) -> Any:
     return value
 
 
-def _is_grid(value: Any) -> bool:
+def _is_grid(value: object) -> bool:
     return isinstance(value, Mapping) and set(value) == {"grid_search"}
 
 
@@ -131,7 +131,7 @@ def domain_of(name: str, value: Any) -> Any:
     )
 
 
-def _is_range(value: tuple[Any, ...]) -> bool:
+def _is_range(value: tuple[object, ...]) -> bool:
     """Whether a tuple is ``(low, high)`` or ``(low, high, prior)`` rather than a list of values."""
     ends = value[:2]
     if len(ends) < 2 or not all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in ends):
@@ -177,15 +177,15 @@ def _scipy(name: str, frozen: Any) -> Domain:
 # --- objects of other libraries, known by where their classes come from -----------------------------------------------
 
 
-def _library(value: Any) -> str:
+def _library(value: object) -> str:
     return type(value).__module__.partition(".")[0]
 
 
-def _is_configuration_space(value: Any) -> bool:
+def _is_configuration_space(value: object) -> bool:
     return _library(value) == "ConfigSpace" and type(value).__name__ == "ConfigurationSpace"
 
 
-def _foreign(name: str, value: Any) -> Domain | None:
+def _foreign(name: str, value: object) -> Domain | None:
     """An object of a search library as a domain; None if it is no such object."""
     makers = {"optuna": _optuna, "skopt": _skopt, "ConfigSpace": _config_space, "hyperopt": _hyperopt}
     make = makers.get(_library(value))
@@ -288,12 +288,12 @@ def _find_drawing(node: Any, depth: int = 4) -> Any:
 # --- fixed candidates, for the core -----------------------------------------------------------------------------------
 
 
-def readable(params: Mapping[str, Any]) -> dict[str, Any]:
+def readable(params: Mapping[str, object]) -> dict[str, Any]:
     """A candidate's parameters as plain values, for the journal and the view."""
     return {name: _plain(value) for name, value in params.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, str)):

@@ -30,17 +30,17 @@ class SearchTask:
     data: FoldedData
     scorer: Any
     metric: str
-    candidates: list[dict[str, Any]] | None = None
-    error_score: Any = np.nan
+    candidates: list[dict[str, object]] | None = None
+    error_score: object = np.nan
     return_train_score: bool = False
     verbose: int = 0
-    config: Mapping[str, Any] = field(default_factory=dict)  # scikit-learn's
-    filters: list[Any] = field(default_factory=list)  # of warnings
+    config: Mapping[str, object] = field(default_factory=dict)  # scikit-learn's
+    filters: list[object] = field(default_factory=list)  # of warnings
     budget_steps: BudgetSteps | None = None
     compares: bool = False
-    classes: Any = None
-    contexts: list[Any] | None = None  # scikit-learn's callbacks, one a fit
-    caller: Any = None
+    classes: object = None
+    contexts: list[object] | None = None  # scikit-learn's callbacks, one a fit
+    caller: object = None
     in_process: bool = True
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
@@ -91,8 +91,8 @@ class SearchTask:
         number: int,
         fold: int,
         params: Any,
-        positions: Any = None,
-        error_score: Any = None,
+        positions: object = None,
+        error_score: object = None,
         step: int | None = None,
     ) -> dict[str, Any]:
         """Fit ``estimator`` with ``params`` on one fold, or on some ``positions`` of its training rows, and score it.

@@ -21,7 +21,7 @@ class Variant:
     has_words: bool = False
 
 
-def variants_of(estimator: Any, candidates: list[dict[str, Any]] | None, space: Mapping[str, Any]) -> list[Variant]:
+def variants_of(estimator: Any, candidates: list[dict[str, object]] | None, space: Mapping[str, Any]) -> list[Variant]:
     """The estimator as it is, then one of each kind of candidate: those that differ in numbers alone are of one kind.
 
     Where candidates are proposed as the search goes on, each value of each choice is tried by itself. Candidates that
@@ -55,11 +55,11 @@ def _single_values(space: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             yield {name: value.sample(random_state=0)}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """What tells a value from those that lead to the same way of training."""
     if _is_number(value):
         return "number"
@@ -68,6 +68,6 @@ def _kind(value: Any) -> str:
     return f"{type(value).__name__} {id(value)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -42,7 +43,7 @@ _BEAR_THREADS = frozenset(("sklearn", "xgboost", "lightgbm"))
 """Whose estimators keep what a fit needs, chance included, to themselves."""
 
 
-def fold_threads(work: SearchTask, scheduler: Any, executor: Any, resources: dict[str, float]) -> tuple[int, ...]:
+def fold_threads(work: SearchTask, scheduler: object, executor: object, resources: dict[str, float]) -> tuple[int, ...]:
     """At each step, how many folds of a candidate are fitted at once: more than one if workers would else be idle."""
     if work.budget_steps is None or work.in_process or not isinstance(executor, tune.LocalExecutor):
         return ()
@@ -55,7 +56,7 @@ def fold_threads(work: SearchTask, scheduler: Any, executor: Any, resources: dic
     return tuple(max(1, workers // (number or 1)) for number in numbers)
 
 
-def _bear_threads(things: list[Any]) -> bool:
+def _bear_threads(things: Sequence[object]) -> bool:
     """Whether all estimators among these, and all inside of them, can be fitted in threads side by side."""
     estimators = [thing for thing in things if hasattr(thing, "get_params") and not isinstance(thing, type)]
     parts = [part for e in estimators for part in (e, *e.get_params().values()) if hasattr(part, "get_params")]
@@ -98,7 +99,7 @@ def _is_threading(search: Any) -> bool:
     return True
 
 
-def most_at_once(search: Any, executor: Any) -> int | None:
+def most_at_once(search: Any, executor: object) -> int | None:
     """On a cluster, n_jobs limits what runs at once."""
     on_cluster = executor == "ray" or getattr(executor, "name", "") == "ray"
     return int(search.n_jobs) if on_cluster and search.n_jobs is not None and search.n_jobs > 0 else None

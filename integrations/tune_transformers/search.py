@@ -24,15 +24,15 @@ _MODES = {"minimize": "min", "maximize": "max", "min": "min", "max": "max"}
 
 
 def hyperparameter_search(
-    make_trainer: Callable[..., Any],
-    hp_space: Any = None,
+    make_trainer: Callable[..., object],
+    hp_space: object = None,
     compute_objective: Callable[[dict[str, float]], Any] | None = None,
     n_trials: int = 20,
     direction: str | Sequence[str] = "minimize",
     hp_name: Callable[[Any], str] | None = None,
     *,
-    scheduler: Any = None,
-    search_alg: Any = None,
+    scheduler: object = None,
+    search_alg: object = None,
     frequency: int = 0,
     resources_per_trial: Mapping[str, float] | None = None,
     max_concurrent_trials: int | None = None,
@@ -125,7 +125,7 @@ def _best_run(result: Any, names: list[str], space: HpSpace, grid: Any) -> Any:
     )
 
 
-def _modes(direction: Any) -> list[str]:
+def _modes(direction: object) -> list[str]:
     asked = [direction] if isinstance(direction, str) else list(direction) if isinstance(direction, Sequence) else []
     if not asked or any(not isinstance(one, str) or one not in _MODES for one in asked):
         raise InvalidArgumentError(
@@ -148,7 +148,7 @@ def _check_maker(make_trainer: Any) -> None:
     )
 
 
-def _searcher(search_alg: Any, space: HpSpace, seed: int | None) -> Any:
+def _searcher(search_alg: object, space: HpSpace, seed: int | None) -> Any:
     if space.param_space is not None or search_alg not in (None, "optuna"):
         return search_alg
     from tune_core.search.optuna import OptunaSearch
@@ -166,7 +166,7 @@ def _resources() -> dict[str, float]:
 
 
 def _objective(
-    make_trainer: Callable[..., Any],
+    make_trainer: Callable[..., object],
     space: HpSpace,
     compute_objective: Callable[[dict[str, float]], Any] | None,
     names: list[str],
@@ -176,7 +176,7 @@ def _objective(
 ) -> Callable[[dict[str, Any]], None]:
     """What a trial does."""
 
-    def objective(config: dict[str, Any]) -> None:
+    def objective(config: Mapping[str, object]) -> None:
         compute = compute_objective or transformers.trainer_utils.default_compute_objective
         number = int(str(tune.get_context().get_trial_id()).rpartition("_")[2])
         trial = space.trial(config, number)
@@ -212,7 +212,7 @@ class _SearchCallback(TuneReportCheckpointCallback):
         self._objective = objective
         self._folder = folder
 
-    def _handle(self, there: dict[str, Any], control: Any) -> None:
+    def _handle(self, there: Mapping[str, object], control: object) -> None:
         self._report({**there, **self._objective(there)}, control)
 
     def _output_dir(self, args: Any) -> str:
@@ -236,10 +236,10 @@ def _prepared(trainer: Any, callback: Any, hp_space: Any, hp_name: Any, compute_
             setattr(trainer, name, value)
 
 
-_TRAINED: weakref.WeakSet[Any] = weakref.WeakSet()  # Trainers that trials of this process have used
+_TRAINED: weakref.WeakSet[object] = weakref.WeakSet()  # Trainers that trials of this process have used
 
 
-def _made(make_trainer: Callable[..., Any], hyperparameters: dict[str, Any]) -> Any:
+def _made(make_trainer: Callable[..., object], hyperparameters: Mapping[str, object]) -> Any:
     """The user's Trainer, checked."""
     parameters = inspect.signature(make_trainer).parameters.values()
     takes = any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
@@ -265,7 +265,7 @@ def _made(make_trainer: Callable[..., Any], hyperparameters: dict[str, Any]) -> 
     return trainer
 
 
-def _named(value: Any, names: list[str]) -> dict[str, Any]:
+def _named(value: object, names: list[str]) -> dict[str, Any]:
     """What is optimised under the names of metrics."""
     if names == ["objective"]:
         return {"objective": value}

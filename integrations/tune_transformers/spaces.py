@@ -32,10 +32,10 @@ class HpSpace:
         The user's function of an Optuna trial; None for a space of domains.
     """
 
-    param_space: dict[str, Any] | None
+    param_space: dict[str, object] | None
     function: Callable[[Any], Any] | None = None
 
-    def trial(self, config: Mapping[str, Any], number: int) -> Any:
+    def trial(self, config: Mapping[str, object], number: int) -> Any:
         """What the user's functions are given as the trial: an Optuna trial, or a dict."""
         if self.function is None:
             return _Trial(config, number)
@@ -52,7 +52,7 @@ class HpSpace:
         """The user's function as define-by-run searchers take it: parameters are what was suggested, nothing else."""
         function = self.function
 
-        def suggest(trial: Any) -> None:
+        def suggest(trial: object) -> None:
             assert function is not None
             function(trial)
 
@@ -77,7 +77,7 @@ def default_space() -> dict[str, Any]:
     }
 
 
-def read(hp_space: Any, *, needs_domains: bool) -> HpSpace:
+def read(hp_space: object, *, needs_domains: bool) -> HpSpace:
     """What a user gave as ``hp_space``.
 
     Parameters
@@ -179,7 +179,7 @@ def _domain(name: str, value: Any) -> Any:
     return getattr(tune, stepped)(*bounds, q)
 
 
-def _from_distributions(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _from_distributions(found: list[dict[str, object]]) -> dict[str, Any]:
     """The space of several draws of an Optuna function, if it is the same for all."""
     first = found[0]
     for other in found[1:]:

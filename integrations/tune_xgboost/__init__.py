@@ -129,7 +129,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self.frequency = frequency
         self.checkpoint_at_end = checkpoint_at_end
         self._rounds = tc.RoundResults()
-        self._whole: Any = None  # the model in training
+        self._whole: object = None  # the model in training
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, filename: str = MODEL_FILE) -> Any:

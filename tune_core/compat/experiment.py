@@ -52,20 +52,20 @@ class Experiment:
     def __init__(
         self,
         name: str,
-        run: Any,
+        run: object,
         *,
         stop: Any = None,
-        time_budget_s: Any = None,
-        config: Mapping[str, Any] | None = None,
-        resources_per_trial: Any = None,
+        time_budget_s: object = None,
+        config: Mapping[str, object] | None = None,
+        resources_per_trial: object = None,
         num_samples: int = 1,
         storage_path: str | None = None,
-        storage_filesystem: Any = None,
-        sync_config: Any = None,
-        checkpoint_config: Any = None,
+        storage_filesystem: object = None,
+        sync_config: object = None,
+        checkpoint_config: object = None,
         trial_name_creator: Callable[[Any], str] | None = None,
         trial_dirname_creator: Callable[[Any], str] | None = None,
-        log_to_file: Any = False,
+        log_to_file: object = False,
         export_formats: Sequence[str] | None = None,
         max_failures: int = 0,
         restore: str | None = None,
@@ -122,7 +122,7 @@ class Experiment:
         return f"Experiment({self.name!r}, {self.run_identifier})"
 
 
-def experiments_from(experiments: Any) -> list[Experiment]:
+def experiments_from(experiments: object) -> list[Experiment]:
     """A list of experiments from one, from several, or from a dict of names and specifications."""
     if isinstance(experiments, Experiment):
         return [experiments]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tune_core.trainable import Trainable
@@ -21,7 +22,7 @@ class MyTrainableClass(Trainable):
     ``persistent_error`` (fail after every restore).
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: Mapping[str, object]) -> None:
         """Start at iteration 0."""
         self.timestep = 0
         self.restored = False

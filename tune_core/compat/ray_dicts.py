@@ -11,7 +11,7 @@ from tune_core.errors import InvalidArgumentError
 _MISSING = object()
 
 
-def merge_dicts(d1: Mapping[str, Any], d2: Mapping[str, Any]) -> dict[str, Any]:
+def merge_dicts(d1: Mapping[str, object], d2: Mapping[str, object]) -> dict[str, Any]:
     """A new dict: a deep copy of ``d1``, updated by ``d2`` at every depth."""
     return deep_update(copy.deepcopy(dict(d1)), d2, new_keys_allowed=True)
 
@@ -68,7 +68,7 @@ def deep_update(
 
 
 def flatten_dict(
-    dt: Mapping[str, Any], delimiter: str = "/", prevent_delimiter: bool = False, flatten_list: bool = False
+    dt: Mapping[str, object], delimiter: str = "/", prevent_delimiter: bool = False, flatten_list: bool = False
 ) -> dict[str, Any]:
     """Nested dicts as one: ``{"a": {"b": 1}}`` becomes ``{"a/b": 1}``. Empty ones vanish.
 
@@ -81,7 +81,7 @@ def flatten_dict(
     flatten_list
         Flatten lists as well, by their positions.
     """
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in dt.items():
         if prevent_delimiter and delimiter in str(key):
             raise ValueError(f"The key {key!r} holds the delimiter {delimiter!r}: rename it, or use another delimiter.")
@@ -109,7 +109,7 @@ def unflatten_dict(dt: Mapping[str, Any], delimiter: str = "/") -> dict[str, Any
     return out
 
 
-def unflatten_list_dict(dt: Mapping[str, Any], delimiter: str = "/") -> Any:
+def unflatten_list_dict(dt: Mapping[str, object], delimiter: str = "/") -> Any:
     """The nested dicts and lists of a flat dict; keys that are numbers 0, 1, … become positions of lists."""
 
     def lists(node: Any) -> Any:
@@ -124,7 +124,7 @@ def unflatten_list_dict(dt: Mapping[str, Any], delimiter: str = "/") -> Any:
 
 
 def unflattened_lookup(
-    flat_key: str, lookup: Mapping[str, Any] | Sequence[Any], delimiter: str = "/", **kwargs: Any
+    flat_key: str, lookup: Mapping[str, object] | Sequence[object], delimiter: str = "/", **kwargs: object
 ) -> Any:
     """What stands in nested dicts and lists under a flat key: ``"a/0/b"`` is ``lookup["a"][0]["b"]``.
 

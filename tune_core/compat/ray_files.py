@@ -66,7 +66,7 @@ class PolicyFiles(LoggerCallback):
     """
 
     def __init__(self) -> None:
-        self._written: set[tuple[str, Any]] = set()
+        self._written: set[tuple[str, object]] = set()
 
     def on_trial_start(self, iteration: int, trials: Trials, trial: Any, **info: Any) -> None:
         """Look whether the trial starts from another one's checkpoint."""

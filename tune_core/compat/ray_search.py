@@ -17,7 +17,7 @@ class SearchGenerator:
         return searcher
 
 
-SEARCH_ALG_IMPORT: Mapping[str, Callable[[], Any]] = {
+SEARCH_ALG_IMPORT: Mapping[str, Callable[[], object]] = {
     name: partial(searcher_class, name)
     for name in (
         *("variant_generator", "random", "ax", "hyperopt", "bayesopt"),
@@ -54,7 +54,7 @@ UNDEFINED_METRIC_MODE = "{cls} has no metric ({metric}) or mode ({mode}): pass t
 
 
 def set_search_properties_backwards_compatible(
-    function: Callable[..., bool], metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    function: Callable[..., bool], metric: str | None, mode: str | None, config: Mapping[str, object], **spec: object
 ) -> bool:
     """Call a searcher's ``set_search_properties``, also one that takes no further keywords."""
     from tune_core.search.properties import call_set_search_properties

@@ -21,7 +21,7 @@ class RecursiveDependencyError(SearchSpaceError):
 
 
 def generate_variants(
-    unresolved_spec: Mapping[str, Any], constant_grid_search: bool = False, random_state: Any = None
+    unresolved_spec: Mapping[str, object], constant_grid_search: bool = False, random_state: object = None
 ) -> Iterator[tuple[dict[Path, Any], dict[str, Any]]]:
     """Every combination of the grids in a specification, with its random values drawn.
 
@@ -51,12 +51,12 @@ def generate_variants(
 
 
 def parse_spec_vars(
-    spec: Mapping[str, Any],
+    spec: Mapping[str, object],
 ) -> tuple[list[tuple[Path, Any]], list[tuple[Path, Any]], list[tuple[Path, Any]]]:
     """The constants, domains and grids of a specification, each with its path of keys."""
-    constants: list[tuple[Path, Any]] = []
-    drawn: list[tuple[Path, Any]] = []
-    grids: list[tuple[Path, Any]] = []
+    constants: list[tuple[Path, object]] = []
+    drawn: list[tuple[Path, object]] = []
+    grids: list[tuple[Path, object]] = []
     _split(spec, (), constants, drawn, grids)
     grids.sort(key=lambda item: tuple(map(str, item[0])))
     return constants, drawn, grids
@@ -85,12 +85,12 @@ def has_no_domain(node: Any) -> bool:
     return all(has_no_domain(child) for child in children)
 
 
-def has_unresolved_values(spec: Mapping[str, Any]) -> bool:
+def has_unresolved_values(spec: Mapping[str, object]) -> bool:
     """Whether a specification holds domains or grids."""
     return not has_no_domain(spec)
 
 
-def assign_value(spec: dict[str, Any], path: Path, value: Any) -> None:
+def assign_value(spec: Mapping[str, object], path: Path, value: object) -> None:
     """Put a value into nested dicts and lists at a path of keys."""
     node: Any = spec
     for key in path[:-1]:
@@ -104,7 +104,7 @@ def _at(spec: Any, path: Path) -> Any:
     return copy.copy(spec)
 
 
-def format_vars(resolved_vars: Mapping[Path, Any]) -> str:
+def format_vars(resolved_vars: Mapping[Path, object]) -> str:
     """Drawn values as text for names of folders: ``"lr=0.0100,layers=2"``."""
     named = {"/".join(map(str, path)): (path, value) for path, value in resolved_vars.items()}
     for left_out in ("run", "env", "resources_per_trial"):
@@ -113,11 +113,11 @@ def format_vars(resolved_vars: Mapping[Path, Any]) -> str:
     return ",".join(f"{_clean(path[-1])}={_clean(value)}" for path, value in shown)
 
 
-def _clean(value: Any) -> str:
+def _clean(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else re.sub(r"[^a-zA-Z0-9_-]+", "_", str(value)).strip("_")
 
 
-def flatten_resolved_vars(resolved_vars: Mapping[Path, Any]) -> dict[str, Any]:
+def flatten_resolved_vars(resolved_vars: Mapping[Path, object]) -> dict[str, Any]:
     """Drawn values by one key each: ``("config", "a", "b")`` becomes ``"a/b"``."""
     return {
         "/".join(map(str, path[1:] if path and path[0] == "config" else path)): value

@@ -44,13 +44,13 @@ class Sweeps:
     fixed: list[str] = field(default_factory=list)
     space: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
-    texts: dict[str, list[tuple[Any, str]]] = field(default_factory=dict)
+    texts: dict[str, list[tuple[object, str]]] = field(default_factory=dict)
 
-    def overrides(self, config: Mapping[str, Any]) -> list[str]:
+    def overrides(self, config: Mapping[str, object]) -> list[str]:
         """The overrides of the job that runs this configuration."""
         return [*self.fixed, *(f"{self.keys[name]}={self._text(name, value)}" for name, value in config.items())]
 
-    def _text(self, name: str, value: Any) -> str:
+    def _text(self, name: str, value: object) -> str:
         for listed, text in self.texts.get(name, ()):
             if type(listed) is type(value) and listed == value:
                 return text
@@ -138,7 +138,7 @@ def _listed(override: Override, name: str, found: Sweeps, grid: bool) -> Any:
     return tune.grid_search(labels) if grid else tune.choice(labels)
 
 
-def _label(value: Any, text: str) -> Any:
+def _label(value: object, text: str) -> Any:
     """A listed value as configurations and results show it."""
     if isinstance(value, QuotedString):
         return value.text

@@ -42,7 +42,9 @@ class Connection:
         If Ray cannot be started or joined, or the environment cannot be sent.
     """
 
-    def __init__(self, ray: Any, address: str | None, options: Mapping[str, Any], runtime_env: dict[str, Any]) -> None:
+    def __init__(
+        self, ray: Any, address: str | None, options: Mapping[str, object], runtime_env: dict[str, Any]
+    ) -> None:
         global _users
         self._ray = ray
         self.runtime_env = runtime_env
@@ -77,7 +79,7 @@ class Connection:
         leaving.join(_GONE_AFTER_S)
 
 
-def _init(ray: Any, address: str | None, options: Mapping[str, Any], runtime_env: dict[str, Any]) -> None:
+def _init(ray: Any, address: str | None, options: Mapping[str, object], runtime_env: Mapping[str, object]) -> None:
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, **options}
     if runtime_env:
         settings["runtime_env"] = runtime_env

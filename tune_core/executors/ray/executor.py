@@ -87,14 +87,14 @@ class RayExecutor:
     def __init__(
         self,
         address: str | None = None,
-        runtime_env: Mapping[str, Any] | None = None,
+        runtime_env: Mapping[str, object] | None = None,
         *,
         num_cpus: float | None = None,
         num_gpus: float | None = None,
         resources: Mapping[str, float] | None = None,
         shared_storage: bool | None = None,
         autoscaling: bool | None = None,
-        actor_options: Mapping[str, Any] | None = None,
+        actor_options: Mapping[str, object] | None = None,
     ) -> None:
         given = {"runtime_env": runtime_env, "resources": resources, "actor_options": actor_options}
         for label, mapping in given.items():
@@ -108,7 +108,7 @@ class RayExecutor:
         }
         self._autoscaling = autoscaling
         self._shared_storage = shared_storage
-        self._actor_options: dict[str, Any] = dict(actor_options or {})
+        self._actor_options: dict[str, object] = dict(actor_options or {})
         for option in (*_OURS, *(("runtime_env",) if runtime_env else ())):
             if option in self._actor_options:
                 raise InvalidArgumentError(
@@ -119,7 +119,7 @@ class RayExecutor:
                 )
         self._runtime_env = dict(runtime_env or {})
         self._cluster: Cluster | None = None
-        self._inbox: queue.SimpleQueue[tuple[WorkerActor, Any] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[WorkerActor, object] | None] = queue.SimpleQueue()
         self._task: RunSpec | None = None
         self._payload: Any = None
 
@@ -248,11 +248,11 @@ class RayExecutor:
         """So many trials would start now if there were room; None: not known. No more actors are asked for."""
         self._pool.expect(trials)
 
-    def room(self, resources: Any) -> bool:
+    def room(self, resources: object) -> bool:
         """See :class:`tune_core.executors.base.Executor`."""
         return self._pool.room(resources)
 
-    def reserve(self, resources: Any) -> str | None:
+    def reserve(self, resources: object) -> str | None:
         """See :class:`tune_core.executors.base.Executor`."""
         host = self._pool.reserve(DEFAULT_RESOURCES if resources is None else resources)
         return None if host is None else host.name_for_people
@@ -305,7 +305,7 @@ class RayExecutor:
         """See :class:`tune_core.executors.base.Executor`."""
         self._answer(trial, "revoke", why)
 
-    def _answer(self, trial: int, kind: str, *rest: Any) -> None:
+    def _answer(self, trial: int, kind: str, *rest: object) -> None:
         host = self._by_trial.get(trial)
         if host is not None:
             job = next(job for job in host.jobs if job.trial == trial)

@@ -63,7 +63,7 @@ class Sender:
     def __init__(self, put: Callable[[Any], Any], folder: str) -> None:
         self._put = put
         self._folder = folder
-        self._sent: dict[tuple[int, str], Any] = {}
+        self._sent: dict[tuple[int, str], object] = {}
 
     def send(self, trial: int, name: str) -> Any:
         """A reference to a checkpoint's content."""

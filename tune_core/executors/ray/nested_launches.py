@@ -17,7 +17,7 @@ def guard(bundles: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> N
     import ray.actor
     import ray.remote_function
 
-    def check(function: Any, resources: Mapping[str, float], strategy: Any, least: Mapping[str, float]) -> None:
+    def check(function: Any, resources: Mapping[str, float], strategy: object, least: Mapping[str, float]) -> None:
         wanted = {name: amount for name, amount in {**least, **resources}.items() if amount}
         if not wanted or not _stays_with_the_trial(strategy) or any(_fits(wanted, bundle) for bundle in bundles):
             return
@@ -30,17 +30,17 @@ def guard(bundles: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> N
             f"tune.PlacementGroupFactory([{dict(own)}] + [{wanted}] * N)); or give it a scheduling_strategy.",
         )
 
-    def check_task(function: Any, resources: Mapping[str, float], strategy: Any) -> None:
+    def check_task(function: Any, resources: Mapping[str, float], strategy: object) -> None:
         check(function, resources, strategy, {})
 
-    def check_actor(function: Any, resources: Mapping[str, float], strategy: Any) -> None:
+    def check_actor(function: Any, resources: Mapping[str, float], strategy: object) -> None:
         check(function, resources, strategy, {"CPU": 1})  # what Ray wants free to place an actor that asks for nothing
 
     ray.remote_function._task_launch_hook = check_task
     ray.actor._actor_launch_hook = check_actor
 
 
-def _stays_with_the_trial(strategy: Any) -> bool:
+def _stays_with_the_trial(strategy: object) -> bool:
     """Whether it would run in the trial's own placement group, or anywhere; not where the user has sent it."""
     if strategy is None or strategy == "DEFAULT":
         return True

@@ -51,11 +51,11 @@ class Pool:
         self._start = start
         self._reuse = reuse
         self._talk_to = talk_to
-        self._idle: dict[Any, list[WorkerActor]] = {}
-        self._with_room: dict[Any, deque[WorkerActor]] = {}  # busy with short trials
-        self._full: set[Any] = set()  # shapes that found no place since something last changed
-        self._unmet: dict[Any, Any] = {}  # of these, those that have no actor at all, with what they ask for
-        self._hopeless_since: dict[Any, float] = {}
+        self._idle: dict[object, list[WorkerActor]] = {}
+        self._with_room: dict[object, deque[WorkerActor]] = {}  # busy with short trials
+        self._full: set[object] = set()  # shapes that found no place since something last changed
+        self._unmet: dict[object, object] = {}  # of these, those that have no actor at all, with what they ask for
+        self._hopeless_since: dict[object, float] = {}
         self._started = 0
         self._trial_s = math.inf  # moving average; not known yet
         self._demand: int | None = None  # trials that would start now if there were room, where that is known
@@ -70,7 +70,7 @@ class Pool:
         """So many trials would start now if there were room; None: not known."""
         self._demand = trials
 
-    def room(self, resources: Any) -> bool:
+    def room(self, resources: object) -> bool:
         """Whether a trial could be handed over now; if not, room is asked for. None: a trial of any shape."""
         if self._demand == 0:
             return True  # none is to come: whoever asks finds that out without an actor
@@ -82,7 +82,7 @@ class Pool:
         self._grow(shape, resources)
         return False
 
-    def reserve(self, resources: Any) -> WorkerActor | None:
+    def reserve(self, resources: object) -> WorkerActor | None:
         """An actor for a trial; None if there is none yet."""
         shape = shape_of(resources)
         idle = self._idle.get(shape)
@@ -93,7 +93,7 @@ class Pool:
         host.load += 1
         return host
 
-    def _roomy(self, shape: Any) -> WorkerActor | None:
+    def _roomy(self, shape: object) -> WorkerActor | None:
         """An actor that is busy with short trials, and may have a further one in hand."""
         if self._trial_s > SHORT_S or not self._reuse:
             return None
@@ -106,7 +106,7 @@ class Pool:
             hosts.popleft().is_listed = False
         return None
 
-    def _grow(self, shape: Any, resources: Any) -> None:
+    def _grow(self, shape: object, resources: Any) -> None:
         """Ask Ray for actors of this shape: as many as trials wait, as are at work already, and as should fit."""
         if shape in self._full:
             return
@@ -132,7 +132,7 @@ class Pool:
         else:
             self._unmet[shape] = resources
 
-    def _retire_idle(self, other_than: Any) -> bool:
+    def _retire_idle(self, other_than: object) -> bool:
         """Give up an idle actor of another shape; whether there was one."""
         idle = [host for shape, hosts in self._idle.items() if shape != other_than for host in hosts]
         if not idle:

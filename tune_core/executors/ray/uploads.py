@@ -37,17 +37,17 @@ BOUND_BYTES = 20 << 30
 class Outbox:
     """What is on its way to the driver, in order; what comes after an upload waits for it."""
 
-    def __init__(self, out: queue.SimpleQueue[Any], access: StoreAccess) -> None:
+    def __init__(self, out: queue.SimpleQueue[object], access: StoreAccess) -> None:
         self._out = out
         self._access = access
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
         self._bytes = 0
         self._pool = ThreadPoolExecutor(_AT_ONCE, "tune-core-upload")
         self._pool.submit(_reach, access)  # the client's library is loaded before the first checkpoint comes
         threading.Thread(target=self._work, name="tune-core-outbox", daemon=True).start()
 
-    def put(self, item: Any) -> None:
+    def put(self, item: object) -> None:
         """Pass ``item`` on, after the uploads that were asked for before it."""
         with self._changed:
             if self._waiting:
@@ -113,7 +113,7 @@ class _Upload:
         self.trial = trial
         self.name = name
         self.size_bytes = size_bytes
-        self.sent: Future[Any] | None = None
+        self.sent: Future[object] | None = None
 
 
 class StoreCheckpoints:
@@ -124,7 +124,7 @@ class StoreCheckpoints:
         self._access = access
         self._fetched = os.path.join(scratch, "fetched")
         self._leaving = os.path.join(scratch, "leaving")
-        self.sent: Any = None  # the reference that came with the present trial, if the driver has its checkpoint
+        self.sent: object = None  # the reference that came with the present trial, if the driver has its checkpoint
 
     def save(self, source: str, trial: int, name: str) -> None:
         """See :class:`tune_core.core.paths.CheckpointStore`."""
