@@ -65,7 +65,7 @@ def hyperparameters(config: Mapping[str, object]) -> Any:
     kt = _keras_tuner()
 
     class HyperParameters(kt.HyperParameters):  # type: ignore[name-defined]
-        def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
+        def _register(self, hyperparameter: Any, overwrite: bool = False) -> object:
             is_new = hyperparameter.name not in self.values and type(hyperparameter).__name__ != "Fixed"
             if is_new and self.is_active(hyperparameter):
                 warnings.warn(
@@ -80,7 +80,7 @@ def hyperparameters(config: Mapping[str, object]) -> Any:
     return hp
 
 
-def _flat(config: Mapping[str, object]) -> dict[str, Any]:
+def _flat(config: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in config.items():
         found.update(_flat(value) if isinstance(value, Mapping) else {name: value})
@@ -144,7 +144,7 @@ def _values(hp: Any, most: int) -> list[Any]:
     return _stepped(hp) if count <= most else [hp.min_value, hp.max_value]
 
 
-def _stepped(hp: Any) -> list[Any]:
+def _stepped(hp: Any) -> list[object]:
     values = [hp._get_value_by_index(index) for index in range(hp._get_n_values())]
     return [round(value) if type(hp).__name__ == "Int" else float(value) for value in values]
 

@@ -347,7 +347,7 @@ def resume(filename: str = MODEL_FILE) -> dict[str, Any]:
     >>> trainer.fit(module, data, **resume())  # doctest: +SKIP
     """
     found = tc.start()
-    arguments: dict[str, Any] = {"ckpt_path": None if found is None else found.file(filename)}
+    arguments: dict[str, object] = {"ckpt_path": None if found is None else found.file(filename)}
     if "weights_only" in inspect.signature(Trainer.fit).parameters:  # since 2.6; without it Lightning warns
         arguments["weights_only"] = None if found is None else False
     return arguments

@@ -15,7 +15,7 @@ from tune_core.errors import InvalidArgumentError
 NAMES = ("pytorch_lightning", "lightning.pytorch")
 
 
-def _choose() -> Any:
+def _choose() -> object:
     """The flavour that has been imported already, else the one that is installed.
 
     A Trainer takes callbacks of the other flavour too.
@@ -45,7 +45,7 @@ def monitoring_base(trainer: object) -> Any:
 
 
 @functools.cache
-def _monitoring(name: str) -> Any:
+def _monitoring(name: str) -> object:
     base: Any = importlib.import_module(name).callbacks.EarlyStopping
 
     class AfterModule(base):

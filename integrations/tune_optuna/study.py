@@ -222,7 +222,7 @@ class Study(optuna.Study):
         return tuner
 
 
-def _as_tuple(catch: object) -> tuple[Any, ...]:
+def _as_tuple(catch: object) -> tuple[object, ...]:
     return tuple(catch) if isinstance(catch, Iterable) else (catch,)
 
 

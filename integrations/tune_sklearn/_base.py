@@ -65,7 +65,7 @@ class TuneBaseSearchCV(BaseSearchCV):
     # --- what the two searches differ in ------------------------------------------------------------------------------
 
     @abstractmethod
-    def _candidates(self) -> list[dict[str, Any]] | Proposals:
+    def _candidates(self) -> list[dict[str, object]] | Proposals:
         """The candidates, or who will propose them."""
 
     def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
@@ -134,7 +134,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         """The diagram of the search and its state, for notebooks."""
         return with_state(super()._repr_html_inner(), self)
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
         """The same, beside the text."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
@@ -352,7 +352,7 @@ class _Evaluation:
             search.early_stopping_ = _early_stopping.explain(budget_steps, scheduler)
         return scheduler
 
-    def _contexts(self, parent: Any, n_fits: int) -> list[Any] | None:
+    def _contexts(self, parent: object, n_fits: int) -> list[Any] | None:
         steps = self.budget_steps
         if steps is not None and (steps.resource != "folds" or any(map(steps.is_partial, range(len(steps.steps))))):
             return None  # fits of one fold are many, and scikit-learn's callbacks know of one

@@ -278,7 +278,7 @@ def sample_steps(
     return BudgetSteps("samples", tuple(steps), orders=orders, fractions=tuple(s / total for s in steps))
 
 
-def _codes(labels: Any, rows: Any) -> Any:
+def _codes(labels: Any, rows: Any) -> object:
     """The labels of some rows as numbers: an array of (row, output)."""
     taken = np.asarray(labels)[rows]
     columns = taken.reshape(len(taken), -1).T

@@ -110,7 +110,7 @@ def _first_folds(data: FoldedData, labels: Any) -> int:
     return len(data.folds)
 
 
-def _label_codes(estimator: Any, y: Any) -> Any:
+def _label_codes(estimator: Any, y: Any) -> object:
     """The labels of all rows as numbers; those of several outputs together. None for a regression."""
     if y is None or not is_classifier(estimator):
         return None
@@ -133,11 +133,11 @@ def _rungs(steps: int, search: Any, budget_steps: BudgetSteps) -> tuple[int, ...
     return tuple(marks)
 
 
-def _warn(search: Any, text: str) -> None:
+def _warn(search: object, text: str) -> None:
     warnings.warn(f"{type(search).__name__}: {text}", UserWarning, stacklevel=2)
 
 
-def _warn_of_ignored(search: Any) -> None:
+def _warn_of_ignored(search: object) -> None:
     """Name the arguments that have no effect without early stopping."""
     defaults = {"max_iters": 1, "resource": "auto", "min_resources": "auto", "factor": 4}
     given = [f"{name}={getattr(search, name)!r}" for name, value in defaults.items() if getattr(search, name) != value]
@@ -153,7 +153,7 @@ class _Choice:
     search: Any
     estimator: Any
     data: FoldedData
-    candidates: list[dict[str, Any]] | None
+    candidates: list[dict[str, object]] | None
     space: Mapping[str, Any]
     rng: np.random.RandomState
 
@@ -340,7 +340,7 @@ class _Choice:
                 return " ".join(str(error).split())[:200]
         return ""
 
-    def _few_rows(self) -> Any:
+    def _few_rows(self) -> object:
         train = np.asarray(self.data.folds[0][0])
         if self.data.y is None or not is_classifier(self.estimator):
             return train[:20]

@@ -7,7 +7,6 @@ import hashlib
 import re
 import types
 from collections.abc import Mapping
-from typing import Any
 
 import joblib
 
@@ -26,7 +25,7 @@ def fingerprint(*values: object) -> str:
     return digest.hexdigest()
 
 
-def _describe(value: object, depth: int) -> Any:
+def _describe(value: object, depth: int) -> object:
     """``value`` as nested tuples of texts."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return (type(value).__name__, repr(value))
@@ -57,7 +56,7 @@ def _describe(value: object, depth: int) -> Any:
         return (_name(type(value)), _describe(inside, depth - 1))
 
 
-def _describe_function(function: types.FunctionType, depth: int) -> Any:
+def _describe_function(function: types.FunctionType, depth: int) -> object:
     cells = []
     for cell in function.__closure__ or ():
         try:
@@ -68,12 +67,12 @@ def _describe_function(function: types.FunctionType, depth: int) -> Any:
     return ("function", _describe_code(function.__code__), *(_describe(v, depth - 1) for v in given))
 
 
-def _describe_code(code: types.CodeType) -> Any:
+def _describe_code(code: types.CodeType) -> object:
     constants = tuple(_describe_constant(c) for c in code.co_consts)
     return (code.co_code.hex(), constants, code.co_names, code.co_varnames)
 
 
-def _describe_constant(constant: object) -> Any:
+def _describe_constant(constant: object) -> object:
     if isinstance(constant, types.CodeType):
         return _describe_code(constant)
     if isinstance(constant, frozenset):  # whose order is another in each process

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def with_state(diagram: str, search: Any) -> str:
+def with_state(diagram: str, search: object) -> str:
     """The diagram of an estimator with a line on the state of the search."""
     rows = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in state(search))
     table = f"<table class='tune-search-state' style='font-size:90%'>{rows}</table>"

@@ -57,7 +57,7 @@ def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any)
 _WIDE = 50  # times the smallest value
 
 
-def _is_logarithmic(search: Any, parameter: str, values: Any) -> bool:
+def _is_logarithmic(search: object, parameter: str, values: Any) -> bool:
     """Whether a parameter was searched on a log scale: by its distribution, or by how its values are spaced."""
     values = np.unique(values[np.isfinite(values)])
     if not len(values) or values[0] <= 0:

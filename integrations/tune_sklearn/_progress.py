@@ -177,7 +177,7 @@ class Bar(tune.CLIReporter):
             self._show_html("")
 
 
-def closing_words(search: Any, facts: Mapping[str, Any]) -> str:
+def closing_words(search: object, facts: Mapping[str, Any]) -> str:
     """Two lines at the end of a search: the best candidate, and what the search took, saved and left behind."""
     lines = []
     if hasattr(search, "best_params_"):

@@ -116,7 +116,7 @@ def _names(fit: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(scores) if isinstance(scores, Mapping) else ()
 
 
-def _fit_or_filler(outcome: Outcome, fold: int, done: list[dict[str, Any]], with_train: bool) -> dict[str, Any]:
+def _fit_or_filler(outcome: Outcome, fold: int, done: list[dict[str, Any]], with_train: bool) -> dict[str, object]:
     """A fold's fit; for one that was not reached the mean of the others, which leaves the candidate's mean as it is."""
     if fold in outcome.fits:
         return outcome.fits[fold]

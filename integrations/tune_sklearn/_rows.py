@@ -56,7 +56,7 @@ def plain_folds(folds: list[tuple[Any, Any]], count: int) -> list[tuple[Any, Any
     return [(_row_numbers(train, count), _row_numbers(test, count)) for train, test in folds]
 
 
-def _row_numbers(rows: object, count: int) -> Any:
+def _row_numbers(rows: object, count: int) -> object:
     numbers = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
     if numbers.dtype.kind == "b":
         if numbers.shape != (count,):

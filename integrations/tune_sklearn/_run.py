@@ -31,7 +31,7 @@ class SearchDriver(tune.Callback):
     """Hands on what workers printed and warned of, and keeps the exception that ended the search."""
 
     def __init__(self) -> None:
-        self.raised: dict[str, Any] | None = None
+        self.raised: dict[str, object] | None = None
 
     def __reduce__(self) -> Any:
         return (SearchDriver, ())
@@ -81,7 +81,7 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
         folder = folder_of(search, storage, name)
         mine = {} if folder is None else identity(work, plan.space, plan.scheduler)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
-        parts: dict[str, Any] = {
+        parts: dict[str, object] = {
             "param_space": plan.space,
             "tune_config": tune.TuneConfig(
                 chdir_to_trial_dir=False,  # users of this interface expect paths as they are
@@ -157,7 +157,7 @@ _LOGGERS = {
 }
 
 
-def _loggers(search: Any) -> list[Any]:
+def _loggers(search: Any) -> list[object]:
     from tune_core import logger
 
     found = []
@@ -195,7 +195,7 @@ def _like(description: dict[str, Any]) -> Exception:
     return TrialError("A fit", f"raised {description['name']}: {', '.join(map(str, description['args']))}")
 
 
-def _resolve(module: str, name: str) -> Any:
+def _resolve(module: str, name: str) -> object:
     """The object of that name in an imported or importable module; None if there is none."""
     try:
         found: Any = importlib.import_module(module)

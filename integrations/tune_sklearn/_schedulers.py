@@ -81,7 +81,7 @@ def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
     return make(**{name: value for name, value in _in_steps(steps).items() if name in known and _fits(known, name)})
 
 
-def _in_steps(steps: int) -> dict[str, Any]:
+def _in_steps(steps: int) -> dict[str, object]:
     """Arguments of a scheduler that is named only: it counts steps, which may take milliseconds, and no seconds."""
     return {"max_t": steps, "time_attr": "training_iteration", "grace_period": 1}
 

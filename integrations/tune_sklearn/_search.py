@@ -184,7 +184,7 @@ class TuneSearchCV(TuneBaseSearchCV):
         self.factor = factor
         self.min_resources = min_resources
 
-    def _candidates(self) -> list[dict[str, Any]] | Proposals:
+    def _candidates(self) -> list[dict[str, object]] | Proposals:
         number = self.n_iter if self.n_iter is not None else self.n_trials
         if isinstance(self.search_optimization, str) and self.search_optimization.lower() == "random":
             if self.search_kwargs:
@@ -307,7 +307,7 @@ class TuneGridSearchCV(TuneBaseSearchCV):
         self.factor = factor
         self.min_resources = min_resources
 
-    def _candidates(self) -> list[dict[str, Any]] | Proposals:
+    def _candidates(self) -> list[dict[str, object]] | Proposals:
         if is_population(self):
             raise InvalidArgumentError(
                 "TuneGridSearchCV(early_stopping)",

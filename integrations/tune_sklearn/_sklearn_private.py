@@ -146,7 +146,7 @@ def end_callbacks(search: Any, context: Any, X: Any, y: Any, metadata: Any) -> N
 
 
 @contextmanager
-def refit_callbacks(search: Any, root: Any, estimator: Any, X: Any, y: Any, metadata: object) -> Iterator[None]:
+def refit_callbacks(search: object, root: Any, estimator: Any, X: Any, y: Any, metadata: object) -> Iterator[None]:
     """Around the refit: the hooks of the search, and its callbacks handed on to the estimator."""
     if root is None:
         yield
@@ -166,7 +166,7 @@ def search_context(search: Any, root: Any, n_fits: int | None) -> Any:
     return context.call_on_fit_task_begin(estimator=search)
 
 
-def fit_contexts(search: Any, estimator: Any, parent: Any, n_fits: int) -> list[Any] | None:
+def fit_contexts(search: object, estimator: Any, parent: Any, n_fits: int) -> list[Any] | None:
     """One callback context a fit; None if nobody listens, so that none has to travel to the workers."""
     if parent is None or not (_listens(search) or hasattr(search, "_parent_callback_ctx") or _listens(estimator)):
         return None

@@ -50,7 +50,7 @@ def gridded(space: Any) -> list[dict[str, Any]]:
     return list(ParameterGrid(_each(space, _for_grid)))
 
 
-def _each(space: Any, change: Any) -> Any:
+def _each(space: Any, change: Any) -> object:
     if isinstance(space, Mapping):
         return {name: change(name, value) for name, value in space.items()}
     if isinstance(space, Iterable) and not isinstance(space, str):
@@ -58,7 +58,7 @@ def _each(space: Any, change: Any) -> Any:
     return space
 
 
-def _for_sampler(space: Any) -> Any:
+def _for_sampler(space: Any) -> object:
     def change(name: str, value: Any) -> Any:
         if _is_grid(value):
             return list(value["grid_search"])
@@ -68,7 +68,7 @@ def _for_sampler(space: Any) -> Any:
     return _each(space, change)
 
 
-def _for_grid(name: str, value: Any) -> Any:
+def _for_grid(name: str, value: Any) -> object:
     if isinstance(value, Domain) or hasattr(value, "rvs"):
         raise SearchSpaceError(
             f"param_grid[{name!r}]",

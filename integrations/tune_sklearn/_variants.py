@@ -46,7 +46,7 @@ def variants_of(estimator: Any, candidates: list[dict[str, object]] | None, spac
     return found
 
 
-def _single_values(space: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def _single_values(space: Mapping[str, Any]) -> Iterable[dict[str, object]]:
     for name, value in space.items():
         categories = getattr(value, "categories", None)
         if categories is not None:

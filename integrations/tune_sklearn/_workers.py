@@ -80,7 +80,7 @@ def _ray_is_up() -> bool:
     return bool(ray is not None and ray.is_initialized())
 
 
-def _is_threading(search: Any) -> bool:
+def _is_threading(search: object) -> bool:
     """Whether joblib's threads are the backend: answered by fits one by one in this process, with a word."""
     from joblib.parallel import get_active_backend
 

@@ -117,7 +117,7 @@ def hyperparameter_search(
     return [_best_run(result, names, space, grid) for result in grid.pareto_front()]
 
 
-def _best_run(result: Any, names: list[str], space: HpSpace, grid: Any) -> Any:
+def _best_run(result: Any, names: list[str], space: HpSpace, grid: Any) -> object:
     values = [result.metrics[name] for name in names]
     config = dict(result.config)
     return transformers.trainer_utils.BestRun(

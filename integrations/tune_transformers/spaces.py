@@ -111,7 +111,7 @@ def read(hp_space: object, *, needs_domains: bool) -> HpSpace:
     return HpSpace(_from_distributions([d for _, d in found]), hp_space)
 
 
-def _probe(optuna: Any, hp_space: Callable[[Any], Any], seed: int) -> tuple[Mapping[str, Any], dict[str, Any]]:
+def _probe(optuna: Any, hp_space: Callable[[Any], Any], seed: int) -> tuple[Mapping[str, object], dict[str, object]]:
     """What the function returns for one draw, and what it draws from."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # a new study announces itself
@@ -125,7 +125,7 @@ def _probe(optuna: Any, hp_space: Callable[[Any], Any], seed: int) -> tuple[Mapp
     return returned, dict(trial.distributions)
 
 
-def _without_optuna(hp_space: Callable[[Any], Any]) -> Mapping[str, Any]:
+def _without_optuna(hp_space: Callable[[Any], Any]) -> Mapping[str, object]:
     try:
         returned = hp_space(None)
     except AttributeError:  # None has no suggest_float: it is a function of an Optuna trial
@@ -139,7 +139,7 @@ def _without_optuna(hp_space: Callable[[Any], Any]) -> Mapping[str, Any]:
 # --- domains ----------------------------------------------------------------------------------------------------------
 
 
-def _domains(space: Mapping[str, Any]) -> dict[str, Any]:
+def _domains(space: Mapping[str, Any]) -> dict[str, object]:
     """A dict of domains of ours or of Ray Tune as one of ours."""
     if "method" in space and "parameters" in space:
         raise SearchSpaceError(_ASKED, "is a sweep of Weights & Biases", "that form is not known here", _FIX)
@@ -179,7 +179,7 @@ def _domain(name: str, value: Any) -> Any:
     return getattr(tune, stepped)(*bounds, q)
 
 
-def _from_distributions(found: list[dict[str, object]]) -> dict[str, Any]:
+def _from_distributions(found: list[dict[str, object]]) -> dict[str, object]:
     """The space of several draws of an Optuna function, if it is the same for all."""
     first = found[0]
     for other in found[1:]:
@@ -194,7 +194,7 @@ def _from_distributions(found: list[dict[str, object]]) -> dict[str, Any]:
     return {name: _from_distribution(distribution) for name, distribution in first.items()}
 
 
-def _from_distribution(distribution: Any) -> Any:
+def _from_distribution(distribution: Any) -> object:
     if type(distribution).__name__ == "CategoricalDistribution":
         return tune.choice(list(distribution.choices))
     low, high = distribution.low, distribution.high

@@ -91,14 +91,14 @@ def migrate(source: str) -> Migrated:
     return Migrated(changed.code, sorted(remarks, key=lambda remark: remark.line))
 
 
-def _dotted(cst: Any, path: str) -> Any:
+def _dotted(cst: Any, path: str) -> object:
     node: Any = cst.Name(path.partition(".")[0])
     for part in path.split(".")[1:]:
         node = cst.Attribute(node, cst.Name(part))
     return node
 
 
-def _transformer(cst: Any, remarks: list[Remark]) -> Any:
+def _transformer(cst: Any, remarks: list[Remark]) -> object:
     """A transformer that changes imports and dotted names; made here, since libcst is imported late."""
     name_of = cst.helpers.get_full_name_for_node
 
@@ -108,7 +108,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
         def _say(self, node: libcst.CSTNode, text: str) -> None:
             remarks.append(Remark(self.get_metadata(cst.metadata.PositionProvider, node).start.line, text))
 
-        def leave_SimpleStatementLine(self, original: Any, updated: Any) -> Any:  # noqa: N802
+        def leave_SimpleStatementLine(self, original: Any, updated: Any) -> object:  # noqa: N802
             lines: list[Any] = []
             for was, statement in zip(original.body, updated.body, strict=True):
                 if isinstance(was, cst.ImportFrom) and was.module is not None and not was.relative:
@@ -124,7 +124,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
             last = (rest or [first])[-1].with_changes(trailing_whitespace=updated.trailing_whitespace)
             return cst.FlattenSentinel([first, *rest[:-1], last] if rest else [last])
 
-        def _from(self, was: Any, statement: Any) -> list[Any]:
+        def _from(self, was: Any, statement: Any) -> list[object]:
             path = name_of(was.module)
             if isinstance(was.names, cst.ImportStar):
                 if is_rays(path) and (reason := why_absent(path)) is None:
@@ -148,7 +148,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
             made = [] if not moved else [self._import(ours(path), moved)]
             return [*made, *([self._import(path, kept)] if kept else [])]
 
-        def _from_ray(self, was: Any, statement: object) -> list[Any]:
+        def _from_ray(self, was: Any, statement: object) -> list[object]:
             """``from ray import tune, train, serve``."""
             made, kept, moved = [], [], []
             for alias in was.names:
@@ -165,7 +165,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
             made += [self._import("tune_core", moved)] if moved else []
             return [*made, *([self._import("ray", kept)] if kept else [])]
 
-        def _import(self, path: str, aliases: Sequence[Any]) -> Any:
+        def _import(self, path: str, aliases: Sequence[Any]) -> object:
             names = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases]
             return cst.ImportFrom(_dotted(cst, path), names)
 
@@ -180,7 +180,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
                 names.append(alias if reason is not None else alias.with_changes(name=_dotted(cst, ours(path))))
             return [statement.with_changes(names=names)]
 
-        def leave_Attribute(self, original: object, updated: object) -> Any:  # noqa: N802
+        def leave_Attribute(self, original: object, updated: object) -> object:  # noqa: N802
             """``ray.tune.run(...)`` after ``import ray.tune``; only the shortest dotted name changes."""
             path = name_of(original)
             if path == "ray.tune":
@@ -202,7 +202,7 @@ def _transformer(cst: Any, remarks: list[Remark]) -> Any:
     return Imports()
 
 
-def _none(cst: Any) -> Any:
+def _none(cst: Any) -> object:
     return cst.MaybeSentinel.DEFAULT
 
 

@@ -155,7 +155,7 @@ def _date_text(at: int) -> str:
     return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def evaluated_params(config: ConfigView, varied: Collection[str] | None) -> dict[str, Any]:
+def evaluated_params(config: ConfigView, varied: Collection[str] | None) -> dict[str, object]:
     """The drawn values of a configuration, nested names joined by ``/``; ``varied`` names them, None means all."""
     flat = flatten(config)
     if varied is None:
@@ -190,7 +190,7 @@ def _clean(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else re.sub(r"[^a-zA-Z0-9_-]+", "_", str(value)).strip("_")
 
 
-def metric_analysis(results: Iterable[Mapping[str, object]]) -> dict[str, dict[str, Any]]:
+def metric_analysis(results: Iterable[Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """For each number among a trial's results: its extremes, means and last value."""
     values: dict[str, list[float]] = {}
     for result in results:
@@ -200,7 +200,7 @@ def metric_analysis(results: Iterable[Mapping[str, object]]) -> dict[str, dict[s
     return {name: _analysed(found) for name, found in values.items()}
 
 
-def _analysed(values: list[float]) -> dict[str, Any]:
+def _analysed(values: list[float]) -> dict[str, object]:
     usable = [value for value in values if not math.isnan(value)] or values
     return {
         "max": max(usable),

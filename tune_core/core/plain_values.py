@@ -90,7 +90,7 @@ class _Found(NamedTuple):
 
 def _plain_mapping(
     mapping: Mapping[object, object], path: tuple[str, ...], found: _Found, addressable: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     plain: dict[str, Any] = {}
     for key, value in mapping.items():
         name = _plain_key(key, path)
@@ -150,7 +150,7 @@ def _plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[Any]:
+def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[object]:
     _check_size(len(values), path, values)
     if isinstance(values, (set, frozenset)):
         try:
@@ -160,7 +160,7 @@ def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[Any]:
     return [_plain(value, (*path, str(i)), found, False) for i, value in enumerate(values)]
 
 
-def _plain_foreign(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
+def _plain_foreign(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> object:
     """Values of other libraries, known by what they can do, so that none of those libraries is imported here."""
     if isinstance(value, enum.Enum):
         return _plain(value.value, path, found, addressable)
@@ -192,7 +192,7 @@ def _as_text(value: object, path: tuple[str, ...], found: _Found) -> str:
     return _plain_text(text if len(text) <= MAX_REPR else text[: MAX_REPR - 3] + "...")
 
 
-def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
+def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> object:
     """Scalars and arrays of numpy, torch, TensorFlow, JAX, pandas."""
     try:
         size = math.prod(value.shape)

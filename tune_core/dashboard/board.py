@@ -41,7 +41,7 @@ class LiveExperiment(Recording):
         self._anything = False
         self.used_at = time.monotonic()
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: object) -> None:
         super()._take(event)
         self._anything = True
         index = getattr(event, "trial", -1)

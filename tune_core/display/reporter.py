@@ -170,12 +170,12 @@ class TuneReporterBase(ProgressReporter):
         return text if len(text) <= self._max_column_length else "…" + text[1 - self._max_column_length :]
 
 
-def copied(columns: Columns) -> Any:
+def copied(columns: Columns) -> object:
     """Columns that may be added to, without changing the user's list."""
     return dict(columns) if isinstance(columns, Mapping) else None if columns is None else list(columns)
 
 
-def add_column(columns: Any, name: str, representation: str | None) -> Any:
+def add_column(columns: Any, name: str, representation: str | None) -> object:
     """Columns with a further one.
 
     Raises

@@ -160,13 +160,13 @@ def terminal_view(snapshot: Snapshot, width: int) -> Any:
     return Group(*parts)
 
 
-def _line(text: str, style: str) -> Any:
+def _line(text: str, style: str) -> object:
     from rich.text import Text
 
     return Text(printable(" ".join(text.split())), style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _rich_table(snapshot: Snapshot, width: int) -> Any:
+def _rich_table(snapshot: Snapshot, width: int) -> object:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -55,8 +55,8 @@ class LoopSettings:
 
     spec: RunSpec
     resources: Callable[[Config], Any] | None = None  # by configuration; None: the same for all
-    default_resources: Any = None
-    encode_config: Callable[[Config], dict[str, Any]] = field(default=lambda config: config)
+    default_resources: object = None
+    encode_config: Callable[[Config], dict[str, object]] = field(default=lambda config: config)
     stopper: Any = None
     varied: Collection[str] | None = None  # names of what the search space varies
     names: TrialNames | None = None  # what the user calls trials and their folders

@@ -20,7 +20,7 @@ MAX_LINE = 4096
 DO = ("stop", "stop_run", "hold", "resume", "time_budget")
 
 
-def checked(command: object) -> dict[str, Any]:
+def checked(command: object) -> dict[str, object]:
     """A command with only what it needs.
 
     Raises

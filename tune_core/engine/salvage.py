@@ -98,7 +98,7 @@ class Salvage:
                 self.unknown.add(lost)
             yield ev.Suggested(lost, config or {})
 
-    def _make_launchable(self, trial: Trial, at: float) -> Iterator[Any]:
+    def _make_launchable(self, trial: Trial, at: float) -> Iterator[object]:
         if trial.status is RUNNING:
             yield ev.Ended(trial.index, "returned", at)
         if trial.status in (TERMINATED, ERROR):

@@ -142,7 +142,7 @@ class InlineExecutor(Executor):
         return bool(self._inbox)
 
 
-def own_copy(value: object) -> Any:
+def own_copy(value: object) -> object:
     """A configuration that the objective may change, as one that was sent to another process could be.
 
     What cannot be copied stays the same object.

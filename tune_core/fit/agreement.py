@@ -75,7 +75,7 @@ def set_up_searcher(
     seed: int,
 ) -> None:
     """Tell a searcher what it is to optimise, and where."""
-    spec: dict[str, Any] = {"seed": seed, "num_samples": tune.num_samples}
+    spec: dict[str, object] = {"seed": seed, "num_samples": tune.num_samples}
     if constraints:
         spec["constraints"] = constraints
     function = searcher.set_search_properties

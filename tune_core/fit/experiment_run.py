@@ -70,7 +70,7 @@ class ExperimentRun:
     def __init__(
         self,
         prepared: Prepared,
-        param_space: dict[str, Any],
+        param_space: Mapping[str, object],
         tune: TuneConfig,
         run: RunConfig,
         folder: str | None,
@@ -482,7 +482,7 @@ class ExperimentRun:
             export_formats=self.export_formats,
         )
 
-    def _resources_of(self, config: Config) -> Any:
+    def _resources_of(self, config: Config) -> object:
         return resources_from(self.request, config)
 
     def _decode(self, index: int, config: Config) -> Config:

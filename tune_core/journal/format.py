@@ -114,7 +114,7 @@ def whole_length(data: bytes) -> int:
     return min(at, len(data)) if data.endswith(b"\n") else max(0, data.rfind(b"\n") + 1)
 
 
-def decode_events(lines: bytes, path: str, version: str) -> list[Any]:
+def decode_events(lines: bytes, path: str, version: str) -> list[object]:
     """The events of whole lines; what no event can be is a clear error."""
     try:
         return ev.decode_lines(lines)

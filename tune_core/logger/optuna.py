@@ -76,7 +76,7 @@ class _Space:
     def convert(self, optuna: Any, config: ConfigView) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
         """Parameters, their distributions, and what has no distribution, as text."""
         kinds = optuna.distributions
-        params: dict[str, Any] = {}
+        params: dict[str, object] = {}
         distributions: dict[str, Any] = {}
         rest: dict[str, str] = {}
         for name, value in config.items():
@@ -234,7 +234,7 @@ def _state_of(outcome: str, last: float | None) -> str:
     return "FAIL" if state == "COMPLETE" and not usable else state
 
 
-def _attrs(trial: Any, outcome: str, rest: Mapping[str, str]) -> dict[str, Any]:
+def _attrs(trial: Any, outcome: str, rest: Mapping[str, str]) -> dict[str, object]:
     attrs: dict[str, Any] = {"trial_id": trial.trial_id, "outcome": outcome}
     if trial.reason:
         attrs["reason"] = trial.reason[:1000]

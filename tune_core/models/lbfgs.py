@@ -18,7 +18,7 @@ _SUFFICIENT = 1e-4  # of the decrease that the gradient promises (Nocedal and Wr
 
 
 def minimise(
-    function: Callable[[Any], tuple[float, Any]], start: Any, steps: int, memory: int = 8, tolerance: float = 1e-3
+    function: Callable[[Any], tuple[float, Any]], start: object, steps: int, memory: int = 8, tolerance: float = 1e-3
 ) -> tuple[Any, float]:
     """The point with the lowest value found, and that value.
 

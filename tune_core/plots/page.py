@@ -209,7 +209,7 @@ def _pooled(data: Mapping[str, object]) -> tuple[JsonObject, list[str]]:
     """The data with packed arrays replaced by their positions in one list, in which equal ones stand once."""
     position: dict[str, int] = {}
 
-    def walk(value: object) -> Any:
+    def walk(value: object) -> object:
         if isinstance(value, dict):
             if len(value) == 1 and isinstance(packed := next(iter(value.values())), str) and next(iter(value)) in "fi":
                 return {next(iter(value)): position.setdefault(packed, len(position))}

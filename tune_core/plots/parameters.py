@@ -120,7 +120,7 @@ def _is_log(function: str, values: Sequence[float]) -> bool:
     return max(values) / low >= 1000
 
 
-def known_choices(text: str) -> list[Any]:
+def known_choices(text: str) -> list[object]:
     if text.partition("(")[0] not in _CHOICES:
         return []
     try:

@@ -87,7 +87,7 @@ class ExperimentAnalysis:
         *,
         default_metric: str | None = None,
         default_mode: str | None = None,
-        storage_filesystem: Any = None,
+        storage_filesystem: object = None,
         trials: Any = None,
         experiment_checkpoint_path: str | os.PathLike[str] | ResultGrid | None = None,
     ) -> None:

@@ -84,7 +84,7 @@ def _write_large(grid: ResultGrid, path: str | None) -> int:
     return count
 
 
-def _flat_rows(grid: ResultGrid) -> Iterator[dict[str, Any]]:
+def _flat_rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
     for result in grid:
         for row in result._history():
             yield flatten({"trial_id": result.trial_id, "config": row["config"], **row})
@@ -99,7 +99,7 @@ def to_json_text(value: object) -> str:
     return json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False)
 
 
-def _finite(value: object) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

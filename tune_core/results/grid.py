@@ -50,7 +50,7 @@ class ResultGrid(Sequence[Result]):
         self._trials = trials
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> ResultGrid:
+    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: object = None) -> ResultGrid:
         """Read an experiment's results from its folder or its URL.
 
         Parameters
@@ -110,7 +110,7 @@ class ResultGrid(Sequence[Result]):
         return Checkpoint(self._place.path, self._place.filesystem).filesystem
 
     @property
-    def _experiment_analysis(self) -> Any:
+    def _experiment_analysis(self) -> object:
         """The same results as an ``ExperimentAnalysis``: a private name of Ray Tune's that scripts use."""
         return import_module("tune_core.results.analysis").ExperimentAnalysis(self)  # it is made of this class
 

@@ -42,7 +42,7 @@ class Result:
         self._config = config
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
+    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: object = None) -> Result:
         """The result in a trial's folder, e.g. ``".../my_experiment/trial_00003"``, or at such a URL.
 
         Raises

@@ -34,7 +34,7 @@ class _TrialHistory:
         self.best = math.inf
         self.sum = 0.0
         self.number = 0
-        self.since: Any = 0  # when it was last resumed
+        self.since: object = 0  # when it was last resumed
         self.tick: float | None = None  # the last one it came to, and its average there
         self.average_at_tick = math.inf
 

@@ -16,7 +16,7 @@ CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
 _WORDS = {"Continue": CONTINUE, "Pause": PAUSE, "Stop": STOP, "Exploit": NOOP}
 
 
-def word_of(decision: Any) -> str:
+def word_of(decision: object) -> str:
     """Ray Tune's word for a decision."""
     return _WORDS[type(decision).__name__]
 

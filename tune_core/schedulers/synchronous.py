@@ -265,7 +265,7 @@ class SynchronousScheduler(Scheduler):
         return f"{bracket.name}, rung {bracket.milestone}"
 
 
-def halvings(number: int, start: Any, factor: object, levels: int, end: object, whole: bool) -> BracketPlan:
+def halvings(number: int, start: object, factor: object, levels: int, end: object, whole: bool) -> BracketPlan:
     """A bracket: ⌊n·η^-i⌋ trials run to r·η^i, for i = 0 … ``levels``; the last to ``end``."""
     eta, at, left = fraction("reduction_factor", factor, above=1), fraction("start", start), fraction("n", number)
     plan: BracketPlan = []

@@ -151,7 +151,7 @@ class AutoSearch(ModelSearcher):
         excesses = [constraint.excess(result) for constraint in self._constraints]
         return [*losses, *excesses] if not any(map(math.isnan, excesses)) else None
 
-    def _loss_of_value(self, value: object) -> Any:
+    def _loss_of_value(self, value: object) -> object:
         values = value if isinstance(value, (list, tuple)) else [value]
         if len(values) != len(self._objectives) or self._constraints:
             raise InvalidArgumentError(
@@ -254,7 +254,7 @@ class AutoSearch(ModelSearcher):
                 return row
         return self._any_left()
 
-    def _any_left(self) -> Any:
+    def _any_left(self) -> object:
         """A point not tried yet of a finite space that is nearly used up; None if that cannot be known."""
         from itertools import product
 

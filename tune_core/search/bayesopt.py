@@ -71,12 +71,12 @@ class BayesOptSearch(ModelSearcher):
         self._acquisition = acquisition
         self._skips = skip_duplicate
         self._patience = None if patience is None else validation.integer("BayesOptSearch(patience)", patience, 1)
-        self._proposed: Counter[tuple[Any, ...]] = Counter()
-        self._tried: set[tuple[Any, ...]] = set()
+        self._proposed: Counter[tuple[object, ...]] = Counter()
+        self._tried: set[tuple[object, ...]] = set()
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
         """A search space as bounds; with ``join``, the constants as well."""
         from tune_core.search.encoding.native_spaces import to_bayesopt
 
@@ -98,7 +98,7 @@ class BayesOptSearch(ModelSearcher):
                 allow_duplicate_points=True,
             )
 
-    def _base_acquisition(self) -> Any:
+    def _base_acquisition(self) -> object:
         from bayes_opt import acquisition
 
         if self._acquisition is not None:
@@ -146,7 +146,7 @@ class BayesOptSearch(ModelSearcher):
         drawn = (self.encoding.draw(rng) for _ in range(100))
         return next((point for point in drawn if self._key(point) not in self._tried), values)
 
-    def _key(self, values: Values) -> tuple[Any, ...]:
+    def _key(self, values: Values) -> tuple[object, ...]:
         assert self.encoding is not None
         return tuple(values.get(p.name) for p in self.encoding.params)
 
@@ -203,7 +203,7 @@ def _bounds(param: Param) -> Any:
     return bounds if _NOTATION.is_scaled(param) or param.kind == "float" else (*bounds, int)
 
 
-def _own_bounds(space: object) -> Any:
+def _own_bounds(space: object) -> object:
     """bayes_opt's ``{"x": (low, high)}`` as uniform domains."""
     if not isinstance(space, Mapping) or not space:
         return space

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
 
 from tune_core.core import validation
 from tune_core.core.values import Metrics, ResultDict
@@ -67,7 +66,7 @@ class TuneBOHB(ModelSearcher):
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
         """A search space as a ``ConfigurationSpace``, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_configspace
 

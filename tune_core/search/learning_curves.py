@@ -20,7 +20,7 @@ _SHARE = 0.02
 class Course:
     """One trial: its point, and its losses by step."""
 
-    row: Any
+    row: object
     losses: dict[float, float] = field(default_factory=dict)
     last: float = 0.0  # the step reached; infinity at the end of a complete trial
     ended: bool = False

@@ -89,7 +89,7 @@ class OptunaSearch(ModelSearcher):
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
         """A search space as Optuna's distributions, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_optuna
 
@@ -360,7 +360,7 @@ _OURS, _CONFIG = "tune_core_trial", "tune_core_config"
 _EXCESSES = "tune_core_constraints"
 
 
-def _plain_text(config: Any) -> Any:
+def _plain_text(config: Any) -> object:
     """A configuration as JSON, where a storage takes nothing else."""
     return json.loads(json.dumps(config, default=repr))
 

@@ -128,7 +128,7 @@ class SigOptSearch(ModelSearcher):
     def _fail(self, trial_id: str, values: Values) -> None:
         self._observe(suggestion=self._suggestions.pop(trial_id), failed=True)
 
-    def _assignments(self, values: Values) -> dict[str, Any]:
+    def _assignments(self, values: Values) -> dict[str, object]:
         if self.encoding is None:
             return dict(values)
         return _NOTATION.write_point(self.encoding, self._full(values))

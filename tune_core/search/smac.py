@@ -53,7 +53,7 @@ class SMACSearch(ModelSearcher):
                 "SMACSearch(facade)", f"is {facade!r}", f"there are {', '.join(_FACADES)}", 'Use "hpo".'
             )
         self._facade, self._n_trials = facade, n_trials
-        self._infos: dict[str, Any] = {}
+        self._infos: dict[str, object] = {}
         self._worst = 0.0
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 

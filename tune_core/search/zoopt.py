@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
@@ -57,7 +56,7 @@ class ZOOptSearch(ModelSearcher):
             raise InvalidArgumentError("ZOOptSearch(algo)", f"is {algo!r}", "there is one", 'Use "asracos".')
         self._budget = None if budget is None else validation.integer("ZOOptSearch(budget)", budget)
         self._parallel = None if parallel_num is None else validation.integer("ZOOptSearch(parallel_num)", parallel_num)
-        self._solutions: dict[str, Any] = {}
+        self._solutions: dict[str, object] = {}
         self._worst = 0.0
         given = dim_dict if dim_dict is not None else space
         if isinstance(given, Mapping) and any(map(is_of_zoopt, given.values())):
@@ -65,7 +64,7 @@ class ZOOptSearch(ModelSearcher):
         super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
         """A search space as ZOOpt's tuples, which ``dim_dict`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_zoopt
 
@@ -77,7 +76,7 @@ class ZOOptSearch(ModelSearcher):
 
         assert self.encoding is not None
 
-        def dimension(param: Param) -> Any:
+        def dimension(param: Param) -> object:
             if param.kind == "cat":
                 return (ValueType.GRID, _NOTATION.categories(param))
             if param.kind == "int" and not param.log:

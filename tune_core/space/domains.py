@@ -79,7 +79,7 @@ class Domain:
 
     __slots__ = ()
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         raise NotImplementedError
 
     def draw(self, rng: Random, config: Any = None) -> Any:
@@ -204,7 +204,7 @@ class Categorical(Domain):
         """The categories."""
         return f"{self.categories}"
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return tuple(self.categories)
 
     def __repr__(self) -> str:
@@ -250,7 +250,7 @@ class Function(Domain):
         """The function's name."""
         return f"{getattr(self.func, '__qualname__', type(self.func).__name__)}()"
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return (self.func,)
 
     def __repr__(self) -> str:

@@ -248,7 +248,7 @@ class Float(Domain):
         """The bounds."""
         return f"({self.lower}, {self.upper})"
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return (self.lower, self.upper, self.log, self.base, self.q, self.mean, self.sd)
 
     def __repr__(self) -> str:
@@ -379,7 +379,7 @@ class Integer(Domain):
         """The bounds."""
         return f"({self.lower}, {self.upper})"
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return (self.lower, self.upper, self.log, self.base, self.q)
 
     def __repr__(self) -> str:

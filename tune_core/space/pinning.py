@@ -48,7 +48,7 @@ def _pin_dict(space: Mapping[str, object], point: Mapping[str, object], path: Pa
     return {k: _pin(v, point[k], (*path, k), asked) if k in point else v for k, v in space.items()}
 
 
-def _pin(node: Any, value: Any, path: Path, asked: str) -> Any:
+def _pin(node: Any, value: Any, path: Path, asked: str) -> object:
     if isinstance(node, Categorical) or is_grid(node):
         return _pin_choice(node, value, path, asked)
     if isinstance(node, Function):
@@ -66,7 +66,7 @@ def _pin(node: Any, value: Any, path: Path, asked: str) -> Any:
     return node
 
 
-def _pin_choice(node: Any, value: object, path: Path, asked: str) -> Any:
+def _pin_choice(node: Any, value: object, path: Path, asked: str) -> object:
     domain = node if isinstance(node, Categorical) else Categorical(node["grid_search"])
     found = domain.index_of(value)
     if found is not None:
@@ -80,7 +80,7 @@ def _pin_choice(node: Any, value: object, path: Path, asked: str) -> Any:
     raise _outside(node, value, path, asked)
 
 
-def _as_is(value: object) -> Any:
+def _as_is(value: object) -> object:
     return value if isinstance(value, (dict, list, tuple)) else Constant(value)
 
 

@@ -75,7 +75,7 @@ class Spec(Mapping[str, Any]):
         return f"Spec({dict(self)!r})"
 
 
-def _seen(value: object, reads: list[Pending]) -> Any:
+def _seen(value: object, reads: list[Pending]) -> object:
     """What a function sees in place of ``value``; reading a pending one is noted and ends the call."""
     if value.__class__ is Pending:
         reads.append(value)

@@ -121,7 +121,7 @@ def _is_marked(value: object) -> bool:
     return value.__class__ is list and any(map(_is_marked, value))
 
 
-def _child(space: Any, key: Any) -> Any:
+def _child(space: Any, key: Any) -> object:
     """The node of the space at ``key`` of ``space``; ``_NOTHING`` if it has none."""
     if isinstance(space, Constant):
         return _child(space.value, key)
@@ -132,13 +132,13 @@ def _child(space: Any, key: Any) -> Any:
     return _NOTHING
 
 
-def _alternatives(space: Any) -> list[Any] | None:
+def _alternatives(space: Any) -> list[object] | None:
     if isinstance(space, Categorical):
         return space.categories
     return list(space["grid_search"]) if is_grid(space) else None
 
 
-def _encode(value: object, space: object) -> Any:
+def _encode(value: object, space: object) -> object:
     if _is_plain(value):
         return value
     number = _as_plain_number(value)
@@ -158,7 +158,7 @@ def _is_open(space: object) -> bool:
     return space is _NOTHING or isinstance(space, Domain) or is_container(space)
 
 
-def _encode_parts(value: Any, space: Any) -> Any:
+def _encode_parts(value: Any, space: Any) -> object:
     kind = type(value)
     if kind is dict and all(type(k) is str and _is_utf8(k) for k in value):
         parts = {k: _encode(v, _child(space, k)) for k, v in value.items()}
@@ -172,7 +172,7 @@ def _encode_parts(value: Any, space: Any) -> Any:
     return {"__value__": True, "repr": stable_repr(value)}
 
 
-def _encode_choice(value: object, alternatives: Sequence[object]) -> Any:
+def _encode_choice(value: object, alternatives: Sequence[object]) -> object:
     for matches in (operator.is_, same):
         for k, alternative in enumerate(alternatives):
             if matches(alternative, value):
@@ -183,7 +183,7 @@ def _encode_choice(value: object, alternatives: Sequence[object]) -> Any:
     return None
 
 
-def _as_plain_number(value: object) -> Any:
+def _as_plain_number(value: object) -> object:
     """A NumPy scalar as Python's own number, or None."""
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         number = value.item()
@@ -248,11 +248,11 @@ def _decode(value: Any, space: Any, path: Path, again: _DecodeContext) -> Any:
     return _decode_dict(value, space, path, again)
 
 
-def _decode_dict(value: Mapping[str, object], space: object, path: Path, again: _DecodeContext) -> dict[str, Any]:
+def _decode_dict(value: Mapping[str, object], space: object, path: Path, again: _DecodeContext) -> dict[str, object]:
     return {k: _decode(v, _child(space, k), (*path, k), again) for k, v in value.items()}
 
 
-def _unwrap(node: object) -> Any:
+def _unwrap(node: object) -> object:
     return node.value if isinstance(node, Constant) else node
 
 

@@ -509,7 +509,7 @@ def hangs(config: Config) -> None:
         threading.Event().wait()
 
 
-def as_a_users(source: str) -> Any:
+def as_a_users(source: str) -> object:
     """A function of a module that is not tune-core's, nor one that a worker could import."""
     scope: dict[str, object] = {"__name__": "a_users_module"}
     exec(compile(source, "a_users_module.py", "exec"), scope)
@@ -528,7 +528,7 @@ def dies(config: Config) -> None:
     """Report, and die in one of many ways."""
     session.report({"step": 0})
     _wait(lambda: False, 0.3)  # what was reported leaves within this time, whatever happens then
-    deaths: dict[str, Callable[[], Any]] = {
+    deaths: dict[str, Callable[[], object]] = {
         "exit": functools.partial(os._exit, 3),
         "segfault": _segfault,
         "kill": lambda: os.kill(os.getpid(), 9),

@@ -128,7 +128,7 @@ class SchedulerContract:
     def test_choose_is_a_question(self) -> None:
         """Asking twice gives the same answer, and changes nothing."""
 
-        def twice(controller: Any, executor: object, event: Any) -> None:
+        def twice(controller: Any, executor: object, event: object) -> None:
             if controller.finished is None and controller.stopping is None:
                 first = controller.next_trial_to_launch()
                 before = controller.scheduler.debug_string()

@@ -34,7 +34,7 @@ from tune_core.space.serialization import from_json, to_json
 
 Make = Callable[..., Any]
 
-DOMAINS: dict[str, Any] = {
+DOMAINS: dict[str, object] = {
     "uniform": sp.uniform(-1, 2),
     "quniform": sp.quniform(0, 1, 0.25),
     "loguniform": sp.loguniform(1e-4, 1e-1),
@@ -57,7 +57,7 @@ DOMAINS: dict[str, Any] = {
 }
 """One of each domain that a space can hold."""
 
-SMALL: dict[str, Any] = {"x": sp.uniform(0, 1), "y": sp.loguniform(0.01, 1), "act": sp.choice(["a", "b", "c"])}
+SMALL: dict[str, object] = {"x": sp.uniform(0, 1), "y": sp.loguniform(0.01, 1), "act": sp.choice(["a", "b", "c"])}
 
 
 def loss_of(config: ConfigView) -> float:
@@ -81,7 +81,7 @@ class SearcherDriver:
         self.searcher = searcher
         self.mode = mode
         self.configs: list[Config] = []
-        self.open: dict[str, dict[str, Any]] = {}
+        self.open: dict[str, dict[str, object]] = {}
         accepted = searcher.set_search_properties(
             "loss", mode, SMALL if space is None else space, seed=seed, num_samples=100
         )
@@ -424,8 +424,8 @@ def _interleaved(asks: int) -> list[tuple[str, int]]:
     return steps
 
 
-def _follow(drive: SearcherDriver, steps: list[tuple[str, int]]) -> list[Any]:
-    answers: list[Any] = []
+def _follow(drive: SearcherDriver, steps: list[tuple[str, int]]) -> list[object]:
+    answers: list[object] = []
     for what, number in steps:
         trial_id = f"{number:05d}"
         if what == "ask":

@@ -153,7 +153,7 @@ def check_resources(resources: object, asked: str) -> dict[str, float]:
     return checked
 
 
-def _flat(resources: Mapping[object, object]) -> Mapping[Any, Any]:
+def _flat(resources: Mapping[object, object]) -> Mapping[object, object]:
     """A request with what stands under ``custom_resources`` (and what is 0 under ``object_store_memory``) inlined."""
     custom = resources.get("custom_resources")
     if custom is not None and not isinstance(custom, Mapping):

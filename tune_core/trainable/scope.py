@@ -160,7 +160,7 @@ def _carry_over() -> None:
     threading.excepthook = quiet_excepthook
 
 
-def _call_in_scope(scope: Scope, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+def _call_in_scope(scope: Scope, function: Any, /, *args: Any, **kwargs: Any) -> object:
     token = _scope.set(scope)
     try:
         return function(*args, **kwargs)

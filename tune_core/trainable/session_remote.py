@@ -124,7 +124,7 @@ class RemoteSession:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self._info: Mapping[str, Any] = {**self._call("info"), "remote": True}
+        self._info: Mapping[str, object] = {**self._call("info"), "remote": True}
 
     @property
     def info(self) -> Mapping[str, Any]:

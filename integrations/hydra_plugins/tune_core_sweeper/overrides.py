@@ -97,7 +97,7 @@ def _domain(override: Override, name: str, found: Sweeps, grid: bool) -> Any:
     return _listed(override, name, found, grid or "grid" in tags)
 
 
-def _interval(sweep: IntervalSweep, log: bool, override: Override) -> Any:
+def _interval(sweep: IntervalSweep, log: bool, override: Override) -> object:
     start, end = sweep.start, sweep.end
     if start is None or end is None or end < start or (log and start <= 0):
         need = "start above 0 and " if log else ""
@@ -123,7 +123,7 @@ def _range(sweep: RangeSweep, log: bool, override: Override) -> Any:
     return low if low == high else tune.lograndint(low, high + 1)
 
 
-def _listed(override: Override, name: str, found: Sweeps, grid: bool) -> Any:
+def _listed(override: Override, name: str, found: Sweeps, grid: bool) -> object:
     """Values of a choice, of a glob over the options of a group, or of a range that is tried in full."""
     if getattr(override.value(), "shuffle", False):  # each call would draw another order, which no search needs
         sweep: Any = override.value()
@@ -138,7 +138,7 @@ def _listed(override: Override, name: str, found: Sweeps, grid: bool) -> Any:
     return tune.grid_search(labels) if grid else tune.choice(labels)
 
 
-def _label(value: object, text: str) -> Any:
+def _label(value: object, text: str) -> object:
     """A listed value as configurations and results show it."""
     if isinstance(value, QuotedString):
         return value.text

@@ -85,7 +85,7 @@ def _folder() -> str:
         return ""
 
 
-def _affinity() -> Any:
+def _affinity() -> object:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
 

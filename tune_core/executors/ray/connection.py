@@ -135,7 +135,7 @@ def _in_a_lasting_thread(start: Callable[[], Any]) -> None:
     started.result()
 
 
-def _uploaded(runtime_env: dict[str, Any]) -> dict[str, Any]:
+def _uploaded(runtime_env: dict[str, Any]) -> dict[str, object]:
     """A runtime environment for an actor: Ray takes local code for a whole job only, so it is uploaded beforehand."""
     if not any(runtime_env.get(name) for name in _CODE):
         return runtime_env

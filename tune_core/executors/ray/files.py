@@ -109,7 +109,7 @@ def write_to(packed: Packed) -> Callable[[str], None]:
 _OUT_OF_BAND_BYTES = 1 << 16
 
 
-def content_of(path: str) -> Any:
+def content_of(path: str) -> object:
     """A file's bytes as they are now (it may be written again as soon as the report returns)."""
     with open(path, "rb") as file:
         data = file.read()

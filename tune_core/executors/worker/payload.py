@@ -100,14 +100,14 @@ def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, .
     spawned = sys.modules.get("__mp_main__")
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
-    def keep_filename(code: types.CodeType) -> tuple[Any, ...]:
+    def keep_filename(code: types.CodeType) -> tuple[object, ...]:
         rebuild, arguments = reduce_code(code)
         return rebuild, tuple(code.co_filename if a == "<dynamic-code>" else a for a in arguments)
 
     class Pickler(cloudpickle.Pickler):
         dispatch_table = ChainMap({types.CodeType: keep_filename}, cloudpickle.Pickler.dispatch_table)
 
-        def reducer_override(self, obj: object) -> Any:
+        def reducer_override(self, obj: object) -> object:
             reduced = super().reducer_override(obj)
             name = getattr(obj, "__name__", None)
             if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):

@@ -84,7 +84,7 @@ def _current_folder() -> str:
         return "/"
 
 
-def _raw_of(environment: Any) -> dict[Any, Any]:
+def _raw_of(environment: Any) -> dict[object, object]:
     """The environment as it is kept, not decoded: it is looked at after each trial."""
     data: dict[Any, Any] = environment._data
     return data

@@ -219,7 +219,7 @@ class _Column:
     def value(self, place: float) -> Any:
         return self.param.from_unit(place) if self.size is None else self.param.snap(self.param.low + place)
 
-    def rounded(self, places: Any) -> Any:
+    def rounded(self, places: Any) -> object:
         """Places of the whole numbers nearest to some places."""
         import numpy as np
 

@@ -14,7 +14,7 @@ from tune_core.space.numeric import Float, Integer
 from tune_core.space.sampling import flatten, is_grid
 
 
-def from_configspace(given: Any) -> dict[str, Any]:
+def from_configspace(given: Any) -> dict[str, object]:
     """A ``ConfigSpace.ConfigurationSpace`` as a search space.
 
     Raises
@@ -32,7 +32,7 @@ def from_configspace(given: Any) -> dict[str, Any]:
     return {name: _from_hyperparameter(name, hyperparameter) for name, hyperparameter in given.items()}
 
 
-def _from_hyperparameter(name: str, given: Any) -> Any:
+def _from_hyperparameter(name: str, given: Any) -> object:
     kind = type(given).__name__
     if kind == "UniformFloatHyperparameter":
         return (space.loguniform if given.log else space.uniform)(float(given.lower), float(given.upper))
@@ -85,7 +85,7 @@ def from_ax(given: list[Mapping[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def from_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
+def from_zoopt(given: Mapping[str, Any]) -> dict[str, object]:
     """ZOOpt's tuples, such as ``(ValueType.CONTINUOUS, [0, 1], 1e-2)``, as a search space; others stay as they are.
 
     Raises
@@ -96,7 +96,7 @@ def from_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _from_tuple(name, value) if is_of_zoopt(value) else value for name, value in given.items()}
 
 
-def is_of_zoopt(value: Any) -> bool:
+def is_of_zoopt(value: object) -> bool:
     """Whether a value is a dimension in ZOOpt's notation: one of its types, which are 0, 1 and 2, and a range."""
     return type(value) is tuple and len(value) >= 2 and value[0] in (0, 1, 2) and isinstance(value[1], (list, tuple))
 
@@ -117,7 +117,7 @@ def _from_tuple(name: str, given: tuple[Any, ...]) -> Any:
     return space.randint(ends[0], ends[1] + 1) if kind is ValueType.DISCRETE else space.uniform(*ends)
 
 
-def from_nevergrad(given: Any) -> dict[str, Any]:
+def from_nevergrad(given: Any) -> dict[str, object]:
     """A ``nevergrad.p.Dict`` or ``Instrumentation`` as a search space.
 
     Raises
@@ -132,7 +132,7 @@ def from_nevergrad(given: Any) -> dict[str, Any]:
     return {name: _from_parameter(name, given[name]) for name in given.value}
 
 
-def _from_parameter(name: str, given: Any) -> Any:
+def _from_parameter(name: str, given: Any) -> object:
     kind = type(given).__name__
     if kind in ("Choice", "TransitionChoice"):
         return space.choice(list(given.choices.value))
@@ -150,7 +150,7 @@ def _from_parameter(name: str, given: Any) -> Any:
     return (space.loguniform if kind == "Log" else space.uniform)(low, high)
 
 
-def from_hebo(given: Any) -> dict[str, Any]:
+def from_hebo(given: Any) -> dict[str, object]:
     """A ``DesignSpace`` of HEBO's as a search space.
 
     Raises
@@ -161,7 +161,7 @@ def from_hebo(given: Any) -> dict[str, Any]:
     return {one["name"]: _from_design(one) for one in given.para_config}
 
 
-def _from_design(given: Mapping[str, Any]) -> Any:
+def _from_design(given: Mapping[str, Any]) -> object:
     kind = given["type"]
     if kind == "cat":
         return space.choice(list(given["categories"]))
@@ -185,7 +185,7 @@ def _unread(asked: str, kind: str, known: str) -> SearchSpaceError:
 Convert = Callable[[str, Any], Any]
 
 
-def to_optuna(given: Mapping[str, Any]) -> dict[str, Any]:
+def to_optuna(given: Mapping[str, Any]) -> dict[str, object]:
     """Our domains as distributions of Optuna's, by path; constants are left out."""
     from optuna import distributions as made
 
@@ -201,7 +201,7 @@ def to_optuna(given: Mapping[str, Any]) -> dict[str, Any]:
     return _by_path("OptunaSearch", given, one)
 
 
-def to_bayesopt(given: Mapping[str, Any]) -> dict[str, Any]:
+def to_bayesopt(given: Mapping[str, Any]) -> dict[str, object]:
     """Our real-valued domains as bayes_opt's bounds, by path."""
 
     def one(name: str, domain: object) -> Any:
@@ -227,7 +227,7 @@ def to_ax(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"name": n, "type": "fixed", "value": v} for n, v in constants.items()] + list(found.values())
 
 
-def to_configspace(given: Mapping[str, Any]) -> Any:
+def to_configspace(given: Mapping[str, Any]) -> object:
     """Our domains as a ``ConfigurationSpace``, by path; constants are left out."""
     import ConfigSpace as cs  # noqa: N813
 
@@ -245,7 +245,7 @@ def to_configspace(given: Mapping[str, Any]) -> Any:
     return made
 
 
-def to_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
+def to_zoopt(given: Mapping[str, Any]) -> dict[str, object]:
     """Our domains as ZOOpt's tuples, by path; constants are left out."""
     from zoopt import ValueType
 
@@ -262,7 +262,7 @@ def to_zoopt(given: Mapping[str, Any]) -> dict[str, Any]:
     return _by_path("ZOOptSearch", given, one)
 
 
-def to_nevergrad(given: Mapping[str, Any]) -> Any:
+def to_nevergrad(given: Mapping[str, Any]) -> object:
     """Our domains as a ``nevergrad.p.Dict``, by path, without the steps that it has not; constants are left out."""
     import nevergrad as ng
 
@@ -276,7 +276,7 @@ def to_nevergrad(given: Mapping[str, Any]) -> Any:
     return ng.p.Dict(**_by_path("NevergradSearch", given, one))
 
 
-def to_hebo(given: Mapping[str, Any]) -> Any:
+def to_hebo(given: Mapping[str, Any]) -> object:
     """Our domains as a ``DesignSpace``, by path, without the steps that it has not; constants are left out."""
     from hebo.design_space.design_space import DesignSpace
 

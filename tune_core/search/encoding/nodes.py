@@ -22,7 +22,7 @@ class DecodeState:
     def __init__(self, values: Mapping[str, object], rng: Random) -> None:
         self.values = values
         self.rng = rng
-        self.pending: list[tuple[Any, Any, Pending]] = []
+        self.pending: list[tuple[object, object, Pending]] = []
         self.boxes: list[tuple[Any, Any]] = []
 
 

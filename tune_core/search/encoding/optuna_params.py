@@ -70,7 +70,7 @@ class NativeParam:
             trial._fixed_params[name] = self.write(self.read(self._drawn(trial)))
         return self.read(suggest(trial, name, self.distribution))
 
-    def _drawn(self, trial: Any) -> Any:
+    def _drawn(self, trial: Any) -> object:
         """What the sampler draws, before the study has it."""
         name = self.param.name
         if self.distribution.single():

@@ -69,7 +69,7 @@ class Param:
         """A value on the scale of :attr:`scaled_bounds`."""
         return math.log(value) if self.log else float(value)
 
-    def from_scaled(self, scaled: float) -> Any:
+    def from_scaled(self, scaled: float) -> object:
         """The value nearest to a point of that scale."""
         return self.snap(math.exp(scaled) if self.log else scaled)
 
@@ -78,7 +78,7 @@ class Param:
         low, high = self.scaled_bounds
         return (self.to_scaled(value) - low) / (high - low)
 
-    def from_unit(self, unit: float) -> Any:
+    def from_unit(self, unit: float) -> object:
         """The value at a number in [0, 1]."""
         low, high = self.scaled_bounds
         return self.from_scaled(low + min(max(float(unit), 0.0), 1.0) * (high - low))
