@@ -36,7 +36,7 @@ class RunMetadata:
         return self._facts.last_result
 
     @property
-    def metric_analysis(self) -> dict[str, dict[str, object]]:
+    def metric_analysis(self) -> dict[str, dict[str, Any]]:
         """Extremes and means of each metric."""
         return self._facts.metric_analysis
 
@@ -124,7 +124,7 @@ class TrialFacts:
         return experiment_tag(self._trial.index, self.config, self._facts.varied)
 
     @property
-    def evaluated_params(self) -> dict[str, object]:
+    def evaluated_params(self) -> dict[str, Any]:
         """The drawn values of the configuration, nested names joined by ``/``."""
         return evaluated_params(self.config, self._facts.varied)
 
@@ -169,12 +169,12 @@ class TrialFacts:
         return RunMetadata(self)
 
     @property
-    def metric_analysis(self) -> dict[str, dict[str, object]]:
+    def metric_analysis(self) -> dict[str, dict[str, Any]]:
         """For each metric: ``max``, ``min``, ``avg``, ``last``, ``last-5-avg`` and ``last-10-avg``."""
         return metric_analysis(self._results())
 
     @property
-    def placement_group_factory(self) -> object:
+    def placement_group_factory(self) -> Any:
         """What the trial asks for."""
         from tune_core.trainable.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 

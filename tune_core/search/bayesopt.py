@@ -76,7 +76,7 @@ class BayesOptSearch(ModelSearcher):
         super().__init__(_own_bounds(space), metric, mode, points_to_evaluate, evaluated_rewards, random_state)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as bounds; with ``join``, the constants as well."""
         from tune_core.search.encoding.native_spaces import to_bayesopt
 

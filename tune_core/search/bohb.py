@@ -66,7 +66,7 @@ class TuneBOHB(ModelSearcher):
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as a ``ConfigurationSpace``, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_configspace
 

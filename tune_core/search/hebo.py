@@ -58,7 +58,7 @@ class HEBOSearch(ModelSearcher):
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as a ``DesignSpace``, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_hebo
 

@@ -89,7 +89,7 @@ class OptunaSearch(ModelSearcher):
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as Optuna's distributions, which ``space`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_optuna
 

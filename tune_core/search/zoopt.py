@@ -64,7 +64,7 @@ class ZOOptSearch(ModelSearcher):
         super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, random_state_seed)
 
     @staticmethod
-    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> object:
+    def convert_search_space(spec: Mapping[str, object], join: bool = False) -> Any:
         """A search space as ZOOpt's tuples, which ``dim_dict`` takes, too."""
         from tune_core.search.encoding.native_spaces import to_zoopt
 
