@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 from tune_core.core import validation
 from tune_core.core.values import Metrics, ResultDict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tune_core.core import validation
 from tune_core.errors import InvalidArgumentError
