@@ -122,3 +122,25 @@ class Executor(Protocol):
 
     def close(self, grace_s: float) -> None:
         """End all workers; leave no process behind."""
+
+
+class Answering:
+    """An executor's extend, halt and revoke as messages to the trial's worker.
+
+    An executor that inherits from this class says in :meth:`_answer` how a message reaches its worker.
+    """
+
+    def extend(self, trial: int, lease: Lease | None) -> None:
+        """Answer a waiting trial: go on."""
+        self._answer(trial, "extend", lease)
+
+    def halt(self, trial: int, how: str, why: str) -> None:
+        """Answer a waiting trial: let go. It answers with ``Ended(how)``."""
+        self._answer(trial, "halt", how, why)
+
+    def revoke(self, trial: int, why: str) -> None:
+        """Ask a running trial to let go at its next report."""
+        self._answer(trial, "revoke", why)
+
+    def _answer(self, trial: int, kind: str, *rest: object) -> None:
+        raise NotImplementedError

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from tune_core.core import events as ev
-from tune_core.executors.base import Executor, RunSpec, ends_a_trial
+from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial
 from tune_core.trainable.scope import any_open, outside
 
 
-class InlineExecutor(Executor):
+class InlineExecutor(Answering, Executor):
     """Runs trials in the driver's own process and thread, one at a time, whatever resources they ask for.
 
     A trial's changes of working directory and environment are undone at its end, unless trials of other runs go on
@@ -62,15 +62,6 @@ class InlineExecutor(Executor):
 
     def launch(self, worker: str, job: ev.Launch) -> None:
         self._job = msgspec.structs.replace(job, config=own_copy(job.config))
-
-    def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        self._answer(trial, "extend", lease)
-
-    def halt(self, trial: int, how: str, why: str) -> None:
-        self._answer(trial, "halt", how, why)
-
-    def revoke(self, trial: int, why: str) -> None:
-        self._answer(trial, "revoke", why)
 
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
         if self._job is not None and self._job.trial == trial:

@@ -21,7 +21,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
 from tune_core.errors import InvalidArgumentError, SerializationError
-from tune_core.executors.base import Executor, RunSpec, ends_a_trial
+from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.local.pool import idle_seconds, start_worker
@@ -36,7 +36,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 _RECEIVE_BYTES = 1 << 18
 
 
-class LocalExecutor(Executor):
+class LocalExecutor(Answering, Executor):
     """Runs trials in processes on this machine, as many at once as the resources allow.
 
     Parameters
@@ -212,15 +212,6 @@ class LocalExecutor(Executor):
             process.send(("launch", job))
         except Exception as error:  # it could not be pickled
             raise _unsendable(job, error) from error
-
-    def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        self._answer(trial, "extend", lease)
-
-    def halt(self, trial: int, how: str, why: str) -> None:
-        self._answer(trial, "halt", how, why)
-
-    def revoke(self, trial: int, why: str) -> None:
-        self._answer(trial, "revoke", why)
 
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
         process = self._busy.get(trial)

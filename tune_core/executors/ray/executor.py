@@ -21,7 +21,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
 from tune_core.errors import ExecutorError, InvalidArgumentError
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import Answering, Executor, RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray.cluster import Cluster
@@ -52,7 +52,7 @@ _OURS = {
 """Options of actors that are not the user's to give, and what to do instead."""
 
 
-class RayExecutor:
+class RayExecutor(Answering, Executor):
     """Runs trials in Ray actors: on this machine, or on all nodes of a cluster.
 
     A Ray that this process has joined already is used as it is. One that is started or joined here is left again at the
@@ -130,7 +130,6 @@ class RayExecutor:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def pack(self, prepared: Prepared) -> Any:
-        """See :class:`tune_core.executors.base.Executor`."""
         try:
             self._payload = self._join().ray.put(prepared)
         except ExecutorError:
@@ -141,7 +140,6 @@ class RayExecutor:
         return None
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         cluster = self._join()
         self._task = run
         self._inbox = queue.SimpleQueue()
@@ -180,7 +178,6 @@ class RayExecutor:
         return self._cluster
 
     def close(self, grace_s: float = 1.0) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         cluster = self._cluster
         if cluster is None:
             return
@@ -237,7 +234,6 @@ class RayExecutor:
     # --- places -------------------------------------------------------------------------------------------------------
 
     def refuse(self, resources: Any) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         shape_of(resources)
         refusal = self._join().refuse(resources)
         if refusal is not None and self._task is None:
@@ -249,22 +245,18 @@ class RayExecutor:
         self._pool.expect(trials)
 
     def room(self, resources: object) -> bool:
-        """See :class:`tune_core.executors.base.Executor`."""
         return self._pool.room(resources)
 
     def reserve(self, resources: object) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         host = self._pool.reserve(DEFAULT_RESOURCES if resources is None else resources)
         return None if host is None else host.name_for_people
 
     def waits_for(self) -> str | None:
-        """See :class:`tune_core.executors.base.Executor`."""
         return self._pool.waits_for(time.monotonic())
 
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def launch(self, worker: str, job: ev.Launch) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         host = self._pool.hosts[worker.rpartition("/")[2]]
         host.jobs.append(job)
         self._by_trial[job.trial] = host
@@ -293,18 +285,6 @@ class RayExecutor:
         host.say(*message)
         self._unsent[host] = None
 
-    def extend(self, trial: int, lease: ev.Lease | None) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
-        self._answer(trial, "extend", lease)
-
-    def halt(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
-        self._answer(trial, "halt", how, why)
-
-    def revoke(self, trial: int, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
-        self._answer(trial, "revoke", why)
-
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
         host = self._by_trial.get(trial)
         if host is not None:
@@ -312,7 +292,6 @@ class RayExecutor:
             self._say(host, kind, trial, job.attempt, *rest)
 
     def kill(self, trial: int, how: str, why: str) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         host = self._by_trial.get(trial)
         if host is not None:
             self._report_worker_death(host, trial, how, why)
@@ -335,19 +314,15 @@ class RayExecutor:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """See :class:`tune_core.executors.base.Executor`."""
         self._inbox.put(None)
 
     def clock(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.time()
 
     def monotonic(self) -> float:
-        """See :class:`tune_core.executors.base.Executor`."""
         return time.monotonic()
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
-        """See :class:`tune_core.executors.base.Executor`."""
         for host in self._unsent:
             host.send(self._inbox)
         self._unsent.clear()
