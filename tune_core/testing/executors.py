@@ -312,7 +312,7 @@ class ExecutorSuite:
             driver.until(lambda: file.exists() and "line 49" in file.read_text())
             assert file.read_text().splitlines()[0] == "line 0"
 
-    @pytest.mark.parametrize("way", ["exit", "segfault", "kill", "sys.exit", "memory", "unpicklable", "interrupt"])
+    @pytest.mark.parametrize("way", ["exit", "segfault", "kill", "sys.exit", "memory", "interrupt"])
     def test_trial_that_dies_ends_badly_and_the_next_one_runs(self, tmp_path: Path, way: str) -> None:
         if not self.isolated:
             pytest.skip("runs trials in this process")
@@ -534,7 +534,6 @@ def dies(config: Config) -> None:
         "kill": lambda: os.kill(os.getpid(), 9),
         "sys.exit": lambda: sys.exit(3),
         "memory": _run_out_of_memory,
-        "unpicklable": lambda: session.report({"lock": threading.Lock()}),
         "interrupt": _interrupt,
         "": lambda: None,
     }
