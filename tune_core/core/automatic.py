@@ -109,7 +109,7 @@ class Course:
 
 
 class Courses:
-    """The courses of all trials of a run."""
+    """A :class:`Course` for each trial of a run."""
 
     def __init__(self) -> None:
         self._courses: dict[int, Course] = {}

@@ -128,7 +128,7 @@ class Saved(Event, tag="save"):
 
 
 class Ended(Event, tag="end"):
-    """A worker let go of a trial.
+    """A worker released a trial.
 
     ``how``: ``completed`` (returned), ``stopped`` (obeyed a verdict or met a stop condition), ``paused`` (obeyed),
     ``revoked`` (its lease was taken back), ``returned`` (handed back before it began),
@@ -201,7 +201,7 @@ class Restored(Event, tag="restore"):
 
 
 class Lost(Event, tag="lose"):
-    """A checkpoint of ``trial`` is missing or cannot be read: whoever would go on from it goes on from another."""
+    """A checkpoint of ``trial`` is missing or cannot be read: trials that would resume from it resume from another."""
 
     trial: Index
     checkpoint: CheckpointName
@@ -373,7 +373,7 @@ class Extend(Command, frozen=True, gc=False):
 
 
 class Halt(Command, frozen=True, gc=False):
-    """Answer a waiting worker: let go of the trial. ``how`` is ``stopped`` or ``paused``."""
+    """Answer a waiting worker: release the trial. ``how`` is ``stopped`` or ``paused``."""
 
     trial: int
     how: str
@@ -388,7 +388,7 @@ class Revoke(Command, frozen=True, gc=False):
 
 
 class Warn(Command, frozen=True, gc=False):
-    """Tell the user of something that costs time and that could be mended."""
+    """Warn the user of something that costs time and can be changed."""
 
     text: str
 

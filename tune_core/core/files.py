@@ -34,7 +34,7 @@ def open_regular(path: str, flags: int, mode: int = 0o666) -> int:
 
 
 def sync_path(path: str) -> None:
-    """Have the content of a file, or the entries of a folder, written to the disk. What is not there is left out."""
+    """Flush a file's content, or a folder's entries, to the disk; a missing path is ignored."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK)
     except FileNotFoundError:

@@ -82,7 +82,7 @@ def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tup
 
 
 class _Found(NamedTuple):
-    """What was met on the way through a result."""
+    """What was found while a result was converted."""
 
     nonfinite: list[str]  # paths of NaN and infinities
     as_text: dict[str, str] | None  # type of what became text, by the metric's name; None: nothing may

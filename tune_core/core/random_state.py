@@ -27,7 +27,7 @@ class _Generator(NamedTuple):
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators meanwhile, and put their states back after; ``seed`` counts modulo 2^32."""
+    """Seed the global generators inside the block, and restore their states afterwards; ``seed`` counts modulo 2^32."""
     with _lock:
         generators = _generators()
         before = [(generator, generator.get()) for generator in generators.values()]
@@ -41,7 +41,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class OwnGenerator:
-    """A sequence of its own in place of the global generators', continued each time that it is lent.
+    """A sequence of its own in place of that of the global generators; each block continues it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class OwnGenerator:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Continue the own sequence meanwhile, and put the global states back after."""
+        """Continue this sequence inside the block, and restore the global states afterwards."""
         with _lock:
             generators = _generators()
             before = {name: generator.get() for name, generator in generators.items()}
@@ -73,7 +73,7 @@ class OwnGenerator:
 
 
 def _generators() -> dict[str, _Generator]:
-    """The global generators that there are by now."""
+    """The global generators of the libraries that are imported by now."""
     found = {"random": _Generator(random.getstate, random.setstate, random.seed)}
     numpy = sys.modules.get("numpy.random")
     if numpy is not None and hasattr(numpy, "set_state"):  # not in the middle of its import

@@ -106,7 +106,7 @@ class TrialView(Protocol):
 
 
 class Standing:
-    """What a trial had to show at one moment: its best result, and the last known value of each metric.
+    """A trial's standing at one moment: its best result, and the last known value of each metric.
 
     A checkpoint carries the one of the moment when it was made, so that a trial which goes back to it stands there
     again. Two are always equal: a standing follows from the events before it, and comparing it would compare those.
@@ -242,13 +242,13 @@ class Trial:
         self.start_pinned = False
         #: Where it stood when it became a copy of another trial.
         self.copied_at: Standing = NOTHING
-        #: schedulers.base.Exploit that waits for its worker to let go.
+        #: schedulers.base.Exploit that waits for its worker to release the trial.
         self.exploit: Any = None
         #: RetainedCheckpoint that the exploit will load.
         self.copy_from: Any = None
         #: The decision that was given to its worker, which has not yet acted on it.
         self.verdict: Any = None
-        #: Why it ended or was put aside.
+        #: Why it ended or was paused.
         self.reason: str | None = None
         #: What went wrong last, with the traceback.
         self.error: str | None = None
@@ -284,11 +284,11 @@ class Trial:
 
     @property
     def standing(self) -> Standing:
-        """What it has to show now."""
+        """Its standing now."""
         return Standing(self.best, self.best_loss, self.best_config, self.known)
 
     def go_back_to(self, standing: Standing) -> None:
-        """Let what was reported since then no longer count."""
+        """Go back to an earlier standing: what was reported since then no longer counts."""
         self.best, self.best_loss = standing.best, standing.best_loss
         self.best_config, self.known = standing.best_config, standing.known
 

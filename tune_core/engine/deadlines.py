@@ -1,4 +1,4 @@
-"""Spans of time in a run: its budget, how long trials may take to let go, how long failed ones wait for their retry.
+"""Spans of time in a run: its budget, how long trials may take to end, how long failed ones wait for their retry.
 
 Spans are measured by a clock that nobody can set; the wall clock is for stamps alone. Where the two part, because the
 wall clock was set, the journal gets a note, so that the time which a run has used is known after a restore too.
@@ -28,7 +28,7 @@ def retry_delay_s(failures: int, first_s: float, most_s: float) -> float:
 
 @dataclass
 class Leaving:
-    """A trial that was told to let go."""
+    """A trial that was told to end."""
 
     deadline: float
     how: str
@@ -59,7 +59,7 @@ class Deadlines:
         self._used_s = used_s
         self._began = now()
         self._offset = wall() - now()
-        #: Trials that were told to let go, by index.
+        #: Trials that were told to end, by index.
         self.leaving: dict[int, Leaving] = {}
         self._held: dict[int, float] = {}
 
@@ -90,11 +90,11 @@ class Deadlines:
     # --- letting go ---------------------------------------------------------------------------------------------------
 
     def let_go(self, trial: int, within_s: float, how: str, why: str) -> None:
-        """A trial was told to let go, and is killed when ``within_s`` seconds are over."""
+        """A trial was told to end, and is killed when ``within_s`` seconds are over."""
         self.leaving[trial] = Leaving(self.now() + within_s, how, why)
 
     def overdue(self, running: dict[int, Trial]) -> list[tuple[int, Leaving]]:
-        """Trials that have not let go in time; each is named once."""
+        """Trials that have not ended in time; each is named once."""
         found = []
         for trial, leaving in list(self.leaving.items()):
             if trial not in running:

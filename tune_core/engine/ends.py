@@ -18,7 +18,7 @@ CLEAN = ("completed", "stopped", "paused", "revoked")
 
 
 def end_attempt(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> None:
-    """A worker has let go of a trial, or is gone."""
+    """A worker has released a trial, or is gone."""
     del state.running[trial.index]
     trial.ended_at = event.at
     how = event.how
@@ -40,7 +40,7 @@ def end_attempt(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -
 
 
 def _release(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> None:
-    """A worker let go of a trial without an error."""
+    """A worker released a trial without an error."""
     if event.how == "paused" and state.stopping is not None and not state.interrupted:
         end(state, trial, Change.STOP, state.stopping, out)  # the run began to end while the verdict was under way
     elif trial.exploit is not None and event.how == "paused" and not isinstance(trial.verdict, Stop):
@@ -49,7 +49,7 @@ def _release(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> N
         state.put_aside(trial)
     elif event.how != "revoked" or isinstance(trial.verdict, Stop) or not state.interrupted:
         verdict = trial.verdict.reason if isinstance(trial.verdict, Stop) else ""
-        why = (verdict if event.how == "paused" else "") or event.why or verdict  # stopped while it was put aside
+        why = (verdict if event.how == "paused" else "") or event.why or verdict  # stopped while it was paused
         end(state, trial, Change.COMPLETE if event.how == "completed" else Change.STOP, why, out)
     else:
         settle_orphan(state, trial, out)

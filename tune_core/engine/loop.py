@@ -360,7 +360,7 @@ class Loop:
     # --- time and signals ---------------------------------------------------------------------------------------------
 
     def watch_the_clock(self) -> None:
-        """Interruptions, the time budget, trials that do not let go, retries that are due, and the folder."""
+        """Interruptions, the time budget, trials that do not end in time, retries that are due, and the folder."""
         controller = self.controller
         if self.interrupts and not controller.interrupted:
             self.feed(ev.Interrupted("interrupted by the user", self.executor.clock()))

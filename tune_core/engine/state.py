@@ -60,7 +60,7 @@ class RunState:
         self.trials: list[Trial] = []
         #: Indices of the trials that wait to be launched, the next one first.
         self.pending: deque[int] = deque()
-        #: Trials put aside, by index, those that have waited longest first.
+        #: Paused trials, by index, those that have waited longest first.
         self.paused: dict[int, Trial] = {}
         #: Trials that occupy a worker, by index.
         self.running: dict[int, Trial] = {}
@@ -118,7 +118,7 @@ class RunState:
         self.counts[trial.status] += 1
 
     def put_aside(self, trial: Trial) -> None:
-        """Pause a trial whose worker has let go."""
+        """Pause a trial that its worker has released."""
         self.change(trial, Change.PAUSE)
         trial.reason = trial.verdict.reason
         trial.worker = None

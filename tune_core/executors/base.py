@@ -97,10 +97,10 @@ class Executor(Protocol):
         """Answer a waiting trial: go on."""
 
     def halt(self, trial: int, how: str, why: str) -> None:
-        """Answer a waiting trial: let go. It answers with ``Ended(how)``."""
+        """Answer a waiting trial: end. It answers with ``Ended(how)``."""
 
     def revoke(self, trial: int, why: str) -> None:
-        """Ask a running trial to let go at its next report."""
+        """Ask a running trial to end at its next report."""
 
     def kill(self, trial: int, how: str, why: str) -> None:
         """End a trial at once, whatever it does. ``poll`` returns ``Ended(how)``."""
@@ -135,11 +135,11 @@ class Answering:
         self._answer(trial, "extend", lease)
 
     def halt(self, trial: int, how: str, why: str) -> None:
-        """Answer a waiting trial: let go. It answers with ``Ended(how)``."""
+        """Answer a waiting trial: end. It answers with ``Ended(how)``."""
         self._answer(trial, "halt", how, why)
 
     def revoke(self, trial: int, why: str) -> None:
-        """Ask a running trial to let go at its next report."""
+        """Ask a running trial to end at its next report."""
         self._answer(trial, "revoke", why)
 
     def _answer(self, trial: int, kind: str, *rest: object) -> None:

@@ -134,7 +134,7 @@ class Lock:
                 os.utime(self._path)
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         _held.discard(self)
         self._released.set()
         if self._descriptor >= 0:

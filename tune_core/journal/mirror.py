@@ -165,7 +165,7 @@ class Mirror:
         self._thread = threading.Thread(target=self._run, name="tune-core-mirror", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread that sends."""
         self._keep_state()
         self._thread.start()
 
@@ -196,7 +196,7 @@ class Mirror:
 
     @property
     def waits_for(self) -> str | None:
-        """For the live view, while the store is away."""
+        """Why the copy is behind, for the live view, while the store does not answer."""
         since = self._away_since
         if since is None:
             return None

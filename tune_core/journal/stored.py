@@ -93,7 +93,7 @@ def open_place(path: str | os.PathLike[str], filesystem: object = None) -> Place
 
 
 def refresh(place: Place) -> None:
-    """Fetch what a stored journal has got since the last time."""
+    """Fetch what was added to a stored journal since the last time."""
     if place.url is None:
         return
     store = object_store(place.url, place.filesystem)

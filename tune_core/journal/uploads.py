@@ -135,7 +135,7 @@ class Uploads:
         self._signal_if_full()
 
     def drop(self, trial: int, name: str, at: int) -> None:
-        """A checkpoint is superfluous for who knows the journal up to ``at``."""
+        """A checkpoint may be deleted once the store shows the journal up to ``at``."""
         if not _NAME.fullmatch(name):
             return
         with self._lock:

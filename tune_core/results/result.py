@@ -78,7 +78,7 @@ class Result:
 
     @property
     def reason(self) -> str | None:
-        """Why it ended, was stopped or put aside."""
+        """Why it ended, was stopped or paused."""
         return self._trial.reason
 
     @property

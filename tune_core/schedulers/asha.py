@@ -18,7 +18,7 @@ from tune_core.schedulers.rung_levels import ITERATION, Rung, as_number, milesto
 
 
 class _RungEntry:
-    """Where a trial stands: its bracket, the rung that it runs to, and what it waits with on the one below."""
+    """Where a trial stands: its bracket, the rung that it runs to, and its loss on the rung below."""
 
     __slots__ = ("bracket", "loss", "requeued", "target", "waits")
 
@@ -31,7 +31,7 @@ class _RungEntry:
 
 
 class AsyncHyperBandScheduler(Scheduler):
-    """Stop or put aside, on each rung, the trials that are not among the best 1/η of those that reached it.
+    """Stop or pause, on each rung, the trials that are not among the best 1/η of those that reached it.
 
     Rungs are at r·η^k steps, counted exactly. No trial ever waits for another.
 
@@ -250,7 +250,7 @@ class AsyncHyperBandScheduler(Scheduler):
         place.waits = False
 
     def _best_promotable(self, waiting: WaitingTrials | None) -> int | None:
-        """Whom to promote: of all, or of those that are paused now."""
+        """Which trials to promote: of all, or of those that are paused now."""
         for rung in self._order:
             for index in rung.promotable():
                 if waiting is None or waiting.is_paused(index):

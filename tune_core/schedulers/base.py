@@ -98,7 +98,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Pause:
-    """Put the trial aside with its checkpoint; :meth:`Scheduler.choose` may resume it.
+    """Pause the trial with its checkpoint; :meth:`Scheduler.choose` may resume it.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class WaitingTrials(Protocol):
 
     @property
     def paused(self) -> Iterable[TrialView]:
-        """Trials put aside, in the order of their pausing."""
+        """Paused trials, in the order in which they were paused."""
 
     def is_paused(self, index: int) -> bool:
         """Whether a trial is paused at this moment."""

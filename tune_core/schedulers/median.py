@@ -64,7 +64,7 @@ class MedianStoppingRule(Scheduler):
     min_samples_required
         How many other trials must have come as far.
     min_time_slice
-        With fewer, a trial that has run so long since it last started is put aside for those that wait; 0: never.
+        With fewer, a trial that has run so long since it last started is paused for those that wait; 0: never.
     hard_stop
         False puts trials aside instead of stopping them; they go on when nothing else is left to run.
 
@@ -179,7 +179,7 @@ class MedianStoppingRule(Scheduler):
         self._waiting.add(trial.index)
 
     def choose(self, waiting: WaitingTrials) -> int | None:
-        """Those that wait to start; then those put aside for others; then those put aside for good."""
+        """Those that wait to start; then those paused to let others run; then those paused for good."""
         if any(True for _ in waiting.pending) or not self._is_whole:
             return None
         for index in self._made_room:
@@ -204,7 +204,7 @@ def _tick(time: float) -> float:
 
 
 def _next(tick: float) -> float:
-    """The tick after."""
+    """The next tick after ``tick``."""
     return tick + math.ldexp(1.0, math.frexp(tick)[1] - _DIGITS)
 
 

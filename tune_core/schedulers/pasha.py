@@ -23,7 +23,7 @@ trials together stays proportional to their number."""
 
 
 class PASHAScheduler(AsyncHyperBandScheduler):
-    """Progressive ASHA: the top rung starts low, and moves up when it ranks trials otherwise than the one below.
+    """Progressive ASHA: the top rung starts low, and moves up when it ranks trials differently from the rung below.
 
     Trials whose losses differ by less than the noise ε rank alike. ε comes from the learning curves: the differences
     at the top rung between trials whose curves have crossed more than once.
@@ -103,7 +103,7 @@ class PASHAScheduler(AsyncHyperBandScheduler):
             self._curves.pop(trial.index, None)
 
     def _best_promotable(self, waiting: WaitingTrials | None) -> int | None:
-        """Whom to promote; nobody beyond the present top rung."""
+        """Which trial to promote; none beyond the present top rung."""
         for rung in reversed(self._ladder[: self._top]):
             for index in rung.promotable():
                 if waiting is None or waiting.is_paused(index):
@@ -111,7 +111,7 @@ class PASHAScheduler(AsyncHyperBandScheduler):
         return None
 
     def on_stall(self, exhausted: bool) -> None:
-        """Nobody goes beyond the top rung just to have got to the end: those on it are complete."""
+        """No trial is trained beyond the top rung: those that have reached it are complete."""
         if exhausted and not self._active:
             on_top = (index for index, place in self._places.items() if place.waits and place.target == self._top + 1)
             self._at_end = list(on_top)

@@ -227,7 +227,7 @@ def _choose(
 
 
 def fitted(points: Any, targets: Any) -> GaussianProcess:
-    """The process whose parameters, ω among them, have most to be said for them; the time is the last column."""
+    """The process with its most likely parameters, ω among them; the time is the last column."""
     latest, lately = points[-FIT_POINTS:], targets[-FIT_POINTS:]
     found = []
     for forgetting in _FORGETTING:

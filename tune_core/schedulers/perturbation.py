@@ -160,7 +160,7 @@ def move(old: object, how: object, bounds: object, rng: random.Random, factors: 
 
 
 def as_python_number(value: object) -> int | float | None:
-    """A number of any type (NumPy's too) as an int or float; None for anything else, booleans among it."""
+    """A number of any type (NumPy's too) as an int or float; None for anything else, booleans included."""
     if isinstance(value, bool):
         return None
     if isinstance(value, Integral):
@@ -178,5 +178,5 @@ def into(bounds: object, value: object) -> Any:
 
 
 def show(value: object) -> str:
-    """A value for a reason."""
+    """A value as text, for the reason of a decision."""
     return f"{value:.4g}" if isinstance(value, float) else repr(value)

@@ -78,7 +78,7 @@ class Pruner(Scheduler):
         """A trial is complete."""
 
     def forget(self, index: int) -> None:
-        """Trial ``index`` has ended, however."""
+        """Trial ``index`` has ended, for whatever reason."""
 
     # --- the scheduler's questions ------------------------------------------------------------------------------------
 

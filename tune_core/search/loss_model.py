@@ -130,7 +130,7 @@ class LossModel:
         return self.process.predict(self.extend(self.table.features(rows)), _repeated(self.basis, len(rows)))
 
     def expect(self, rows: Any) -> None:
-        """Take points that are unfinished as having come to what the model expects of them."""
+        """Treat unfinished points as if they had come to the loss that the model expects."""
         import numpy as np
 
         points = self.extend(self.table.features(rows))
