@@ -177,3 +177,9 @@ def test_every_core_module_imports_with_all_optional_packages_blocked() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKED, *names], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_importing_the_tuner_loads_nothing_that_shows_or_reads_results() -> None:
+    code = "import sys; from tune_core import Tuner; print(*(m for m in sys.modules if m.startswith('tune_core.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {name.split(".")[1] for name in done.stdout.split()} & {"results", "display", "plots", "simulation"}

@@ -48,7 +48,6 @@ from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Uns
 from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
-from tune_core.results import kept_row
 from tune_core.schedulers import scheduler_from
 from tune_core.search import searcher_from
 from tune_core.search.basic_variant import BasicVariantGenerator
@@ -198,6 +197,8 @@ class ExperimentRun:
         size_bytes = self.writer.size_bytes
         if size_bytes < LEAST_BYTES:
             return
+        from tune_core.results import kept_row  # not at the top: importing the Tuner would load all that reads results
+
         try:
             keep_own(self.writer.path, size_bytes)
             stamp = kept_row.stamp_of(self.folder)
