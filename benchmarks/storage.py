@@ -19,6 +19,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from discarding_s3 import DiscardingS3
+
 
 @contextlib.contextmanager
 def s3_server(port: int) -> Iterator[str]:
@@ -91,10 +93,16 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=1.0)
     parser.add_argument("--large-gib", type=float, default=5.0)
     parser.add_argument("--obstore", action="store_true")
+    parser.add_argument("--only-memory", action="store_true", help="only the large checkpoint")
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp()
     os.environ["TUNE_CORE_CACHE"] = os.path.join(folder, "cache")
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} CPUs")
+    if arguments.only_memory:
+        os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark-secret")
+        os.environ.update(AWS_DEFAULT_REGION="us-east-1")
+        memory(folder, arguments.large_gib, arguments.obstore)
+        return
     with s3_server(arguments.port) as bucket:
         filesystem = None
         if arguments.obstore:
@@ -105,7 +113,10 @@ def main() -> None:
         url = f"s3://{bucket}/runs"
         overhead(folder, url, filesystem, arguments.trials, arguments.reports)
         objects(bucket, url, filesystem, arguments.trials, arguments.reports)
-        large(folder, bucket, filesystem, arguments.gib, arguments.large_gib)
+        if arguments.gib:
+            beside_client(folder, bucket, filesystem, arguments.gib)
+    if arguments.large_gib:
+        memory(folder, arguments.large_gib, arguments.obstore)
 
 
 def overhead(folder: str, url: str, filesystem: Any, trials: int, reports: int) -> None:
@@ -133,8 +144,8 @@ def objects(bucket: str, url: str, filesystem: Any, trials: int, reports: int) -
     row("    segments, and seconds of the run", f"{segments}", f"{took:.1f}")
 
 
-def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: float) -> None:
-    """A large checkpoint, beside what the store's own client needs; and the memory for a larger one."""
+def beside_client(folder: str, bucket: str, filesystem: Any, gib: float) -> None:
+    """A large checkpoint, beside what the store's own client needs."""
     import s3fs
 
     from tune_core.storage.connect import object_store
@@ -160,34 +171,49 @@ def large(folder: str, bucket: str, filesystem: Any, gib: float, large_gib: floa
         f"{min(ours):.1f}",
         f"{min(ours) / min(client):.2f}",
     )
-    if large_gib:
-        os.truncate(path, int(large_gib * (1 << 30)))  # the rest is a hole: as long to read and to send, no disk
-        code = (
-            "import re\n"
-            "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
-            "from tune_core.storage.folders import upload_folder\n"
-            "from tune_core.storage.connect import object_store\n"
-            "fs = None\n"
-            f"if {filesystem is not None}:\n"
-            "    from obstore.store import S3Store\n"
-            "    import os\n"
-            f"    fs = S3Store({bucket!r}, endpoint=os.environ['AWS_ENDPOINT_URL'], "
-            "client_options={'allow_http': True})\n"
-            f"store = object_store('s3://{bucket}/large', fs)\n"
-            "store.put('warm', b'')\n"
-            "before = peak()\n"
-            f"upload_folder(store, {source!r}, 'checkpoint')\n"
-            "print(before, peak())\n"
-        )
-        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        before, after = (int(kib) / 1024 for kib in out)
-        row(
-            f"{large_gib:g} GiB checkpoint: memory before, peak, more (MiB)",
-            f"{before:.0f}",
-            f"{after:.0f}",
-            f"{after - before:.0f}",
-        )
     row("memory of this process at its peak (MiB)", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+
+
+UPLOAD = """
+import os, re, sys
+from tune_core.storage.connect import object_store
+from tune_core.storage.folders import upload_folder
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+filesystem = None
+if sys.argv[2] == "obstore":
+    from obstore.store import S3Store
+    filesystem = S3Store("bucket", endpoint=os.environ["AWS_ENDPOINT_URL"], client_options={"allow_http": True})
+store = object_store("s3://bucket/large", filesystem)
+store.put("warm", b"")
+before = peak()
+upload_folder(store, sys.argv[1], "checkpoint")
+print(before, peak())
+"""
+
+
+def memory(folder: str, gib: float, obstore: bool) -> None:
+    """The memory that a process needs for a large checkpoint's upload, to a server that keeps nothing."""
+    source = os.path.join(folder, "large")
+    os.makedirs(source)
+    with open(os.path.join(source, "weights"), "wb") as file:
+        file.truncate(int(gib * (1 << 30)))  # a hole is as long to read and to send
+    server = DiscardingS3()
+    try:
+        out = subprocess.run(
+            [sys.executable, "-c", UPLOAD, source, "obstore" if obstore else "s3fs"],
+            env={**os.environ, "AWS_ENDPOINT_URL": server.url},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.split()
+    finally:
+        server.close()
+    before, after = (int(kib) / 1024 for kib in out)
+    figures = (f"{before:.0f}", f"{after:.0f}", f"{after - before:.0f}")
+    row(f"{gib:g} GiB checkpoint: memory before, peak, more (MiB)", *figures)
 
 
 def write(path: str, gib: float) -> None:
