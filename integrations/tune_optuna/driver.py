@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tune_core import integration as tc
-from tune_core.schedulers import Continue, Decision, Lease, Scheduler, Stop, TrialView
+from tune_core.schedulers import Continue, Decision, Lease, Scheduler, TrialView
 from tune_core.search import Searcher
+from tune_optuna.trial import PRUNE
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -192,11 +193,12 @@ class PrunerScheduler(Scheduler):
         return Lease(steps=1)
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
-        """Ask the pruner."""
+        """Ask the pruner, and tell the trial what it says: the objective may heed it, or ask for nothing at all."""
         running = self._search.trials.get(trial.trial_id)
         if running is None or "step" not in result or "state" in result:
             return Continue(steps=1)
         self._search.report(running, result)
         if running.should_prune():
-            return Stop(f"{type(self._study.pruner).__name__}: {result['value']:.6g} at step {result['step']}")
+            why = f"{type(self._study.pruner).__name__}: {result['value']:.6g} at step {result['step']}"
+            return Continue(steps=1, reason=why, advice=PRUNE)
         return Continue(steps=1)

@@ -13,6 +13,9 @@ from tune_core import integration as tc
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
+PRUNE = "prune"
+"""The study's pruner would end the trial. Whether it ends is for the objective to say, as in Optuna."""
+
 
 @dataclass(frozen=True)
 class StudyFacts:
@@ -188,13 +191,14 @@ class Trial(optuna.trial.Trial):
         """As in Optuna; the value is journaled, and the study's pruner sees it at once."""
         before = len(self._cached_frozen_trial.intermediate_values)
         super().report(value, step)
-        if len(self._cached_frozen_trial.intermediate_values) == before or self.is_pruned:
+        if len(self._cached_frozen_trial.intermediate_values) == before:
             return  # a step that was reported already is ignored
         self.last = float(value)
-        self.is_pruned = not tune.report({"value": self.last, "step": int(step), **self.record()}, raise_on_stop=False)
+        goes_on = tune.report({"value": self.last, "step": int(step), **self.record()}, raise_on_stop=False)
+        self.is_pruned = not goes_on or tc.advice() == PRUNE
 
     def should_prune(self) -> bool:
-        """Whether the study's pruner has decided to end this trial."""
+        """Whether the study's pruner would end this trial, or the run ends."""
         if len(self.study.directions) > 1:
             return bool(super().should_prune())  # Optuna's own error
         return self.is_pruned
@@ -217,7 +221,7 @@ def worker_objective(
 ) -> Callable[[Mapping[str, Any]], Any]:
     """The user's objective as tune-core calls it, in a worker."""
 
-    def objective(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    def objective(config: Mapping[str, Any]) -> dict[str, Any]:
         trial = Trial(config, facts)
         try:
             return _outcome(func, trial, catch)
@@ -229,18 +233,14 @@ def worker_objective(
     return objective
 
 
-def _outcome(func: Callable[[Any], Any], trial: Trial, catch: tuple[Any, ...]) -> dict[str, Any] | None:
-    """The trial's last result; None where the pruner's decision has ended it and is in the journal already."""
+def _outcome(func: Callable[[Any], Any], trial: Trial, catch: tuple[Any, ...]) -> dict[str, Any]:
+    """The trial's last result."""
     try:
         value = func(trial)
     except optuna.TrialPruned:
-        if trial.is_pruned:
-            return None
         return {"value": float("nan") if trial.last is None else trial.last, "state": "PRUNED", **trial.record()}
     except catch:
         return {"value": float("nan"), "state": "FAIL", **trial.record()}
-    if trial.is_pruned:
-        return None
     values = _values(value, len(trial.study.directions))
     if values is None:
         return {"value": float("nan"), "state": "FAIL", **trial.record()}

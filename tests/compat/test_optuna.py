@@ -263,3 +263,43 @@ def test_study_is_not_copied_for_each_value(tmp_path: Path, monkeypatch: pytest.
         counts.append(copied)
     assert counts[1] <= 2.2 * counts[0]
     assert counts[1] <= 12 * 40
+
+
+class PrunesAll(optuna.pruners.BasePruner):  # type: ignore[misc, name-defined]
+    def prune(self, study: Any, trial: Any) -> bool:
+        return True
+
+
+def test_objective_that_asks_for_no_pruning_is_not_pruned(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(3):
+            trial.report(x, step)
+        assert trial.should_prune()
+        return float(x)
+
+    study = optuna.create_study(storage_path=str(tmp_path), pruner=PrunesAll())
+    study.optimize(objective, n_trials=3)
+
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
+    assert all(list(t.intermediate_values) == [0, 1, 2] for t in study.trials)
+    assert study.best_value == min(t.params["x"] for t in study.trials)
+
+
+def test_what_is_set_after_the_pruners_decision_is_kept(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        trial.report(x, 5)
+        if trial.should_prune():
+            trial.set_user_attr("after", trial.number)
+            trial.suggest_int("late", 0, 3)
+            raise optuna.TrialPruned()
+        return float(x)
+
+    study = optuna.create_study(storage_path=str(tmp_path), pruner=PrunesAll())
+    study.optimize(objective, n_trials=3)
+
+    assert [t.state.name for t in study.trials] == ["PRUNED"] * 3
+    assert [t.user_attrs["after"] for t in study.trials] == [0, 1, 2]
+    assert all(t.params.keys() == {"x", "late"} for t in study.trials)
+    assert all(t.value == t.intermediate_values[5] == t.params["x"] for t in study.trials)

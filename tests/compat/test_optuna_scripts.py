@@ -20,21 +20,28 @@ pytest.importorskip("optuna")
 SCRIPTS = sorted(Path(__file__).with_name("optuna_scripts").glob("*.py"))
 PRINTS = {
     "artifacts": "artifacts: 6",
+    "callbacks_catboost": "best above 0.9: True",
+    "callbacks_keras": "best below 0.9: True",
     "callbacks_lightgbm": "best above 0.9: True",
+    "callbacks_lightning": "best below 0.9: True",
     "callbacks_xgboost": "best below 0.6: True",
     "constraints": "feasible ones are found: True\nbest feasible near 3: True",
+    "estimators_xgboost_lightgbm": "best above 0.6: True\nbest above 0.6: True",
     "importance": "most important: much",
     "multi_objective": "trials: 40 | a front: True",
     "pruning": "pruned some: True | best above 0.9: True",
     "samplers": "best by the grid: {'x': 0, 'kind': 'low'}",
+    "search_cv": "best above 0.6: True (150,)",
     "storage": "kept and gone on with",
     "terminator": "ended early",
+    "tuner_lightgbm": "tuned: True 5",
     "visualisation": "plotted: contour, edf, history, importances, intermediate, parallel, rank, slice, timeline",
 }
 NEEDS = {
     "visualisation": ["plotly", "matplotlib", "sklearn"],
     "multi_objective": ["plotly", "matplotlib", "sklearn"],
     "importance": ["sklearn", "pandas"],
+    "estimators_xgboost_lightgbm": ["optuna_integration", "pandas"],
 }
 
 

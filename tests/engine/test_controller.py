@@ -137,11 +137,11 @@ def test_decisions_about_a_trial_that_does_not_run_are_ignored():
 
 
 def test_continue_extends_the_lease():
-    run = Run(Scripted({(0, 1): Continue(until=3), (0, 2): Continue(steps=2, reason="good")})).started()
+    run = Run(Scripted({(0, 1): Continue(until=3), (0, 2): Continue(steps=2, reason="good", advice="rest")})).started()
     assert run.report(0, waiting=SCHEDULER) == [ev.Extend(0, ev.Lease(until=3))]
     record, extend = run.report(0, waiting=SCHEDULER)
     assert record.event == ev.Decided(0, "continue", "good")
-    assert extend == ev.Extend(0, ev.Lease(steps=2))
+    assert extend == ev.Extend(0, ev.Lease(steps=2, advice="rest"))
 
 
 def test_stop_halts_the_trial_and_keeps_the_reason():

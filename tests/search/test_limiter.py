@@ -10,7 +10,7 @@ import pytest
 
 from tune_core import space
 from tune_core.errors import InvalidArgumentError
-from tune_core.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
+from tune_core.search import BasicVariantGenerator, ConcurrencyLimiter, Repeater, Searcher, create_searcher
 
 
 class Recording(Searcher):
@@ -130,6 +130,42 @@ def test_limiter_can_be_pickled() -> None:
     limiter = pickle.loads(pickle.dumps(ConcurrencyLimiter(BasicVariantGenerator(), max_concurrent=2)))
 
     assert limiter.max_concurrent == 2
+
+
+SPACE = {"x": space.uniform(0, 1), "act": space.choice(["a", "b"])}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_restored_limit_counts_trials_that_had_not_ended(batch: bool, repeat: int, tmp_path: Any) -> None:
+    pytest.importorskip("numpy")
+
+    def limited() -> Any:
+        inner: Any = create_searcher("auto")
+        limiter = ConcurrencyLimiter(Repeater(inner, repeat) if repeat > 1 else inner, 3, batch=batch)
+        limiter.set_search_properties("m", "max", SPACE, seed=1, num_samples=20)
+        return limiter
+
+    first = limited()
+    for trial_id in "012345":
+        config = first.suggest(trial_id)
+        first.on_trial_complete(trial_id, {"m": config["x"]})
+        if batch and trial_id in "14":
+            assert first.suggest(f"other{trial_id}") is not None
+            first.on_trial_complete(f"other{trial_id}", {"m": 0.5})
+    first.suggest("6"), first.suggest("7")
+    first.on_trial_complete("7", {"m": 0.1})
+    path = str(tmp_path / "state")
+    first.save(path)
+    again = limited()
+    again.restore(path)
+
+    assert set(again.unfinished_trials()) == {"6"}
+    assert [again.suggest(i) for i in "89"] == [first.suggest(i) for i in "89"]
+    assert again.suggest("a") is None
+    for trial_id in "869":
+        again.on_trial_complete(trial_id, {"m": 0.3})
+    assert again.unfinished_trials() == set()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
+from tune_core import space as sp
 from tune_core.errors import InvalidArgumentError, MissingDependencyError, SearchSpaceError
 from tune_core.search import BasicVariantGenerator, create_searcher
 from tune_core.search.registry import NAMES, searcher_class, searcher_from
@@ -111,3 +112,17 @@ def test_screen_says_in_one_line_which_form_of_auto_runs_and_why(
     lines = [line for line in capsys.readouterr().out.splitlines() if "search_alg='auto' is" in line]
     assert len(lines) == bool(says)
     assert all(says in line for line in lines)
+
+
+def test_value_of_a_point_that_leaves_something_out_is_refused() -> None:
+    pytest.importorskip("numpy")
+    space = {"x": sp.uniform(0, 1), "net": sp.choice([{"act": sp.choice(["a", "b"])}, "none"]), "batch": 32}
+    for point in ({"x": 0.5}, {"x": 0.5, "net": {}}):
+        search = create_searcher("auto", points_to_evaluate=[point], evaluated_rewards=[1.0])
+        with pytest.raises(SearchSpaceError, match="belongs to a whole configuration"):
+            search.set_search_properties("loss", "min", space, seed=0)
+    whole = [{"x": 0.5, "net": "none"}, {"x": 0.25, "net": {"act": "b"}}, {"x": 0.75}]
+    search = create_searcher("auto", points_to_evaluate=whole, evaluated_rewards=[1.0, 2.0, None])
+    search.set_search_properties("loss", "min", space, seed=0)
+
+    assert search.suggest("00000")["x"] == 0.75

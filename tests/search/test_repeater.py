@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tune_core.errors import InvalidArgumentError
-from tune_core.search import Searcher
+from tune_core import space as sp
+from tune_core.errors import InvalidArgumentError, RestoreError
+from tune_core.search import Searcher, create_searcher
 from tune_core.search.repeater import TRIAL_INDEX, Repeater
 
 
@@ -75,3 +77,42 @@ def test_adopted_trials_find_their_group_again() -> None:
 def test_bad_argument_is_an_error(arguments: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="Repeater"):
         Repeater(*arguments)
+
+
+@pytest.mark.parametrize("name", ["auto", "optuna", "hyperopt"])
+def test_saved_in_the_middle_of_a_group_it_goes_on_the_same(name: str, tmp_path: Path) -> None:
+    pytest.importorskip({"auto": "numpy"}.get(name, name))
+    space = {"x": sp.uniform(0, 1), "act": sp.choice([None, {"a": 1}, (1, 2)])}
+
+    def make() -> Repeater:
+        repeater = Repeater(create_searcher(name), repeat=3)
+        repeater.set_search_properties("a/b", "min", space, seed=1, num_samples=60)
+        return repeater
+
+    first = make()
+    for i in range(13):
+        config = first.suggest(f"{i}")
+        assert isinstance(config, dict)
+        if i != 12:
+            first.on_trial_complete(f"{i}", {"a": {"b": config["x"] + config[TRIAL_INDEX]}})
+    first.save(str(tmp_path / "state"))
+    again = make()
+    again.restore(str(tmp_path / "state"))
+
+    assert again.groups == first.groups
+    for i in range(13, 30):
+        config = first.suggest(f"{i}")
+        assert again.suggest(f"{i}") == config
+        for repeater in (first, again):
+            assert isinstance(config, dict)
+            repeater.on_trial_complete(f"{i - 1}", {"a": {"b": config["x"]}})
+
+
+def test_file_of_something_else_is_no_state_of_a_repeater(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    inner = create_searcher("auto")
+    inner.set_search_properties("loss", "min", {"x": sp.uniform(0, 1)}, seed=1)
+    inner.save(str(tmp_path / "state"))
+
+    with pytest.raises(RestoreError, match="was not written by a repeater"):
+        Repeater(create_searcher("auto"), repeat=3).restore(str(tmp_path / "state"))

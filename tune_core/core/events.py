@@ -339,10 +339,14 @@ def error_line(error: str) -> str:
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
-    """How far a trial may run without asking: until the time attribute reaches ``until``, or for ``steps`` reports."""
+    """How far a trial may run without asking: until the time attribute reaches ``until``, or for ``steps`` reports.
+
+    ``advice`` is what the scheduler has to say to the objective, which may ask for it.
+    """
 
     until: float | None = None
     steps: int | None = None
+    advice: str = ""
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):

@@ -35,7 +35,7 @@ def _decide(state: RunState, trial: Trial, out: Commands) -> None:
         trial.verdict = None
         if decision.reason:
             out.append(ev.Record(ev.Decided(trial.index, "continue", decision.reason, decision.until)))
-        out.append(ev.Extend(trial.index, ev.Lease(decision.until, decision.steps)))
+        out.append(ev.Extend(trial.index, ev.Lease(decision.until, decision.steps, decision.advice)))
     elif isinstance(decision, Stop):
         trial.verdict = decision
         out.append(ev.Record(ends.stop_decided(trial.index, decision)))

@@ -23,6 +23,7 @@ from tune_core.core.optional_imports import require
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
 from tune_core.space import choice, qrandint, quniform, randint
 from tune_core.trainable.session import (
+    advice,
     at_end,
     checkpoint_due,
     get_checkpoint,
@@ -38,6 +39,7 @@ __all__ = [
     "Metrics",
     "RoundResults",
     "Start",
+    "advice",
     "at_end",
     "check_count",
     "check_hooks",

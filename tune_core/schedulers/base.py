@@ -73,11 +73,14 @@ class Continue:
         Why, for ``tune-core explain``.
     steps
         Number of results after which it wants to see the trial again; None: ``until`` alone counts.
+    advice
+        What the objective is told if it asks, by ``tune_core.integration.advice()``, until its next report.
     """
 
     until: float | None = None
     reason: str = ""
     steps: int | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True)

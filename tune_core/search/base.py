@@ -52,7 +52,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
@@ -158,6 +158,10 @@ class Searcher:
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """Take over the limit on unfinished suggestions; False leaves it to the engine."""
         return False
+
+    def unfinished_trials(self) -> Collection[str]:
+        """Trials that were suggested and have not ended, as far as the searcher keeps them: limits count them."""
+        return ()
 
     def save(self, checkpoint_path: str) -> None:
         """Write the searcher's state to a file, for users who keep it themselves. The engine does not use it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tune_core.core.values import Config, ConfigView, Metrics
@@ -121,6 +121,10 @@ class BasicVariantGenerator(Searcher):
     def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Make room for another trial, if their number is limited."""
         self._live.discard(trial_id)
+
+    def unfinished_trials(self) -> Collection[str]:
+        """Trials that have not ended, if their number is limited."""
+        return self._live
 
     def config_at(self, index: int) -> Config | None:
         """Suggestion ``index``, whatever was asked before; None past the end."""

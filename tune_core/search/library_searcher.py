@@ -7,7 +7,7 @@ import logging
 import math
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -248,6 +248,8 @@ class ModelSearcher(Searcher):
             config = dict(point)
             if self.encoding is not None:
                 config = self.encoding.complete(point, rng_for(self.seed, -1 - i), asked)
+                if reward is not None:
+                    self._check_whole(point, asked, reward)
             if reward is None:
                 self._queue.append(config)
             else:
@@ -364,6 +366,23 @@ class ModelSearcher(Searcher):
         """What the library minimises, or None if the result has no usable value."""
         loss = self.objective.loss(result)
         return loss if math.isfinite(loss) else None
+
+    def _check_whole(self, point: Mapping[str, Any], asked: str, reward: Any) -> None:
+        """A value belongs to a whole configuration: one that is drawn in part was never evaluated."""
+        assert self.encoding is not None
+        given = self.encoding.encode_part(point, asked)
+        missing = [param.name for param in self.encoding.active(given) if param.name not in given]
+        if missing:
+            raise SearchSpaceError(
+                asked,
+                f"leaves out {', '.join(map(repr, missing))}, and evaluated_rewards gives it the value {reward!r}",
+                "a value that was measured belongs to a whole configuration",
+                "Give the point the values that it was evaluated with, or None as its reward, to have it tried.",
+            )
+
+    def unfinished_trials(self) -> Collection[str]:
+        """Trials that were suggested and have not ended."""
+        return [*self._live, *self._foreign]
 
     def add_evaluated_point(
         self,

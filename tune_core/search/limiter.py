@@ -76,10 +76,11 @@ class ConcurrencyLimiter(Searcher):
         """The searcher's suggestion, or None while too many are unfinished."""
         if not self._limits:
             return self.searcher.suggest(trial_id)
-        if len(self._live) >= self.max_concurrent:
+        live = self.unfinished_trials()
+        if len(live) >= self.max_concurrent:
             return None
         suggestion = self.searcher.suggest(trial_id)
-        if not isinstance(suggestion, dict) and self._held and len(self._held) == len(self._live):
+        if not isinstance(suggestion, dict) and self._held and len(self._held) == len(live):
             # Nothing runs that could complete the batch: what is held back is what the searcher waits for.
             self._tell_held()
             if suggestion is None:
@@ -88,6 +89,10 @@ class ConcurrencyLimiter(Searcher):
             self._live.add(trial_id)
         self._finished = suggestion == self.FINISHED
         return suggestion
+
+    def unfinished_trials(self) -> set[str]:
+        """Trials that count to the limit: also those of which only the searcher knows, from a file."""
+        return self._live.union(self.searcher.unfinished_trials())
 
     def adopt(self, trial_id: str, config: ConfigView) -> None:
         """Count the trial, and forward."""
@@ -108,9 +113,10 @@ class ConcurrencyLimiter(Searcher):
         self._end(trial_id, lambda: self.searcher.on_trial_pruned(trial_id, result))
 
     def _end(self, trial_id: str, tell: Callable[[], None]) -> None:
-        if self.batch and trial_id in self._live:
+        live = self.unfinished_trials()
+        if self.batch and trial_id in live:
             self._held[trial_id] = tell
-            if len(self._held) == (len(self._live) if self._finished else self.max_concurrent):
+            if len(self._held) == (len(live) if self._finished else self.max_concurrent):
                 self._tell_held()
             return
         self._live.discard(trial_id)
@@ -134,7 +140,8 @@ class ConcurrencyLimiter(Searcher):
         self.searcher.add_evaluated_point(parameters, value, error, pruned, intermediate_values)
 
     def save(self, checkpoint_path: str) -> None:
-        """Forward to the searcher."""
+        """Write the searcher's state, which knows the trials that have not ended; what a batch has so far is told."""
+        self._tell_held()
         self.searcher.save(checkpoint_path)
 
     def restore(self, checkpoint_path: str) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tune_core.core.objective import Objective
 from tune_core.core.values import Config, ConfigView, Metrics
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, RestoreError
 from tune_core.search.base import Searcher
+from tune_core.space.portable import from_portable, to_portable
 
 TRIAL_INDEX = "__trial_index__"
 """Key of a configuration under which its repetition, from 0, stands."""
@@ -165,6 +170,47 @@ class Repeater(Searcher):
         objective = Objective(str(self.metric), str(self.mode))
         loss = objective.loss(result)
         return objective.as_value(loss) if math.isfinite(loss) else None
+
+    def unfinished_trials(self) -> Collection[str]:
+        """Trials that have not ended."""
+        return self._group_of.keys()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the groups, and the searcher's own state, as JSON."""
+        self.searcher.save(checkpoint_path)
+        with open(checkpoint_path, "rb") as file:
+            inner = base64.b64encode(file.read()).decode("ascii")
+        groups = {
+            name: {**vars(group), "config": to_portable(dict(group.config))} for name, group in self.groups.items()
+        }
+        state = {"repeated": inner, "groups": groups, "group_of": self._group_of, "open": self._open}
+        with open(checkpoint_path, "w", encoding="utf-8") as file:
+            json.dump(state, file)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read what :meth:`save` wrote, into a repeater that was made with the same arguments and is not yet used."""
+        try:
+            with open(checkpoint_path, encoding="utf-8") as file:
+                state = json.load(file)
+            inner = base64.b64decode(state["repeated"])
+            groups = {
+                name: Group(**{**given, "config": from_portable(given["config"])})
+                for name, given in state["groups"].items()
+            }
+            group_of, opened = dict(state["group_of"]), state["open"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RestoreError(
+                f"Repeater.restore({checkpoint_path!r})",
+                f"cannot read the file ({type(error).__name__}: {error})",
+                "it was not written by a repeater's save()",
+                "Give the file that save() wrote.",
+            ) from error
+        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+            path = os.path.join(folder, "state")
+            with open(path, "wb") as file:
+                file.write(inner)
+            self.searcher.restore(path)
+        self.groups, self._group_of, self._open = groups, group_of, opened
 
     def add_evaluated_point(
         self,

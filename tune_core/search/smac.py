@@ -82,6 +82,10 @@ class SMACSearch(ModelSearcher):
             info = self._smac.ask()
         except StopIteration:
             return self.FINISHED
+        except Exception as error:
+            if type(error).__name__ != "ConfigurationSpaceExhaustedException":  # its module is not in all versions
+                raise
+            return self.FINISHED  # it drew no new configuration of a finite space in as many tries as it makes
         self._infos[trial_id] = info
         return self._configurations.values(info.config)
 

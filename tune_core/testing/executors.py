@@ -229,6 +229,14 @@ class ExecutorSuite:
             assert [report.iteration for report in driver.reports(0) if report.waiting] == [2, 4, 6]
             assert (end.how, end.why) == ("stopped", "enough")
 
+    def test_objective_hears_the_schedulers_advice_until_its_next_report(self, tmp_path: Path) -> None:
+        def verdict(event: ev.Reported) -> Verdict:
+            return ("extend", ev.Lease(steps=2, advice="slower" if event.iteration == 1 else ""))
+
+        with self.drive(tmp_path, repeats_advice, verdict=verdict) as driver:
+            driver.run(0, {"n": 4}, lease=ev.Lease(steps=1))
+            assert [report.metrics["heard"] for report in driver.reports(0)] == ["", "slower", "", ""]
+
     def test_paused_trial_answers_that_it_let_go(self, tmp_path: Path) -> None:
         with self.drive(tmp_path, counts, verdict=lambda event: ("halt", "paused", "later")) as driver:
             assert driver.run(0, {"n": 100}, lease=ev.Lease(until=3)).how == "paused"
@@ -469,6 +477,12 @@ def counts(config: Config) -> None:
     """Report ``n`` times."""
     for step in range(config["n"]):
         session.report({"step": step})
+
+
+def repeats_advice(config: Config) -> None:
+    """Report what the scheduler had to say to the report before."""
+    for step in range(1, config["n"] + 1):
+        session.report({"step": step, "heard": session.advice()})
 
 
 def reports_for_ever(config: Config) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Session",
     "StopTrial",
     "TrialContext",
+    "advice",
     "at_end",
     "checkpoint_due",
     "get_checkpoint",
@@ -184,6 +185,18 @@ def report(
     if not go_on and raise_on_stop:
         raise StopTrial
     return go_on
+
+
+def advice() -> str:
+    """What the scheduler had to say to the last report, as :class:`tune_core.schedulers.Continue` holds it.
+
+    Returns
+    -------
+    str
+        Empty if it had nothing to say, outside of a trial, and in processes that a trial has started.
+    """
+    scope = current_scope()
+    return str(getattr(scope.session if scope is not None else None, "advice", ""))
 
 
 def _no_metrics(metrics: Any, named: Mapping[str, Any]) -> Exception:

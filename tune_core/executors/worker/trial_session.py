@@ -42,6 +42,7 @@ class TrialSession:
         self.ended_why = ""
         self._until = job.lease.until
         self._steps = job.lease.steps
+        self.advice = job.lease.advice  # of the scheduler, to the last report
         self._time_attr = self._spec.time_attr
         self._lock = threading.RLock()
         self._closed = False  # the attempt is over: what comes now is of something that it left behind
@@ -113,6 +114,7 @@ class TrialSession:
                 plain = self._count(plain)
             self.last_metrics = plain
             self.iteration += 1
+            self.advice = ""
             seconds = time.perf_counter() - self._began - self._waited + self._base
             name = self._save(checkpoint) if checkpoint is not None else None
             attempt = self.job.attempt
@@ -270,7 +272,7 @@ class TrialSession:
         if kind == "extend":
             lease: ev.Lease | None = message[3]
             if lease is not None:
-                self._until, self._steps = lease.until, lease.steps
+                self._until, self._steps, self.advice = lease.until, lease.steps, lease.advice
         elif kind == "halt":
             self.halted = True
             self.end(message[3], message[4])
