@@ -360,7 +360,7 @@ def test_resources_in_every_documented_form() -> None:
     assert tune.with_resources(steps, {"cpu": 1, "custom_resources": {"lamp": 2}}).resources["custom_resources"]
     asked = tune.with_resources(steps, ScalingConfig(num_workers=2, use_gpu=True)).resources
     assert asked.required_resources == {"CPU": 3.0, "GPU": 2.0}
-    assert resource_dict_to_pg_factory({"cpu": 2, "custom_resources": {"lamp": 1}}).bundles == [{"cpu": 2, "lamp": 1}]
+    assert resource_dict_to_pg_factory({"cpu": 2, "custom_resources": {"lamp": 1}}).bundles == [{"CPU": 2, "lamp": 1}]
 
 
 def test_custom_resources_and_memory_are_counted(fit: Any) -> None:

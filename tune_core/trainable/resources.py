@@ -41,53 +41,65 @@ class PlacementGroupFactory:
                 "there is no such strategy",
                 f"Use one of {', '.join(strategies)}.",
             )
-        self.bundles = [check_resources(b, "PlacementGroupFactory(bundles)") for b in bundles]
+        #: The bundles as requests are written elsewhere in this package: ``cpu`` and ``gpu`` in lower case.
+        self.requests = [check_resources(b, "PlacementGroupFactory(bundles)") for b in bundles]
         self.strategy = strategy
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """The bundles with Ray's names and without what is 0: ``[{"CPU": 1.0}]``; an empty first one is left out."""
+        return [
+            _with_rays_names(bundle) for bundle in (self.requests[1:] if self.head_bundle_is_empty else self.requests)
+        ]
 
     @property
     def head(self) -> dict[str, float]:
         """The trial's own bundle."""
-        return self.bundles[0]
+        return self.requests[0]
 
     @property
     def head_cpus(self) -> float:
         """CPUs of the trial's own bundle."""
-        return self.bundles[0].get("cpu", 0.0)
+        return self.requests[0].get("cpu", 0.0)
 
     @property
     def head_bundle_is_empty(self) -> bool:
         """Whether the trial's own process asks for nothing."""
-        return not any(self.bundles[0].values())
+        return not any(self.requests[0].values())
 
     @property
     def required_resources(self) -> dict[str, float]:
         """All bundles added up, with Ray's names: ``{"CPU": 2.0, "GPU": 0.5}``."""
-        return {name.upper() if name in ("cpu", "gpu") else name: float(n) for name, n in self.total().items()}
+        return _with_rays_names(self.total())
 
     def total(self) -> dict[str, float]:
         """All bundles added up."""
         total: dict[str, float] = {}
-        for bundle in self.bundles:
+        for bundle in self.requests:
             for name, amount in bundle.items():
                 total[name] = total.get(name, 0) + amount
         return total
 
     def __plain__(self) -> dict[str, Any]:
         """As a value that a report can hold."""
-        return {"bundles": self.bundles, "strategy": self.strategy}
+        return {"bundles": self.requests, "strategy": self.strategy}
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, PlacementGroupFactory)
-            and self.bundles == other.bundles
+            and self.requests == other.requests
             and self.strategy == other.strategy
         )
 
     def __hash__(self) -> int:
-        return hash((self.strategy, tuple(tuple(sorted(b.items())) for b in self.bundles)))
+        return hash((self.strategy, tuple(tuple(sorted(b.items())) for b in self.requests)))
 
     def __repr__(self) -> str:
-        return f"PlacementGroupFactory({self.bundles}, strategy={self.strategy!r})"
+        return f"PlacementGroupFactory({self.requests}, strategy={self.strategy!r})"
+
+
+def _with_rays_names(resources: Mapping[str, float]) -> dict[str, float]:
+    return {name.upper() if name in ("cpu", "gpu") else name: float(n) for name, n in resources.items() if n}
 
 
 class HeldResources(dict[str, float]):
@@ -96,7 +108,7 @@ class HeldResources(dict[str, float]):
     @property
     def bundles(self) -> list[dict[str, float]]:
         """The one bundle that the trial has."""
-        return [dict(self)]
+        return [_with_rays_names(self)]
 
     @property
     def strategy(self) -> str:
@@ -220,7 +232,7 @@ def resources_from(request: object, config: Config) -> Any:
 def resources_to_json(resources: object) -> Any:
     """A resolved request as the journal keeps it."""
     if isinstance(resources, PlacementGroupFactory):
-        return {"bundles": resources.bundles, "strategy": resources.strategy}
+        return {"bundles": resources.requests, "strategy": resources.strategy}
     return resources
 
 

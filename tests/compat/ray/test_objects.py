@@ -179,7 +179,10 @@ def test_resources_as_bundles(api: Api) -> None:
     bundles = api.tune.PlacementGroupFactory([{"CPU": 1, "lamp": 2}, {"CPU": 2, "GPU": 1}], strategy="SPREAD")
     assert bundles.head_cpus == 1
     assert bundles.required_resources == {"CPU": 3, "GPU": 1, "lamp": 2}
+    assert bundles.bundles == [{"CPU": 1, "lamp": 2}, {"CPU": 2, "GPU": 1}]
     assert bundles.strategy == "SPREAD"
+    headless = api.tune.PlacementGroupFactory([{"CPU": 0}, {"CPU": 2, "GPU": 0}])
+    assert headless.bundles == [{"CPU": 2}] and headless.head_bundle_is_empty and headless.head_cpus == 0
     assert bundles == api.tune.PlacementGroupFactory([{"CPU": 1, "lamp": 2}, {"CPU": 2, "GPU": 1}], strategy="SPREAD")
     made = api("execution.placement_groups").resource_dict_to_pg_factory({"cpu": 2, "custom_resources": {"lamp": 1}})
     assert made.required_resources["CPU"] == 2 and made.required_resources["lamp"] == 1

@@ -50,7 +50,7 @@ class WorkerActor:
         if isinstance(request, PlacementGroupFactory):
             from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-            bundles = [bundle_of(bundle) for bundle in request.bundles]
+            bundles = [bundle_of(bundle) for bundle in request.requests]
             self._group = ray.util.placement_group(bundles, strategy=request.strategy)
             bundles = bundles[1:]
             strategy["scheduling_strategy"] = PlacementGroupSchedulingStrategy(

@@ -47,7 +47,7 @@ def shape_of(resources: Any) -> Any:
 
 def bundles_of(request: Request) -> list[dict[str, float]]:
     """The parts of a request, each of which has to be on one node."""
-    bundles = request.bundles if isinstance(request, PlacementGroupFactory) else [request]
+    bundles = request.requests if isinstance(request, PlacementGroupFactory) else [request]
     return [{name: amount for name, amount in bundle.items() if amount} for bundle in bundles]
 
 
