@@ -91,6 +91,10 @@ class JournalError(TuneError):
     """A journal cannot be read or written."""
 
 
+class NoExperimentError(JournalError, ValueError, RuntimeError):
+    """There is no experiment in a folder or at a URL."""
+
+
 class JournalDamageWarning(UserWarning):
     """A part of a journal cannot be read; what was lost is not in the results."""
 
@@ -99,7 +103,7 @@ class ExperimentLockedError(StorageError):
     """Another driver is running this experiment."""
 
 
-class RestoreError(TuneError):
+class RestoreError(TuneError, ValueError, RuntimeError):
     """An experiment cannot be restored as asked."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core.events import Header
+from tune_core.core.flatten import flatten
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.fit.directory import load_setup
 from tune_core.fit.experiment_run import ExperimentRun
@@ -185,7 +186,8 @@ class Tuner:
         Raises
         ------
         RestoreError, JournalError
-            If the folder holds no experiment, or it cannot be restored as asked.
+            If the folder holds no experiment, the trainable has another name than the run's, ``param_space`` other
+            hyperparameters, or it cannot be restored as asked.
         """
         stored = None
         if is_stored(path, storage_filesystem):
@@ -193,6 +195,7 @@ class Tuner:
         folder = stored.fetch() if stored is not None else os.path.abspath(os.path.expanduser(os.fspath(path)))
         header, restores = journal.outline(folder)
         setup = {} if param_space is not None and tune_config and run_config else load_setup(folder)
+        known_space = setup.get("param_space")
         known = {"param_space": param_space, "tune_config": tune_config, "run_config": run_config}
         for key, value in known.items():
             if value is not None:
@@ -204,6 +207,9 @@ class Tuner:
                 "it could not be pickled when the run began",
                 "Pass param_space=, tune_config= and run_config= as in the first run.",
             )
+        _check_same_trainable(header, trainable)
+        if param_space is not None:
+            _check_same_names(known_space, param_space)
         before = next((r.num_samples for r in reversed(restores) if r.num_samples), setup["tune_config"].num_samples)
         _check_restore(header, before, num_samples, setup["tune_config"], resume_errored and restart_errored)
         samples = before if num_samples is None else num_samples
@@ -227,6 +233,32 @@ class Tuner:
             "num_samples": num_samples,
         }
         return tuner
+
+
+def _check_same_trainable(header: Header, trainable: object) -> None:
+    name = prepare(trainable).__name__
+    if header.trainable and name != header.trainable:
+        raise RestoreError(
+            "Tuner.restore(trainable)",
+            f"is called {name!r}, and the run's was {header.trainable!r}",
+            "its results so far are those of another trainable",
+            "Pass the trainable of the first run, under its name; or start a new run.",
+        )
+
+
+def _check_same_names(before: object, param_space: Mapping[str, object]) -> None:
+    """``before``: the first run's space, or None where it could not be pickled."""
+    if not isinstance(before, Mapping) or not isinstance(param_space, Mapping):
+        return
+    first, now = set(flatten(dict(before))), set(flatten(dict(param_space)))
+    if first != now:
+        raise RestoreError(
+            "Tuner.restore(param_space)",
+            f"has {', '.join(sorted(map(str, now - first))) or 'nothing'} that the run's had not, and lacks "
+            f"{', '.join(sorted(map(str, first - now))) or 'nothing'}",
+            "its trials so far have other hyperparameters",
+            "Pass the param_space of the first run, or start a new run.",
+        )
 
 
 def _check_restore(header: Header, before: int, num_samples: object, config: TuneConfig, both: bool) -> None:

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from tune_core.core import events as ev
 from tune_core.core.files import open_regular
-from tune_core.errors import JournalError
+from tune_core.errors import JournalError, NoExperimentError
 from tune_core.journal.format import (
     CHUNK_BYTES,
     JOURNAL_FILE,
@@ -123,7 +123,7 @@ class Reader:
         try:
             return open(open_regular(self.path, os.O_RDONLY), "rb")
         except (FileNotFoundError, NotADirectoryError):
-            raise JournalError(
+            raise NoExperimentError(
                 f"The folder {folder}",
                 "holds no experiment",
                 f"there is no {JOURNAL_FILE} in it",

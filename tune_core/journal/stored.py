@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tune_core.core.paths import trial_folder
-from tune_core.errors import JournalError
+from tune_core.errors import NoExperimentError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.storage import is_remote, local_path
 from tune_core.storage.connect import object_store
@@ -161,9 +161,9 @@ def is_driven(place: Place, last_event_at: float) -> bool:
     return time.time() - seen < 3 * lease.expiry_s
 
 
-def no_experiment(url: str) -> JournalError:
+def no_experiment(url: str) -> NoExperimentError:
     """The error for a URL where no experiment is."""
-    return JournalError(
+    return NoExperimentError(
         f"The URL {redacted(url)}",
         "holds no experiment",
         "there is no journal below it",

@@ -381,6 +381,37 @@ def test_restored_run_goes_on_with_what_failed(running: Api) -> None:
     assert again.num_errors == 0 and sorted(result.metrics["loss"] for result in again) == [1, 2]
 
 
+def test_only_the_same_trainable_and_parameters_are_restored(running: Api) -> None:
+    tune = running.tune
+    objective = reporting(running)
+    running.fit(objective, {"x": tune.grid_search([1, 2])})
+    path = os.path.join(running.storage, "run")
+
+    def another(config: dict[str, Any]) -> None:
+        pass
+
+    class Other(tune.Trainable):  # type: ignore[misc, name-defined]
+        pass
+
+    for wrong in (another, Other):
+        with pytest.raises(ValueError, match="trainable"):
+            tune.Tuner.restore(path, trainable=wrong)
+    for space in ({"x": tune.grid_search([1, 2]), "new": 1}, {"y": 1}):
+        with pytest.raises(ValueError, match="param_space"):
+            tune.Tuner.restore(path, trainable=objective, param_space=space)
+    again = tune.Tuner.restore(path, trainable=objective, param_space={"x": tune.grid_search([1, 2])})
+    assert len(again.get_results()) == 2
+
+
+def test_what_is_not_there_is_not_restored(api: Api) -> None:
+    nowhere = os.path.join(api.storage, "nowhere")
+    assert not api.tune.Tuner.can_restore(nowhere)
+    with pytest.raises(ValueError):
+        api.tune.ExperimentAnalysis(nowhere)
+    with pytest.raises(RuntimeError):
+        api.tune.Tuner(lambda config: None).get_results()
+
+
 def test_names_of_trials_and_folders(running: Api) -> None:
     grid = running.fit(
         lambda c: {"loss": c["x"]},
