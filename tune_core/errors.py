@@ -6,6 +6,7 @@ carries the same four as attributes, so that a program can use them without pars
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 
@@ -140,3 +141,29 @@ class UserCodeError(TuneError):
 
 class TrialError(TuneError):
     """One or more trials failed and the run was asked not to go on."""
+
+
+def trial_error(raised: str, *parts: str) -> TrialError:
+    """A trial's error; where it raised a built-in exception, an instance of that, too.
+
+    Parameters
+    ----------
+    raised
+        The name of what it raised, e.g. ``"ValueError"``.
+    *parts
+        See :class:`TuneError`.
+    """
+    plain = TrialError(*parts)
+    builtin = getattr(builtins, raised, None)
+    if not isinstance(builtin, type) or not issubclass(builtin, Exception):
+        return plain
+    own = {
+        "__doc__": TrialError.__doc__,
+        "__str__": Exception.__str__,  # some built-in ones print their arguments in their own way
+        "__reduce__": lambda error: (trial_error, (raised, error.asked, error.found, error.cause, error.fix)),
+    }
+    try:
+        both: TrialError = type("TrialError", (TrialError, builtin), own)(*parts)
+    except TypeError:  # it is made of other arguments, as a UnicodeDecodeError is
+        return plain
+    return both if str(both) == str(plain) else plain

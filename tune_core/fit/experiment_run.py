@@ -32,7 +32,7 @@ from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.engine.trial_facts import RunFacts
-from tune_core.errors import ResourceError, TrialError, TuneError
+from tune_core.errors import ResourceError, TrialError, TuneError, trial_error
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
@@ -400,7 +400,8 @@ class ExperimentRun:
         if failure is not None and failure.fail_fast == "raise":
             for trial in self.controller.trials:
                 if trial.error is not None and trial.status == "ERROR":
-                    raise TrialError(f"Trial {trial.trial_id}", f"failed:\n{trial.error}")
+                    raised = ev.error_line(trial.error).partition(":")[0]
+                    raise trial_error(raised, f"Trial {trial.trial_id}", f"failed:\n{trial.error}")
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

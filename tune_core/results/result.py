@@ -16,7 +16,7 @@ from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.display.formatting import config_text, value_text
-from tune_core.errors import InvalidArgumentError, JournalError, TrialError
+from tune_core.errors import InvalidArgumentError, JournalError, TrialError, trial_error
 from tune_core.journal.histories import history
 from tune_core.journal.stored import Place, is_stored, open_place
 from tune_core.results import selection
@@ -116,9 +116,11 @@ class Result:
         text = trial.error or trial.reason or "no error was recorded"
         output = os.path.join(trial_folder(self._folder, trial.index), "output.log")
         where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
-        return TrialError(
+        line = error_line(text)
+        return trial_error(
+            line.partition(":")[0],
             f"Trial {trial.trial_id}",
-            f"failed: {error_line(text)}",
+            f"failed: {line}",
             f"it ran with {config_text(self.config, 300) or 'an empty configuration'}",
             f"{where}Mend what this points at and run again, or restore with resume_errored=True:\n{text}",
         )

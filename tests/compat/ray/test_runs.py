@@ -412,6 +412,25 @@ def test_what_is_not_there_is_not_restored(api: Api) -> None:
         api.tune.Tuner(lambda config: None).get_results()
 
 
+def test_error_of_a_trial_is_of_the_type_that_was_raised(running: Api) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        raise {"value": ValueError, "key": KeyError, "os": FileNotFoundError}[config["kind"]]("boom")
+
+    kinds = {"value": ValueError, "key": KeyError, "os": FileNotFoundError}
+    grid = running.fit(objective, {"kind": running.tune.grid_search(list(kinds))})
+    assert grid.num_errors == 3
+    for result, kind in zip(grid, kinds.values(), strict=True):
+        assert isinstance(result.error, kind) and "boom" in str(result.error)
+
+
+def test_first_failure_is_raised_where_that_is_asked_for(running: Api) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        raise ZeroDivisionError("boom")
+
+    with pytest.raises(ZeroDivisionError, match="boom"):
+        running.fit(objective, failure_config=running.tune.FailureConfig(fail_fast="raise"))
+
+
 def test_names_of_trials_and_folders(running: Api) -> None:
     grid = running.fit(
         lambda c: {"loss": c["x"]},
