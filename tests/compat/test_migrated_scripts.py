@@ -54,7 +54,7 @@ def needed(script: Path) -> list[str]:
     return [n.partition(".")[0] for n in names if n.partition(".")[0] != "ray"] + INSIDE.get(script.stem, [])
 
 
-def run(script: Path, folder: Path) -> None:
+def run(script: Path, folder: Path, *arguments: str) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "integrations"), os.environ.get("PYTHONPATH", "")]),
@@ -64,7 +64,7 @@ def run(script: Path, folder: Path) -> None:
         "KERAS_BACKEND": "torch",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-W", "ignore", str(script)]
+    command = [sys.executable, "-W", "ignore", str(script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
 
