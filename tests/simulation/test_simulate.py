@@ -154,6 +154,30 @@ def test_decisions_are_those_of_the_scheduler() -> None:
     assert all(d.why for d in result.decisions())
 
 
+@pytest.mark.parametrize("first", [1, 3])
+def test_objective_that_always_fails_is_not_tried_for_ever(first: int) -> None:
+    def fails(config: Any, step: int) -> Any:
+        if step >= first:
+            raise ValueError("always")
+        return 1.0, {"loss": 1.0}
+
+    with pytest.raises(SimulationStalledError, match=rf"beyond step {first - 1}: ValueError\('always'\)"):
+        run(fails, max_failures=-1, num_samples=2)
+
+
+def test_objective_that_gets_further_each_time_is_tried_on() -> None:
+    failed: set[int] = set()
+
+    def fails_once_a_step(config: Any, step: int) -> Any:
+        if step not in failed:
+            failed.add(step)
+            raise ValueError("once")
+        return (1.0, {"loss": 1.0}) if step <= 1100 else None
+
+    result = run(fails_once_a_step, max_failures=-1, num_samples=1, checkpoint_every=1)
+    assert result.trials[0].status == "TERMINATED" and result.trials[0].iteration == 1100
+
+
 def test_own_scheduler_of_a_few_lines_runs() -> None:
     class Third(Scheduler):
         def lease(self, trial: Any) -> Any:

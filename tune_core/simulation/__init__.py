@@ -107,7 +107,7 @@ def simulate(
     Raises
     ------
     SimulationStalledError
-        If the run waits for something that will never happen.
+        If the run waits for something that will never happen, or an objective fails at the same step for ever.
 
     Examples
     --------

@@ -25,6 +25,8 @@ from tune_core.trainable import DONE
 STEP, SEND, RESUME, CRASH, NODE, REPAIR, WAKE = range(7)
 IDLE_POLLS = 1000
 """Polls in a row with nothing under way after which the simulation is said to hang."""
+FAILURES_IN_VAIN = 1000
+"""So many failures in a row of a trial's objective at the same step, and the simulation is given up."""
 
 
 class SimulationStalledError(TuneError):
@@ -158,6 +160,7 @@ class SimulatedExecutor(Executor):
         self.occupied_s = 0.0  # from launch to end, over all workers
         self.deadline = math.inf  # the clock stops here once, so that a time budget is kept
         self.reports = 0
+        self._in_vain: dict[int, tuple[int, int]] = {}  # by trial: the furthest step, failures since it was reached
         self.attempts: dict[int, _Attempt] = {}
         self._seed = seed
         self._now = start_s
@@ -305,6 +308,7 @@ class SimulatedExecutor(Executor):
             step = self.model(run.job.config, run.iteration + 1, run.state)
         except Exception as error:
             self._end(run, "errored", "", f"{type(error).__name__}: {error}")
+            self._count_failure(run, error)
             return
         if step is None:
             self._end(run, "completed", "", "")
@@ -316,6 +320,19 @@ class SimulatedExecutor(Executor):
                 self._push(self._now + within, CRASH, run, within)
                 return
         self._push(self._now + seconds, STEP, run, (seconds, step))
+
+    def _count_failure(self, run: _Attempt, error: Exception) -> None:
+        """An objective that always fails at the same step would be tried for ever where retries have no limit."""
+        furthest, failures = self._in_vain.get(run.job.trial, (-1, 0))
+        failures, furthest = (failures + 1, furthest) if run.iteration <= furthest else (1, run.iteration)
+        self._in_vain[run.job.trial] = furthest, failures
+        if failures >= FAILURES_IN_VAIN:
+            raise SimulationStalledError(
+                f"Trial {run.job.trial:05d} of the simulated run",
+                f"failed {failures} times in a row without getting beyond step {furthest}: {error!r}",
+                "the objective fails there each time, and retries have no limit",
+                "Give max_failures a number, or mend the objective.",
+            )
 
     def _on_step(self, run: _Attempt, what: Any) -> None:
         """A step has been done: report it as a worker would."""
