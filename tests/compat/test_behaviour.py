@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,38 @@ def test_subclass_of_the_cli_reporter_is_called(fit: Any, capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert "Number of trials: 1/1 (1 TERMINATED)" in printed
     assert "steps_00000" in printed and "loss" in printed
+
+
+# --- what is resumed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("finished", "starts"), [("SKIP", []), ("RESTART", [0, 0]), ("RESUME", [2, 2])])
+def test_finished_trials_are_resumed_as_asked(finished: str, starts: list[int], tmp_path: Path) -> None:
+    begins = tmp_path / "begins"
+
+    def objective(config: dict[str, Any]) -> None:
+        start = int(Path(found.path, "step").read_text()) if (found := tune.get_checkpoint()) else 0
+        with begins.open("a") as file:
+            file.write(f"{start} ")
+        for step in range(start + 1, 3):
+            made = Path(tempfile.mkdtemp(dir=tmp_path))
+            (made / "step").write_text(str(step))
+            tune.report({"step": step}, checkpoint=tune.Checkpoint.from_directory(str(made)))
+
+    options: dict[str, Any] = {
+        "config": {"x": tune.grid_search([1, 2])},
+        "storage_path": str(tmp_path),
+        "name": "run",
+        "verbose": 0,
+        "executor": "inline",
+    }
+    tune.run(objective, **options)
+    assert begins.read_text() == "0 0 "
+    begins.write_text("")
+    kind = tune.ResumeConfig.ResumeType
+    analysis = tune.run(objective, **options, resume=True, resume_config=tune.ResumeConfig(finished=kind[finished]))
+    assert list(map(int, begins.read_text().split())) == starts
+    assert [trial.last_result["step"] for trial in analysis.trials] == [2, 2]
 
 
 # --- environment variables --------------------------------------------------------------------------------------------
