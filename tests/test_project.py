@@ -71,6 +71,17 @@ def test_every_package_is_marked_as_typed() -> None:
     assert [p.name for p in packages() if not (p / "py.typed").exists()] == []
 
 
+@pytest.mark.parametrize(
+    ("readme", "sentence"),
+    [("README.md", r"The core depends on ([^.]+), and imports no"), ("README.zh-CN.md", r"核心只依赖 ([^，]+)，")],
+)
+def test_readme_names_all_that_the_core_depends_on(readme: str, sentence: str) -> None:
+    claimed = re.search(sentence, read(readme))
+    assert claimed
+    named = set(re.split(r"(?:,|、| and | 和 )\s*", claimed[1]))
+    assert named == {Requirement(one).name for one in PROJECT["project"]["dependencies"]}
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = "python -m pip install tox && python -m tox"
     assert command in read("README.md")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from journals import Run, known
+from journals import Moody, Run, known, random_run
 
 import tune_core as tune
 from tune_core.core import events as ev
@@ -75,3 +76,22 @@ def test_hyperband_without_checkpoints_is_as_it_was(tmp_path: Path) -> None:
     replay(log.header, log.events, controller)
     assert known(controller) == known(run.controller)
     assert scheduler.debug_string() == run.scheduler.debug_string()
+
+
+def test_a_restore_takes_events_as_they_are_read_and_keeps_none_of_them(tmp_path: Path) -> None:
+    run = random_run(tmp_path, 5)
+    log = parse(b"".join(run.lines))
+    controller = Controller(run.rules, Moody())
+    behind: list[int] = []
+
+    def coming() -> Iterator[Any]:
+        suggested = 0
+        for event in log.events:
+            behind.append(suggested - len(controller.trials))
+            suggested += type(event) is ev.Suggested
+            yield event
+
+    replay(log.header, coming(), controller)
+
+    assert len(controller.trials) > 10
+    assert max(behind) <= 1  # the event before is applied when it is known that no decision follows

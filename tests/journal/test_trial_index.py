@@ -97,9 +97,9 @@ def read_bytes_of(action: Any) -> int:
     read = 0
     scan = LineScanner.scan
 
-    def counted(self: Any, file: Any, **more: Any) -> Any:
+    def counted(self: Any, file: Any, is_checked: bool = True) -> Any:
         nonlocal read
-        for part in scan(self, file, **more):
+        for part in scan(self, file, is_checked):
             read += len(part) if isinstance(part, bytes) else 0
             yield part
 

@@ -44,6 +44,7 @@ class RecordedScheduler:
 
     def __init__(self, followed: Scheduler) -> None:
         self.followed = followed
+        self.observes = followed.observes  # asked for at each result
         self._recorded: list[ev.Decided] = []
         self._found: dict[tuple[str, int], ev.Decided] = {}
         self._is_open = False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +40,7 @@ RECENT = 256
 
 def replay(
     header: ev.Header,
-    events: list[Any],
+    events: Iterable[Any],
     controller: Controller,
     suggestions: Suggestions | None = None,
     decode_config: Callable[[int, Config], Config] = lambda index, config: config,
@@ -46,6 +49,7 @@ def replay(
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
 
+    Events are taken one after the other, as they are read: no more of them are kept than the controller keeps.
     Recorded decisions stand, whatever the scheduler would decide now. A stopper sees the results again; its answers
     are in the journal. Other commands are dropped: they were carried out, or their trials are run again. The time
     between the last event of one driver and the start of the next does not count as used.
@@ -58,10 +62,15 @@ def replay(
     scheduler = controller.scheduler
     again = _ReplayCursor(controller, suggestions, decode_config, stopper, config_of)
     clock = _Clock(header.at)
+    recent: deque[Any] = deque(maxlen=RECENT)
     try:
-        for event, recorded, is_last in _groups(events):
-            again.take(event, recorded, is_last)
-            clock.see(event)
+        with _no_collection():
+            for event, recorded, is_last in _groups(events):
+                again.take(event, recorded, is_last)
+                clock.see(event)
+                recent.append(event)
+                if recorded:
+                    recent.extend(recorded)
     except (IllegalTransitionError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
         if isinstance(error, TuneError) and not isinstance(error, IllegalTransitionError):
             raise
@@ -70,19 +79,38 @@ def replay(
         controller.scheduler = scheduler
     if suggestions is not None:
         suggestions.end_repeating()
-    recent = {getattr(event, "trial", -1) for event in events[-RECENT:]}
-    return Replayed(clock.used_s, recent, again.unrecorded, again.salvage)
+    trials = {getattr(event, "trial", -1) for event in recent}
+    return Replayed(clock.used_s, trials, again.unrecorded, again.salvage)
 
 
-def _groups(events: list[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Millions of small objects come, without cycles: looking for those again and again would only cost time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _groups(events: Iterable[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
     """Each event with the decisions that were journaled behind it, and whether it is the last."""
-    at = 0
-    while at < len(events):
-        end = at + 1
-        while end < len(events) and type(events[end]) is ev.Decided:
-            end += 1
-        yield events[at], events[at + 1 : end], end == len(events)
-        at = end
+    coming = iter(events)
+    before = next(coming, None)
+    if before is None:
+        return
+    recorded: list[ev.Decided] = []
+    for event in coming:
+        if type(event) is ev.Decided:
+            recorded.append(event)
+        else:
+            yield before, recorded, False
+            before = event
+            if recorded:
+                recorded = []
+    yield before, recorded, True
 
 
 class _ReplayCursor:
@@ -105,9 +133,18 @@ class _ReplayCursor:
         self.scheduler = RecordedScheduler(controller.scheduler)
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[ev.Decided | ev.StopRequested] = []
+        self._expects_none = False  # whether the scheduler knows that the journal has no decision on the next event
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
+        if type(event) is ev.Reported and not (recorded or is_last or self.salvage.gaps):  # most are such
+            if self.stopper is not None:
+                self._prepare(event)
+            if not self._expects_none:
+                self.scheduler.expect([], False)
+                self._expects_none = True
+            self._apply(event)
+            return
         if type(event) is Gap:
             self.salvage.open(event)
             recorded_behind, recorded = recorded, []
@@ -128,10 +165,12 @@ class _ReplayCursor:
             if decided.config is not None:
                 decided.config = self.decode_config(decided.trial, decided.config)
         self.scheduler.expect(recorded, is_last)
+        self._expects_none = not recorded and not is_last
         made = self._apply(event)
         if recorded or is_last:
             self.unrecorded = without(made, recorded) if is_last else []
             self.scheduler.expect([], False)
+            self._expects_none = True
             for decided in without(recorded, made):
                 self._apply(decided)
 
@@ -157,28 +196,28 @@ class _ReplayCursor:
     def _apply(self, event: ev.Event) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""
         made: list[object] = []
-        suggestions, trials = self.suggestions, self.controller.trials
+        suggestions = self.suggestions
         for command in self.controller.apply(event):
             if type(command) is ev.Record:
                 made.append(command.event)
             elif type(command) is ev.TellComplete and suggestions is not None:
-                trial = trials[command.trial]
-                if trial.index in self.salvage.unknown:
-                    continue
-                end = trial.trial_id, trial.last_result or None, command.error, command.pruned
-                suggestions.repeat_tell(lambda searcher, end=end: tell_end(searcher, *end))  # type: ignore[misc]
-        if (
-            type(event) is ev.Reported
-            and suggestions is not None
-            and suggestions.wants(event)
-            and not trials[event.trial].is_copy
-            and self.controller.is_news(event)
-            and event.trial not in self.salvage.unknown
-        ):
-            trial = trials[event.trial]
-            seen = trial.trial_id, trial.last_result
-            suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
+                self._tell_end(suggestions, command)
+        if type(event) is ev.Reported and suggestions is not None and suggestions.wants(event):
+            trial = self.controller.trials[event.trial]
+            if not trial.is_copy and self.controller.is_news(event) and event.trial not in self.salvage.unknown:
+                seen = trial.trial_id, trial.last_result
+                suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
         return made
+
+    def _tell_end(self, suggestions: Suggestions, command: ev.TellComplete) -> None:
+        trial = self.controller.trials[command.trial]
+        if trial.index in self.salvage.unknown:
+            return
+        if not suggestions.is_told_again:
+            suggestions.told += 1
+            return
+        end = trial.trial_id, trial.last_result or None, command.error, command.pruned
+        suggestions.repeat_tell(lambda searcher: tell_end(searcher, *end))
 
 
 class _Clock:
@@ -189,6 +228,10 @@ class _Clock:
         self._started = self._last = started
 
     def see(self, event: ev.Event) -> None:
+        if type(event) is ev.Reported:
+            if event.at > self._last:
+                self._last = event.at
+            return
         if type(event) is ev.Restored:
             self.restart(event.at)
         elif type(event) is ev.Noted and event.clock_s:  # the clock was set: what it jumped was not used

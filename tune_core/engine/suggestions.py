@@ -218,6 +218,11 @@ class Suggestions:
 
         self._submit(ask)
 
+    @property
+    def is_told_again(self) -> bool:
+        """Whether tells are repeated on a restore: not to a searcher whose suggestions do not depend on them."""
+        return not self._direct
+
     def repeat_tell(self, tell: Callable[[Searcher], None]) -> None:
         """On restore: a tell, in the order in which it was made."""
         self.told += 1

@@ -26,6 +26,8 @@ LEAST_BYTES = 4 << 20
 """Smaller journals are read faster than an index is worth."""
 GROWN = 1.25
 """How many times longer a journal must be than what its index knows of it, for the index to be written again."""
+GROWN_AT_END = 1.02
+"""The same when the run is over: what is left to readers is so little that they hardly notice."""
 _FORMAT = 2
 _SPARSE = 4
 

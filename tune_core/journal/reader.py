@@ -92,15 +92,15 @@ class Reader:
     def find(self, head: bytes) -> list[Any]:
         """The events, of those not read yet, whose lines begin with ``head``; no others are decoded."""
         found: list[Any] = []
-        for lines in self._lines():
+        for lines in self._lines(is_checked=False):  # those that are chosen are
             if isinstance(lines, bytes) and (lines.startswith(head) or b"\n" + head in lines):
-                chosen = b"\n".join(line for line in lines.split(b"\n") if line.startswith(head))
-                found += decode_events(chosen, self.path, self.header.version)
+                chosen = (line for line in lines.split(b"\n") if line.startswith(head) and ev.is_whole(line))
+                found += decode_events(b"\n".join(chosen), self.path, self.header.version)
         return found
 
-    def _lines(self) -> Iterator[bytes | Gap]:
+    def _lines(self, is_checked: bool = True) -> Iterator[bytes | Gap]:
         with self._open(os.path.dirname(self.path)) as file:
-            yield from self._scanner.scan(file)
+            yield from self._scanner.scan(file, is_checked)
 
     def _lines_of_trial(self, trial: int) -> Iterator[bytes | Gap]:
         """The lines of one trial and of the whole run, by the index; what was appended since, line by line."""

@@ -73,9 +73,9 @@ class TrialIndex:
     def keep(self, path: str, is_last: bool = False) -> None:
         """Keep it beside the journal for other processes, if the journal is large and much of it is not there yet.
 
-        ``is_last``: also if little is not there: the journal grows no more.
+        ``is_last``: also if little is not there, since the journal grows no more.
         """
-        grown = 1.0 if is_last else kept_index.GROWN
+        grown = kept_index.GROWN_AT_END if is_last else kept_index.GROWN
         if self.scanner.at < max(kept_index.LEAST_BYTES, grown * self._kept_at):
             return
         self._kept_at = self.scanner.at
