@@ -8,7 +8,6 @@ the callback, keeps; a run of the same length that trains nothing is the measure
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib.util
 import logging
 import os
@@ -26,6 +25,9 @@ FIRST, LAST = 20, 200
 GOAL_MB = 10.0
 
 Train = Callable[[], None]
+
+MADE: dict[str, Any] = {}
+"""Classes that a worker has made."""
 
 
 def data(rows: int = 200) -> Any:
@@ -100,9 +102,10 @@ def torch() -> None:
         tune.report({"loss": loss.item()})
 
 
-@functools.cache
 def lightning_module() -> Any:
     """The module's class, made once as in a script."""
+    if "lightning" in MADE:
+        return MADE["lightning"]
     import pytorch_lightning as pl
     import torch as library
 
@@ -119,7 +122,7 @@ def lightning_module() -> Any:
         def configure_optimizers(self) -> Any:
             return library.optim.Adam(self.parameters())
 
-    return Net
+    return MADE.setdefault("lightning", Net)
 
 
 def lightning() -> None:
@@ -150,9 +153,10 @@ def keras() -> None:
     model.fit(x, y, batch_size=100, epochs=2, verbose=0, callbacks=[TuneReportCheckpointCallback()])
 
 
-@functools.cache
 def torch_module() -> Any:
     """The module's class, made once as in a script."""
+    if "torch" in MADE:
+        return MADE["torch"]
     import torch as library
 
     class Net(library.nn.Module):
@@ -164,7 +168,7 @@ def torch_module() -> Any:
             logits = self.net(x)
             return {"loss": library.nn.functional.cross_entropy(logits, labels), "logits": logits}
 
-    return Net
+    return MADE.setdefault("torch", Net)
 
 
 def transformers() -> None:
