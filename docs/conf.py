@@ -36,7 +36,9 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_generated", "_gallery", "outputs"]
 templates_path = ["_templates"]
-locale_dirs = ["locale"]  # built with `-D language=zh_CN` into /zh/; pages that have no catalogue stay in English
+locale_dirs = [
+    "locale"
+]  # built with `-D language=zh_CN` into /zh/; pages that have no catalogue stay in English
 gettext_compact = False
 
 html_theme = "furo"
@@ -58,8 +60,14 @@ html_theme_options = {
     "light_logo": "logo-light.svg",
     "dark_logo": "logo-dark.svg",
     "navigation_with_keys": True,
-    "light_css_variables": {"color-brand-primary": "#0b7285", "color-brand-content": "#0b7285"},
-    "dark_css_variables": {"color-brand-primary": "#4fc3d9", "color-brand-content": "#4fc3d9"},
+    "light_css_variables": {
+        "color-brand-primary": "#0b7285",
+        "color-brand-content": "#0b7285",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#4fc3d9",
+        "color-brand-content": "#4fc3d9",
+    },
 }
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -90,7 +98,10 @@ FRAMEWORKS = [
     "xgboost",
 ]
 LIGHT = ["numpy", "pandas", "scipy", "sklearn"]
-autodoc_mock_imports = [*FRAMEWORKS, *(name for name in LIGHT if importlib.util.find_spec(name) is None)]
+autodoc_mock_imports = [
+    *FRAMEWORKS,
+    *(name for name in LIGHT if importlib.util.find_spec(name) is None),
+]
 
 # Pages made from the code and the constraints files, read by the pages that include them.
 GENERATED = HERE / "_generated"
@@ -100,13 +111,19 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
 gallery.make(HERE / "_examples", GENERATED / "examples.md")
 with mock(autodoc_mock_imports):
-    (GENERATED / "reference.md").write_text(reference.pages(HERE / "_api"), encoding="utf-8")
+    (GENERATED / "reference.md").write_text(
+        reference.pages(HERE / "_api"), encoding="utf-8"
+    )
 
 
-def without_back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def without_back_links(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
     """Take links from source to documentation away: for a name that is public in two modules, they lead nowhere."""
     if page.startswith("_modules/"):
-        context["body"] = re.sub(r'<a class="viewcode-back"[^>]*>[^<]*</a>', "", context["body"])
+        context["body"] = re.sub(
+            r'<a class="viewcode-back"[^>]*>[^<]*</a>', "", context["body"]
+        )
 
 
 def setup(app: Sphinx) -> None:

@@ -50,21 +50,29 @@ def surface() -> Iterator[tuple[str, bool]]:
         for module in modules:
             for name in public_names(module):
                 thing = getattr(sys.modules[module], name)
-                if id(thing) in seen or not (inspect.isclass(thing) or inspect.isfunction(thing)):
+                if id(thing) in seen or not (
+                    inspect.isclass(thing) or inspect.isfunction(thing)
+                ):
                     continue
                 seen.add(id(thing))
                 home = f"{thing.__module__}.{thing.__qualname__}"
                 yield home, name not in MADE_HERE and name not in PASSED_ON
                 if inspect.isclass(thing):
-                    yield from ((f"{home}.{method}", False) for method in own_methods(thing))
+                    yield from (
+                        (f"{home}.{method}", False) for method in own_methods(thing)
+                    )
 
 
 def own_methods(cls: type) -> Iterator[str]:
     """Public methods that a class defines, without those that inherit a docstring from the class they override."""
     for name, value in vars(cls).items():
-        if name.startswith("_") or not (inspect.isfunction(value) or isinstance(value, (property, classmethod))):
+        if name.startswith("_") or not (
+            inspect.isfunction(value) or isinstance(value, (property, classmethod))
+        ):
             continue
-        if not any(inspect.getdoc(getattr(base, name, None)) for base in cls.__mro__[1:]):
+        if not any(
+            inspect.getdoc(getattr(base, name, None)) for base in cls.__mro__[1:]
+        ):
             yield name
 
 
@@ -79,7 +87,9 @@ def main() -> int:
                 wrong.append(f"{path}: {code} {text}")
     print("\n".join(wrong))
     left_out = len(MADE_HERE) + len(PASSED_ON)
-    print(f"{checked} public objects, {len(RULES)} rules, {left_out} exceptions; {len(wrong)} wrong")
+    print(
+        f"{checked} public objects, {len(RULES)} rules, {left_out} exceptions; {len(wrong)} wrong"
+    )
     return bool(wrong)
 
 

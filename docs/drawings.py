@@ -12,8 +12,12 @@ from xml.sax.saxutils import escape
 IMAGES = Path(__file__).resolve().parent / "images"
 NAMES = ("ink", "soft", "line", "box", "hue", "warm")
 THEMES = {
-    "light": dict(zip(NAMES, ("#1d2733", "#5b6b7c", "#9aa7b5", "#f3f6f9", "#0b7285", "#c2410c"))),
-    "dark": dict(zip(NAMES, ("#e6edf3", "#a9b6c3", "#66788a", "#1e2832", "#4fc3d9", "#ff9d66"))),
+    "light": dict(
+        zip(NAMES, ("#1d2733", "#5b6b7c", "#9aa7b5", "#f3f6f9", "#0b7285", "#c2410c"))
+    ),
+    "dark": dict(
+        zip(NAMES, ("#e6edf3", "#a9b6c3", "#66788a", "#1e2832", "#4fc3d9", "#ff9d66"))
+    ),
 }
 FONT = "font-family=\"system-ui,'Segoe UI','Noto Sans CJK SC',sans-serif\""
 
@@ -26,7 +30,15 @@ class Sheet:
         self.size, self.title = (width, height), title
         self.parts: list[str] = []
 
-    def box(self, x: float, y: float, w: float, h: float, lines: str = "", edge: str = "line") -> None:
+    def box(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        lines: str = "",
+        edge: str = "line",
+    ) -> None:
         c = self.colour
         self.parts.append(
             f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="8" fill="{c["box"]}" '
@@ -35,10 +47,18 @@ class Sheet:
         rows = lines.split("\n") if lines else []
         for i, row in enumerate(rows):
             middle = y + h / 2 + 5 + (i - (len(rows) - 1) / 2) * 19
-            self.text(x + w / 2, middle, row, "soft" if i else "ink", "middle", bold=not i)
+            self.text(
+                x + w / 2, middle, row, "soft" if i else "ink", "middle", bold=not i
+            )
 
     def text(
-        self, x: float, y: float, words: str, colour: str = "soft", anchor: str = "start", bold: bool = False
+        self,
+        x: float,
+        y: float,
+        words: str,
+        colour: str = "soft",
+        anchor: str = "start",
+        bold: bool = False,
     ) -> None:
         weight = ' font-weight="600"' if bold else ""
         self.parts.append(
@@ -46,7 +66,13 @@ class Sheet:
             f"{escape(words)}</text>"
         )
 
-    def line(self, *points: tuple[float, float], colour: str = "line", width: float = 1.5, head: bool = False) -> None:
+    def line(
+        self,
+        *points: tuple[float, float],
+        colour: str = "line",
+        width: float = 1.5,
+        head: bool = False,
+    ) -> None:
         path = " ".join(f"{x},{y}" for x, y in points)
         end = f' marker-end="url(#head-{colour})"' if head else ""
         self.parts.append(
@@ -57,7 +83,9 @@ class Sheet:
         self.line(*points, colour=colour, head=True)
 
     def dot(self, x: float, y: float, colour: str = "hue", radius: float = 5) -> None:
-        self.parts.append(f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self.colour[colour]}"/>')
+        self.parts.append(
+            f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self.colour[colour]}"/>'
+        )
 
     def svg(self) -> str:
         w, h = self.size
@@ -76,7 +104,9 @@ class Sheet:
 
 def logo(s: Sheet) -> None:
     """Trials as bars, the best of them let through to the end."""
-    for i, (length, colour) in enumerate([(16, "line"), (30, "line"), (52, "hue"), (22, "line")]):
+    for i, (length, colour) in enumerate(
+        [(16, "line"), (30, "line"), (52, "hue"), (22, "line")]
+    ):
         s.line((6, 11 + 14 * i), (6 + length, 11 + 14 * i), colour=colour, width=7)
     s.dot(58, 39, "warm", 5)
 
@@ -95,7 +125,9 @@ def overview(s: Sheet) -> None:
     for i, length in enumerate([68, 148, 250, 68, 148, 68, 216]):
         y = 72 + 22 * i
         best = i == 2
-        s.line((276, y), (276 + length - 4, y), colour="hue" if best else "line", width=8)
+        s.line(
+            (276, y), (276 + length - 4, y), colour="hue" if best else "line", width=8
+        )
         if length in (68, 148):
             s.text(276 + length, y + 5, "×", "warm")
     s.arrow((548, 136), (594, 136))
@@ -166,7 +198,12 @@ def pbt(s: Sheet) -> None:
         s.text(20, y + 5, f"Trial {i + 1}", "ink", bold=True)
         for j in range(3):
             x = 100 + 210 * j
-            s.line((x, y), (x + 180, y), colour="hue" if i == (0, 2, 2)[j] else "line", width=8)
+            s.line(
+                (x, y),
+                (x + 180, y),
+                colour="hue" if i == (0, 2, 2)[j] else "line",
+                width=8,
+            )
             if j < 2:
                 s.dot(x + 195, y, "line", 4)
     s.arrow((295, 58), (295, 160), colour="warm")
@@ -196,12 +233,37 @@ def journal(s: Sheet) -> None:
 
 PICTURES: dict[str, tuple[Callable[[Sheet], None], int, int, str]] = {
     "logo": (logo, 64, 64, "tune-core"),
-    "overview": (overview, 800, 272, "From a function and a search space, over trials, to the best configuration"),
-    "trial-life": (trial_life, 760, 300, "The states of a trial and what leads from one to the other"),
-    "leases": (leases, 740, 165, "A trial reports without waiting until its lease ends"),
+    "overview": (
+        overview,
+        800,
+        272,
+        "From a function and a search space, over trials, to the best configuration",
+    ),
+    "trial-life": (
+        trial_life,
+        760,
+        300,
+        "The states of a trial and what leads from one to the other",
+    ),
+    "leases": (
+        leases,
+        740,
+        165,
+        "A trial reports without waiting until its lease ends",
+    ),
     "rungs": (rungs, 760, 290, "ASHA lets the best third go on at each rung"),
-    "pbt": (pbt, 740, 220, "Population-based training: the worse copy the better and change their parameters"),
-    "journal": (journal, 750, 275, "An event is written to the journal before anything follows from it"),
+    "pbt": (
+        pbt,
+        740,
+        220,
+        "Population-based training: the worse copy the better and change their parameters",
+    ),
+    "journal": (
+        journal,
+        750,
+        275,
+        "An event is written to the journal before anything follows from it",
+    ),
 }
 
 

@@ -62,16 +62,48 @@ def stem(script: Path) -> str:
     return script.relative_to(SCRIPTS).with_suffix("").as_posix().replace("/", "-")
 
 
-def text_hash(script: Path) -> str:
-    """What changes when a script does."""
-    return hashlib.sha256(script.read_bytes()).hexdigest()[:16]
+def code_hash(script: Path) -> str:
+    """What changes when a script does something else: not with its comments, its docstrings, or how it is laid out."""
+    tree, seen = ast.parse(script.read_text(encoding="utf-8")), []
+    for node in list(ast.walk(tree)):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
+            del node.body[0]
+    for node in ast.walk(
+        tree
+    ):  # by hand, as what `ast.dump` writes differs between releases of Python
+        parts = [
+            (name, value if isinstance(value, list) else [value])
+            for name, value in ast.iter_fields(node)
+        ]
+        plain = [
+            (name, [part for part in values if not isinstance(part, ast.AST)])
+            for name, values in parts
+        ]
+        children = len(list(ast.iter_child_nodes(node)))
+        seen.append(
+            (
+                type(node).__name__,
+                children,
+                [(name, got) for name, got in plain if got not in ([], [None])],
+            )
+        )
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def packages_hash() -> str:
     """What changes when the packages do."""
-    files = sorted(path for room in ("tune_core", "integrations") for path in (ROOT / room).rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    files = sorted(
+        path
+        for room in ("tune_core", "integrations")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[
+        :16
+    ]
 
 
 def needs(script: Path) -> set[str]:
@@ -91,17 +123,25 @@ def needs(script: Path) -> set[str]:
 def missing(script: Path) -> list[str]:
     """Packages that a script needs and that are not installed."""
     packages = {module.partition(".")[0] for module in needs(script)}
-    return sorted(package for package in packages if not importlib.util.find_spec(package))
+    return sorted(
+        package for package in packages if not importlib.util.find_spec(package)
+    )
 
 
 def run(script: Path, folder: Path) -> None:
     """Run a script as a reader would; keep what it prints and draw its run. A failure is an error."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="g") as work:
-        results, here, scratch = (Path(work, name) for name in ("tune_results", "here", "tmp"))
+        results, here, scratch = (
+            Path(work, name) for name in ("tune_results", "here", "tmp")
+        )
         for made in (results, here, scratch):
             made.mkdir()
-        paths = [str(ROOT), str(ROOT / "integrations"), os.environ.get("PYTHONPATH", "")]
+        paths = [
+            str(ROOT),
+            str(ROOT / "integrations"),
+            os.environ.get("PYTHONPATH", ""),
+        ]
         surroundings = {
             "TUNE_CORE_STORAGE": str(results),
             "TMPDIR": str(scratch),
@@ -122,10 +162,18 @@ def run(script: Path, folder: Path) -> None:
             text=True,
             timeout=LIMIT_S,
         )
-        said = done.stdout.replace(str(results), "~/tune_results").replace(str(scratch), "/tmp").replace(f"{ROOT}/", "")
-        said = re.sub(r"^(INFO 20|\x1b\[).*\n?", "", said, flags=re.MULTILINE)  # Ray's own log
+        said = (
+            done.stdout.replace(str(results), "~/tune_results")
+            .replace(str(scratch), "/tmp")
+            .replace(f"{ROOT}/", "")
+        )
+        said = re.sub(
+            r"^(INFO 20|\x1b\[).*\n?", "", said, flags=re.MULTILINE
+        )  # Ray's own log
         if done.returncode:
-            raise RuntimeError(f"examples/{script.relative_to(SCRIPTS)} failed with {done.returncode}:\n{said}")
+            raise RuntimeError(
+                f"examples/{script.relative_to(SCRIPTS)} failed with {done.returncode}:\n{said}"
+            )
         for old in folder.glob(f"{stem(script)}-*.svg"):
             old.unlink()
         drawn = [sys.executable, "-c", DRAW, work, str(folder / stem(script))]
@@ -133,29 +181,41 @@ def run(script: Path, folder: Path) -> None:
             subprocess.run(drawn, check=True, env={**os.environ, **surroundings})
         for picture in folder.glob(f"{stem(script)}-*.svg"):
             text = picture.read_text(encoding="utf-8")
-            picture.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")
+            picture.write_text(
+                "\n".join(line.rstrip() for line in text.splitlines()) + "\n",
+                encoding="utf-8",
+            )
     # the first line says from which script, so that an old output is found
-    (folder / f"{stem(script)}.txt").write_text(f"{text_hash(script)}\n{said.strip()}\n", encoding="utf-8")
+    (folder / f"{stem(script)}.txt").write_text(
+        f"{code_hash(script)}\n{said.strip()}\n", encoding="utf-8"
+    )
 
 
 def shown(script: Path) -> Shown:
     """What a script prints and its picture: run by this build, or kept from where its libraries are."""
     folder, built = KEPT, False
     if not missing(script):
-        folder, built = CACHE / f"{text_hash(script)}-{packages_hash()}-{sys.version_info[1]}", True
+        folder, built = (
+            CACHE / f"{code_hash(script)}-{packages_hash()}-{sys.version_info[1]}",
+            True,
+        )
         if not (folder / f"{stem(script)}.txt").exists():
             run(script, folder)
     kept = folder / f"{stem(script)}.txt"
     if not kept.exists():
         return Shown("", None, False)
     of, _, text = kept.read_text(encoding="utf-8").partition("\n")
-    if of != text_hash(script):
+    if of != code_hash(script):
         raise RuntimeError(
             f"docs/outputs/{kept.name} is of another examples/{script.relative_to(SCRIPTS)}; "
             f"where {', '.join(missing(script))} is installed, run: python docs/gallery.py {stem(script)}"
         )
     picture = folder / stem(script)
-    return Shown(text, picture if picture.with_name(f"{picture.name}-light.svg").exists() else None, built)
+    return Shown(
+        text,
+        picture if picture.with_name(f"{picture.name}-light.svg").exists() else None,
+        built,
+    )
 
 
 def texts(script: Path) -> tuple[str, str]:
@@ -171,16 +231,31 @@ def page(script: Path, what: Shown, images: str) -> str:
     summary, rest = texts(script)
     lines = [f"# {path}", "", summary, "", *([rest, ""] if rest else [])]
     lines += ["```bash", f"python examples/{path}", "```", "", "## Code", ""]
-    lines += [f"```{{literalinclude}} ../../examples/{path}", ":language: python", "```", ""]
+    lines += [
+        f"```{{literalinclude}} ../../examples/{path}",
+        ":language: python",
+        "```",
+        "",
+    ]
     lines += [f"Download: {{download}}`{script.name} <../../examples/{path}>`", ""]
     if what.text:
         lines += ["## Output", "", "~~~text", what.text.rstrip(), "~~~", ""]
     if what.picture:
         for theme in ("light", "dark"):
-            lines += [f"```{{image}} {images}/{what.picture.name}-{theme}.svg", f":class: only-{theme}"]
-            lines += [f":alt: What the trials of {path} reported, one line or point a trial.", "```", ""]
+            lines += [
+                f"```{{image}} {images}/{what.picture.name}-{theme}.svg",
+                f":class: only-{theme}",
+            ]
+            lines += [
+                f":alt: What the trials of {path} reported, one line or point a trial.",
+                "```",
+                "",
+            ]
     if what.built:
-        lines += ["The build of this site ran the script; it took the output and drew the picture.", ""]
+        lines += [
+            "The build of this site ran the script; it took the output and drew the picture.",
+            "",
+        ]
     elif what.text:
         lines.append(
             "The script needs libraries that the build of this site does not install. Its output was kept from a run "
@@ -192,7 +267,10 @@ def page(script: Path, what: Shown, images: str) -> str:
 def cards(folder: str, found: dict[Path, Shown]) -> str:
     """The table of contents of the gallery: a card for each script, group by group."""
     lines = []
-    for title, nested in (("Train, stop early, keep, serve", False), ("A searcher each", True)):
+    for title, nested in (
+        ("Train, stop early, keep, serve", False),
+        ("A searcher each", True),
+    ):
         lines += [f"## {title}", "", "::::{grid} 1 2 2 3", ":gutter: 3", ""]
         for script, what in found.items():
             if ("/" in script.relative_to(SCRIPTS).as_posix()) is nested:
@@ -200,17 +278,28 @@ def cards(folder: str, found: dict[Path, Shown]) -> str:
                 lines += [f":link: {folder}/{stem(script)}", ":link-type: doc", ""]
                 if what.picture:
                     for theme in ("light", "dark"):
-                        lines += [f"```{{image}} {folder}/pictures/{what.picture.name}-{theme}.svg"]
+                        lines += [
+                            f"```{{image}} {folder}/pictures/{what.picture.name}-{theme}.svg"
+                        ]
                         lines += [f":class: only-{theme}", ":alt: Its run.", "```", ""]
                 lines += [texts(script)[0], ":::", ""]
         lines += ["::::", ""]
-    tree = ["```{toctree}", ":hidden:", "", *(f"{folder}/{stem(script)}" for script in found), "```"]
+    tree = [
+        "```{toctree}",
+        ":hidden:",
+        "",
+        *(f"{folder}/{stem(script)}" for script in found),
+        "```",
+    ]
     return "\n".join([*lines, *tree, ""])
 
 
 def make(folder: Path, index: Path, execute: bool = True) -> None:
     """Write the pages of all scripts into a folder and their cards into a file; without ``execute``, the texts only."""
-    found = {script: Shown("...", None, number % 2 == 0) for number, script in enumerate(scripts())}
+    found = {
+        script: Shown("...", None, number % 2 == 0)
+        for number, script in enumerate(scripts())
+    }
     if execute:
         with ThreadPoolExecutor(2) as pool:
             found = dict(zip(found, pool.map(shown, found)))
@@ -223,7 +312,9 @@ def make(folder: Path, index: Path, execute: bool = True) -> None:
                 written.add(write(folder / "pictures" / name, drawn))
         if what.text:
             write(folder / "pictures" / f"{stem(script)}.txt", what.text)
-        written.add(write(folder / f"{stem(script)}.md", page(script, what, "pictures")))
+        written.add(
+            write(folder / f"{stem(script)}.md", page(script, what, "pictures"))
+        )
     for old in {*folder.glob("*.md"), *folder.glob("pictures/*.svg")} - written:
         old.unlink()
     write(index, cards(folder.name, found))

@@ -35,9 +35,13 @@ def broken(site: Path) -> tuple[list[str], int]:
             if parts.scheme or parts.netloc:
                 continue
             followed += 1
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = (
+                (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            )
             place = unquote(parts.fragment)
-            if not target.exists() or (place and target in pages and place not in pages[target].places):
+            if not target.exists() or (
+                place and target in pages and place not in pages[target].places
+            ):
                 found.append(f"{path.relative_to(site.resolve())}: {link}")
     return sorted(found), followed
 

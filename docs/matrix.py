@@ -22,7 +22,16 @@ ROWS: list[tuple[str, list[str]]] = [
     ("ray", ["ray"]),
     (
         "search",
-        ["optuna", "hyperopt", "cmaes", "bayesian-optimization", "zoopt", "hpbandster", "ConfigSpace", "flaml"],
+        [
+            "optuna",
+            "hyperopt",
+            "cmaes",
+            "bayesian-optimization",
+            "zoopt",
+            "hpbandster",
+            "ConfigSpace",
+            "flaml",
+        ],
     ),
     ("sigopt", ["sigopt"]),
     ("ax", ["ax-platform", "botorch"]),
@@ -41,8 +50,14 @@ def canonical(name: str) -> str:
 
 def pins(path: Path) -> dict[str, str]:
     """Versions that a constraints file names."""
-    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return {canonical(name): version for name, _, version in (line.partition("==") for line in lines if line)}
+    lines = [
+        line.partition("#")[0].strip()
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    return {
+        canonical(name): version
+        for name, _, version in (line.partition("==") for line in lines if line)
+    }
 
 
 def tox_settings() -> configparser.ConfigParser:
@@ -56,16 +71,38 @@ def table() -> str:
     """The table in Markdown."""
     settings = tox_settings()
     default = settings["tox"]["env_list"].replace(",", " ").split()
-    lowest_rows = settings["tox"]["labels"].partition("lowest =")[2].partition("\n")[0].replace(",", " ").split()
-    newest, lowest = pins(ROOT / "constraints.txt"), pins(ROOT / "constraints-lowest.txt")
-    lines = ["| environment | package | oldest tested | newest tested | in plain `tox` |", "|" + " --- |" * 5]
+    lowest_rows = (
+        settings["tox"]["labels"]
+        .partition("lowest =")[2]
+        .partition("\n")[0]
+        .replace(",", " ")
+        .split()
+    )
+    newest, lowest = (
+        pins(ROOT / "constraints.txt"),
+        pins(ROOT / "constraints-lowest.txt"),
+    )
+    lines = [
+        "| environment | package | oldest tested | newest tested | in plain `tox` |",
+        "|" + " --- |" * 5,
+    ]
     for env, packages in ROWS:
         own = ROOT / "constraints" / f"{env}.txt"
         versions = pins(own) if own.exists() else newest
-        runs = "yes" if env in default or (env in ("boost", "torch") and "frameworks" in default) else "no"
+        runs = (
+            "yes"
+            if env in default or (env in ("boost", "torch") and "frameworks" in default)
+            else "no"
+        )
         for package in packages:
-            oldest = lowest.get(canonical(package), "–") if f"{env}-lowest" in lowest_rows else "–"
-            lines.append(f"| `{env}` | {package} | {oldest} | {versions.get(canonical(package), '–')} | {runs} |")
+            oldest = (
+                lowest.get(canonical(package), "–")
+                if f"{env}-lowest" in lowest_rows
+                else "–"
+            )
+            lines.append(
+                f"| `{env}` | {package} | {oldest} | {versions.get(canonical(package), '–')} | {runs} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -31,15 +31,30 @@ def absent_table() -> str:
     """What has no counterpart, by reason."""
     by_reason: dict[str, list[str]] = {}
     for what, reason in ABSENT.items():
-        by_reason.setdefault(reason, []).append(f"`{what.replace('tune_core:', '').replace(':', '.')}`")
+        by_reason.setdefault(reason, []).append(
+            f"`{what.replace('tune_core:', '').replace(':', '.')}`"
+        )
     lines = ["| no counterpart | because |", "| --- | --- |"]
-    return "\n".join([*lines, *(f"| {', '.join(sorted(names))} | {reason} |" for reason, names in by_reason.items())])
+    return "\n".join(
+        [
+            *lines,
+            *(
+                f"| {', '.join(sorted(names))} | {reason} |"
+                for reason, names in by_reason.items()
+            ),
+        ]
+    )
 
 
 def variables_table() -> str:
     """Environment variables."""
     lines = ["| variable | here |", "| --- | --- |"]
-    return "\n".join([*lines, *(f"| `{name}` | {what} |" for name, what in sorted(RAY_VARIABLES.items()))])
+    return "\n".join(
+        [
+            *lines,
+            *(f"| `{name}` | {what} |" for name, what in sorted(RAY_VARIABLES.items())),
+        ]
+    )
 
 
 TABLES = {"count": count_text, "absent": absent_table, "variables": variables_table}
@@ -48,9 +63,14 @@ TABLES = {"count": count_text, "absent": absent_table, "variables": variables_ta
 def filled(page: str) -> str:
     """A page with each of its marked places filled by its table."""
     for name, table in TABLES.items():
-        marked = re.compile(rf"(<!-- {name}: made by docs/ray_names\.py -->\n).*?(<!-- end -->)", re.DOTALL)
+        marked = re.compile(
+            rf"(<!-- {name}: made by docs/ray_names\.py -->\n).*?(<!-- end -->)",
+            re.DOTALL,
+        )
         assert marked.search(page), name
-        page = marked.sub(lambda found, table=table: f"{found[1]}\n{table()}\n\n{found[2]}", page)  # type: ignore[misc]
+        page = marked.sub(
+            lambda found, table=table: f"{found[1]}\n{table()}\n\n{found[2]}", page
+        )  # type: ignore[misc]
     return page
 
 

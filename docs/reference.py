@@ -20,7 +20,12 @@ SECTIONS: list[tuple[str, list[str]]] = [
     ("Errors", ["tune_core.errors"]),
     (
         "Extension points",
-        ["tune_core.schedulers.base", "tune_core.search.base", "tune_core.executors.base", "tune_core.integration"],
+        [
+            "tune_core.schedulers.base",
+            "tune_core.search.base",
+            "tune_core.executors.base",
+            "tune_core.integration",
+        ],
     ),
     (
         "Integrations",
@@ -59,7 +64,9 @@ def public_names(module: str) -> list[str]:
 def summary(thing: object) -> str:
     """First sentence of an object's docstring, fit for a cell of a table."""
     text = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
-    text = re.sub(r":[a-z:]+:`~?(?:[\w.]*\.)?([^`<]+?)(?:\s*<[^`]*>)?`", r"``\1``", text)
+    text = re.sub(
+        r":[a-z:]+:`~?(?:[\w.]*\.)?([^`<]+?)(?:\s*<[^`]*>)?`", r"``\1``", text
+    )
     return text.partition(". ")[0].rstrip(".").replace("|", "\\|")
 
 
@@ -71,7 +78,14 @@ def page(module: str, name: str, thing: object) -> str:
         directive, options = "autofunction", []
     else:
         directive, options = "autodata", ["   :no-value:"]
-    lines = [f"# {name}", "", "```{eval-rst}", f".. currentmodule:: {module}", f".. {directive}:: {name}", *options]
+    lines = [
+        f"# {name}",
+        "",
+        "```{eval-rst}",
+        f".. currentmodule:: {module}",
+        f".. {directive}:: {name}",
+        *options,
+    ]
     return "\n".join([*lines, "```", ""])
 
 
@@ -79,26 +93,68 @@ def pages(folder: Path) -> str:
     """Write a page for each public object into a folder; return the lists of them, group by group."""
     lines: list[str] = []
     written: set[Path] = set()
-    described: set[int] = set()  # objects that a section before has: each is described once
+    described: set[int] = (
+        set()
+    )  # objects that a section before has: each is described once
     for title, modules in SECTIONS:
         there = [module for module in modules if exists(module)]
         if there:
             lines += [f"## {title}", ""]
         for module in there:
-            found = {name: getattr(sys.modules[module], name) for name in public_names(module) if name[0] != "_"}
-            new = {name: thing for name, thing in found.items() if id(thing) not in described}
+            found = {
+                name: getattr(sys.modules[module], name)
+                for name in public_names(module)
+                if name[0] != "_"
+            }
+            new = {
+                name: thing
+                for name, thing in found.items()
+                if id(thing) not in described
+            }
             described |= {id(thing) for thing in new.values()}
-            texts = {f"{module}.{name}": page(module, name, thing) for name, thing in new.items()}
-            rows = [f"| [{name}]({folder.name}/{module}.{name}.md) | {summary(new[name])} |" for name in new]
+            texts = {
+                f"{module}.{name}": page(module, name, thing)
+                for name, thing in new.items()
+            }
+            rows = [
+                f"| [{name}]({folder.name}/{module}.{name}.md) | {summary(new[name])} |"
+                for name in new
+            ]
             if not found:  # without a list of names, a module is one page
-                there_already = [n for n, thing in vars(sys.modules[module]).items() if id(thing) in described]
-                options = f"   :members:\n   :exclude-members: {', '.join(there_already)}\n"
-                texts = {module: f"# {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{options}```\n"}
-                rows = [f"| [{module}]({folder.name}/{module}.md) | {summary(importlib.import_module(module))} |"]
-            written |= {write(folder / f"{stem}.md", text) for stem, text in texts.items()}
+                there_already = [
+                    n
+                    for n, thing in vars(sys.modules[module]).items()
+                    if id(thing) in described
+                ]
+                options = (
+                    f"   :members:\n   :exclude-members: {', '.join(there_already)}\n"
+                )
+                texts = {
+                    module: f"# {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{options}```\n"
+                }
+                rows = [
+                    f"| [{module}]({folder.name}/{module}.md) | {summary(importlib.import_module(module))} |"
+                ]
+            written |= {
+                write(folder / f"{stem}.md", text) for stem, text in texts.items()
+            }
             if rows:
-                lines += [f"### `{module}`", "", "| name | what it is |", "| --- | --- |", *rows, ""]
-                lines += ["```{toctree}", ":hidden:", "", *(f"{folder.name}/{stem}" for stem in texts), "```", ""]
+                lines += [
+                    f"### `{module}`",
+                    "",
+                    "| name | what it is |",
+                    "| --- | --- |",
+                    *rows,
+                    "",
+                ]
+                lines += [
+                    "```{toctree}",
+                    ":hidden:",
+                    "",
+                    *(f"{folder.name}/{stem}" for stem in texts),
+                    "```",
+                    "",
+                ]
     for old in set(folder.glob("*.md")) - written:
         old.unlink()
     return "\n".join(lines)
@@ -116,9 +172,15 @@ def states() -> str:
     """The table of a trial's states, from the table that the engine itself uses and the comments beside it."""
     from tune_core.core import trial
 
-    why = re.findall(r"^    \((\w+), Change\.(\w+)\): \w+,  # (.+)$", inspect.getsource(trial), re.MULTILINE)
+    why = re.findall(
+        r"^    \((\w+), Change\.(\w+)\): \w+,  # (.+)$",
+        inspect.getsource(trial),
+        re.MULTILINE,
+    )
     reasons = {(before, change): text for before, change, text in why}
     lines = ["| a trial that is | on | becomes | when |", "| --- | --- | --- | --- |"]
     for (before, change), after in trial.TRANSITIONS.items():
-        lines.append(f"| {before} | {change.value} | {after} | {reasons[before.name, change.name]} |")
+        lines.append(
+            f"| {before} | {change.value} | {after} | {reasons[before.name, change.name]} |"
+        )
     return "\n".join(lines) + "\n"

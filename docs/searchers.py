@@ -21,7 +21,9 @@ def collect(path: Path) -> dict[str, Any]:
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         about = found.setdefault(entry["searcher"], {"checks": {}})
-        about.update({key: entry[key] for key in ("repeats", "conditions", "objectives")})
+        about.update(
+            {key: entry[key] for key in ("repeats", "conditions", "objectives")}
+        )
         about["checks"][entry["check"]] = [entry["outcome"], entry["reason"]]
     return dict(sorted(found.items()))
 
@@ -50,7 +52,11 @@ def table() -> str:
         ("conditions", "the library itself knows conditions"),
         ("objectives", "several objectives"),
     ):
-        lines.append(f"| {title} | " + " | ".join("yes" if found[name][key] else "–" for name in names) + " |")
+        lines.append(
+            f"| {title} | "
+            + " | ".join("yes" if found[name][key] else "–" for name in names)
+            + " |"
+        )
     notes = [f"{i}. {reason}" for i, reason in enumerate(reasons, 1)]
     return "\n".join([*lines, "", *notes]) + "\n"
 

@@ -40,7 +40,11 @@ msgstr ""
 
 def pages() -> list[Path]:
     """The pages that have a Chinese edition, relative to the folder of the documentation."""
-    found = (page.relative_to(DOCS) for folder in ("", "guides", "migration") for page in (DOCS / folder).glob("*.md"))
+    found = (
+        page.relative_to(DOCS)
+        for folder in ("", "guides", "migration")
+        for page in (DOCS / folder).glob("*.md")
+    )
     return sorted(page for page in found if page.as_posix() not in ENGLISH_ONLY)
 
 
@@ -51,20 +55,38 @@ def templates() -> dict[str, polib.POFile]:
         source.mkdir()
         for name in ("images", "../examples"):
             (source / name).symlink_to((DOCS / name).resolve())
-        gallery.make(source / "_examples", source / "_generated" / "examples.md", execute=False)
-        (source / "_generated" / "searchers.md").write_text(searchers.table(), encoding="utf-8")
+        gallery.make(
+            source / "_examples", source / "_generated" / "examples.md", execute=False
+        )
+        (source / "_generated" / "searchers.md").write_text(
+            searchers.table(), encoding="utf-8"
+        )
         for page in pages():
             (source / page).parent.mkdir(parents=True, exist_ok=True)
-            (source / page).write_text((DOCS / page).read_text(encoding="utf-8"), encoding="utf-8")
+            (source / page).write_text(
+                (DOCS / page).read_text(encoding="utf-8"), encoding="utf-8"
+            )
         (source / "conf.py").write_text(SETTINGS, encoding="utf-8")
-        command = [sys.executable, "-m", "sphinx", "-q", "-b", "gettext", str(source), str(made)]
+        command = [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-b",
+            "gettext",
+            str(source),
+            str(made),
+        ]
         subprocess.run(command, check=True)
         found = {
-            pot.relative_to(made).with_suffix("").as_posix(): polib.pofile(str(pot)) for pot in made.rglob("*.pot")
+            pot.relative_to(made).with_suffix("").as_posix(): polib.pofile(str(pot))
+            for pot in made.rglob("*.pot")
         }
     # The gallery's pages repeat each other's texts: they share one catalogue.
     shared, known = polib.POFile(), set()
-    for name in sorted(name for name in found if name == "examples" or name.startswith("_examples/")):
+    for name in sorted(
+        name for name in found if name == "examples" or name.startswith("_examples/")
+    ):
         for entry in found.pop(name):
             if entry.msgid not in known:
                 known.add(entry.msgid)
@@ -77,8 +99,16 @@ def faults(english: polib.POFile, chinese: polib.POFile) -> list[str]:
     translated = {entry.msgid for entry in chinese.translated_entries()}
     wanted = {entry.msgid for entry in english}
     return [
-        *(f"to translate: {entry.msgid}" for entry in english if entry.msgid not in translated),
-        *(f"no longer there: {entry.msgid}" for entry in chinese if entry.msgid not in wanted),
+        *(
+            f"to translate: {entry.msgid}"
+            for entry in english
+            if entry.msgid not in translated
+        ),
+        *(
+            f"no longer there: {entry.msgid}"
+            for entry in chinese
+            if entry.msgid not in wanted
+        ),
     ]
 
 
@@ -91,9 +121,13 @@ def update(english: polib.POFile, chinese: polib.POFile) -> None:
     known |= {
         entry.msgid: entry.msgid.replace("`, `", "`、`")
         for entry in english
-        if entry.msgid not in known and not re.search(r"[^\W\d_]", re.sub(r"`[^`]+`", "", entry.msgid))
+        if entry.msgid not in known
+        and not re.search(r"[^\W\d_]", re.sub(r"`[^`]+`", "", entry.msgid))
     }
-    chinese[:] = [polib.POEntry(msgid=entry.msgid, msgstr=known.get(entry.msgid, "")) for entry in english]
+    chinese[:] = [
+        polib.POEntry(msgid=entry.msgid, msgstr=known.get(entry.msgid, ""))
+        for entry in english
+    ]
 
 
 def main(check: bool) -> int:

@@ -1,4 +1,6 @@
-"""CatBoost on the breast cancer data: the callback reports each iteration, and ASHA ends poor trials after a few."""
+"""CatBoost on the breast cancer data: the callback reports each iteration, and ASHA
+ends poor trials after a few.
+"""
 
 from catboost import CatBoostClassifier
 from sklearn.datasets import load_breast_cancer
@@ -14,10 +16,21 @@ ITERATIONS = 81
 def train(config, data):
     X_train, X_valid, y_train, y_valid = data
     model = CatBoostClassifier(
-        iterations=ITERATIONS, thread_count=1, random_seed=0, verbose=0, allow_writing_files=False, **config
+        iterations=ITERATIONS,
+        thread_count=1,
+        random_seed=0,
+        verbose=0,
+        allow_writing_files=False,
+        **config,
     )
     callback = TuneReportCheckpointCallback(model, {"logloss": "validation-Logloss"})
-    model.fit(X_train, y_train, eval_set=(X_valid, y_valid), use_best_model=False, callbacks=[callback])  # the change
+    model.fit(
+        X_train,
+        y_train,
+        eval_set=(X_valid, y_valid),
+        use_best_model=False,
+        callbacks=[callback],
+    )  # the change
 
 
 X, y = load_breast_cancer(return_X_y=True)

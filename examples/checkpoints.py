@@ -1,4 +1,6 @@
-"""Trials that crash halfway and go on from their last checkpoint, and where the best checkpoint is found."""
+"""Trials that crash halfway and go on from their last checkpoint, and where the best
+checkpoint is found.
+"""
 
 import json
 import tempfile
@@ -14,14 +16,19 @@ def compound(config):
     if start is not None:
         with start.as_directory() as folder:
             year, money = json.loads(Path(folder, "state.json").read_text())
-        print(f"going on from year {year} with {money:.2f}")  # goes to output.log in the trial's folder
+        print(
+            f"going on from year {year} with {money:.2f}"
+        )  # goes to output.log in the trial's folder
     while year < 20:
         year, money = year + 1, money * (1 + config["interest"])
         if year == 12 and start is None:
             raise RuntimeError("power failure")
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state.json").write_text(json.dumps([year, money]))
-            tune.report({"money": money, "year": year}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(
+                {"money": money, "year": year},
+                checkpoint=tune.Checkpoint.from_directory(folder),
+            )
 
 
 results = tune.Tuner(
@@ -30,7 +37,9 @@ results = tune.Tuner(
     tune_config=tune.TuneConfig(metric="money", mode="max"),
     run_config=tune.RunConfig(
         failure_config=tune.FailureConfig(max_failures=1),
-        checkpoint_config=tune.CheckpointConfig(num_to_keep=3, checkpoint_score_attribute="money"),
+        checkpoint_config=tune.CheckpointConfig(
+            num_to_keep=3, checkpoint_score_attribute="money"
+        ),
         verbose=0,
     ),
 ).fit()
@@ -42,4 +51,7 @@ print((Path(best.path) / "output.log").read_text().strip())
 checkpoint = best.get_best_checkpoint("money", "max")
 with checkpoint.as_directory() as folder:
     year, money = json.loads(Path(folder, "state.json").read_text())
-print(f"{best.config['interest']:.0%} a year: {money:.2f} after {year} years, kept in {Path(checkpoint.path).name}")
+print(
+    f"{best.config['interest']:.0%} a year: {money:.2f} after {year} years, "
+    f"kept in {Path(checkpoint.path).name}"
+)

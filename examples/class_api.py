@@ -1,4 +1,6 @@
-"""An objective as a class: the tuner calls `step`, and saves and loads its state for you."""
+"""An objective as a class: the tuner calls `step`, and saves and loads its state for
+you.
+"""
 
 import random
 
@@ -6,7 +8,9 @@ import tune_core as tune
 
 
 class Walker(tune.Trainable):
-    """Looks for the lowest point of x² by a random walk that takes only steps downhill."""
+    """Looks for the lowest point of x² by a random walk that takes only steps
+    downhill.
+    """
 
     def setup(self, config):
         self.x = 10.0
@@ -43,5 +47,8 @@ results = tune.Tuner(
 
 for result in results:
     kept = [metrics["training_iteration"] for _, metrics in result.best_checkpoints]
-    print(f"stride {result.config['stride']:>3}: x = {result.metrics['x']:7.4f}, checkpoints kept: of steps {kept}")
+    print(
+        f"stride {result.config['stride']:>3}: x = {result.metrics['x']:7.4f}, "
+        f"checkpoints kept: of steps {kept}"
+    )
 print("Best stride:", results.get_best_result().config["stride"])

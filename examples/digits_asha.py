@@ -1,4 +1,6 @@
-"""Handwritten digits: a neural network trained epoch by epoch, with ASHA and without, on the same configurations."""
+"""Handwritten digits: a neural network trained epoch by epoch, with ASHA and
+without, on the same configurations.
+"""
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -30,7 +32,9 @@ data = train_test_split(X / 16.0, y, test_size=0.3, stratify=y, random_state=0)
 
 def tune_with(scheduler):
     return tune.Tuner(
-        tune.with_parameters(train, data=data),  # the arrays are mapped by the workers, not copied into each trial
+        tune.with_parameters(
+            train, data=data
+        ),  # the arrays are mapped by the workers, not copied into each trial
         param_space={
             "layers": tune.randint(1, 3),
             "width": tune.qlograndint(8, 64, 8),
@@ -38,7 +42,9 @@ def tune_with(scheduler):
             "alpha": tune.loguniform(1e-6, 1e-1),
             "batch_size": tune.choice([32, 64, 128]),
         },
-        tune_config=tune.TuneConfig(metric="accuracy", mode="max", num_samples=40, scheduler=scheduler, seed=1),
+        tune_config=tune.TuneConfig(
+            metric="accuracy", mode="max", num_samples=40, scheduler=scheduler, seed=1
+        ),
         run_config=tune.RunConfig(verbose=0),
     ).fit()
 
@@ -52,8 +58,17 @@ for name, scheduler in (
     best = results.get_best_result(scope="all")
     score = best.metrics_dataframe["accuracy"].max()
     epochs = sum(result.metrics["training_iteration"] for result in results)
-    print(f"{name:>14} {score:>14.4f} {epochs:>7} {epochs / (len(results) * EPOCHS):>8.0%}")
+    print(
+        f"{name:>14} {score:>14.4f} {epochs:>7} "
+        f"{epochs / (len(results) * EPOCHS):>8.0%}"
+    )
 
-print("\nASHA's best: " + ", ".join(f"{name}={value:.3g}" for name, value in best.config.items()))
-stopped = max((r for r in results if r.metrics["training_iteration"] < EPOCHS), key=lambda r: r.metrics["accuracy"])
+print(
+    "\nASHA's best: "
+    + ", ".join(f"{name}={value:.3g}" for name, value in best.config.items())
+)
+stopped = max(
+    (r for r in results if r.metrics["training_iteration"] < EPOCHS),
+    key=lambda r: r.metrics["accuracy"],
+)
 print("\nThe best of those that it stopped early:\n" + stopped.explain())

@@ -1,4 +1,6 @@
-"""Four ways to write an objective as a function: report, yield, return a dict, return a number."""
+"""Four ways to write an objective as a function: report, yield, return a dict,
+return a number.
+"""
 
 import tune_core as tune
 
@@ -28,13 +30,16 @@ def returns_a_number(config, target):
 for objective in (reports, yields, returns, returns_a_number):
     metric = "_metric" if objective is returns_a_number else "miss"
     results = tune.Tuner(
-        tune.with_parameters(objective, target=10.0),  # what is not tuned: bound once, shared by all trials
+        tune.with_parameters(
+            objective, target=10.0
+        ),  # what is not tuned: bound once, shared by all trials
         param_space={"rate": tune.quniform(0.1, 0.9, 0.1)},
         tune_config=tune.TuneConfig(metric=metric, mode="min", num_samples=6, seed=4),
         run_config=tune.RunConfig(verbose=0),
     ).fit()
     best = results.get_best_result()
     print(
-        f"{objective.__name__:>16}: rate {best.config['rate']:.1f} misses by {best.metrics[metric]:.4f},"
+        f"{objective.__name__:>16}: "
+        f"rate {best.config['rate']:.1f} misses by {best.metrics[metric]:.4f},"
         f" last report {best.metrics['training_iteration']}"
     )

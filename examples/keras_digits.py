@@ -1,4 +1,6 @@
-"""Handwritten digits with Keras, and HyperOpt proposing: everything is passed to `tune.run`, as in older scripts."""
+"""Handwritten digits with Keras, and HyperOpt proposing: everything is passed to
+`tune.run`, as in older scripts.
+"""
 
 # needs: hyperopt
 import os
@@ -28,7 +30,11 @@ def train(config, data):
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(config["lr"]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(config["lr"]),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     model.fit(
         x_train,
         y_train,
@@ -36,7 +42,9 @@ def train(config, data):
         epochs=EPOCHS,
         batch_size=64,
         verbose=0,
-        callbacks=[TuneReportCheckpointCallback({"accuracy": "val_accuracy"}, frequency=0)],  # the change
+        callbacks=[
+            TuneReportCheckpointCallback({"accuracy": "val_accuracy"}, frequency=0)
+        ],  # the change
     )
 
 
@@ -61,6 +69,11 @@ analysis = tune.run(
 
 epochs = sum(trial.last_result["training_iteration"] for trial in analysis.trials)
 asked = len(analysis.trials) * EPOCHS
-print(f"Best accuracy {analysis.best_result['accuracy']:.4f} with {analysis.best_config}")
+print(
+    f"Best accuracy {analysis.best_result['accuracy']:.4f} with {analysis.best_config}"
+)
 print(f"Epochs: {epochs} of {asked}, {1 - epochs / asked:.0%} saved by early stopping")
-print(f"Its model, loaded again, has {get_model(analysis.best_checkpoint).count_params()} weights")
+print(
+    "Its model, loaded again, has "
+    f"{get_model(analysis.best_checkpoint).count_params()} weights"
+)

@@ -1,4 +1,6 @@
-"""LightGBM on the breast cancer data, cross-validated: each round's mean is reported, and ASHA decides."""
+"""LightGBM on the breast cancer data, cross-validated: each round's mean is
+reported, and ASHA decides.
+"""
 
 import lightgbm
 from sklearn.datasets import load_breast_cancer
@@ -12,13 +14,21 @@ ROUNDS = 54
 
 def cross_validate(config, data):
     X, y = data
-    params = {"objective": "binary", "metric": ["auc", "binary_logloss"], "verbose": -1, "seed": 0, **config}
+    params = {
+        "objective": "binary",
+        "metric": ["auc", "binary_logloss"],
+        "verbose": -1,
+        "seed": 0,
+        **config,
+    }
     lightgbm.cv(
         params,
         lightgbm.Dataset(X, y),
         num_boost_round=ROUNDS,
         nfold=4,
-        callbacks=[TuneReportCallback({"auc": "valid-auc-mean", "auc_std": "valid-auc-stdv"})],  # the change
+        callbacks=[
+            TuneReportCallback({"auc": "valid-auc-mean", "auc_std": "valid-auc-stdv"})
+        ],  # the change
     )
 
 
@@ -43,6 +53,12 @@ results = tune.Tuner(
 best = results.get_best_result()
 rounds = sum(result.metrics["training_iteration"] for result in results)
 asked = len(results) * ROUNDS
-print(f"Best of {len(results)} trials: AUC {best.metrics['auc']:.4f}, give or take {best.metrics['auc_std']:.4f}")
+print(
+    f"Best of {len(results)} trials: AUC {best.metrics['auc']:.4f}, "
+    f"give or take {best.metrics['auc_std']:.4f}"
+)
 print("with " + ", ".join(f"{name}={value:.3g}" for name, value in best.config.items()))
-print(f"Boosting rounds: {rounds} of {asked}, {1 - rounds / asked:.0%} saved by early stopping")
+print(
+    f"Boosting rounds: {rounds} of {asked}, "
+    f"{1 - rounds / asked:.0%} saved by early stopping"
+)

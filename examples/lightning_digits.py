@@ -1,4 +1,6 @@
-"""Handwritten digits with PyTorch Lightning: one callback for the Trainer, and ASHA ends poor trials early."""
+"""Handwritten digits with PyTorch Lightning: one callback for the Trainer, and ASHA
+ends poor trials early.
+"""
 
 import logging
 import warnings
@@ -20,7 +22,10 @@ class Digits(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.net = torch.nn.Sequential(
-            torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Dropout(dropout), torch.nn.Linear(width, 10)
+            torch.nn.Linear(64, width),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(dropout),
+            torch.nn.Linear(width, 10),
         )
 
     def training_step(self, batch, batch_idx):
@@ -49,7 +54,9 @@ def train(config, digits):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[TuneReportCheckpointCallback({"accuracy": "val_accuracy"}, frequency=0)],  # the change
+        callbacks=[
+            TuneReportCheckpointCallback({"accuracy": "val_accuracy"}, frequency=0)
+        ],  # the change
     )
     trainer.fit(
         Digits(**config),
@@ -80,6 +87,9 @@ results = tune.Tuner(
 best = results.get_best_result()
 epochs = sum(result.metrics["training_iteration"] for result in results)
 asked = len(results) * EPOCHS
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.4f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.4f} with {best.config}"
+)
 print(f"Epochs: {epochs} of {asked}, {1 - epochs / asked:.0%} saved by early stopping")
 print(f"Its module, loaded again: {get_model(best.checkpoint, Digits).net}")

@@ -1,7 +1,9 @@
-"""A search algorithm of your own: an evolution strategy in thirty lines, beside random search.
+"""A search algorithm of your own: an evolution strategy in thirty lines, beside random
+search.
 
-The engine asks for a configuration (`suggest`), tells how the trial ended (`on_trial_complete`), and keeps both in the
-journal, so that a restored run repeats them: a searcher needs no state file.
+The engine asks for a configuration (`suggest`), tells how the trial ended
+(`on_trial_complete`), and keeps both in the journal, so that a restored run repeats
+them: a searcher needs no state file.
 """
 
 import random
@@ -11,7 +13,9 @@ from tune_core.search import Searcher
 
 
 class OnePlusOne(Searcher):
-    """Tries a neighbour of the best point so far, at a distance that adapts (Rechenberg's one-fifth rule)."""
+    """Tries a neighbour of the best point so far, at a distance that adapts
+    (Rechenberg's one-fifth rule).
+    """
 
     def __init__(self, bounds):
         super().__init__()
@@ -47,21 +51,32 @@ class OnePlusOne(Searcher):
 
 
 def rosenbrock(config):
-    return {"height": (1 - config["x"]) ** 2 + 100 * (config["y"] - config["x"] ** 2) ** 2}
+    return {
+        "height": (1 - config["x"]) ** 2 + 100 * (config["y"] - config["x"] ** 2) ** 2
+    }
 
 
 def height(**how):
     results = tune.Tuner(
         rosenbrock,
-        tune_config=tune.TuneConfig(metric="height", mode="min", num_samples=400, seed=2, **how.pop("tune", {})),
+        tune_config=tune.TuneConfig(
+            metric="height", mode="min", num_samples=400, seed=2, **how.pop("tune", {})
+        ),
         run_config=tune.RunConfig(verbose=0),
         **how,
     ).fit()
     best = results.get_best_result()
-    return f"height {best.metrics['height']:.6f} at x={best.config['x']:.3f}, y={best.config['y']:.3f}"
+    x, y = best.config["x"], best.config["y"]
+    return f"height {best.metrics['height']:.6f} at x={x:.3f}, y={y:.3f}"
 
 
 print("The valley's floor:  height 0 at x=1, y=1")
-print("Random search:      ", height(param_space={"x": tune.uniform(-2, 2), "y": tune.uniform(-1, 3)}))
+print(
+    "Random search:      ",
+    height(param_space={"x": tune.uniform(-2, 2), "y": tune.uniform(-1, 3)}),
+)
 searcher = OnePlusOne({"x": (-2, 2), "y": (-1, 3)})
-print("Evolution strategy: ", height(tune={"search_alg": searcher, "max_concurrent_trials": 1}))
+print(
+    "Evolution strategy: ",
+    height(tune={"search_alg": searcher, "max_concurrent_trials": 1}),
+)

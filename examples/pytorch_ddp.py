@@ -1,6 +1,8 @@
-"""Data-parallel training inside of a trial: two processes train each model together, ASHA ends the weak ones.
+"""Data-parallel training inside of a trial: two processes train each model together,
+ASHA ends the weak ones.
 
-Needs PyTorch and scikit-learn. Run it as ``python examples/pytorch_ddp.py``; with GPUs, ask for one a worker.
+Needs PyTorch and scikit-learn. Run it as ``python examples/pytorch_ddp.py``; with GPUs,
+ask for one a worker.
 """
 
 import os
@@ -26,7 +28,9 @@ def train(config):
 
     torch.manual_seed(0)
     net = torch.nn.Sequential(
-        torch.nn.Linear(64, config["width"]), torch.nn.ReLU(), torch.nn.Linear(config["width"], 10)
+        torch.nn.Linear(64, config["width"]),
+        torch.nn.ReLU(),
+        torch.nn.Linear(config["width"], 10),
     )
     net = DistributedDataParallel(net.to(device))
     optimizer = torch.optim.Adam(net.parameters(), lr=config["lr"])
@@ -43,8 +47,14 @@ def train(config):
 
 gpus = 1 if torch.cuda.is_available() else 0
 results = tune.Tuner(
-    tune.with_workers(train, num_workers=2, resources_per_worker={"cpu": 0.5, "gpu": gpus}),
-    param_space={"lr": tune.loguniform(1e-4, 1e-1), "width": tune.choice([16, 32, 64]), "epochs": 9},
+    tune.with_workers(
+        train, num_workers=2, resources_per_worker={"cpu": 0.5, "gpu": gpus}
+    ),
+    param_space={
+        "lr": tune.loguniform(1e-4, 1e-1),
+        "width": tune.choice([16, 32, 64]),
+        "epochs": 9,
+    },
     tune_config=tune.TuneConfig(
         metric="accuracy",
         mode="max",

@@ -1,4 +1,6 @@
-"""Population based training with plain PyTorch: the learning rate changes in mid training, the state goes on."""
+"""Population based training with plain PyTorch: the learning rate changes in mid
+training, the state goes on.
+"""
 
 import os
 import tempfile
@@ -16,7 +18,9 @@ def train(config):
     torch.manual_seed(0)
     x, y = load_digits(return_X_y=True)
     x, y = torch.tensor(x / 16).float(), torch.tensor(y).long()
-    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=config["lr"], momentum=0.9)
     first = 0
 
@@ -27,7 +31,9 @@ def train(config):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"]
-        for group in optimizer.param_groups:  # the state is the checkpoint's, the rate is this configuration's
+        for group in (
+            optimizer.param_groups
+        ):  # the state is the checkpoint's, the rate is this configuration's
             group["lr"] = config["lr"]
 
     for epoch in range(first, EPOCHS):
@@ -38,10 +44,17 @@ def train(config):
         with torch.no_grad():
             loss = torch.nn.functional.cross_entropy(model(x[1297:]), y[1297:]).item()
         with tempfile.TemporaryDirectory() as folder:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "epoch": epoch + 1,
+            }
             torch.save(state, os.path.join(folder, "state.pt"))
             checkpoint = tune.Checkpoint.from_directory(folder)
-            tune.report({"loss": loss, "lr": optimizer.param_groups[0]["lr"]}, checkpoint=checkpoint)
+            tune.report(
+                {"loss": loss, "lr": optimizer.param_groups[0]["lr"]},
+                checkpoint=checkpoint,
+            )
 
 
 results = tune.Tuner(
@@ -59,13 +72,24 @@ results = tune.Tuner(
         ),
         seed=2,
     ),
-    run_config=tune.RunConfig(verbose=0, checkpoint_config=tune.CheckpointConfig(num_to_keep=2)),
+    run_config=tune.RunConfig(
+        verbose=0, checkpoint_config=tune.CheckpointConfig(num_to_keep=2)
+    ),
 ).fit()
 
 for result in results:
     frame = result.metrics_dataframe
     changes = frame[frame["lr"] != frame["lr"].shift()]
-    path = ", then ".join(f"{row.lr:.2g} from epoch {row.training_iteration}" for row in changes.itertuples())
-    print(f"Trial {result.trial_id}: learning rate {path}; loss {frame['loss'].iloc[-1]:.4f}")
+    path = ", then ".join(
+        f"{row.lr:.2g} from epoch {row.training_iteration}"
+        for row in changes.itertuples()
+    )
+    print(
+        f"Trial {result.trial_id}: learning rate {path}; "
+        f"loss {frame['loss'].iloc[-1]:.4f}"
+    )
 best = results.get_best_result()
-print(f"Best loss {best.metrics['loss']:.4f} after {best.metrics['training_iteration']} epochs")
+print(
+    f"Best loss {best.metrics['loss']:.4f} after "
+    f"{best.metrics['training_iteration']} epochs"
+)

@@ -17,4 +17,7 @@ results = tune.Tuner(
 ).fit()
 
 best = results.get_best_result()
-print(f"\nBest of {len(results)} trials: a={best.config['a']}, b={best.config['b']}, score={best.metrics['score']:.6f}")
+print(
+    f"\nBest of {len(results)} trials: a={best.config['a']}, b={best.config['b']}, "
+    f"score={best.metrics['score']:.6f}"
+)

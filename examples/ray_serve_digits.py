@@ -1,4 +1,5 @@
-"""Tune a model on Ray, take the best checkpoint, serve it with Ray Serve, and ask it over HTTP.
+"""Tune a model on Ray, take the best checkpoint, serve it with Ray Serve, and ask it
+over HTTP.
 
 Needs `pip install "ray[serve]" scikit-learn`. Everything runs on this machine.
 """
@@ -28,15 +29,25 @@ MODEL_FILE = "model.pkl"
 
 
 def train(config: dict[str, Any], data: Any) -> None:
-    """Ten epochs of a linear classifier; each reports its accuracy with the model as a checkpoint."""
+    """Ten epochs of a linear classifier; each reports its accuracy with the model as
+    a checkpoint.
+    """
     x_train, x_valid, y_train, y_valid = data
-    model = SGDClassifier(alpha=config["alpha"], learning_rate="constant", eta0=config["eta0"], random_state=0)
+    model = SGDClassifier(
+        alpha=config["alpha"],
+        learning_rate="constant",
+        eta0=config["eta0"],
+        random_state=0,
+    )
     for _ in range(10):
         model.partial_fit(x_train, y_train, classes=range(10))
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, MODEL_FILE).write_bytes(pickle.dumps(model))
             accuracy = float(model.score(x_valid, y_valid))
-            tune.report({"accuracy": accuracy}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(
+                {"accuracy": accuracy},
+                checkpoint=tune.Checkpoint.from_directory(folder),
+            )
 
 
 def tuned() -> tune.Result:
@@ -45,9 +56,16 @@ def tuned() -> tune.Result:
     data = train_test_split(x / 16, y, random_state=0)
     results = tune.Tuner(
         tune.with_parameters(train, data=data),
-        param_space={"alpha": tune.loguniform(1e-6, 1e-2), "eta0": tune.loguniform(1e-3, 1.0)},
+        param_space={
+            "alpha": tune.loguniform(1e-6, 1e-2),
+            "eta0": tune.loguniform(1e-3, 1.0),
+        },
         tune_config=tune.TuneConfig(
-            metric="accuracy", mode="max", num_samples=8, seed=1, scheduler=tune.ASHAScheduler(max_t=10)
+            metric="accuracy",
+            mode="max",
+            num_samples=8,
+            seed=1,
+            scheduler=tune.ASHAScheduler(max_t=10),
         ),
         run_config=tune.RunConfig(verbose=0, storage_path=tempfile.mkdtemp()),
     ).fit()
@@ -74,7 +92,9 @@ def free_port() -> int:
         return port
 
 
-ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+ray.init(
+    num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False
+)
 best = tuned()
 print(f"Best accuracy {best.metrics['accuracy']:.3f} with {best.config}")
 
@@ -88,7 +108,12 @@ serve.run(Digits.bind(files), route_prefix="/digits")
 x, y = load_digits(return_X_y=True)
 for index in (0, 7):
     body = json.dumps({"pixels": (x[index] / 16).tolist()}).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/digits", data=body, timeout=30) as answer:
-        print(f"POST /digits, a picture of a {y[index]}: {answer.status} {answer.read().decode()}")
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{port}/digits", data=body, timeout=30
+    ) as answer:
+        print(
+            f"POST /digits, a picture of a {y[index]}: "
+            f"{answer.status} {answer.read().decode()}"
+        )
 serve.shutdown()
 ray.shutdown()

@@ -1,4 +1,6 @@
-"""A driver is killed outright in the middle of a run; a second one goes on and finds the same as an unbroken run."""
+"""A driver is killed outright in the middle of a run; a second one goes on and finds
+the same as an unbroken run.
+"""
 
 import json
 import os
@@ -23,7 +25,10 @@ def cool_down(config):
         minute, degrees = minute + 1, degrees - config["loss"] * (degrees - 20)
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "cup.json").write_text(json.dumps([minute, degrees]))
-            tune.report({"too_cold": abs(degrees - 55)}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(
+                {"too_cold": abs(degrees - 55)},
+                checkpoint=tune.Checkpoint.from_directory(folder),
+            )
 
 
 class PullThePlug(tune.Callback):
@@ -43,10 +48,13 @@ def tuner(folder, name, callbacks=()):
             mode="min",
             num_samples=30,
             scheduler=ASHAScheduler(max_t=27, reduction_factor=3),
-            max_concurrent_trials=1,  # so that the order of results, and with it ASHA, is the same each time
+            # so that the order of results, and with it ASHA, is the same each time
+            max_concurrent_trials=1,
             seed=5,
         ),
-        run_config=tune.RunConfig(name=name, storage_path=folder, callbacks=callbacks, verbose=0),
+        run_config=tune.RunConfig(
+            name=name, storage_path=folder, callbacks=callbacks, verbose=0
+        ),
     )
 
 
@@ -59,19 +67,34 @@ print(f"The first driver ended with {signal.Signals(-first.returncode).name}.")
 
 folder = str(Path(storage, "killed"))
 states = [str(result.status) for result in tune.ResultGrid.from_path(folder)]
-print(f"It left {len(states)} trials: {states.count('TERMINATED')} finished, {states.count('RUNNING')} cut off.")
+print(
+    f"It left {len(states)} trials: {states.count('TERMINATED')} finished, "
+    f"{states.count('RUNNING')} cut off."
+)
 
-restored = tune.Tuner.restore(folder, cool_down, run_config=tune.RunConfig(verbose=0)).fit()
+restored = tune.Tuner.restore(
+    folder, cool_down, run_config=tune.RunConfig(verbose=0)
+).fit()
 unbroken = tuner(storage, "unbroken").fit()
 
 for name, results in (("restored", restored), ("unbroken", unbroken)):
     best = results.get_best_result()
     minutes = sum(result.metrics["training_iteration"] for result in results)
-    print(f"{name}: {len(results)} trials, {minutes} minutes of coffee, best loss {best.config['loss']:.6f}")
+    print(
+        f"{name}: {len(results)} trials, {minutes} minutes of coffee, "
+        f"best loss {best.config['loss']:.6f}"
+    )
 
 
 def story(results):
-    return [(result.config, result.metrics["training_iteration"], result.metrics["too_cold"]) for result in results]
+    return [
+        (
+            result.config,
+            result.metrics["training_iteration"],
+            result.metrics["too_cold"],
+        )
+        for result in results
+    ]
 
 
 print("Trial by trial the same:", story(restored) == story(unbroken))

@@ -1,7 +1,9 @@
-"""An experiment without machine learning: which solver keeps a comet on its orbit, and at what price?
+"""An experiment without machine learning: which solver keeps a comet on its orbit, and
+at what price?
 
-Each trial follows a comet around the sun for up to 50 orbits, with one integration method and one step size. It
-reports after each orbit how much energy the method has invented or lost, and is stopped when the orbit is wrecked.
+Each trial follows a comet around the sun for up to 50 orbits, with one integration
+method and one step size. It reports after each orbit how much energy the method has
+invented or lost, and is stopped when the orbit is wrecked.
 """
 
 import math
@@ -39,17 +41,29 @@ def runge_kutta(x, y, u, v, h):
     k2 = slope(*(s + h / 2 * k for s, k in zip(state, k1)))
     k3 = slope(*(s + h / 2 * k for s, k in zip(state, k2)))
     k4 = slope(*(s + h * k for s, k in zip(state, k3)))
-    return tuple(s + h / 6 * (a + 2 * b + 2 * c + d) for s, a, b, c, d in zip(state, k1, k2, k3, k4))
+    return tuple(
+        s + h / 6 * (a + 2 * b + 2 * c + d)
+        for s, a, b, c, d in zip(state, k1, k2, k3, k4)
+    )
 
 
-METHODS = {"euler": (euler, 1), "leapfrog": (leapfrog, 2), "runge_kutta": (runge_kutta, 4)}  # forces a step
+METHODS = {
+    "euler": (euler, 1),
+    "leapfrog": (leapfrog, 2),
+    "runge_kutta": (runge_kutta, 4),
+}  # forces a step
 
 
 def follow(config):
     step, forces = METHODS[config["method"]]
     steps = config["forces_per_orbit"] // forces  # the same price for each method
     h = 2 * math.pi / steps
-    state = (1 - ECCENTRICITY, 0.0, 0.0, math.sqrt((1 + ECCENTRICITY) / (1 - ECCENTRICITY)))
+    state = (
+        1 - ECCENTRICITY,
+        0.0,
+        0.0,
+        math.sqrt((1 + ECCENTRICITY) / (1 - ECCENTRICITY)),
+    )
     for orbit in range(1, ORBITS + 1):
         for _ in range(steps):
             state = step(*state, h)
@@ -72,13 +86,23 @@ results = tune.Tuner(
     run_config=tune.RunConfig(stop=wrecked, verbose=0),
 ).fit()
 
-print(f"Energy error after {ORBITS} orbits\n\n{'forces an orbit':>16}" + "".join(f"{name:>15}" for name in METHODS))
+print(
+    f"Energy error after {ORBITS} orbits\n\n{'forces an orbit':>16}"
+    + "".join(f"{name:>15}" for name in METHODS)
+)
 table = {(r.config["forces_per_orbit"], r.config["method"]): r.metrics for r in results}
 for forces in sorted({forces for forces, _ in table}):
     cells = []
     for name in METHODS:
         end = table[forces, name]
-        cells.append(f"{end['drift']:.1e}" if end["orbits"] == ORBITS else f"lost, orbit {end['orbits']}")
+        cells.append(
+            f"{end['drift']:.1e}"
+            if end["orbits"] == ORBITS
+            else f"lost, orbit {end['orbits']}"
+        )
     print(f"{forces:>16}" + "".join(f"{cell:>15}" for cell in cells))
 best = results.get_best_result()
-print(f"\nBest: {best.config['method']} with {best.config['forces_per_orbit']} forces an orbit")
+print(
+    f"\nBest: {best.config['method']} with {best.config['forces_per_orbit']} forces "
+    "an orbit"
+)

@@ -1,4 +1,6 @@
-"""A PyTorch loop whose parameters Optuna proposes, and ASHA, which ends weak trials early."""
+"""A PyTorch loop whose parameters Optuna proposes, and ASHA, which ends weak trials
+early.
+"""
 
 # needs: optuna
 import torch

@@ -1,4 +1,6 @@
-"""The tutorial's first part: a PyTorch model, from one training to the best of a search that was interrupted."""
+"""The tutorial's first part: a PyTorch model, from one training to the best of a
+search that was interrupted.
+"""
 
 # [data]
 import os
@@ -112,7 +114,9 @@ tuner = tune.Tuner(
     run_config=tune.RunConfig(
         name="digits",
         verbose=0,
-        checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="accuracy"),
+        checkpoint_config=tune.CheckpointConfig(
+            num_to_keep=1, checkpoint_score_attribute="accuracy"
+        ),
     ),
 )
 if "--to-be-killed" in sys.argv:
@@ -122,7 +126,9 @@ if "--to-be-killed" in sys.argv:
 # [kill]
 command = [sys.executable, __file__, "--to-be-killed"]
 driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-folder = Path(os.environ.get("TUNE_CORE_STORAGE", Path.home() / "tune_results"), "digits")
+folder = Path(
+    os.environ.get("TUNE_CORE_STORAGE", Path.home() / "tune_results"), "digits"
+)
 while driver.poll() is None and len(list(folder.glob("trial_*/checkpoint_*"))) < 6:
     time.sleep(0.01)
 driver.send_signal(signal.SIGKILL)

@@ -1,4 +1,5 @@
-"""The tutorial's second part: the same search on Ray actors, and its best model behind an HTTP address.
+"""The tutorial's second part: the same search on Ray actors, and its best model behind
+an HTTP address.
 
 Needs `pip install "ray[serve]" torch scikit-learn`. Everything runs on this machine.
 """
@@ -25,7 +26,9 @@ import tune_core as tune
 def build(config):
     torch.manual_seed(0)
     return torch.nn.Sequential(
-        torch.nn.Linear(64, config["width"]), torch.nn.ReLU(), torch.nn.Linear(config["width"], 10)
+        torch.nn.Linear(64, config["width"]),
+        torch.nn.ReLU(),
+        torch.nn.Linear(config["width"], 10),
     )
 
 
@@ -41,11 +44,15 @@ def train(config, data):
         with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
             right = (model(x[1297:]).argmax(dim=1) == y[1297:]).float().mean().item()
             torch.save(model.state_dict(), Path(folder, "model.pt"))
-            tune.report({"accuracy": right}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(
+                {"accuracy": right}, checkpoint=tune.Checkpoint.from_directory(folder)
+            )
 
 
 # [ray]
-ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+ray.init(
+    num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False
+)
 pixels, digits = load_digits(return_X_y=True)
 data = torch.tensor(pixels / 16).float(), torch.tensor(digits)
 
@@ -94,7 +101,9 @@ serve.run(Digits.bind(best.config, weights), route_prefix="/digits")
 print("== served")
 for row in (0, 7):
     body = json.dumps({"pixels": data[0][row].tolist()}).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/digits", body, timeout=30) as answer:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{port}/digits", body, timeout=30
+    ) as answer:
         print(f"a picture of a {digits[row]}: {answer.status} {answer.read().decode()}")
 serve.shutdown()
 ray.shutdown()

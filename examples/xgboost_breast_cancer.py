@@ -1,4 +1,6 @@
-"""XGBoost on the breast cancer data: one more argument of `xgboost.train`, and ASHA ends poor trials."""
+"""XGBoost on the breast cancer data: one more argument of `xgboost.train`, and ASHA
+ends poor trials.
+"""
 
 import xgboost
 from sklearn.datasets import load_breast_cancer
@@ -13,14 +15,23 @@ ROUNDS = 81
 
 def train(config, data):
     X_train, X_valid, y_train, y_valid = data
-    params = {"objective": "binary:logistic", "eval_metric": ["logloss", "error"], "seed": 0, **config}
+    params = {
+        "objective": "binary:logistic",
+        "eval_metric": ["logloss", "error"],
+        "seed": 0,
+        **config,
+    }
     xgboost.train(
         params,
         xgboost.DMatrix(X_train, y_train),
         num_boost_round=ROUNDS,
         evals=[(xgboost.DMatrix(X_valid, y_valid), "valid")],
         verbose_eval=False,
-        callbacks=[TuneReportCheckpointCallback({"logloss": "valid-logloss", "error": "valid-error"})],  # the change
+        callbacks=[
+            TuneReportCheckpointCallback(
+                {"logloss": "valid-logloss", "error": "valid-error"}
+            )
+        ],  # the change
     )
 
 
@@ -48,7 +59,13 @@ results = tune.Tuner(
 best = results.get_best_result()
 rounds = sum(result.metrics["training_iteration"] for result in results)
 asked = len(results) * ROUNDS
-print(f"Best of {len(results)} trials: logloss {best.metrics['logloss']:.4f}, error {best.metrics['error']:.1%}")
+print(
+    f"Best of {len(results)} trials: logloss {best.metrics['logloss']:.4f}, "
+    f"error {best.metrics['error']:.1%}"
+)
 print("with " + ", ".join(f"{name}={value:.3g}" for name, value in best.config.items()))
-print(f"Boosting rounds: {rounds} of {asked}, {1 - rounds / asked:.0%} saved by early stopping")
+print(
+    f"Boosting rounds: {rounds} of {asked}, "
+    f"{1 - rounds / asked:.0%} saved by early stopping"
+)
 print(f"Its model has {get_model(best.checkpoint).num_boosted_rounds()} rounds")

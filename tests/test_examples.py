@@ -18,7 +18,7 @@ import pytest
 from imports import ROOT
 
 sys.path.append(str(ROOT / "docs"))
-from gallery import needs, text_hash
+from gallery import code_hash, needs
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(p for p in EXAMPLES.rglob("*.py") if not p.name.startswith("_"))
@@ -138,7 +138,7 @@ def test_output_kept_for_the_site_is_the_scripts_as_it_is_now(kept: Path) -> Non
     scripts = {name(script).removesuffix(".py").replace("/", "-"): script for script in SCRIPTS}
     script = scripts[kept.stem]
     of, _, printed = kept.read_text(encoding="utf-8").partition("\n")
-    assert of == text_hash(script), f"run: python docs/gallery.py {kept.stem}"
+    assert of == code_hash(script), f"run: python docs/gallery.py {kept.stem}"
     assert [pattern for pattern in PRINTS.get(name(script), []) if not re.search(pattern, printed)] == []
 
 

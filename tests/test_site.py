@@ -9,6 +9,7 @@ import pytest
 from imports import ROOT
 
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if page.parent.name[0] != "_")]
 START = sorted((ROOT / "examples").glob("start_*.py"))
 WIDTH = 88  # characters of code that a page shows without scrolling
 
@@ -25,9 +26,16 @@ def test_pictures_are_those_that_the_script_draws() -> None:
     assert {name: (DOCS / "images" / name).read_text(encoding="utf-8") for name in drawn} == drawn
 
 
-@pytest.mark.parametrize("script", START, ids=lambda path: path.stem)
-def test_code_of_the_landing_page_is_not_cut(script: Path) -> None:
-    assert [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if len(line) > WIDTH] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_on_a_page_is_not_cut(page: Path) -> None:
+    blocks = re.findall(r"^(```|~~~)(\w[^\n]*)\n(.*?)^\1$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    code = [line for _, language, block in blocks if language != "text" for line in block.splitlines()]
+    assert [line for line in code if len(line) > WIDTH] == []  # text is wrapped by the page; code would have to scroll
+
+
+def test_pages_and_examples_are_formatted_for_the_width_of_a_page() -> None:
+    for folder in ("docs", "examples"):
+        assert f"line-length = {WIDTH}\n" in (ROOT / folder / "ruff.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", START, ids=lambda path: path.stem)

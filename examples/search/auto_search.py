@@ -1,4 +1,6 @@
-"""tune-core's own default search on a random forest: it needs NumPy alone, and is told only by name."""
+"""tune-core's own default search on a random forest: it needs NumPy alone, and is
+told only by name.
+"""
 
 # needs: numpy
 from sklearn.datasets import load_wine
@@ -36,4 +38,7 @@ results = tune.Tuner(
 ).fit()
 
 best = results.get_best_result()
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)

@@ -36,4 +36,7 @@ results = tune.Tuner(
 ).fit()
 
 best = results.get_best_result()
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)

@@ -1,4 +1,6 @@
-"""BOHB's model beside ASHA: a perceptron is trained epoch by epoch, and the model learns from each budget reached."""
+"""BOHB's model beside ASHA: a perceptron is trained epoch by epoch, and the model
+learns from each budget reached.
+"""
 
 # needs: hpbandster, ConfigSpace
 
@@ -40,5 +42,8 @@ results = tune.Tuner(
 
 best = results.get_best_result()
 epochs = sum(result.metrics["training_iteration"] for result in results)
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)
 print(f"Epochs: {epochs} of {27 * len(results)}")

@@ -19,14 +19,18 @@ def features(point):
 
 
 def objective(config):
-    """A perceptron with weight decay on quadratic features, trained by hand and tested on the last hundred points."""
+    """A perceptron with weight decay on quadratic features, trained by hand and
+    tested on the last hundred points.
+    """
     weights = [0.0] * 6
     for _ in range(config["epochs"]):
         for point, label in zip(POINTS[:200], LABELS[:200]):
             row = features(point)
             margin = label * sum(w * f for w, f in zip(weights, row))
             step = config["rate"] * label if margin < config["margin"] else 0.0
-            weights = [(1 - config["decay"]) * w + step * f for w, f in zip(weights, row)]
+            weights = [
+                (1 - config["decay"]) * w + step * f for w, f in zip(weights, row)
+            ]
     right = sum(
         label * sum(w * f for w, f in zip(weights, features(point))) > 0
         for point, label in zip(POINTS[200:], LABELS[200:])
@@ -54,4 +58,7 @@ results = tune.Tuner(
 ).fit()
 
 best = results.get_best_result()
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)

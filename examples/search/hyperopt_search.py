@@ -1,4 +1,6 @@
-"""HyperOpt with a conditional space of its own: which model, and the parameters that only that model has."""
+"""HyperOpt with a conditional space of its own: which model, and the parameters that
+only that model has.
+"""
 
 # needs: hyperopt
 
@@ -49,4 +51,7 @@ results = tune.Tuner(
 ).fit()
 
 best = results.get_best_result()
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)

@@ -1,4 +1,6 @@
-"""Optuna with two objectives: how well a random forest does, and how many nodes it has. Prints the best compromises."""
+"""Optuna with two objectives: how well a random forest does, and how many nodes it
+has. Prints the best compromises.
+"""
 
 # needs: optuna
 
@@ -36,6 +38,11 @@ results = tune.Tuner(
 
 front = results.pareto_front(["accuracy", "nodes"], ["max", "min"])
 for best in sorted(front, key=lambda result: result.metrics["nodes"]):
-    print(f"{best.metrics['nodes']:5} nodes: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+    print(
+        f"{best.metrics['nodes']:5} nodes: "
+        f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+    )
 volume = results.hypervolume(["accuracy", "nodes"], ["max", "min"], (0.0, 1000))
-print(f"{len(front)} of {len(results)} trials are on the front; hypervolume {volume:.0f}")
+print(
+    f"{len(front)} of {len(results)} trials are on the front; hypervolume {volume:.0f}"
+)

@@ -1,4 +1,5 @@
-"""The SigOpt client with a server of your own: SigOpt's service is gone, its HTTP interface is simple.
+"""The SigOpt client with a server of your own: SigOpt's service is gone, its HTTP
+interface is simple.
 
 The server here answers with random points; put your own optimizer in its place.
 """
@@ -26,14 +27,18 @@ def features(point):
 
 
 def objective(config):
-    """A perceptron with weight decay on quadratic features, trained by hand and tested on the last hundred points."""
+    """A perceptron with weight decay on quadratic features, trained by hand and
+    tested on the last hundred points.
+    """
     weights = [0.0] * 6
     for _ in range(config["epochs"]):
         for point, label in zip(POINTS[:200], LABELS[:200]):
             row = features(point)
             margin = label * sum(w * f for w, f in zip(weights, row))
             step = config["rate"] * label if margin < config["margin"] else 0.0
-            weights = [(1 - config["decay"]) * w + step * f for w, f in zip(weights, row)]
+            weights = [
+                (1 - config["decay"]) * w + step * f for w, f in zip(weights, row)
+            ]
     right = sum(
         label * sum(w * f for w, f in zip(weights, features(point))) > 0
         for point, label in zip(POINTS[200:], LABELS[200:])
@@ -42,13 +47,17 @@ def objective(config):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The three requests that a search needs: a new experiment, a suggestion, and what came of it."""
+    """The three requests that a search needs: a new experiment, a suggestion, and
+    what came of it.
+    """
 
     parameters = []
     observations = []
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        body = json.loads(
+            self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}"
+        )
         if self.path.endswith("/experiments"):
             self.parameters[:] = body["parameters"]
         elif self.path.endswith("/suggestions"):
@@ -89,7 +98,9 @@ results = tune.Tuner(
     tune_config=tune.TuneConfig(
         metric="accuracy",
         mode="max",
-        search_alg=SigOptSearch(api_url=f"http://127.0.0.1:{server.server_port}", max_concurrent=2),
+        search_alg=SigOptSearch(
+            api_url=f"http://127.0.0.1:{server.server_port}", max_concurrent=2
+        ),
         num_samples=16,
         max_concurrent_trials=2,
         seed=0,
@@ -100,4 +111,7 @@ server.shutdown()
 
 print(f"The server was told of {len(Handler.observations)} results.")
 best = results.get_best_result()
-print(f"Best of {len(results)} trials: accuracy {best.metrics['accuracy']:.3f} with {best.config}")
+print(
+    f"Best of {len(results)} trials: "
+    f"accuracy {best.metrics['accuracy']:.3f} with {best.config}"
+)
