@@ -16,6 +16,7 @@ import gallery
 import matrix
 import reference
 import searchers
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import mock
 
@@ -42,7 +43,9 @@ locale_dirs = [
 gettext_compact = False
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "tune-core"
+html_show_sourcelink = html_copy_source = False
 html_static_path = ["images"]
 html_css_files = ["site.css"]
 html_sidebars = {
@@ -126,8 +129,33 @@ def without_back_links(
         )
 
 
+def for_keyboards_and_readers(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """What scrolls can be reached by keyboard, and headings of the navigation say their level."""
+    body = re.sub(r"<pre>", '<pre tabindex="0">', context.get("body", ""))
+    context["body"] = body.replace(
+        '<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'
+    )
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+
+
+def without_empty_ends(app: Sphinx, doctree: nodes.document) -> None:
+    """Take empty lines from the end of code that is a part of a file: the page would show them as an empty box."""
+    for block in doctree.findall(nodes.literal_block):
+        if (text := block.astext()) != text.rstrip("\n"):
+            block.children = [nodes.Text(text.rstrip("\n"))]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx when this file has been read."""
+    app.connect("doctree-read", without_empty_ends)
     app.connect("html-page-context", without_back_links)
+    app.connect(
+        "html-page-context", for_keyboards_and_readers, priority=900
+    )  # after the theme
     if app.config.language == "zh_CN":
         chinese.mend_search()

@@ -1,6 +1,7 @@
 """Draws the logo and the pictures of the documentation: ``python docs/drawings.py`` writes them into docs/images.
 
-Each picture is drawn twice, for light and dark pages, from the same lines of text.
+Each picture is drawn twice, for light and dark pages, from the same lines of text, and again with its words in Chinese;
+Sphinx takes `NAME.zh_CN.svg` for the Chinese edition where it is there.
 """
 
 from __future__ import annotations
@@ -21,14 +22,82 @@ THEMES = {
 }
 FONT = "font-family=\"system-ui,'Segoe UI','Noto Sans CJK SC',sans-serif\""
 
+CHINESE = {
+    "Training function\nyour code, as it is": "训练函数\n您的代码，原样使用",
+    "Search space\nwhat may vary": "搜索空间\n哪些可以变化",
+    "Searcher\nproposes configurations": "搜索器\n给出配置",
+    "Trials, side by side": "并行运行的试验",
+    "worker processes · Ray actors": "工作进程 · Ray actor",
+    "Best configuration\nand its checkpoint": "最优配置\n及其检查点",
+    "Every decision\nwith its reason": "每个决策\n及其理由",
+    "Journal\nrestore, explain, plot": "日志\n恢复、解释、绘图",
+    "PENDING\nwaits for a slot": "PENDING\n等待空位",
+    "RUNNING\nreports results": "RUNNING\n报告结果",
+    "PAUSED\nkeeps a checkpoint": "PAUSED\n保留检查点",
+    "TERMINATED\nended well": "TERMINATED\n正常结束",
+    "ERROR\nno retry is left": "ERROR\n重试次数用完",
+    "launch": "启动",
+    "try again": "重试",
+    "complete, stop": "完成、停止",
+    "fail": "失败",
+    "pause": "暂停",
+    "resume": "继续",
+    "not promoted": "未被提升",
+    "×": "×",
+    "Trial": "试验",
+    "Driver": "主进程",
+    "verdict: go on": "裁决：继续",
+    "lease until 4": "租约到 4",
+    "lease until 10: reports do not wait": "租约到 10：报告无需等待",
+    "rung 1": "第 1 级",
+    "rung 3": "第 3 级",
+    "rung 9": "第 9 级",
+    "9 trials come": "9 个试验到达",
+    "the best 3 go on": "最好的 3 个继续",
+    "the best 1 goes on": "最好的 1 个继续",
+    "Trial 1": "试验 1",
+    "Trial 2": "试验 2",
+    "Trial 3": "试验 3",
+    "copies the checkpoint,": "复制检查点，",
+    "changes the parameters": "改变参数",
+    "train": "训练",
+    "compare": "比较",
+    "Event\na result arrives": "事件\n结果到达",
+    "Journal\none line, synced": "日志\n一行，已落盘",
+    "Decision\nstop, go on": "决策\n停止或继续",
+    "You\nsee it": "您\n看到结果",
+    "killed here, or anywhere?": "在这里或任何地方被杀掉？",
+    "Restore\nreads the lines, goes on": "恢复\n读取这些行，继续",
+    "the same decisions": "同样的决策",
+    "From a function and a search space, over trials, to the best configuration": "从函数到最优配置",
+    "The states of a trial and what leads from one to the other": "试验的状态以及状态之间的转换",
+    "A trial reports without waiting until its lease ends": "租约到期之前，试验报告时无需等待",
+    "ASHA lets the best third go on at each rung": "ASHA 在每一级让最好的三分之一继续",
+    "Population-based training: the worse copy the better and change their parameters": (
+        "基于种群的训练：较差的复制较好的，并改变参数"
+    ),
+    "An event is written to the journal before anything follows from it": "事件先写入日志，之后才引出其他动作",
+}
+
 
 class Sheet:
     """A drawing of a given size in the colours of one theme; lengths are pixels."""
 
-    def __init__(self, width: int, height: int, title: str, theme: str) -> None:
-        self.colour = THEMES[theme]
-        self.size, self.title = (width, height), title
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        title: str,
+        theme: str,
+        words: dict[str, str] | None = None,
+    ) -> None:
+        self.colour, self.words = THEMES[theme], words
+        self.size, self.title = (width, height), self.said(title)
         self.parts: list[str] = []
+
+    def said(self, text: str) -> str:
+        """A text in the language of the drawing."""
+        return text if self.words is None else self.words[text]
 
     def box(
         self,
@@ -44,14 +113,25 @@ class Sheet:
             f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="8" fill="{c["box"]}" '
             f'stroke="{c[edge]}" stroke-width="1.5"/>'
         )
-        rows = lines.split("\n") if lines else []
+        rows = self.said(lines).split("\n") if lines else []
         for i, row in enumerate(rows):
             middle = y + h / 2 + 5 + (i - (len(rows) - 1) / 2) * 19
-            self.text(
+            self.write(
                 x + w / 2, middle, row, "soft" if i else "ink", "middle", bold=not i
             )
 
     def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        colour: str = "soft",
+        anchor: str = "start",
+        bold: bool = False,
+    ) -> None:
+        self.write(x, y, self.said(words), colour, anchor, bold)
+
+    def write(
         self,
         x: float,
         y: float,
@@ -272,9 +352,11 @@ def pictures() -> dict[str, str]:
     made: dict[str, str] = {}
     for name, (draw, width, height, title) in PICTURES.items():
         for theme in THEMES:
-            sheet = Sheet(width, height, title, theme)
-            draw(sheet)
-            made[f"{name}-{theme}.svg"] = sheet.svg()
+            for ending, words in (("", None), (".zh_CN", CHINESE)):
+                if words is None or name != "logo":
+                    sheet = Sheet(width, height, title, theme, words)
+                    draw(sheet)
+                    made[f"{name}-{theme}{ending}.svg"] = sheet.svg()
     return made
 
 

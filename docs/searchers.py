@@ -35,7 +35,7 @@ def table() -> str:
     found = json.loads(KEPT.read_text(encoding="utf-8"))
     names = list(found)
     reasons: list[str] = []
-    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    lines = ["| check | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for check in CHECKS.values():
         cells = []
         for name in names:

@@ -66,6 +66,10 @@ def templates() -> dict[str, polib.POFile]:
             (source / page).write_text(
                 (DOCS / page).read_text(encoding="utf-8"), encoding="utf-8"
             )
+        for (
+            page
+        ) in ENGLISH_ONLY:  # their titles in the table of contents are in Chinese
+            (source / page).write_text("# In English\n", encoding="utf-8")
         (source / "conf.py").write_text(SETTINGS, encoding="utf-8")
         command = [
             sys.executable,
@@ -78,9 +82,14 @@ def templates() -> dict[str, polib.POFile]:
             str(made),
         ]
         subprocess.run(command, check=True)
-        found = {
-            pot.relative_to(made).with_suffix("").as_posix(): polib.pofile(str(pot))
+        pots = {
+            pot.relative_to(made).with_suffix("").as_posix(): pot
             for pot in made.rglob("*.pot")
+        }
+        found = {
+            name: polib.pofile(str(pot))
+            for name, pot in pots.items()
+            if f"{name}.md" not in ENGLISH_ONLY
         }
     # The gallery's pages repeat each other's texts: they share one catalogue.
     shared, known = polib.POFile(), set()

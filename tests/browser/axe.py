@@ -11,8 +11,8 @@ import pytest
 PLACES = (os.environ.get("AXE", ""), "node_modules/axe-core/axe.min.js", "/usr/share/javascript/axe-core/axe.min.js")
 
 
-def serious_findings(page: Any) -> list[str]:
-    """What axe finds serious or critical, each with the element."""
+def all_findings(page: Any, impacts: tuple[str, ...] = ("minor", "moderate", "serious", "critical")) -> list[str]:
+    """What axe finds, each with the element."""
     source = next((Path(place) for place in PLACES if place and Path(place).exists()), None)
     if source is None:
         pytest.skip("needs axe-core: npm install axe-core, and AXE=…/axe.min.js")
@@ -21,6 +21,11 @@ def serious_findings(page: Any) -> list[str]:
     return [
         f"{v['id']}: {node['html'][:160]}: {node['failureSummary'][:200]}"
         for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
+        if v["impact"] in impacts
         for node in v["nodes"]
     ]
+
+
+def serious_findings(page: Any) -> list[str]:
+    """What axe finds serious or critical, each with the element."""
+    return all_findings(page, ("serious", "critical"))
