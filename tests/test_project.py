@@ -154,3 +154,18 @@ def test_no_list_in_tox_ini_hides_several_names_in_one_conditional_line() -> Non
     matrix_lines = re.search(r"^extras =\n(.*?)^constraints =", read("tox.ini"), re.MULTILINE | re.DOTALL)
     assert matrix_lines
     assert [line for line in matrix_lines[1].splitlines() if "," in line.partition(": ")[2]] == []
+
+
+def test_links_of_the_readme_are_absolute_on_a_package_index() -> None:
+    pytest.importorskip("hatchling")
+    sys.path.insert(0, str(ROOT))
+    try:
+        from hatch_build import with_absolute_links
+    finally:
+        sys.path.remove(str(ROOT))
+    text = with_absolute_links(read("README.md"), "https://example.org/tune-core/")
+    assert "](https://example.org/tune-core/blob/main/docs/getting-started.md)" in text
+    assert 'src="https://example.org/tune-core/raw/main/docs/images/overview-light.svg"' in text
+    assert "](https://docs.ray.io)" in text
+    links = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
+    assert [link for link in links if not link.startswith("https://")] == []

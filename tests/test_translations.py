@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 import pytest
@@ -62,8 +63,23 @@ def test_fuzzy_entry_counts_as_not_translated(translations: ModuleType) -> None:
 
 @pytest.mark.parametrize("path", sorted(LOCALE.rglob("*.po")), ids=lambda path: path.stem)
 def test_chinese_keeps_the_code_and_the_links_of_the_english(path: object) -> None:
-    import re
-
     marks = re.compile(r"`[^`]+`|\]\([^)]+\)")
     entries = polib.pofile(str(path))
     assert [e.msgid for e in entries if sorted(marks.findall(e.msgid)) != sorted(marks.findall(e.msgstr))] == []
+
+
+def test_chinese_readme_has_all_that_the_english_one_has() -> None:
+    def parts(name: str) -> dict[str, list[str]]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        return {
+            "code": re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL),
+            "headings": re.findall(r"^#+ ", prose, re.MULTILINE),
+            "links": sorted(set(re.findall(r"\]\(([^)]+)\)", prose)) - {"README.md", "README.zh-CN.md"}),
+            "pictures": [name.replace(".zh_CN", "") for name in re.findall(r"docs/images/\S+\.svg", prose)],
+            "points": re.findall(r"^- ", prose, re.MULTILINE),
+            "figures": sorted(re.findall(r"\d+(?:\.\d+)?", prose)),
+            "rows": re.findall(r"^\| `[^`]+`", prose, re.MULTILINE),
+        }
+
+    assert parts("README.zh-CN.md") == parts("README.md")
