@@ -147,7 +147,9 @@ def without_empty_ends(app: Sphinx, doctree: nodes.document) -> None:
     """Take empty lines from the end of code that is a part of a file: the page would show them as an empty box."""
     for block in doctree.findall(nodes.literal_block):
         if (text := block.astext()) != text.rstrip("\n"):
-            block.children = [nodes.Text(text.rstrip("\n"))]
+            # Sphinx leaves the colours out where these two differ
+            block.rawsource = text.rstrip("\n")
+            block.children = [nodes.Text(block.rawsource)]
 
 
 def setup(app: Sphinx) -> None:
