@@ -203,10 +203,26 @@ def test_coerce_function_and_stopper():
 
 
 def test_coerce_list_combines_its_parts():
-    thresholds, stopper = coerce([{"a": 5}, {"a": 3, "b": 1}, MaximumIterationStopper(2), lambda t, r: False])
+    plateau = TrialPlateauStopper("loss")
+    thresholds, stopper = coerce([{"a": 5}, {"a": 3, "b": 1}, plateau, lambda t, r: r["training_iteration"] >= 2])
     assert thresholds == {"a": 3.0, "b": 1.0}
     assert isinstance(stopper, CombinedStopper)
-    assert feed(stopper, [0, 0]) == [False, True]
+    assert feed(stopper, [0, 1]) == [False, True]
+
+
+@pytest.mark.parametrize("others, most", [([], 4), ([{"training_iteration": 3}], 3), ([{"training_iteration": 9}], 4)])
+def test_a_stopper_that_is_a_threshold_becomes_one(others, most):
+    stopper = MaximumIterationStopper(4)
+    for parts in ([*others, stopper], [stopper, *others]):
+        assert coerce(parts) == ({"training_iteration": most}, None)
+
+
+def test_a_stopper_derived_from_one_that_is_a_threshold_stays_a_stopper():
+    class Mine(MaximumIterationStopper):
+        pass
+
+    mine = Mine(4)
+    assert coerce(mine) == ({}, mine)
 
 
 BAD = [

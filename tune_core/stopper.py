@@ -136,6 +136,11 @@ class MaximumIterationStopper(Stopper):
     def __init__(self, max_iter: int) -> None:
         self._max_iter = integer("MaximumIterationStopper(max_iter)", max_iter, 1)
 
+    @property
+    def max_iter(self) -> int:
+        """Iterations after which a trial stops."""
+        return self._max_iter
+
     def __call__(self, trial_id: str, result: Result) -> bool:
         return int(result.get("training_iteration", 0)) >= self._max_iter
 
@@ -332,7 +337,7 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
     ----------
     stop
         None; a dict from metric to the value at which a trial stops (``>=``); a function of trial id and result; a
-        :class:`Stopper`; or a list of these.
+        :class:`Stopper`; or a list of these. Stoppers that are thresholds become such.
 
     Raises
     ------
@@ -347,6 +352,9 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
         if isinstance(part, Mapping):
             for metric, value in _thresholds(part).items():
                 thresholds[metric] = min(value, thresholds.get(metric, math.inf))  # whichever is met first
+        elif type(part) is MaximumIterationStopper:  # a threshold: workers test it, and no result waits for the driver
+            most = thresholds.get("training_iteration", math.inf)
+            thresholds["training_iteration"] = min(part.max_iter, most)
         elif isinstance(part, Stopper):
             stoppers.append(part)
         elif FunctionStopper.is_valid_function(part):

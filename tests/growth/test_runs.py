@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from growth.counting import stays_linear
+from growth.counting import exponent, stays_linear, work
 from tune_core import logger, stopper
+from tune_core.dashboard import board, views
 from tune_core.search import create_searcher
+from tune_core.trainable import prepare as prepare_trainable
 
 N = 30
 
@@ -64,7 +66,10 @@ LOGGERS: dict[str, Callable[[Path, int], Any]] = {
     "csv": lambda folder, n: logger.CSVLoggerCallback(),
     "tensorboardX": lambda folder, n: logger.TBXLoggerCallback(),
     "optuna": lambda folder, n: logger.OptunaLoggerCallback(str(folder / f"study{n}.journal")),
+    "mlflow": lambda folder, n: logger.MLflowLoggerCallback((folder / f"mlruns{n}").as_uri(), experiment_name="e"),
 }
+FEW = {"optuna": 10, "mlflow": 3}
+"""Slow ones are given less."""
 
 
 @pytest.mark.parametrize("trials", ["many", "long"])
@@ -72,8 +77,51 @@ LOGGERS: dict[str, Callable[[Path, int], Any]] = {
 def test_loggers(tmp_path: Path, name: str, trials: str) -> None:
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"needs {name}")
-    some = 10 if name == "optuna" else N
-    stays_linear(lambda n: tuner(tmp_path, n, trials, callbacks=[LOGGERS[name](tmp_path, n)]).fit, some)
+    stays_linear(lambda n: tuner(tmp_path, n, trials, callbacks=[LOGGERS[name](tmp_path, n)]).fit, FEW.get(name, N))
+
+
+@pytest.mark.parametrize("look", ["summaries", "rows", "trial", "chart"])
+def test_dashboard_takes_in_what_is_new(tmp_path: Path, look: str) -> None:
+    """The first look at an experiment costs in proportion to it, and a further one nothing."""
+    looks: dict[str, Callable[[board.LiveExperiment], object]] = {
+        "summaries": lambda live: live.summary(),
+        "rows": lambda live: views.rows(live, 0),
+        "trial": lambda live: views.trial(live, 0),
+        "chart": lambda live: views.chart("history", [live]),
+    }
+
+    def prepare(n: int) -> Callable[[], object]:
+        tuner(tmp_path, n).fit()
+        live = board.LiveExperiment(str(tmp_path / str(n)))
+        return lambda: (live.update(), looks[look](live))
+
+    stays_linear(prepare, N)
+
+
+def test_a_dashboard_that_is_up_to_date_sends_nothing_again(tmp_path: Path) -> None:
+    costs = {}
+    for n in (N, 8 * N):
+        tuner(tmp_path, n).fit()
+        live = board.LiveExperiment(str(tmp_path / str(n)))
+        version = live.update()
+        costs[n] = work(lambda live=live, version=version: views.rows(live, version))  # type: ignore[misc]
+    assert costs[8 * N] <= 1.5 * costs[N]
+
+
+def test_columns_that_come_later_cost_a_table_of_that_size(tmp_path: Path) -> None:
+    """Each result has one more column: n results are a table of n x n, and no more than that is written."""
+
+    def growing(config: dict[str, Any]) -> None:
+        for step in range(config["steps"]):
+            tune.report({"loss": 1.0, **{f"column{i}": i for i in range(step)}})
+
+    def prepare(n: int) -> Callable[[], object]:
+        built = tuner(tmp_path, n, "long", callbacks=[logger.CSVLoggerCallback()])
+        built._prepared = prepare_trainable(growing)
+        return built.fit
+
+    by_size = {n: work(prepare(n)) for n in (N, 2 * N, 4 * N)}
+    assert exponent(by_size) <= 2.15
 
 
 # --- restoring --------------------------------------------------------------------------------------------------------
@@ -90,14 +138,14 @@ def test_restoring(tmp_path: Path, trials: str) -> None:
 
 # --- searchers: what is done around the library -----------------------------------------------------------------------
 
-SEARCHERS = {"random": 60, "grid": 60, "points first": 60, "optuna": 15, "hyperopt": 15}
+SEARCHERS = {"random": 60, "grid": 60, "points first": 60, "optuna": 15, "hyperopt": 15, "auto": 30}
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
 @pytest.mark.parametrize("restored", [False, True])
 def test_searchers(tmp_path: Path, name: str, restored: bool) -> None:
-    if name in ("optuna", "hyperopt") and importlib.util.find_spec(name) is None:
-        pytest.skip(f"needs {name}")
+    if name in ("optuna", "hyperopt", "auto"):
+        pytest.importorskip("numpy" if name == "auto" else name)
 
     def made(n: int) -> tune.Tuner:
         points = [{"x": i / n} for i in range(n)]

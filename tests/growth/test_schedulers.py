@@ -40,6 +40,9 @@ MAKERS: dict[str, Callable[[int], Any]] = {
     "median, pausing": lambda n: schedulers.MedianStoppingRule("training_iteration", grace_period=2, hard_stop=False),
     "pbt": lambda n: population(),
     "pbt, synchronous": lambda n: population(synch=True),
+    "pb2": lambda n: schedulers.PB2(
+        "training_iteration", perturbation_interval=3, hyperparam_bounds={"x": [0.0, 1.0]}, seed=1
+    ),
     "median pruner": lambda n: schedulers.MedianPruner(),
     "percentile pruner": lambda n: schedulers.PercentilePruner(25.0),
     "patient pruner": lambda n: schedulers.PatientPruner(schedulers.MedianPruner(), patience=1),
@@ -50,21 +53,23 @@ MAKERS: dict[str, Callable[[int], Any]] = {
         schedulers.ASHAScheduler(max_t=9), lambda *about: None
     ),
 }
+FEW = {"pb2": 15}
+"""Slow ones are given less."""
 ELSEWHERE = {
-    "pb2": "a Gaussian process of the last results, of a bounded number: tests/schedulers/test_pb2.py",
     "pbt_replay": "one trial",
 }
 
 
 def made(name: str, n: int) -> Any:
     """A scheduler; those that need a library are left out where it is not there."""
-    if name == "wilcoxon pruner":
-        pytest.importorskip("scipy")
+    for library in {"wilcoxon pruner": ["scipy"], "pb2": ["numpy", "pandas"]}.get(name, []):
+        pytest.importorskip(library)
     return MAKERS[name](n)
 
 
 def test_every_scheduler_is_tried() -> None:
-    pytest.importorskip("scipy")
+    for library in ("scipy", "numpy", "pandas"):
+        pytest.importorskip(library)
     tried = {type(scheduler).__name__ for name in MAKERS if isinstance(scheduler := made(name, 10), Scheduler)}
     named = {scheduler_class(name).__name__ for name in set(NAMES) - set(ELSEWHERE) - {"auto", "fifo"}}
     assert named <= tried
@@ -80,9 +85,9 @@ def test_twice_the_trials_are_twice_the_work(name: str, workers: str) -> None:
             SPACE,
             metric="loss",
             mode="min",
-            workers=n if workers == "all" or name.startswith(("pbt", "sha, one")) else 4,
+            workers=n if workers == "all" or name.startswith(("pb", "sha, one")) else 4,
             num_samples=n,
             scheduler=scheduler,
         )
 
-    stays_linear(prepare, 80)
+    stays_linear(prepare, FEW.get(name, 80))

@@ -78,3 +78,20 @@ def test_more_trials_than_files_may_be_open(tmp_path):
     logger.on_experiment_end(trials=trials)
     assert all([row["loss"] for row in rows(trial)] == ["1.0", "0.5"] for trial in trials)
     assert not logger._files._open
+
+
+def test_columns_that_come_again_and_again_are_all_there_in_the_end(tmp_path):
+    trial = View(str(tmp_path))
+    results = [{"loss": float(i), **{f"column{j}": j for j in range(i)}} for i in range(50)]
+    run(CSVLoggerCallback(), trial, results)
+    found = rows(trial)
+    assert [row["loss"] for row in found] == [str(float(i)) for i in range(50)]
+    assert [[name for name in row if name.startswith("column") and row[name]] for row in found] == [
+        [f"column{j}" for j in range(i)] for i in range(50)
+    ]
+
+
+def test_a_column_that_comes_late_in_a_long_file_is_there_at_once(tmp_path):
+    trial = View(str(tmp_path))
+    run(CSVLoggerCallback(), trial, [*({"loss": 1.0} for _ in range(300)), {"loss": 0.5, "acc": 0.9}], end=None)
+    assert rows(trial)[-1]["acc"] == "0.9"

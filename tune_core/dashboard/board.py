@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from tune_core.core.trial import PAUSED, PENDING
@@ -59,7 +60,9 @@ class LiveExperiment(Recording):
                 self.refreshed_at = time.monotonic()
                 if self._anything:
                     self.version += 1
-                    self.changed.update(dict.fromkeys(self._dirty, self.version))
+                    for index in self._dirty:  # the latest last
+                        self.changed.pop(index, None)
+                        self.changed[index] = self.version
                     self._dirty.clear()
                     self._anything = False
             return self.version
@@ -68,7 +71,8 @@ class LiveExperiment(Recording):
         """The trials that have changed after ``version``."""
         if version <= 0:
             return list(self.trials)
-        return [self.trials[i] for i, at in self.changed.items() if at > version]
+        latest_first = takewhile(lambda changed: changed[1] > version, reversed(self.changed.items()))
+        return [self.trials[index] for index, _ in latest_first]
 
     @property
     def state(self) -> str:
