@@ -216,3 +216,21 @@ def test_impossible_arguments_are_refused_by_name(arguments: dict[str, Any], nam
 def test_faults_are_numbers_from_zero(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="crash_rate"):
         Faults(crash_rate=wrong)
+
+
+@pytest.mark.parametrize("faults", [Faults(), Faults(node_loss_rate=1e-12, node_size=4)])
+def test_a_worker_whose_trial_is_stopped_is_free_at_once(faults: Faults) -> None:
+    """One worker, rungs after each second: it is never idle, and a node that would go in a million years delays nothing."""
+    result = tune.simulate(
+        lambda config, step: (1.0, {"loss": config["x"]}),
+        {"x": tune.grid_search([0.1, 0.9, 0.8, 0.7])},
+        metric="loss",
+        mode="min",
+        workers=1,
+        num_samples=1,
+        scheduler=ASHAScheduler(max_t=4, reduction_factor=2, grace_period=1),
+        faults=faults,
+    )
+    assert any(decision.do == "stop" for decision in result.decisions())
+    assert result.time_s == result.reports
+    assert result.utilisation == 1.0

@@ -254,13 +254,13 @@ class SimulatedExecutor(Executor):
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         """Move the clock to the next thing that the driver must act on, and return what happened up to then."""
         heap, handlers = self._heap, self._handlers
-        self._act = False
         while heap and (not self._act or heap[0][0] <= self._now):
             if heap[0][0] > self.deadline:
                 self._now, self.deadline = self.deadline, math.inf
                 break
             self._now, _, kind, run, what = heapq.heappop(heap)
             handlers[kind](run, what)
+        self._act = False  # what is to be acted on has been handed over; an answer may set it before the next look
         out, self._out = self._out, []
         if out:
             self._idle = 0
@@ -469,7 +469,6 @@ class SimulatedExecutor(Executor):
         run.over = True
         run.waiting = False
         self._send(run, ev.Ended(run.job.trial, how, self._now, why, error, run.job.attempt))
-        self._act = True
 
     def _release(self, run: _Attempt) -> None:
         if self.attempts.get(run.job.trial) is run:
