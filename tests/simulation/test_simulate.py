@@ -220,7 +220,7 @@ def test_faults_are_numbers_from_zero(wrong: Any) -> None:
 
 @pytest.mark.parametrize("faults", [Faults(), Faults(node_loss_rate=1e-12, node_size=4)])
 def test_a_worker_whose_trial_is_stopped_is_free_at_once(faults: Faults) -> None:
-    """One worker, rungs after each second: it is never idle, and a node that would go in a million years delays nothing."""
+    """One worker, rungs after each second: it is never idle; a node that would go in a million years delays nothing."""
     result = tune.simulate(
         lambda config, step: (1.0, {"loss": config["x"]}),
         {"x": tune.grid_search([0.1, 0.9, 0.8, 0.7])},
