@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,20 @@ def test_searchers(tmp_path: Path, name: str, restored: bool) -> None:
         return lambda: tune.Tuner.restore(os.path.join(tmp_path, str(n)), objective).fit()
 
     stays_linear(prepare, SEARCHERS[name])
+
+
+def test_a_suggestion_of_auto_costs_the_same_after_many_results() -> None:
+    pytest.importorskip("numpy")
+    costs = {}
+    for told in (500, 4000):
+        draw = random.Random(1)
+        space = {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)}
+        search: Any = create_searcher("auto", space=space, metric="loss", mode="min", seed=1)
+        for i in range(told):
+            search.adopt(f"{i:05d}", {"x": draw.random(), "y": draw.random()})
+            search.on_trial_complete(f"{i:05d}", {"loss": draw.random()}, False)
+        for i in range(12):  # the first ones are no model's
+            search.suggest(f"first{i}")
+            search.on_trial_complete(f"first{i}", {"loss": draw.random()}, False)
+        costs[told] = sum(work(lambda search=search, i=i: search.suggest(f"then{i}")) for i in range(4))  # type: ignore[misc]
+    assert costs[4000] <= 1.5 * costs[500]

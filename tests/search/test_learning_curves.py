@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -132,3 +133,50 @@ def test_saved_to_a_file_it_goes_on_the_same(tmp_path: Any) -> None:
     fresh = AutoSearch(space, "loss", "min", seed=1)
     fresh.restore(str(tmp_path / "state"))
     assert fresh.suggest("00012") == searcher.suggest("00012")
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(np.array(a), np.array(b), equal_nan=True) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_observations_do_not_depend_on_when_they_were_asked_for_before(seed: int) -> None:
+    draw, calls = random.Random(seed), []
+    asked, running, begun = LearningCurves(), [], 0
+
+    def call(name: str, *args: Any) -> None:
+        calls.append((name, args))
+        getattr(asked, name)(*args)
+
+    for _ in range(150):
+        what = draw.random()
+        loss = draw.choice([draw.random(), 0.5, math.nan])
+        step = draw.choice([None, 1, 3, 9]) if seed % 3 else None
+        if what < 0.4 or not running:
+            trial, row, begun = str(begun), np.array([float(begun)]), begun + 1
+            if draw.random() < 0.7:
+                call("begin", trial, row)
+                running.append(trial)
+            else:
+                call("end", trial, loss, step, row)
+        elif what < 0.7:
+            call("note", draw.choice(running), draw.choice([1, 2, 3, 5, 9]), draw.random())
+        else:
+            call("end", running.pop(draw.randrange(len(running))), loss, step)
+        if draw.random() < 0.2:
+            fresh, most = LearningCurves(), draw.choice([10, 50, 200])
+            for name, args in calls:
+                getattr(fresh, name)(*args)
+            assert same(asked.observations(most), fresh.observations(most))
+
+
+def test_the_best_and_the_latest_are_kept() -> None:
+    curves = LearningCurves()
+    for i in range(100):
+        curves.end(str(i), abs(i - 20.0), None, np.array([float(i)]))
+
+    rows, levels, losses, steps = curves.observations(10)
+
+    assert rows[:, 0].tolist() == [18.0, 19.0, 20.0, 21.0, *map(float, range(94, 100))]
+    assert losses[:4].tolist() == [2.0, 1.0, 0.0, 1.0]
+    assert (set(levels.tolist()), steps) == ({0}, [math.inf])

@@ -8,18 +8,33 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sortedcontainers import SortedList
 
 _MOST_LEVELS = 7
 _SHARE = 0.02
 """A step counts as a rung where at least two trials, and this share of all, have ended."""
 
 
+class Observation(NamedTuple):
+    """What a course came to at a level; the one with the least loss at the highest level comes first."""
+
+    below: int  # the negated number of its level
+    has_failed: bool
+    loss: float  # 0 where it has failed
+    course: int
+    place: int  # among those of its course
+
+
 @dataclass
 class Course:
     """One trial: its point, and its losses by step."""
 
+    number: int
     row: object
     losses: dict[float, float] = field(default_factory=dict)
     last: float = 0.0  # the step reached; infinity at the end of a complete trial
@@ -34,6 +49,8 @@ class LearningCurves:
         self._open: dict[str, Course] = {}
         self._stopped: Counter[float] = Counter()  # trials by the step at which they were stopped early
         self._complete = 0
+        self._levels: list[float] = []  # those that the next is for
+        self._ranked: Any = SortedList()  # the observations of ended trials: an ask looks at few of them
 
     def __len__(self) -> int:
         """How many trials have ended."""
@@ -45,7 +62,7 @@ class LearningCurves:
 
     def begin(self, trial_id: str, row: object) -> None:
         """A trial has its first result."""
-        self._open[trial_id] = course = Course(row)
+        self._open[trial_id] = course = Course(len(self._courses), row)
         self._courses.append(course)
 
     def note(self, trial_id: str, step: float, loss: float) -> None:
@@ -68,13 +85,14 @@ class LearningCurves:
         """
         course = self._open.pop(trial_id, None)
         if course is None:
-            course = Course(row)
+            course = Course(len(self._courses), row)
             self._courses.append(course)
         at = math.inf if step is None else float(step)
         course.losses[at], course.last, course.ended = loss, at, True
         if loss == loss:
             self._stopped[at] += step is not None
             self._complete += step is None
+        self._ranked.update(self._observed(course))
 
     def levels(self) -> list[float]:
         """The steps at which trials are compared; infinity stands for the end of complete trials."""
@@ -90,16 +108,33 @@ class LearningCurves:
         import numpy as np
 
         levels = self.levels()
-        found: list[tuple[Any, int, float]] = []
-        for course in self._courses if levels else ():
-            if course.ended or len(levels) > 1:
-                found += [(course.row, level, loss) for level, loss in _at_levels(course, levels)]
-        if len(found) > at_most:
-            order = sorted(range(len(found)), key=lambda i: (-found[i][1], math.isnan(found[i][2]), found[i][2]))
-            kept = {*order[: 2 * at_most // 5], *range(len(found) - 3 * at_most // 5, len(found))}
-            found = [found[i] for i in sorted(kept)]
-        rows = np.array([row for row, _, _ in found])
-        return rows, np.array([level for _, level, _ in found]), np.array([loss for *_, loss in found]), levels
+        if levels != self._levels:
+            self._levels = levels
+            self._ranked = SortedList(one for course in self._courses if course.ended for one in self._observed(course))
+        begun = [one for course in self._open.values() for one in self._observed(course)]
+        if len(self._ranked) + len(begun) > at_most:
+            best = sorted([*islice(self._ranked, 2 * at_most // 5), *begun])[: 2 * at_most // 5]
+            chosen = {*best, *islice(self._latest(), 3 * at_most // 5)}
+        else:
+            chosen = {*self._ranked, *begun}
+        found = sorted(chosen, key=lambda one: (one.course, one.place))
+        rows = np.array([self._courses[one.course].row for one in found])
+        losses = np.array([math.nan if one.has_failed else one.loss for one in found])
+        return rows, np.array([-one.below for one in found]), losses, levels
+
+    def _latest(self) -> Iterator[Observation]:
+        """All observations, those of the trials that began last first."""
+        for course in reversed(self._courses):
+            yield from reversed(self._observed(course))
+
+    def _observed(self, course: Course) -> list[Observation]:
+        """What a trial came to at the levels; one that has not ended counts where there are several."""
+        if not self._levels or not (course.ended or len(self._levels) > 1):
+            return []
+        return [
+            Observation(-level, math.isnan(loss), 0.0 if math.isnan(loss) else loss, course.number, place)
+            for place, (level, loss) in enumerate(_at_levels(course, self._levels))
+        ]
 
 
 def _at_levels(course: Course, levels: list[float]) -> list[tuple[int, float]]:
