@@ -24,7 +24,7 @@ from tune_core.errors import RestoreError, TuneError
 from tune_core.journal import reader as journal
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import Lock
-from tune_core.schedulers import ASHAScheduler
+from tune_core.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBasedTraining
 
 SPACE = {"x": tune.uniform(0, 1), "y": tune.choice(["a", ("b", 2)])}
 
@@ -63,6 +63,12 @@ def saving(config):
         with tempfile.TemporaryDirectory() as path:
             Path(path, "step").write_text(str(i))
             tune.report({"loss": config["x"] / i, "step": i}, checkpoint=tune.Checkpoint.from_directory(path))
+
+
+def population():
+    return PopulationBasedTraining(
+        time_attr="training_iteration", perturbation_interval=1, hyperparam_mutations={"x": tune.uniform(0, 1)}, seed=1
+    )
 
 
 class Counter(tune.Trainable):
@@ -125,6 +131,8 @@ KINDS: dict[str, tuple[Any, int, Callable[[], dict[str, Any]]]] = {
     "failing": (failing, 16, lambda: {"failure_config": tune.FailureConfig(max_failures=1)}),
     "asha": (long, 1, lambda: {"scheduler": ASHAScheduler(max_t=4, reduction_factor=2), "samples": 4}),
     "promotion": (saving, 16, lambda: {"scheduler": ASHAScheduler(max_t=3, reduction_factor=3, rule="promotion")}),
+    "population": (saving, 64, lambda: {"scheduler": population(), "samples": 4}),
+    "hyperband": (saving, 64, lambda: {"scheduler": HyperBandScheduler(max_t=3, reduction_factor=2), "samples": 4}),
     "checkpoints": (saving, 16, lambda: {"samples": 2}),
     "class": (
         Counter,

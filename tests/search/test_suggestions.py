@@ -101,10 +101,23 @@ def test_before_the_first_result_one_is_asked_ahead_if_it_takes_noticeable_time(
     driver = Driver(searcher)
     driver.take()
     driver.suggestions._ask_s = 0.2
-    driver.suggestions.prepare(running=1)
+    driver.suggestions.prepare(running=2)
     driver.suggestions.close()
 
     assert searcher.asked == 2
+
+
+def test_trials_that_run_one_after_another_each_start_with_all_results_known() -> None:
+    searcher = Counting()
+    driver = Driver(searcher)
+    for i in range(4):
+        assert driver.take() == {"x": i + 1}
+        driver.suggestions._ask_s = 5.0  # as slow as can be
+        driver.suggestions.prepare(running=1)
+        driver.suggestions.tell(f"{i:05d}", {"loss": 1}, False, took_s=1.0)
+    driver.suggestions.close()
+
+    assert searcher.known == [0, 1, 2, 3]
 
 
 def test_asking_ahead_never_exceeds_the_number_of_samples() -> None:
@@ -127,7 +140,7 @@ def test_not_now_from_before_a_result_does_not_hold_up_what_follows_it() -> None
     driver.take()
     searcher.refuses = True
     driver.suggestions._ask_s, driver.suggestions._trial_s = 0.2, 1.0
-    driver.suggestions.prepare(running=1)
+    driver.suggestions.prepare(running=2)
     driver.wait()
     searcher.refuses = False
     driver.suggestions.tell("00000", {"loss": 1}, False, took_s=1.0)
@@ -143,7 +156,7 @@ def test_not_now_is_not_asked_again_before_something_has_changed() -> None:
     assert driver.take() is None
     for _ in range(3):
         assert driver.suggestions.next() is None
-        driver.suggestions.prepare(running=1)
+        driver.suggestions.prepare(running=2)
     assert not driver.suggestions.is_busy()
     searcher.refuses = False
     driver.suggestions.retry()
@@ -184,8 +197,8 @@ class Noting(Searcher):
 
 
 def waits_for_the_next_suggestion(config: dict[str, Any]) -> dict[str, Any]:
-    """A trial that ends only when the next suggestion has been made while it ran."""
-    wanted = Path(config["folder"]) / f"asked{config['number'] + 1}"
+    """A trial of two at once that ends only when the one after them has been suggested while both ran."""
+    wanted = Path(config["folder"]) / f"asked{config['number'] + 2}"
     deadline = time.monotonic() + 60
     while config["number"] < 4 and not wanted.exists():
         assert time.monotonic() < deadline, "nothing was asked ahead"
@@ -198,9 +211,39 @@ def test_slow_searcher_works_while_all_workers_are_busy(tmp_path: Path) -> None:
     grid = tune.Tuner(
         waits_for_the_next_suggestion,
         tune_config=tune.TuneConfig(
-            metric="loss", mode="min", search_alg=Noting(tmp_path), num_samples=5, max_concurrent_trials=1
+            metric="loss", mode="min", search_alg=Noting(tmp_path), num_samples=6, max_concurrent_trials=2
+        ),
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path / "runs"), verbose=0, executor=tune.LocalExecutor(num_cpus=2)
+        ),
+    ).fit()
+
+    assert [result.status for result in grid] == ["TERMINATED"] * 6
+
+
+class Learning(Searcher):
+    """Suggests what it knows, and takes a while to do so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        time.sleep(0.05)
+        return {"known": self.known}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        self.known += 1
+
+
+@pytest.mark.real
+def test_slow_searcher_knows_all_results_where_trials_run_one_after_another(tmp_path: Path) -> None:
+    grid = tune.Tuner(
+        lambda config: {"loss": 1.0},
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min", search_alg=Learning(), num_samples=5, max_concurrent_trials=1
         ),
         run_config=tune.RunConfig(storage_path=str(tmp_path / "runs"), verbose=0),
     ).fit()
 
-    assert [result.status for result in grid] == ["TERMINATED"] * 5
+    assert [result.config["known"] for result in grid] == [0, 1, 2, 3, 4]

@@ -78,6 +78,9 @@ class Controller(RunState):
             return None
         if self.rules.max_concurrent is not None and len(self.running) >= self.rules.max_concurrent:
             return None
+        for returned in self.returned:
+            if returned not in self.held:
+                return self.trials[returned]
         index: int | None = self.ask("choose", self._waiting)
         if index is None:
             if not self.held:

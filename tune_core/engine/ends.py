@@ -105,6 +105,7 @@ def settle_orphan(state: RunState, trial: Trial, out: Commands) -> None:
         end(state, trial, Change.COMPLETE if reached[0] == "completed" else Change.STOP, reached[1], out)
     else:
         state.requeue(trial)
+        state.returned[trial.index] = None
 
 
 def _end_reached(state: RunState, trial: Trial) -> tuple[str, str] | None:

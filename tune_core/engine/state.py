@@ -80,6 +80,9 @@ class RunState:
         self.fatal: str = ""
         #: Pending trials that the loop holds back for a while after a failure. No event: it knows the clock.
         self.held: set[int] = set()
+        #: Pending trials whose worker failed or was lost in the middle of their turn, which goes on: they run before all
+        #: others, as they would have run if nothing had happened.
+        self.returned: dict[int, None] = {}
         self._stalled = False
         self._has_warned = False
         self._waiting = WaitingTrials(self)
@@ -116,6 +119,8 @@ class RunState:
         self.counts[trial.status] -= 1
         trial.change(change)
         self.counts[trial.status] += 1
+        if self.returned and trial.status is not PENDING:
+            self.returned.pop(trial.index, None)
 
     def put_aside(self, trial: Trial) -> None:
         """Pause a trial that its worker has released."""

@@ -6,7 +6,7 @@ on the seed and *i* alone is asked directly, and nothing is repeated. One that c
 suggested.
 
 A searcher is asked for the trial that a free worker is waiting for, so that it knows all results by then. One that
-takes long, measured against the trials, is asked for the next one already while workers are busy.
+takes long, measured against the trials, is asked for the next one already while several workers are busy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SLOW_SHARE = 0.005
 """A searcher that needs more than this share of a trial's time is asked ahead..."""
 SLOW_S = 0.02
 """...if it also needs more than so many seconds. A quick one is always asked with all results known: that is worth more
-than the moment that a worker waits, and a run on one worker then depends on its seed alone."""
+than the moment that a worker waits."""
 
 
 class Suggestions:
@@ -102,8 +102,12 @@ class Suggestions:
         return None
 
     def prepare(self, running: int) -> None:
-        """Ask ahead if the searcher is slow against the trials: called when all workers are busy."""
-        if self._direct or self.finished or not running:
+        """Ask ahead if the searcher is slow against the trials: called when all workers are busy.
+
+        Never where trials run one after another: each then starts with all results known, and the run depends on its
+        seed alone, however long the searcher takes.
+        """
+        if self._direct or self.finished or running <= 1:
             return
         if self._ask_s <= SLOW_S:
             wanted = 0
