@@ -175,6 +175,12 @@ def resume(num_boost_round: int, filename: str = MODEL_FILE) -> dict[str, Any]:
     dict
         ``num_boost_round``, the rounds that are left, and ``init_model``, the model so far or None.
 
+    Raises
+    ------
+    StopTrial
+        If no rounds are left, as in a copy of a trial that has done all: the running trial is then complete, and ends
+        here.
+
     Examples
     --------
     >>> resume(num_boost_round=100)  # outside of a trial
@@ -183,4 +189,6 @@ def resume(num_boost_round: int, filename: str = MODEL_FILE) -> dict[str, Any]:
     found = tc.start()
     model = None if found is None else lightgbm.Booster(model_file=found.file(filename))
     done = 0 if model is None else model.current_iteration()
-    return {"num_boost_round": max(0, num_boost_round - done), "init_model": model}
+    if done >= num_boost_round and found is not None:
+        raise tc.NothingLeft  # lightgbm.train refuses 0 rounds
+    return {"num_boost_round": num_boost_round - done, "init_model": model}

@@ -14,7 +14,7 @@ from tune_core.core.values import Config
 from tune_core.errors import FatalError, InvalidArgumentError
 from tune_core.executors.worker.worker import describe
 from tune_core.trainable import session as user_session
-from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.protocol import NothingLeft, StopTrial
 from tune_core.trainable.session_remote import RemoteSession, connect
 
 
@@ -67,6 +67,8 @@ def run(train: Callable[..., Any], config: Config, address: str, place: Mapping[
     try:
         try:
             value = train(config)
+        except NothingLeft:
+            pass
         except StopTrial:
             how = "stopped"
         while session.end_functions:

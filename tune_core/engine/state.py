@@ -80,8 +80,8 @@ class RunState:
         self.fatal: str = ""
         #: Pending trials that the loop holds back for a while after a failure. No event: it knows the clock.
         self.held: set[int] = set()
-        #: Pending trials whose worker failed or was lost in the middle of their turn, which goes on: they run before all
-        #: others, as they would have run if nothing had happened.
+        #: Pending trials whose worker failed or was lost in the middle of their turn, which goes on: they run before
+        #: all others, as they would have run if nothing had happened.
         self.returned: dict[int, None] = {}
         self._stalled = False
         self._has_warned = False

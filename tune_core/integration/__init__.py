@@ -22,6 +22,7 @@ from tune_core.checkpoint import Checkpoint
 from tune_core.core.optional_imports import require
 from tune_core.errors import CheckpointError, InvalidArgumentError, MissingMetricError
 from tune_core.space import choice, qrandint, quniform, randint
+from tune_core.trainable.protocol import NothingLeft
 from tune_core.trainable.session import (
     advice,
     at_end,
@@ -37,6 +38,7 @@ from tune_core.trainable.session import save as _save
 
 __all__ = [
     "Metrics",
+    "NothingLeft",
     "RoundResults",
     "Start",
     "advice",

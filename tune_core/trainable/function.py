@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.trainable.base import DONE, RESULT_DUPLICATE, Trainable
-from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.protocol import NothingLeft, StopTrial
 from tune_core.trainable.scope import entered
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class _Runner:
         try:
             with entered(self):
                 self._train()
+            self._results.put(None)
+        except NothingLeft:
             self._results.put(None)
         except StopTrial:  # the function has been asked to stop, and does
             pass

@@ -20,6 +20,10 @@ class StopTrial(BaseException):
     """Raised by ``tune.report`` to end a trial. Not an ``Exception``, so that ``except Exception`` lets it pass."""
 
 
+class NothingLeft(StopTrial):
+    """Raised where a trial goes on from a checkpoint that has all of the training behind it: it is complete."""
+
+
 class ProcessLost(Exception):
     """Raised in a trial's process when one that it has started was ended from outside: the trial is not at fault."""
 

@@ -248,6 +248,22 @@ def test_exploiting_trial_goes_on_with_the_new_configuration(tmp_path: Path) -> 
     assert np.allclose(predictions(models[-1]), predictions(both), atol=1e-6)
 
 
+def test_copy_of_a_finished_training_is_complete(tmp_path: Path) -> None:
+    trained: list[int] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        arguments = resume(num_boost_round=4)
+        trained.append(arguments["num_boost_round"])
+        train(TuneReportCheckpointCallback(), params=config, **arguments)
+
+    result = run(objective, tmp_path, {"learning_rate": 0.3}, scheduler=exploit_at(4, {"learning_rate": 0.01}))
+    assert (result.status, result.error, result.metrics["training_iteration"]) == ("TERMINATED", None, 4)
+    assert trained == [4]  # lightgbm.train refuses to train for no rounds
+    assert np.allclose(
+        predictions(get_model(result.checkpoint)), predictions(train(rounds=4, params={"learning_rate": 0.3}))
+    )
+
+
 # --- outside of a run ------------------------------------------------------------------------------------------------
 
 

@@ -171,6 +171,8 @@ class TrialSession:
                 name = self._save(checkpoint, iteration)
                 plain, _ = plain_metrics(metrics, {})
                 self._pipe.add(ev.Saved(self.job.trial, iteration, name, self.job.attempt, plain))
+            elif self.last_metrics is None and self.job.iteration:
+                return  # nothing since what this attempt began with, maybe another trial's: no model of the last result
             elif again or self._saved_at != self.iteration:
                 name = self._save(checkpoint)
                 event = ev.Saved(self.job.trial, self.iteration, name, self.job.attempt)

@@ -28,7 +28,7 @@ from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
-from tune_core.trainable.protocol import STOPPED, ProcessLost, StopTrial
+from tune_core.trainable.protocol import STOPPED, NothingLeft, ProcessLost, StopTrial
 from tune_core.trainable.scope import entered
 
 
@@ -113,6 +113,8 @@ class Worker:
     def _run_function(self, session: TrialSession) -> None:
         try:
             self._drive(session)
+        except NothingLeft:
+            pass
         except StopTrial:
             if session.ended_how is None:
                 raise
