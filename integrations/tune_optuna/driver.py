@@ -1,4 +1,4 @@
-"""The driver's side: a searcher that asks and tells the study, and a scheduler that asks its pruner."""
+"""The driver's side: a searcher that asks and tells the study, and a scheduler that asks its sampler and pruner."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 from tune_core import integration as tc
 from tune_core.schedulers import Continue, Decision, Lease, Scheduler, TrialView
 from tune_core.search import Searcher
-from tune_optuna.trial import PRUNE
+from tune_optuna.parameters import from_text, internal_values
+from tune_optuna.trial import ASK, END, PRUNE, REPORT
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
 _ALIKE = 10
 """So many trials in a row must have used the same parameters for the space to count as the same for all."""
+
+_logger = optuna.logging.get_logger("optuna.study._optimize")  # the one that Optuna's own loop writes to
 
 
 class StudySearch(Searcher):
@@ -26,19 +29,23 @@ class StudySearch(Searcher):
         A :class:`tune_optuna.Study`.
     callbacks
         Called with the study and each trial that has ended.
+    one_by_one
+        Whether a trial begins only when the one before it has ended and was told, and each value is drawn when the
+        objective asks for it: then the sampler sees what it sees in Optuna, and a seed gives the same values.
     """
 
     replays = False  # trials carry their parameters, so the study is filled again from the journal
 
-    def __init__(self, study: Any, callbacks: Sequence[Callable[[Any, Any], None]]) -> None:
+    def __init__(self, study: Any, callbacks: Sequence[Callable[[Any, Any], None]], one_by_one: bool = False) -> None:
         super().__init__()
-        self._study, self._callbacks = study, callbacks
+        self._study, self._callbacks, self._one_by_one = study, callbacks, one_by_one
         self.trials: dict[str, Any] = {}  # unfinished trials of Optuna's, by our ids
         self.known: set[str] = set()  # ended before this process went on with the experiment
         self._distributions: dict[str, Any] = {}  # the latest of each parameter
         self._alike = 0  # trials in a row that have used the same parameters
         self._seed = 0
         self._reporting = threading.Lock()
+        self._sampling = threading.RLock()  # asks, draws and tells come from two threads
 
     def __deepcopy__(self, memo: Any) -> StudySearch:
         return self  # it belongs to the study of this process
@@ -56,12 +63,16 @@ class StudySearch(Searcher):
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Values for all parameters seen so far; the trial draws what is new to it."""
+        """Values for all parameters seen so far; the trial asks for what is new to it, by :meth:`draw`."""
         if self._study._stops:
             return self.FINISHED
-        trial = self.trials[trial_id] = self._study.ask()
-        frozen = trial._cached_frozen_trial
-        params = {n: self._propose(trial, n, d) for n, d in self._distributions.items() if n not in trial._fixed_params}
+        if self._one_by_one and self.trials:
+            return None
+        with self._sampling:
+            trial = self.trials[trial_id] = self._study.ask()
+            frozen = trial._cached_frozen_trial
+            ahead = {} if self._one_by_one else self._distributions
+            params = {n: self._propose(trial, n, d) for n, d in ahead.items() if n not in trial._fixed_params}
         config = {
             "number": trial.number,
             "params": params,
@@ -80,16 +91,26 @@ class StudySearch(Searcher):
         study = optuna.pruners._filter_study(self._study, latest)
         return study.sampler.sample_independent(study, latest, name, distribution)
 
+    def draw(self, trial: Any, name: str, text: str) -> str:
+        """The sampler's value for a parameter that the trial asks for, as Optuna keeps it in its storage."""
+        distribution = from_text(text)
+        with self._sampling:
+            self._study._thread_local.cached_all_trials = None  # of this thread: other threads have told trials since
+            value = trial._suggest(name, distribution)
+        return repr(float(distribution.to_internal_repr(value)))
+
     def adopt(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """A trial of an earlier life: its parameters come with its results."""
         if trial_id in self.trials:
             return
         storage, study_id = self._study._storage, self._study._study_id
-        try:
-            found = storage.get_trial_id_from_study_id_trial_number(study_id, config["number"])
-        except KeyError:
-            self.trials[trial_id] = self._study.ask()
-            return
+        found = self._study._loaded.get(trial_id)
+        if found is None:
+            try:
+                found = storage.get_trial_id_from_study_id_trial_number(study_id, config["number"])
+            except KeyError:
+                self.trials[trial_id] = self._study.ask()
+                return
         if not storage.get_trial(found).state.is_finished():
             self.trials[trial_id] = optuna.trial.Trial(self._study, found)
 
@@ -98,7 +119,7 @@ class StudySearch(Searcher):
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """An intermediate value that the study does not have yet: of a run that is gone on with."""
         trial = self.trials.get(trial_id)
-        if trial is not None and "step" in result:
+        if trial is not None and result.get("event") == REPORT:
             self.report(trial, result)
 
     def report(self, trial: Any, result: Mapping[str, Any]) -> None:
@@ -110,10 +131,11 @@ class StudySearch(Searcher):
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended."""
         states = optuna.trial.TrialState
-        state = states[str((result or {}).get("state", "FAIL"))]
+        result = result or {}
+        state = states[str(result["state"])] if result.get("event") == END else states.FAIL
         if error and state is states.COMPLETE:
             state = states.FAIL
-        self._end(trial_id, result or {}, state)
+        self._end(trial_id, result, state)
 
     def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Tell the study of a trial that its pruner ended."""
@@ -133,24 +155,40 @@ class StudySearch(Searcher):
                 storage.set_trial_system_attr(trial._trial_id, key, value)
         self._take_attributes_of_the_study(result)
         values = result.get("values") if state.name == "COMPLETE" else None
-        told = self._study.tell(trial, values, state=state)
+        with self._sampling:
+            told = self._study.tell(trial, values, state=state)
         if trial_id not in self.known:
+            self._log(told, result)
             for callback in self._callbacks:
                 callback(self._study, told)
 
+    def _log(self, trial: Any, result: Mapping[str, Any]) -> None:
+        """A line for each trial, in Optuna's words."""
+        if trial.state.name == "COMPLETE":
+            self._study._log_completed_trial(trial.values, trial.number, trial.params)
+        elif trial.state.name == "PRUNED":
+            _logger.info("Trial %d pruned. %s", trial.number, result.get("why", ""))
+        else:
+            why = str(result.get("why") or "it was ended before its objective returned")
+            _logger.warning(
+                "Trial %d failed with parameters: %s because of the following error: %s.%s",
+                trial.number,
+                trial.params,
+                why.rstrip("."),
+                f"\n{result['traceback']}" if result.get("traceback") else "",
+            )
+
     def _take_parameters(self, trial: Any, result: Mapping[str, Any]) -> None:
         """The parameters that the trial has used, and no others."""
-        params = result.get("params") or {}
-        from_json = optuna.distributions.json_to_distribution
-        found = {name: from_json(text) for name, text in (result.get("distributions") or {}).items()}
-        for name in trial.params.keys() - found.keys():  # proposed, and not used after all
-            frozen = trial.storage._get_trial(trial._trial_id)
-            frozen.params.pop(name)
-            frozen.distributions.pop(name)
-        for name, distribution in found.items():
+        found = {name: from_text(text) for name, text in (result.get("distributions") or {}).items()}
+        if result.get("event") == END:  # else the trial was cut off, perhaps between an answer and its next report
+            for name in trial.params.keys() - found.keys():  # proposed, and not used after all
+                frozen = trial.storage._get_trial(trial._trial_id)
+                frozen.params.pop(name)
+                frozen.distributions.pop(name)
+        for name, value in internal_values(result).items():
             if name not in trial.params:
-                internal = distribution.to_internal_repr(params[name])
-                trial.storage.set_trial_param(trial._trial_id, name, internal, distribution)
+                trial.storage.set_trial_param(trial._trial_id, name, value, found[name])
         if found:
             same = not self._distributions or found.keys() == self._distributions.keys()
             self._alike = self._alike + 1 if same else 0
@@ -167,8 +205,8 @@ class StudySearch(Searcher):
             study._stops = True
 
 
-class PrunerScheduler(Scheduler):
-    """Lets the study's pruner decide after each reported value.
+class StudyScheduler(Scheduler):
+    """Answers a trial's questions: the sampler's values for its parameters, and what the pruner says of its reports.
 
     Parameters
     ----------
@@ -178,11 +216,13 @@ class PrunerScheduler(Scheduler):
         Its searcher, which has the study's trials.
     """
 
+    needs_metric = False  # a trial asks for parameters before it has a value
+
     def __init__(self, study: Any, search: StudySearch) -> None:
         super().__init__()
         self._study, self._search = study, search
 
-    def __deepcopy__(self, memo: Any) -> PrunerScheduler:
+    def __deepcopy__(self, memo: Any) -> StudyScheduler:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -193,9 +233,11 @@ class PrunerScheduler(Scheduler):
         return Lease(steps=1)
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
-        """Ask the pruner, and tell the trial what it says: the objective may heed it, or ask for nothing at all."""
-        running = self._search.trials.get(trial.trial_id)
-        if running is None or "step" not in result or "state" in result:
+        """Ask sampler or pruner, and tell the trial. What the pruner says is for the objective to heed or not."""
+        running, event = self._search.trials.get(trial.trial_id), result.get("event")
+        if running is not None and event == ASK:
+            return Continue(steps=1, advice=self._search.draw(running, result["asks"], result["distribution"]))
+        if running is None or event != REPORT:
             return Continue(steps=1)
         self._search.report(running, result)
         if running.should_prune():

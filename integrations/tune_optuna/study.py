@@ -12,9 +12,10 @@ from typing import Any
 
 import tune_core as tune
 from tune_core import integration as tc
-from tune_core.errors import TrialError
+from tune_core.errors import TrialError, UserCodeError
 from tune_core.storage import default_storage_path
-from tune_optuna.driver import PrunerScheduler, StudySearch
+from tune_optuna.driver import StudyScheduler, StudySearch
+from tune_optuna.load import load_trials
 from tune_optuna.trial import StudyFacts, worker_objective
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
@@ -34,8 +35,8 @@ def create_study(
     """Make a study as ``optuna.create_study`` does, whose trials run with tune-core.
 
     A study in a storage of Optuna's (SQLite, a journal file) goes on with the trials that the storage has. One in
-    memory with a ``study_name`` and ``load_if_exists=True`` goes on with tune-core's experiment of that name, which may
-    have been cut off.
+    memory with a ``study_name`` and ``load_if_exists=True`` has the trials of tune-core's experiment of that name, and
+    goes on with it: also with trials that were cut off.
 
     Parameters
     ----------
@@ -54,7 +55,9 @@ def create_study(
         directions=directions,
     )
     study = Study(made.study_name, made._storage, made.sampler, made.pruner, storage_path)
-    study._experiment, study._resumes = study_name, load_if_exists
+    study._experiment = study_name
+    if load_if_exists and study_name and study._is_in_memory():
+        study._load(study_name)
     return study
 
 
@@ -95,7 +98,7 @@ class Study(optuna.Study):
     ) -> None:
         super().__init__(study_name, storage, sampler, pruner)
         self._experiment: str | None = None  # its name, if it has one
-        self._resumes = False  # whether an experiment of that name is gone on with
+        self._loaded: dict[str, int] = {}  # trials in the storage, by their ids in the experiment that is gone on with
         self._storage_path = storage_path
         self._folder: str | None = None  # of the experiment, once there is one
         self._optimizes = False
@@ -128,7 +131,7 @@ class Study(optuna.Study):
             ``timeout`` (seconds) is over, running trials end at their next report.
         n_jobs
             How many trials may run at once; None (the default) or -1: as many as the machine has room for. Optuna's
-            own default is 1.
+            own default is 1, with which a sampler's seed gives the values that it gives in Optuna.
         gc_after_trial
             Whether workers collect garbage after each trial.
         run_config
@@ -171,13 +174,13 @@ class Study(optuna.Study):
         retries = given.max_failures if given is not None else 0
         failure_config = tune.FailureConfig(max_failures=retries, fail_fast="raise")
         config = dataclasses.replace(config, failure_config=failure_config)
-        search = StudySearch(self, callbacks)
+        search = StudySearch(self, callbacks, one_by_one=n_jobs == 1)
         tune_config = tune.TuneConfig(
             chdir_to_trial_dir=False,  # scripts for Optuna expect paths as they are
             metric="value",
             mode="min" if self.directions[0].name == "MINIMIZE" else "max",
             search_alg=search,
-            scheduler=PrunerScheduler(self, search) if len(self.directions) == 1 else None,
+            scheduler=StudyScheduler(self, search),
             num_samples=-1 if n_trials is None else n_trials,
             max_concurrent_trials=None if n_jobs in (None, -1) else n_jobs,
             time_budget_s=timeout,
@@ -193,6 +196,11 @@ class Study(optuna.Study):
                 tuner.fit()
         except TrialError as error:
             raise _users_exception(error) from error
+        except UserCodeError as error:  # of a sampler, a pruner or a callback: as it is, like Optuna
+            cause = error.__cause__
+            if isinstance(cause, Exception):
+                raise cause from cause.__cause__
+            raise
         finally:
             self._folder = tuner._folder
 
@@ -201,23 +209,24 @@ class Study(optuna.Study):
 
     def _folder_to_resume(self, config: Any) -> str | None:
         """The experiment's folder, if this study goes on with one: the storage of a study in memory."""
-        if not self._is_in_memory():
-            return None
-        if self._folder is None and self._resumes and self._experiment:
-            base = config.storage_path or default_storage_path() or "."
-            found = os.path.join(os.path.abspath(os.path.expanduser(base)), self._experiment)
-            return found if tune.Tuner.can_restore(found) else None
-        return self._folder
+        return self._folder if self._is_in_memory() else None
+
+    def _load(self, name: str) -> None:
+        """Take the trials of an experiment, if there is one of that name."""
+        base = self._storage_path or default_storage_path() or "."
+        folder = os.path.join(os.path.abspath(os.path.expanduser(base)), name)
+        if tune.Tuner.can_restore(folder):
+            self._folder = folder
+            self._loaded = load_trials(self, tune.ResultGrid.from_path(folder))
 
     def _restored(
         self, folder: str, objective: Any, tune_config: Any, config: Any, n_trials: int | None, search: StudySearch
     ) -> Any:
         grid = tune.ResultGrid.from_path(folder)
-        is_first = self._folder is None
         search.known = {result.trial_id for result in grid if str(result.status) in ("TERMINATED", "ERROR")}
         tuner: Any = tune.Tuner.restore(folder, objective, param_space={}, tune_config=tune_config, run_config=config)
-        if n_trials is not None:  # a study that was cut off gets as many in all, one that goes on gets so many more
-            tuner._tune.num_samples = max(len(grid), n_trials) if is_first else len(grid) + n_trials
+        if n_trials is not None:  # so many more; those that were cut off are the first of them
+            tuner._tune.num_samples = max(len(grid), len(search.known) + n_trials)
             tuner._restored["num_samples"] = tuner._tune.num_samples
         return tuner
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gc
+import math
 import pickle
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tune_core as tune
 from tune_core import integration as tc
+from tune_optuna.parameters import described, to_text
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
 PRUNE = "prune"
 """The study's pruner would end the trial. Whether it ends is for the objective to say, as in Optuna."""
+
+ASK, REPORT, END = "ask", "report", "end"
+"""What a result is (``"event"``): a question for a parameter's value, an intermediate value, or the trial's outcome."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,6 @@ class StudyFacts:
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     metric_names: tuple[str, ...] | None = None
     shared: bytes | None = None  # the storage, pickled, if other processes can open it
-    sampler: bytes | None = None  # the sampler, pickled, if it needs no other trials to choose a value
 
     @classmethod
     def of(cls, study: Any) -> StudyFacts:
@@ -34,8 +39,6 @@ class StudyFacts:
         shared = None
         if not isinstance(study._storage, optuna.storages.InMemoryStorage):
             shared = _pickled(study._storage)
-        alone = (optuna.samplers.GridSampler, optuna.samplers.PartialFixedSampler)
-        sampler = _pickled(study.sampler) if isinstance(study.sampler, alone) else None
         names = study.metric_names
         return cls(
             study.study_name,
@@ -43,14 +46,13 @@ class StudyFacts:
             dict(study.user_attrs),
             tuple(names) if names else None,
             shared,
-            sampler,
         )
 
 
 def _pickled(value: Any) -> bytes | None:
     try:
         return pickle.dumps(value)
-    except Exception:  # whatever a storage or sampler raises: then the worker goes without
+    except Exception:  # whatever a storage raises: then the worker goes without
         return None
 
 
@@ -130,21 +132,20 @@ _NOTHING = object()
 
 
 class Proposals(optuna.samplers.BaseSampler):
-    """Gives the values that the driver's sampler proposed; what it did not know of is drawn at random.
+    """Gives the values that the driver's sampler proposed, and asks it for what it did not know of.
 
     Parameters
     ----------
     proposed
         Values by parameter.
     seed
-        For what is drawn.
-    alone
-        A sampler to ask for what was not proposed, in place of chance.
+        For what is drawn here, when the run ends and nobody answers.
     """
 
-    def __init__(self, proposed: Mapping[str, Any], seed: int, alone: Any = None) -> None:
+    def __init__(self, proposed: Mapping[str, Any], seed: int) -> None:
         self._proposed = proposed
-        self._others = alone or optuna.samplers.RandomSampler(seed=seed)
+        self._others = optuna.samplers.RandomSampler(seed=seed)
+        self.record: Callable[[], dict[str, Any]] = dict  # what the trial has so far; it is journaled with the question
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         """Nothing is drawn together."""
@@ -159,6 +160,9 @@ class Proposals(optuna.samplers.BaseSampler):
         value = self._proposed.get(param_name, _NOTHING)
         if value is not _NOTHING and _holds(param_distribution, value):
             return value
+        question = {"event": ASK, "asks": param_name, "distribution": to_text(param_distribution), **self.record()}
+        if tune.report(question, raise_on_stop=False) and tc.advice():
+            return param_distribution.to_external_repr(float(tc.advice()))
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
 
@@ -174,8 +178,8 @@ class Trial(optuna.trial.Trial):
     """
 
     def __init__(self, config: Mapping[str, Any], facts: StudyFacts) -> None:
-        alone = pickle.loads(facts.sampler) if facts.sampler is not None else None
-        study = WorkerStudy(facts, Proposals(config["params"], config["seed"], alone))
+        proposals = Proposals(config["params"], config["seed"])
+        study = WorkerStudy(facts, proposals)
         template = optuna.trial.create_trial(
             state=optuna.trial.TrialState.RUNNING,
             user_attrs=dict(config.get("user_attrs") or {}),
@@ -184,6 +188,7 @@ class Trial(optuna.trial.Trial):
         trial_id = study._storage.create_new_trial(study._study_id, template)
         study._storage._studies[study._study_id].trials[0].number = config["number"]
         super().__init__(study, trial_id)
+        proposals.record = self.record
         self.is_pruned = False
         self.last: float | None = None
 
@@ -194,7 +199,8 @@ class Trial(optuna.trial.Trial):
         if len(self._cached_frozen_trial.intermediate_values) == before:
             return  # a step that was reported already is ignored
         self.last = float(value)
-        goes_on = tune.report({"value": self.last, "step": int(step), **self.record()}, raise_on_stop=False)
+        result = {"event": REPORT, "value": self.last, "step": int(step), **self.record()}
+        goes_on = tune.report(result, raise_on_stop=False)
         self.is_pruned = not goes_on or tc.advice() == PRUNE
 
     def should_prune(self) -> bool:
@@ -206,10 +212,8 @@ class Trial(optuna.trial.Trial):
     def record(self) -> dict[str, Any]:
         """What the driver is to know of the trial: parameters, attributes, constraints."""
         frozen = self.storage.get_trial(self._trial_id)
-        to_json = optuna.distributions.distribution_to_json
         found: dict[str, Any] = {
-            "params": frozen.params,
-            "distributions": {name: to_json(d) for name, d in frozen.distributions.items()},
+            **described(frozen.params, frozen.distributions),
             "user_attrs": frozen.user_attrs,
             "system_attrs": frozen.system_attrs,
         }
@@ -235,26 +239,40 @@ def worker_objective(
 
 def _outcome(func: Callable[[Any], Any], trial: Trial, catch: tuple[Any, ...]) -> dict[str, Any]:
     """The trial's last result."""
+
+    def end(state: str, **more: Any) -> dict[str, Any]:
+        return {"event": END, "value": float("nan"), "state": state, **trial.record(), **more}
+
     try:
         value = func(trial)
-    except optuna.TrialPruned:
-        return {"value": float("nan") if trial.last is None else trial.last, "state": "PRUNED", **trial.record()}
-    except catch:
-        return {"value": float("nan"), "state": "FAIL", **trial.record()}
-    values = _values(value, len(trial.study.directions))
-    if values is None:
-        return {"value": float("nan"), "state": "FAIL", **trial.record()}
-    return {"value": values[0], "values": values, "state": "COMPLETE", **trial.record()}
+    except optuna.TrialPruned as error:
+        return end("PRUNED", value=float("nan") if trial.last is None else trial.last, why=str(error))
+    except catch as error:
+        return end("FAIL", why=repr(error), traceback=traceback.format_exc())
+    except Exception as error:
+        tune.report(end("FAIL", why=repr(error)), raise_on_stop=False)  # what the trial had set is kept, as in Optuna
+        raise
+    values, why = _values(value, len(trial.study.directions))
+    if why:
+        return end("FAIL", why=f"{why}. It returned {value!r}")
+    return end("COMPLETE", value=values[0], values=values)
 
 
-def _values(value: Any, number: int) -> list[float] | None:
-    """What an objective returned as numbers; None, a NaN or a wrong number of values fail the trial, as in Optuna."""
+def _values(value: Any, number: int) -> tuple[list[float], str]:
+    """What an objective returned as numbers, or in Optuna's words why it fails the trial."""
     given = list(value) if isinstance(value, (list, tuple)) else [value]
-    try:
-        values = [float(one) for one in given]
-    except (TypeError, ValueError):
-        return None
-    return values if len(values) == number and all(one == one for one in values) else None
+    values, errors = [], []
+    for one in given:
+        try:
+            values.append(float(one))
+        except (TypeError, ValueError):
+            errors.append(f"The value {one!r} could not be cast to float")
+            continue
+        if math.isnan(values[-1]):
+            errors.append(f"The value {one} is not acceptable")
+    if not errors and len(values) != number:
+        errors = [f"The number of the values {len(values)} did not match the number of the objectives {number}"]
+    return values, "; ".join(errors)
 
 
 def _holds(distribution: Any, value: Any) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +112,15 @@ def test_study_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     assert set(values) <= {t.value for t in first.trials}
 
     again = optuna.create_study(study_name="mine", storage_path=str(tmp_path), load_if_exists=True)
-    again.optimize(objective, n_trials=10)
+    assert [(t.number, t.params, t.value, t.state) for t in again.trials] == [
+        (t.number, t.params, t.value, t.state) for t in first.trials
+    ]
+    assert again.best_trial.number == first.best_trial.number
+    again.optimize(objective, n_trials=2)
     assert len(again.trials) == 10
     assert set(values) <= {t.value for t in again.trials}
+    again.optimize(objective, n_trials=1)
+    assert [t.number for t in again.trials] == list(range(11))
 
 
 def test_callback_may_stop_the_study(tmp_path: Path) -> None:
@@ -200,7 +209,7 @@ def test_callbacks_are_called_once_for_each_trial_although_the_study_goes_on(tmp
     again = optuna.create_study(storage_path=str(tmp_path), study_name="twice", load_if_exists=True)
     again.optimize(
         lambda trial: trial.suggest_float("x", 0, 1),
-        n_trials=8,
+        n_trials=2,
         callbacks=[lambda study, trial: seen.append(trial.number)],
     )
     assert sorted(seen) == list(range(8))
@@ -219,7 +228,8 @@ def test_intermediate_values_come_back_when_a_study_goes_on(tmp_path: Path) -> N
     again = optuna.create_study(
         storage_path=str(tmp_path), study_name="s", load_if_exists=True, pruner=optuna.pruners.NopPruner()
     )
-    again.optimize(objective, n_trials=3, n_jobs=1)
+    assert [t.intermediate_values for t in again.trials] == [t.intermediate_values for t in first.trials]
+    again.optimize(objective, n_trials=1, n_jobs=1)
     expected = [{step: float(number + step) for step in range(3)} for number in range(3)]
     assert [t.intermediate_values for t in again.trials] == expected
 
@@ -303,3 +313,146 @@ def test_what_is_set_after_the_pruners_decision_is_kept(tmp_path: Path) -> None:
     assert [t.user_attrs["after"] for t in study.trials] == [0, 1, 2]
     assert all(t.params.keys() == {"x", "late"} for t in study.trials)
     assert all(t.value == t.intermediate_values[5] == t.params["x"] for t in study.trials)
+
+
+def conditional(trial: Any) -> float:
+    kind = trial.suggest_categorical("kind", [(1, 2), (3, 4)])
+    x = trial.suggest_float("x", -10, 10)
+    n = trial.suggest_int("n", 1, 8, log=True) if x > 0 else 0
+    return float((x - 2) ** 2 + kind[0] + n)
+
+
+@pytest.mark.parametrize("sampler", ["RandomSampler", "TPESampler", "QMCSampler", "NSGAIISampler"])
+def test_seeded_sampler_draws_with_one_job_what_it_draws_in_optuna(tmp_path: Path, sampler: str) -> None:
+    import optuna as real
+
+    def params(module: Any, **place: Any) -> list[Any]:
+        study = module.create_study(sampler=getattr(module.samplers, sampler)(seed=1), **place)
+        study.optimize(conditional, n_trials=14, n_jobs=1)
+        return [(t.params, t.value) for t in study.trials]
+
+    assert params(optuna, storage_path=str(tmp_path)) == params(real)
+
+
+def test_grid_is_run_once_with_one_job(tmp_path: Path) -> None:
+    study = optuna.create_study(
+        storage_path=str(tmp_path), sampler=optuna.samplers.GridSampler({"a": [1, 2, 3], "b": [4, 5]}, seed=0)
+    )
+    study.optimize(lambda trial: trial.suggest_int("a", 1, 3) + trial.suggest_int("b", 4, 5), n_jobs=1)
+    assert sorted(t.value for t in study.trials) == [5, 6, 6, 7, 7, 8]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_categories_stay_what_they_are(tmp_path: Path, n_jobs: int) -> None:
+    choices = [(1, 2), (3, ("a", None)), True, 1.5, 7, "7", None]
+
+    def objective(trial: Any) -> float:
+        value = trial.suggest_categorical("c", choices)
+        trial.set_user_attr("seen", repr(value))
+        return float(choices.index(value))
+
+    study = optuna.create_study(storage_path=str(tmp_path), study_name="s")
+    study.enqueue_trial({"c": (1, 2)})
+    study.optimize(objective, n_trials=12, n_jobs=n_jobs)
+    study.optimize(objective, n_trials=4, n_jobs=n_jobs)
+    again = optuna.create_study(storage_path=str(tmp_path), study_name="s", load_if_exists=True)
+    for trials in (study.trials, again.trials):
+        assert len(trials) == 16
+        assert [t.state.name for t in trials] == ["COMPLETE"] * 16
+        assert [repr(t.params["c"]) for t in trials] == [t.user_attrs["seen"] for t in trials]
+    assert study.trials[0].params == {"c": (1, 2)}
+
+
+def test_attributes_and_parameters_of_a_failed_trial_are_kept(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        trial.set_user_attr("x", trial.suggest_float("x", 0, 1))
+        raise ZeroDivisionError("by nothing")
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(objective, n_trials=1, n_jobs=1)
+    assert study.trials[0].user_attrs["x"] == study.trials[0].params["x"]
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Any:
+    optuna.logging.enable_propagation()
+    caplog.set_level("INFO", "optuna")
+    yield lambda: [record.getMessage() for record in caplog.records]
+    optuna.logging.disable_propagation()
+
+
+def test_each_trial_is_logged_as_in_optuna(tmp_path: Path, lines: Any) -> None:
+    import optuna as real
+
+    def objective(trial: Any) -> Any:
+        x = trial.suggest_int("x", 0, 9)
+        if trial.number == 1:
+            raise optuna.TrialPruned("too bad")
+        if trial.number == 2:
+            raise ValueError("no")
+        return [x, None, None, None, float("nan"), (1.0, 2.0)][trial.number]
+
+    said = []
+    for module, place in ((real, {}), (optuna, {"storage_path": str(tmp_path)})):
+        before = len(lines())
+        study = module.create_study(sampler=module.samplers.RandomSampler(seed=0), **place)
+        study.optimize(objective, n_trials=6, n_jobs=1, catch=(ValueError,))
+        new = [line for line in lines()[before:] if line.startswith("Trial ") and "failed with value" not in line]
+        said.append(new)
+    theirs, ours = said
+    assert len(theirs) == len(ours) == 6
+    assert ours[:2] == theirs[:2]
+    for their, our in zip(theirs[2:], ours[2:], strict=True):
+        assert our.startswith(their.rstrip(".")), (our, their)
+    assert "It returned None" in ours[3]
+
+
+def test_error_of_a_sampler_or_a_callback_is_raised_as_it_is(tmp_path: Path) -> None:
+    class Broken(optuna.samplers.RandomSampler):  # type: ignore[misc, name-defined]
+        def sample_independent(self, *given: Any) -> Any:
+            raise ImportError("install it")
+
+    study = optuna.create_study(storage_path=str(tmp_path), sampler=Broken())
+    with pytest.raises(ImportError, match=r"^install it$"):
+        study.optimize(conditional, n_trials=2, n_jobs=1)
+
+    def callback(study: Any, trial: Any) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        optuna.create_study(storage_path=str(tmp_path)).optimize(
+            conditional, n_trials=2, n_jobs=1, callbacks=[callback]
+        )
+
+
+CUT_OFF = """
+import os, signal, sys, time
+import tune_core.compat.optuna as optuna
+
+def objective(trial):
+    x = trial.suggest_float("x", 0, 1)
+    y = trial.suggest_float("y", 0, 1)
+    if trial.number == 2:
+        os.kill(trial.study.user_attrs["pid"], signal.SIGKILL)
+        time.sleep(60)
+    return x + y
+
+study = optuna.create_study(study_name="s", storage_path=sys.argv[1])
+study.set_user_attr("pid", os.getpid())
+study.optimize(objective, n_trials=20, n_jobs=1)
+"""
+
+
+def test_cut_off_trials_go_on_as_the_first_of_those_asked_for(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CUT_OFF)
+    assert subprocess.run([sys.executable, str(script), str(tmp_path)], timeout=200).returncode == -signal.SIGKILL
+
+    again = optuna.create_study(study_name="s", storage_path=str(tmp_path), load_if_exists=True)
+    assert [t.state.name for t in again.trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
+    before = [t.params for t in again.trials]
+    again.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=2, n_jobs=1)
+    assert [t.state.name for t in again.trials] == ["COMPLETE"] * 4
+    assert [t.params for t in again.trials][:2] == before[:2]
+    assert again.trials[2].params["x"] == before[2]["x"]
