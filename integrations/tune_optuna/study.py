@@ -223,6 +223,7 @@ class Study(optuna.Study):
         self, folder: str, objective: Any, tune_config: Any, config: Any, n_trials: int | None, search: StudySearch
     ) -> Any:
         grid = tune.ResultGrid.from_path(folder)
+        objective.__name__ = grid._header.trainable or objective.__name__  # a study may go on with another objective
         search.known = {result.trial_id for result in grid if str(result.status) in ("TERMINATED", "ERROR")}
         tuner: Any = tune.Tuner.restore(folder, objective, param_space={}, tune_config=tune_config, run_config=config)
         if n_trials is not None:  # so many more; those that were cut off are the first of them
