@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,98 @@ def test_points_threshold_and_early_stop() -> None:
     )
     assert 5 <= len(trials) < 40
     assert math.isfinite(min(trials.losses()))
+
+
+def negative_fails(x: float) -> dict[str, Any]:
+    if x < 0:
+        return {"status": STATUS_FAIL, "why": "negative"}
+    return {"loss": x if x < 0.5 else float("nan"), "status": STATUS_OK, "extra": 1}
+
+
+@pytest.mark.parametrize("algo", [rand.suggest, tpe.suggest])
+def test_one_after_the_other_it_is_what_hyperopt_does(algo: Any) -> None:
+    import hyperopt as real
+    import numpy as np
+
+    def trials_of(search: Any) -> Any:
+        trials = Trials()
+        best = search(
+            negative_fails,
+            hp.uniform("x", -1, 1),
+            algo=algo,
+            max_evals=25,
+            trials=trials,
+            rstate=np.random.default_rng(1),
+            max_queue_len=1,
+            verbose=False,
+            show_progressbar=False,
+        )
+        assert best == trials.argmin
+        return trials
+
+    ours, theirs = trials_of(fmin), trials_of(real.fmin)
+    assert len(ours) == 25
+    assert {"ok", "fail"} == set(ours.statuses())
+    assert repr(ours.losses()) == repr(theirs.losses())
+    assert repr(ours.results) == repr(theirs.results)
+    assert [t["misc"]["vals"] for t in ours.trials] == [t["misc"]["vals"] for t in theirs.trials]
+    assert [(t["tid"], t["state"]) for t in ours.trials] == [(t["tid"], t["state"]) for t in theirs.trials]
+
+
+def test_trials_that_are_there_count_and_are_learnt_from(tmp_path: Path) -> None:
+    space, trials = hp.uniform("x", -1, 1), Trials()
+    fmin(lambda x: x, space, max_evals=3, trials=trials)
+    before = trials.vals["x"][:]
+    seen = []
+
+    def algo(new_ids: Any, domain: Any, known: Any, seed: int) -> Any:
+        seen.append(len(known.trials))
+        return rand.suggest(new_ids, domain, known, seed)
+
+    fmin(lambda x: x, space, algo=algo, max_evals=5, trials=trials, max_queue_len=1)
+    assert (len(trials), seen, trials.vals["x"][:3]) == (5, [3, 4], before)
+    best = fmin(lambda x: x, space, max_evals=4, trials=trials)
+    assert len(trials) == 5
+    assert best == trials.argmin
+
+    path = str(tmp_path / "trials.pkl")
+    fmin(lambda x: x, space, max_evals=2, trials_save_file=path)
+    point = fmin(lambda x: x, space, max_evals=4, trials_save_file=path, return_argmin=False)
+    with open(path, "rb") as file:
+        saved = pickle.load(file)
+    assert len(saved) == 4
+    assert point == min(saved.losses())
+
+
+def test_nothing_found_is_said() -> None:
+    from hyperopt.exceptions import AllTrialsFailed
+
+    for objective in (lambda x: float("nan"), lambda x: {"status": STATUS_FAIL}):
+        trials = Trials()
+        with pytest.raises(AllTrialsFailed):
+            fmin(objective, hp.uniform("x", 0, 1), max_evals=2, trials=trials)
+        assert len(trials) == 2
+
+
+def test_trials_that_raise_do_not_count() -> None:
+    def objective(x: float) -> float:
+        if x < 0.5:
+            raise ValueError("low")
+        return x
+
+    trials = Trials()
+    fmin(objective, hp.uniform("x", 0, 1), max_evals=8, trials=trials, rstate=2, catch_eval_exceptions=True)
+    states = [document["state"] for document in trials._dynamic_trials]
+    assert len(states) == 8
+    assert 0 < len(trials) == states.count(2) < 8
+    assert min(trials.losses()) >= 0.5
+
+
+def test_what_is_wrong_is_said() -> None:
+    space = hp.uniform("x", 0, 1)
+    with pytest.raises(tune.TuneError, match=r"algo=tpe\.suggest"):
+        fmin(lambda x: x, space, algo="tpe", max_evals=2)
+    with pytest.raises(tune.TuneError, match="STATUS_OK"):
+        fmin(lambda x: {"loss": x}, space, max_evals=2)
+    with pytest.raises(tune.TuneError, match="InvalidLoss"):
+        fmin(lambda x: {"los": x, "status": "ok"}, space, max_evals=2)
