@@ -181,3 +181,18 @@ def test_what_is_wrong_is_said() -> None:
         fmin(lambda x: {"loss": x}, space, max_evals=2)
     with pytest.raises(tune.TuneError, match="InvalidLoss"):
         fmin(lambda x: {"los": x, "status": "ok"}, space, max_evals=2)
+
+
+def test_early_stop_sees_only_what_has_ended_the_latest_last() -> None:
+    from hyperopt.early_stop import no_progress_loss
+
+    trials, seen = Trials(), []
+
+    def early_stop(known: Any, *state: Any) -> Any:
+        seen.append((len(known), "new" in known.statuses()))
+        return no_progress_loss(4)(known, *state)
+
+    fmin(lambda x: 1.0, hp.uniform("x", 0, 1), max_evals=60, trials=trials, early_stop_fn=early_stop)
+    assert seen[:4] == [(number, False) for number in (1, 2, 3, 4)]
+    assert 4 <= len(trials) < 30
+    assert set(trials.statuses()) == {"ok"}

@@ -169,8 +169,8 @@ def _check(found: Mapping[str, Any]) -> None:
     if found["status"] == "ok":
         try:
             float(found["loss"])
-        except (TypeError, ValueError, KeyError) as error:
-            raise InvalidLoss(found) from error
+        except (TypeError, ValueError, KeyError):
+            raise InvalidLoss(f"{dict(found)!r}: 'loss' must be a number where 'status' is STATUS_OK") from None
 
 
 class _Threshold(Stopper):
@@ -213,6 +213,7 @@ def _search_class() -> Any:
             self._early_stop_arguments: list[Any] = []
             self._ended = False
             self._result: Mapping[str, Any] = {}  # of the trial that is being told
+            self._ends: dict[int, int] = {}  # in which order the trials have ended
             self.one_by_one = False
             self.save_file = ""
 
@@ -235,11 +236,12 @@ def _search_class() -> Any:
             is_ours = trial_id in self._tids
             self._result = result or {}
             super().on_trial_complete(trial_id, result, error)
-            if not is_ours:
+            if not is_ours or not (self.save_file or self._early_stop_fn):
                 return
-            self._save()
+            ended = self._in_the_order_of_their_ends()
+            self._save(ended)
             if self._early_stop_fn is not None:
-                stop, more = self._early_stop_fn(self._users_trials, *self._early_stop_arguments)
+                stop, more = self._early_stop_fn(ended, *self._early_stop_arguments)
                 self._ended, self._early_stop_arguments = bool(stop), list(more)
 
         def _finish(self, trial_id: str, state: int, result: Any) -> None:
@@ -247,6 +249,7 @@ def _search_class() -> Any:
             tid, trials, hyperopt = self._tids.pop(trial_id), self._trials, self._hyperopt
             document = next(found for found in reversed(trials._dynamic_trials) if found["tid"] == tid)
             document["refresh_time"] = hyperopt.utils.coarse_utcnow()
+            self._ends[tid] = len(self._ends)
             returned = self._result.get(RETURNED)
             if returned is None:
                 document["state"], document["result"] = hyperopt.JOB_STATE_ERROR, {"status": hyperopt.STATUS_FAIL}
@@ -255,13 +258,20 @@ def _search_class() -> Any:
                 document["result"] = {key: self._result[key] for key in returned if key in self._result}
             trials.refresh()
 
-        def _save(self) -> None:
+        def _in_the_order_of_their_ends(self) -> Any:
+            """The user's ``Trials`` as they would be had the ended trials run one after the other, and no others."""
+            hyperopt, running = self._hyperopt, set(self._tids.values())
+            documents = [found for found in self._trials._dynamic_trials if found["tid"] not in running]
+            documents.sort(key=lambda found: self._ends.get(found["tid"], -1))
+            return hyperopt.trials_from_docs(documents, validate=False, exp_key=self._trials._exp_key)
+
+        def _save(self, ended: Any) -> None:
             if self.save_file:
                 import cloudpickle  # as HyperOpt does
 
                 part = f"{self.save_file}.part"
                 with open(part, "wb") as file:
-                    cloudpickle.dump(self._users_trials, file)
+                    cloudpickle.dump(ended, file)
                 os.replace(part, self.save_file)
 
         def close(self) -> None:
