@@ -10,7 +10,7 @@ from tune_core import integration as tc
 from tune_core.schedulers import Continue, Decision, Lease, Scheduler, TrialView
 from tune_core.search import Searcher
 from tune_optuna.parameters import from_text, internal_values
-from tune_optuna.trial import ASK, END, PRUNE, REPORT
+from tune_optuna.trial import ASK, END, PRUNE, REPORT, event_of
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -119,7 +119,7 @@ class StudySearch(Searcher):
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """An intermediate value that the study does not have yet: of a run that is gone on with."""
         trial = self.trials.get(trial_id)
-        if trial is not None and result.get("event") == REPORT:
+        if trial is not None and event_of(result) == REPORT:
             self.report(trial, result)
 
     def report(self, trial: Any, result: Mapping[str, Any]) -> None:
@@ -132,7 +132,7 @@ class StudySearch(Searcher):
         """Tell the study how a trial ended."""
         states = optuna.trial.TrialState
         result = result or {}
-        state = states[str(result["state"])] if result.get("event") == END else states.FAIL
+        state = states[str(result["state"])] if event_of(result) == END else states.FAIL
         if error and state is states.COMPLETE:
             state = states.FAIL
         self._end(trial_id, result, state)
@@ -181,7 +181,7 @@ class StudySearch(Searcher):
     def _take_parameters(self, trial: Any, result: Mapping[str, Any]) -> None:
         """The parameters that the trial has used, and no others."""
         found = {name: from_text(text) for name, text in (result.get("distributions") or {}).items()}
-        if result.get("event") == END:  # else the trial was cut off, perhaps between an answer and its next report
+        if event_of(result) == END:  # else the trial was cut off, perhaps between an answer and its next report
             for name in trial.params.keys() - found.keys():  # proposed, and not used after all
                 frozen = trial.storage._get_trial(trial._trial_id)
                 frozen.params.pop(name)
@@ -234,7 +234,7 @@ class StudyScheduler(Scheduler):
 
     def on_result(self, trial: TrialView, result: Mapping[str, Any]) -> Decision:
         """Ask sampler or pruner, and tell the trial. What the pruner says is for the objective to heed or not."""
-        running, event = self._search.trials.get(trial.trial_id), result.get("event")
+        running, event = self._search.trials.get(trial.trial_id), event_of(result)
         if running is not None and event == ASK:
             return Continue(steps=1, advice=self._search.draw(running, result["asks"], result["distribution"]))
         if running is None or event != REPORT:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tune_core import integration as tc
 from tune_optuna.parameters import from_text, internal_values
-from tune_optuna.trial import END, REPORT
+from tune_optuna.trial import END, REPORT, event_of
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -31,10 +31,12 @@ def _frozen(result: Any) -> Any:
     metrics, states = result.metrics, optuna.trial.TrialState
     state = states.RUNNING
     if str(result.status) in ("TERMINATED", "ERROR"):
-        state = states[metrics["state"]] if metrics.get("event") == END else states.FAIL
+        state = states[metrics["state"]] if event_of(metrics) == END else states.FAIL
+        if "event" not in metrics and event_of(metrics) == REPORT:  # in 0.1, the pruner itself ended a trial
+            state = states.PRUNED
         if result.error is not None and state is states.COMPLETE:
             state = states.FAIL
-    reported = {int(r["step"]): float(r["value"]) for r in result._history() if r.get("event") == REPORT}
+    reported = {int(r["step"]): float(r["value"]) for r in result._history() if event_of(r) == REPORT}
     values = list(metrics["values"]) if state is states.COMPLETE else None
     if state is states.PRUNED and reported and reported[max(reported)] == reported[max(reported)]:
         values = [reported[max(reported)]]

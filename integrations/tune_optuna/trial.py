@@ -23,6 +23,12 @@ ASK, REPORT, END = "ask", "report", "end"
 """What a result is (``"event"``): a question for a parameter's value, an intermediate value, or the trial's outcome."""
 
 
+def event_of(result: Mapping[str, Any]) -> str:
+    """What a result is; journals written by tune-core 0.1 say it by the keys that results have."""
+    by_keys = END if "state" in result else REPORT if "step" in result else ""
+    return str(result.get("event", by_keys))
+
+
 @dataclass(frozen=True)
 class StudyFacts:
     """What a worker is told of the study: enough for the trial's own needs, whatever the number of trials."""

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
+import tune_core as tune
 import tune_core.compat.optuna as optuna
 
 
@@ -334,6 +335,42 @@ def test_seeded_sampler_draws_with_one_job_what_it_draws_in_optuna(tmp_path: Pat
     assert params(optuna, storage_path=str(tmp_path)) == params(real)
 
 
+def pruned(trial: Any) -> float:
+    x, y = trial.suggest_float("x", -10, 10), trial.suggest_float("y", 1e-3, 1, log=True)
+    loss = float((x - 2) ** 2 + y)
+    for step in range(4):
+        trial.report(loss - step, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return loss
+
+
+def two_values(trial: Any) -> tuple[float, float]:
+    x = trial.suggest_float("x", -10, 10)
+    return x**2, (x - 2) ** 2
+
+
+@pytest.mark.parametrize(
+    ("objective", "pruner"), [(pruned, "MedianPruner"), (pruned, "HyperbandPruner"), (two_values, "NopPruner")]
+)
+def test_with_one_job_a_study_is_what_it_is_in_optuna(tmp_path: Path, objective: Any, pruner: str) -> None:
+    import optuna as real
+
+    def trials(module: Any, **place: Any) -> list[Any]:
+        study = module.create_study(
+            study_name="same",  # Hyperband's brackets hang on it
+            directions=["minimize"] * (1 + (objective is two_values)),
+            sampler=module.samplers.TPESampler(seed=3, multivariate=True),
+            pruner=getattr(module.pruners, pruner)(),
+            **place,
+        )
+        study.enqueue_trial({"x": 1.0})
+        study.optimize(objective, n_trials=14, n_jobs=1)
+        return [(t.number, t.state, t.params, t.values, t.intermediate_values) for t in study.trials]
+
+    assert trials(optuna, storage_path=str(tmp_path)) == trials(real)
+
+
 def test_grid_is_run_once_with_one_job(tmp_path: Path) -> None:
     study = optuna.create_study(
         storage_path=str(tmp_path), sampler=optuna.samplers.GridSampler({"a": [1, 2, 3], "b": [4, 5]}, seed=0)
@@ -456,3 +493,39 @@ def test_cut_off_trials_go_on_as_the_first_of_those_asked_for(tmp_path: Path) ->
     assert [t.state.name for t in again.trials] == ["COMPLETE"] * 4
     assert [t.params for t in again.trials][:2] == before[:2]
     assert again.trials[2].params["x"] == before[2]["x"]
+
+
+def test_study_goes_on_with_another_objective(tmp_path: Path) -> None:
+    def other(trial: Any) -> float:
+        return -float(trial.suggest_float("y", 0, 1))
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    study.optimize(other, n_trials=2)
+    assert [set(t.params) for t in study.trials] == [{"x"}, {"x"}, {"y"}, {"y"}]
+    assert study.best_value == min(-t.params["y"] for t in study.trials[2:])
+
+
+def test_experiment_of_an_earlier_release_can_be_loaded(tmp_path: Path) -> None:
+    """Its results do not say what they are, and a trial that the pruner ended has no outcome."""
+    text = optuna.distributions.distribution_to_json(optuna.distributions.FloatDistribution(0, 9))
+
+    def objective(config: Any) -> None:
+        x = float(config["number"])
+        used = {"params": {"x": x}, "distributions": {"x": text}}
+        tune.report({"value": x + 1, "step": 0, **used})
+        if x < 2:
+            tune.report({"value": x, "values": [x], "state": "COMPLETE" if x else "FAIL", **used})
+
+    tune.Tuner(
+        objective,
+        param_space={"number": tune.grid_search([0, 1, 2])},
+        run_config=tune.RunConfig(name="s", storage_path=str(tmp_path), verbose=0),
+    ).fit()
+    study = optuna.create_study(storage_path=str(tmp_path), study_name="s", load_if_exists=True)
+    found = [(t.state.name, t.params, t.value, t.intermediate_values) for t in study.trials]
+    assert found == [
+        ("FAIL", {"x": 0.0}, None, {0: 1.0}),
+        ("COMPLETE", {"x": 1.0}, 1.0, {0: 2.0}),
+        ("PRUNED", {"x": 2.0}, 3.0, {0: 3.0}),
+    ]
