@@ -388,7 +388,8 @@ def test_categories_stay_what_they_are(tmp_path: Path, n_jobs: int) -> None:
         trial.set_user_attr("seen", repr(value))
         return float(choices.index(value))
 
-    study = optuna.create_study(storage_path=str(tmp_path), study_name="s")
+    sampler = optuna.samplers.RandomSampler()  # Optuna's TPE keeps what running trials will use as JSON: lists
+    study = optuna.create_study(storage_path=str(tmp_path), study_name="s", sampler=sampler)
     study.enqueue_trial({"c": (1, 2)})
     study.optimize(objective, n_trials=12, n_jobs=n_jobs)
     study.optimize(objective, n_trials=4, n_jobs=n_jobs)
