@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import sys
 import threading
 import time
@@ -13,8 +14,11 @@ from typing import Any
 from tune_core.core.values import Config
 from tune_core.distributed.place import Place
 from tune_core.distributed.rank import Outcome, RankSession, run
+from tune_core.executors.local import definitions
 from tune_core.executors.local.handle import module_path
 from tune_core.executors.ray.host import how_it_died
+from tune_core.executors.ray.scratch import Scratch
+from tune_core.executors.worker import payload
 from tune_core.trainable.session_remote import connect
 
 
@@ -103,10 +107,8 @@ class Bundles:
         ended: Callable[[int, Outcome], None],
     ) -> RankOnRay:
         """Run a rank other than zero."""
-        import cloudpickle
-
         actor = self._actors[rank]
-        reference = actor.run.remote(cloudpickle.dumps((work, config)), address, dict(environment))
+        reference = actor.run.remote(payload.dumps((work, config)), address, dict(environment))
         return RankOnRay(self._ray, rank, actor, reference, ended)
 
     def end(self) -> None:
@@ -163,11 +165,11 @@ class RankActor:
 
     def run(self, work: bytes, address: str, environment: dict[str, str]) -> Outcome:
         """Run the rank."""
-        import cloudpickle
-
         with _forwarded_output(address):
             try:
-                train, config = cloudpickle.loads(work)
+                (train, config), found = pickle.loads(work)
+                self._scratch = Scratch("rank")  # as long as this lives, the folder does
+                definitions.publish(found, os.path.join(self._scratch.path, "main"))
             except Exception as error:
                 text = f"the function could not be loaded: {type(error).__name__}: {error}"
                 return Outcome("raised", error=text, at=time.time())

@@ -37,8 +37,7 @@ class _Main(types.ModuleType):
         """Write the definitions into a folder of this process's."""
         import cloudpickle
 
-        folder = _folder_of(os.getpid())
-        remove(os.getpid())
+        folder: str = self.__dict__["_tune_core_writes_to"]
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:  # somebody else's
@@ -56,15 +55,28 @@ class _Main(types.ModuleType):
         return folder
 
 
-def publish(definitions: Mapping[str, object]) -> None:
-    """Put definitions of the script into this process's ``__main__``."""
+def publish(definitions: Mapping[str, object], folder: str | None = None) -> None:
+    """Put definitions of the script into this process's ``__main__``.
+
+    Parameters
+    ----------
+    definitions
+        Functions and classes, by their names.
+    folder
+        Where they are written to when a spawned process is to find them, and who gave it removes it; None: a folder of
+        this process's, for :func:`remove`.
+    """
     if not definitions:
         return
+    if folder is None:
+        folder = _folder_of(os.getpid())
+        remove(os.getpid())
     main = sys.modules["__main__"]
     main.__dict__.update(definitions)
     main.__dict__.pop("__file__", None)
     main.__dict__["__spec__"] = None
     main.__dict__["_tune_core_names"] = list(definitions)
+    main.__dict__["_tune_core_writes_to"] = folder
     sys.modules.setdefault("__mp_main__", main)  # what a spawned process calls its main module
     main.__class__ = _Main
 

@@ -22,6 +22,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.executors.base import RunSpec
+from tune_core.executors.local import definitions
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray import nested_launches
@@ -262,7 +263,8 @@ class TrialHost:
         import ray
 
         try:
-            prepared = ray.get(self._payload[0])
+            prepared, found = ray.get(self._payload[0])
+            definitions.publish(found, os.path.join(self._scratch, "main"))
         except BaseException as error:
             said = [line.strip() for line in str(error).splitlines() if len(line.strip()) > 1] or [repr(error)]
             return (

@@ -131,7 +131,10 @@ class RayExecutor(Answering, Executor):
 
     def pack(self, prepared: Prepared) -> Any:
         try:
-            self._payload = self._join().ray.put(prepared)
+            ray = self._join().ray
+            found = payload.definitions_of(prepared, is_of_ray)
+            with payload.main_by_value(ray.cloudpickle):
+                self._payload = ray.put((prepared, found))
         except ExecutorError:
             raise
         except Exception as error:
@@ -443,6 +446,11 @@ class RayExecutor(Answering, Executor):
                 self._pool.note_long(now - host.began)
                 for job in host.jobs[1:]:
                     self._say(host, "withdraw", job.trial, job.attempt, "handed back: the one before it runs long")
+
+
+def is_of_ray(value: object) -> bool:
+    """Whether only Ray can pickle this: references to objects, handles of actors."""
+    return type(value).__module__.partition(".")[0] == "ray"
 
 
 def _log_late(batch: ev.Batch) -> None:

@@ -8,7 +8,9 @@ aligned to 64 bytes, so that a worker's array is a view of the mapped file and c
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
+import logging
 import mmap
 import os
 import pickle
@@ -18,11 +20,13 @@ import tempfile
 import threading
 import types
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tune_core.errors import SerializationError
 from tune_core.executors.worker.system import above_standard
+
+_log = logging.getLogger(__name__)
 
 _OUT_OF_BAND_BYTES = 1 << 16
 _ALIGN = 64
@@ -70,6 +74,11 @@ def dump(thing: object, name: str) -> Dumped:
         ) from error
 
 
+def dumps(thing: object) -> bytes:
+    """``thing`` and the script's definitions in it, for ``pickle.loads``."""
+    return _pickle(thing, None)[0]
+
+
 def _write(parts: list[bytes | memoryview], size_bytes: int) -> int:
     """Put the parts into a file behind each other, their sizes first."""
     handle = above_standard(_nameless_file(size_bytes))
@@ -92,12 +101,18 @@ def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, .
     Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks, and the main module of
     a process that was spawned (``__mp_main__``), which no worker can import, goes by value like any main module.
     """
+    file = io.BytesIO()
+    pickler = _pickler(file, buffer_callback)
+    with main_by_value():
+        pickler.dump((thing, pickler.definitions))
+    return file.getvalue(), tuple(pickler.modules)
+
+
+def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], bool] = lambda obj: False) -> Any:
+    """A pickler that notes, while it pickles, the script's definitions and the modules that it comes upon."""
     import cloudpickle
 
-    definitions: dict[str, object] = {}  # filled while what comes before it is pickled
-    modules: dict[str, None] = {}
     main = sys.modules.get("__main__")
-    spawned = sys.modules.get("__mp_main__")
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def keep_filename(code: types.CodeType) -> tuple[object, ...]:
@@ -107,36 +122,77 @@ def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, .
     class Pickler(cloudpickle.Pickler):
         dispatch_table = ChainMap({types.CodeType: keep_filename}, cloudpickle.Pickler.dispatch_table)
 
+        def __init__(self) -> None:
+            super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+            self.definitions: dict[str, object] = {}
+            self.modules: dict[str, None] = {}
+
         def reducer_override(self, obj: object) -> object:
             reduced = super().reducer_override(obj)
             name = getattr(obj, "__name__", None)
             if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):
                 if reduced is NotImplemented:
-                    modules[module] = None
+                    self.modules[module] = None
                 elif getattr(main, name, None) is obj:
-                    definitions[name] = obj
+                    self.definitions[name] = obj
             return reduced
 
-    file = io.BytesIO()
-    with _by_value(spawned) if spawned is not None else contextlib.nullcontext():
-        Pickler(file, protocol=5, buffer_callback=buffer_callback).dump((thing, definitions))
-    return file.getvalue(), tuple(modules)
+        def persistent_id(self, obj: object) -> Any:
+            return "sent apart" if is_sent_apart(obj) else None
+
+    return Pickler()
+
+
+def definitions_of(thing: object, is_sent_apart: Callable[[object], bool]) -> dict[str, object]:
+    """The script's own functions and classes that ``thing`` refers to, by their names.
+
+    Parameters
+    ----------
+    thing
+        Whatever another library will pickle.
+    is_sent_apart
+        Whether an object inside it is one that only that library can pickle; nothing is looked for in those.
+    """
+    pickler = _pickler(_Nowhere(), lambda buffer: None, is_sent_apart)
+    try:
+        with main_by_value():
+            pickler.dump(thing)
+    except Exception:  # the library that pickles it in earnest tells what is wrong, if it thinks so too
+        _log.debug("not all of the script's definitions were found", exc_info=True)
+    definitions: dict[str, object] = pickler.definitions
+    return definitions
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
 
 
 @contextlib.contextmanager
-def _by_value(module: types.ModuleType) -> Iterator[None]:
-    """Let what a module defines be pickled by value; the list of such modules is cloudpickle's, one for all threads."""
-    import cloudpickle
+def main_by_value(library: Any = None) -> Iterator[None]:
+    """Let what the main module of a spawned process defines be pickled by value.
 
+    Parameters
+    ----------
+    library
+        The cloudpickle to tell; None: the one that is installed. Its list of such modules is one for all threads.
+    """
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is None:
+        yield
+        return
+    library = library or importlib.import_module("cloudpickle")
     with _registering:
-        if module.__name__ in cloudpickle.list_registry_pickle_by_value():
+        if spawned.__name__ in library.list_registry_pickle_by_value():
             yield
             return
-        cloudpickle.register_pickle_by_value(module)
+        library.register_pickle_by_value(spawned)
         try:
             yield
         finally:
-            cloudpickle.unregister_pickle_by_value(module)
+            library.unregister_pickle_by_value(spawned)
 
 
 def unpicklable(thing: object, name: str, error: Exception) -> SerializationError:
