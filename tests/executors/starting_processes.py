@@ -18,6 +18,7 @@ TORCH = ("DataLoader", "mp.start_processes")
 
 DEFINITIONS = '''
 import collections
+import functools
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor

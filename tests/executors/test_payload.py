@@ -57,3 +57,18 @@ def test_module_that_the_user_registered_stays_registered(spawned: types.ModuleT
         assert spawned.__name__ in cloudpickle.list_registry_pickle_by_value()
     finally:
         cloudpickle.unregister_pickle_by_value(spawned)
+
+
+def test_cached_function_of_the_script_goes_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = types.ModuleType("__main__")
+    code = "import functools\n@functools.lru_cache(3)\ndef twice(x):\n    return 2 * x\n"
+    code += "def objective(x):\n    return twice(x)"
+    exec(code, script.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    handle = payload.dump(script.objective, "objective").handle
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))  # as in a worker
+    objective, found = payload.load(handle)
+    os.close(handle)
+    assert objective(4) == 8
+    assert set(found) == {"objective", "twice"}
+    assert found["twice"].cache_parameters() == {"maxsize": 3, "typed": False}

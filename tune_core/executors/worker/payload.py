@@ -8,6 +8,7 @@ aligned to 64 bytes, so that a worker's array is a view of the mapped file and c
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
@@ -130,10 +131,13 @@ def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], 
         def reducer_override(self, obj: object) -> object:
             reduced = super().reducer_override(obj)
             name = getattr(obj, "__name__", None)
+            is_of_script = getattr(main, str(name), None) is obj
+            if is_of_script and isinstance(obj, functools._lru_cache_wrapper):
+                reduced = _cached, (obj.__wrapped__, obj.cache_parameters())
             if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):
                 if reduced is NotImplemented:
                     self.modules[module] = None
-                elif getattr(main, name, None) is obj:
+                elif is_of_script:
                     self.definitions[name] = obj
             return reduced
 
@@ -141,6 +145,11 @@ def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], 
             return "sent apart" if is_sent_apart(obj) else None
 
     return Pickler()
+
+
+def _cached(function: Callable[..., Any], settings: dict[str, Any]) -> Any:
+    """A function of the script's under ``functools.cache`` or ``lru_cache``, which cloudpickle leaves to its name."""
+    return functools.lru_cache(**settings)(function)
 
 
 def definitions_of(thing: object, is_sent_apart: Callable[[object], bool]) -> dict[str, object]:
