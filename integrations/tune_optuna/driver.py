@@ -83,9 +83,10 @@ class StudySearch(Searcher):
         return {key: value for key, value in config.items() if value or key in ("number", "params", "seed")}
 
     def _propose(self, trial: Any, name: str, distribution: Any) -> Any:
-        if self._alike >= _ALIKE and self._study._is_in_memory():
+        is_relative = trial._is_relative_param(name, distribution)
+        if (is_relative or self._alike >= _ALIKE) and self._study._is_in_memory():
             return trial._suggest(name, distribution)  # set at once, so that the sampler knows of it while it runs
-        if trial._is_relative_param(name, distribution):
+        if is_relative:
             return trial.relative_params[name]
         latest = trial._get_latest_trial()  # with what the sampler has noted on it
         study = optuna.pruners._filter_study(self._study, latest)
@@ -95,6 +96,8 @@ class StudySearch(Searcher):
         """The sampler's value for a parameter that the trial asks for, as Optuna keeps it in its storage."""
         distribution = from_text(text)
         with self._sampling:
+            if trial.distributions.get(name, distribution) != distribution:  # proposed for another one
+                self._take_back(trial, name)
             self._study._thread_local.cached_all_trials = None  # of this thread: other threads have told trials since
             value = trial._suggest(name, distribution)
         return repr(float(distribution.to_internal_repr(value)))
@@ -178,14 +181,19 @@ class StudySearch(Searcher):
                 f"\n{result['traceback']}" if result.get("traceback") else "",
             )
 
+    def _take_back(self, trial: Any, name: str) -> None:
+        """Unset a parameter; only studies in memory have any that were set before the objective asked."""
+        frozen = trial.storage._get_trial(trial._trial_id)
+        for one in (frozen, trial._cached_frozen_trial):
+            one.params.pop(name, None)
+            one.distributions.pop(name, None)
+
     def _take_parameters(self, trial: Any, result: Mapping[str, Any]) -> None:
         """The parameters that the trial has used, and no others."""
         found = {name: from_text(text) for name, text in (result.get("distributions") or {}).items()}
         if event_of(result) == END:  # else the trial was cut off, perhaps between an answer and its next report
             for name in trial.params.keys() - found.keys():  # proposed, and not used after all
-                frozen = trial.storage._get_trial(trial._trial_id)
-                frozen.params.pop(name)
-                frozen.distributions.pop(name)
+                self._take_back(trial, name)
         for name, value in internal_values(result).items():
             if name not in trial.params:
                 trial.storage.set_trial_param(trial._trial_id, name, value, found[name])

@@ -388,8 +388,7 @@ def test_categories_stay_what_they_are(tmp_path: Path, n_jobs: int) -> None:
         trial.set_user_attr("seen", repr(value))
         return float(choices.index(value))
 
-    sampler = optuna.samplers.RandomSampler()  # Optuna's TPE keeps what running trials will use as JSON: lists
-    study = optuna.create_study(storage_path=str(tmp_path), study_name="s", sampler=sampler)
+    study = optuna.create_study(storage_path=str(tmp_path), study_name="s")
     study.enqueue_trial({"c": (1, 2)})
     study.optimize(objective, n_trials=12, n_jobs=n_jobs)
     study.optimize(objective, n_trials=4, n_jobs=n_jobs)
@@ -530,3 +529,12 @@ def test_experiment_of_an_earlier_release_can_be_loaded(tmp_path: Path) -> None:
         ("COMPLETE", {"x": 1.0}, 1.0, {0: 2.0}),
         ("PRUNED", {"x": 2.0}, 3.0, {0: 3.0}),
     ]
+
+
+def test_range_may_change_from_trial_to_trial(tmp_path: Path) -> None:
+    def objective(trial: Any) -> float:
+        return float(trial.suggest_int("x", 100 * trial.number, 100 * trial.number + 9))
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(objective, n_trials=30, n_jobs=2)
+    assert all(0 <= t.value - 100 * t.number <= 9 and t.params == {"x": t.value} for t in study.trials)
