@@ -94,3 +94,23 @@ def needed_roots(source: str) -> set[str]:
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Import, ast.ImportFrom))]
     names = [a.name for n in imports if isinstance(n, ast.Import) for a in n.names]
     return {name.partition(".")[0] for name in [*names, *(n.module or "" for n in imports if hasattr(n, "module"))]}
+
+
+@pytest.mark.parametrize(
+    ("imports", "use", "expected"),
+    [
+        (
+            "import ray\nfrom ray import tune",
+            "ray.tune.run(f)",
+            "import ray\nimport tune_core as tune\nimport tune_core",
+        ),
+        ("import ray.tune", "ray.init()\nray.tune.run(f)", "import tune_core\nimport ray"),
+        ("import ray.tune", "ray.tune.run(f)", "import tune_core"),
+        ("import ray.tune as rt", "rt.run(f)", "import tune_core as rt"),
+    ],
+)
+def test_names_before_a_dot_are_imported(imports: str, use: str, expected: str) -> None:
+    from tune_core.cli.migrate import migrate
+
+    changed = migrate(f"{imports}\n\n{use}\n").source
+    assert changed == f"{expected}\n\n{use.replace('ray.tune', 'tune_core')}\n"

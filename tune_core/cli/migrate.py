@@ -87,7 +87,7 @@ def migrate(source: str) -> Migrated:
             "tune-core migrate", f"cannot read the script: {error.message}", "it is no Python 3", "Correct it first."
         ) from error
     remarks: list[Remark] = []
-    changed = wrapper.visit(_transformer(cst, remarks))
+    changed = _with_roots(cst, wrapper.module, wrapper.visit(_transformer(cst, remarks)))
     return Migrated(changed.code, sorted(remarks, key=lambda remark: remark.line))
 
 
@@ -96,6 +96,47 @@ def _dotted(cst: Any, path: str) -> object:
     for part in path.split(".")[1:]:
         node = cst.Attribute(node, cst.Name(part))
     return node
+
+
+def _with_roots(cst: Any, before: Any, after: Any) -> Any:
+    """The script with imports of ``tune_core`` and ``ray`` where it has their names dotted and no such import yet.
+
+    ``ray.tune.run`` works after ``import ray`` beside ``from ray import tune``, and ``ray.init`` after
+    ``import ray.tune``: the changed names need imports of their own.
+    """
+    from libcst.codemod import CodemodContext
+    from libcst.codemod.visitors import AddImportsVisitor
+
+    bound_before = _roots(cst, before)[0]
+    bound, used = _roots(cst, after)
+    context = CodemodContext()
+    if "tune_core" in used - bound:
+        AddImportsVisitor.add_needed_import(context, "tune_core")
+    if "ray" in bound_before & used - bound:
+        AddImportsVisitor.add_needed_import(context, "ray")
+    return AddImportsVisitor(context).transform_module(after)
+
+
+def _roots(cst: Any, module: Any) -> tuple[set[str], set[str]]:
+    """The names that a script's imports bind, and those that it has before a dot."""
+    name_of = cst.helpers.get_full_name_for_node
+    bound: set[str] = set()
+    used: set[str] = set()
+
+    class Roots(cst.CSTVisitor):
+        def _bind(self, node: Any) -> bool:
+            for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+                bound.add(alias.evaluated_alias or name_of(alias.name).partition(".")[0])
+            return False
+
+        visit_Import = visit_ImportFrom = _bind  # noqa: N815
+
+        def visit_Attribute(self, node: Any) -> None:  # noqa: N802
+            if isinstance(node.value, cst.Name):
+                used.add(node.value.value)
+
+    module.visit(Roots())
+    return bound, used
 
 
 def _transformer(cst: Any, remarks: list[Remark]) -> object:

@@ -114,7 +114,7 @@ def test_failed_trial_is_an_error_beside_the_other_results(running: Api) -> None
     assert grid[1].error is not None and grid.get_best_result().config == {"x": 1}
 
 
-@pytest.mark.parametrize("value", [1j, b"ab", int, Path, object()], ids=repr)
+@pytest.mark.parametrize("value", [1j, b"ab", int, Path, object()], ids=["complex", "bytes", "class", "Path", "object"])
 def test_values_of_any_type_may_be_reported(running: Api, value: Any) -> None:
     """Ray Tune gives back the object, this package its ``repr``: reading an experiment's results runs no code."""
     report = running.tune.report
