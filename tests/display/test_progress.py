@@ -419,3 +419,30 @@ def test_run_on_a_broken_stdout_still_gives_results(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("TUNE_CORE_PROGRESS", "plain")
     monkeypatch.setattr(sys, "stdout", Broken())
     assert len(fit(tmp_path, 3)) == 3
+
+
+@pytest.mark.parametrize(("other", "is_said"), [([5, 4, 3], True), ([5, 4, 9], False)])
+def test_another_best_by_last_values_is_said_at_the_end(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    other: list[int],
+    is_said: bool,
+) -> None:
+    monkeypatch.setenv("TUNE_CORE_PROGRESS", "plain")
+
+    def objective(config: dict[str, Any]) -> None:
+        for loss in [5, 1, 9 - is_said] if config["x"] == 1 else other:
+            tune.report({"loss": loss})
+
+    results = tune.Tuner(
+        objective,
+        param_space={"x": tune.grid_search([1, 2])},
+        tune_config=tune.TuneConfig(metric="loss", mode="min"),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), executor="inline", verbose=1),
+    ).fit()
+    said, shown = capsys.readouterr().out, repr(results)
+    assert "Best loss: 1 (min), trial 00000" in said and "best loss=1 (min) by trial 00000" in shown
+    assert ("By last values trial 00001 is the best, with 3" in said) == is_said
+    assert ("by last values trial 00001 with 3" in shown) == is_said
+    assert results.get_best_result().config["x"] == 1 + is_said

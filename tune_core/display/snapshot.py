@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tune_core.core.events import error_line
+from tune_core.core.events import error_line, value_of
 from tune_core.core.flatten import flatten
-from tune_core.core.objective import lookup
-from tune_core.core.trial import ERROR, RUNNING, TERMINATED
+from tune_core.core.objective import Objective, lookup
+from tune_core.core.trial import ERROR, RUNNING, TERMINATED, Trial
 from tune_core.display.formatting import (
     config_text,
     counts_text,
@@ -269,7 +269,32 @@ def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | No
         return [f"No trial has a usable value of {metric!r}."]
     value = value_text(lookup(best.best.metrics, metric))
     lines = [f"Best {metric}: {value} ({mode}), trial {best.trial_id} at iteration {best.best.iteration}"]
-    return lines + [f"    {key} = {value_text(v, 60)}" for key, v in flatten(best.config).items()]
+    lines += [f"    {key} = {value_text(v, 60)}" for key, v in flatten(best.config).items()]
+    other = best_by_last_value(run.trials, metric, mode)
+    if other is not None and other[0] is not best:
+        trial, last = other
+        lines.append(
+            f"By last values trial {trial.trial_id} is the best, with {value_text(last)}: get_best_result() gives it, "
+            'and with scope="all" the one above.'
+        )
+    return lines
+
+
+def best_by_last_value(trials: Sequence[Trial], metric: str, mode: str | None) -> tuple[Trial, object] | None:
+    """The trial whose last value of a metric is the best, and that value; None where none is finite."""
+    objective = Objective(metric, mode or "max")
+    found: tuple[Trial, object] | None = None
+    least = math.inf
+    for trial in trials:
+        if trial.last is None:
+            continue
+        value = lookup(trial.last.metrics, metric)
+        if value is None:
+            value = value_of(trial.last, metric)
+        loss = math.inf if value is None else objective.as_loss(value)
+        if loss < least:
+            found, least = (trial, value), loss
+    return found
 
 
 def _first_error(controller: Controller | Experiment, folder: str) -> list[str]:

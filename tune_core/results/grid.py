@@ -322,11 +322,16 @@ class ResultGrid(Sequence[Result]):
         return table_of(selection.ranked(self._trials, self._header)[:limit], self._header.metric)
 
     def __repr__(self) -> str:
+        from tune_core.display.snapshot import best_by_last_value
+
         lines = [f"ResultGrid {self._summary()}"]
         best, metric = selection.best_known(self._trials, self._header), self._header.metric
         if best is not None and best.best is not None and metric:
             value = value_text(lookup(best.best.metrics, metric))
             lines.append(f"best {metric}={value} ({self._header.mode}) by trial {best.trial_id}")
+            other = best_by_last_value(self._trials, metric, self._header.mode)
+            if other is not None and other[0] is not best:
+                lines[-1] += f", and by last values trial {other[0].trial_id} with {value_text(other[1])}"
         if self._trials:
             lines.append(plain_table(*self._table(10), width=120))
         if len(self) > 10:
