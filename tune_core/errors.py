@@ -32,9 +32,9 @@ class TuneError(Exception):
         self.fix = fix
         text = f"{asked} {found}".strip()
         if cause:
-            text = f"{text}; {cause}"
+            text = f"{text.removesuffix('.')}; {cause}"
         if fix:
-            text = f"{text}.\n{fix}"
+            text = f"{text.removesuffix('.')}.\n{fix}"
         super().__init__(text)
 
     def __reduce__(self) -> tuple[Any, ...]:

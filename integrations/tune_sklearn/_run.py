@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
+
 import tune_core as tune
-from tune_core.errors import InvalidArgumentError, StorageError, TrialError
+from tune_core.errors import InvalidArgumentError, SerializationError, StorageError, TrialError
 from tune_sklearn._evaluate import FitRaised, evaluate
 from tune_sklearn._kept import check_identity, folder_of, identity, place, write_identity
 from tune_sklearn._progress import Bar, Workload
@@ -109,6 +111,8 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
         try:
             with work.data.shared(work.estimator) if on_this_machine else contextlib.nullcontext():
                 results = tuner.fit()
+        except SerializationError as error:
+            raise _cannot_be_sent(search, work, error) from error
         except TrialError:
             _raise_original(work, driver)
             raise
@@ -117,6 +121,27 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
             go_on = "; fit(X, y, resume=True) goes on with it" if folder is not None else ""
             raise KeyboardInterrupt(f"the search was interrupted{go_on}")
     return results, driver
+
+
+def _cannot_be_sent(search: Any, work: SearchTask, error: SerializationError) -> SerializationError:
+    """The error of the core in the terms of the search: which argument of it no worker process can get."""
+    given = {
+        "estimator": work.estimator,
+        "scoring": work.scorer,
+        "the candidates": work.candidates,
+        "X or y": work.data,
+    }
+    for name, value in given.items():
+        try:
+            cloudpickle.dumps(value, protocol=5)
+        except Exception as reason:
+            return SerializationError(
+                f"{type(search).__name__}({name})" if name in search.get_params() else name,
+                f"cannot be sent to a worker process: {type(reason).__name__}: {reason}",
+                f"n_jobs is {search.n_jobs}, so fits run in other processes",
+                'Take out what cannot be pickled, or fit in this process, with n_jobs=1 or executor="inline".',
+            )
+    return error
 
 
 def unused(argument: object) -> Any:

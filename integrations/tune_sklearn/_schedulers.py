@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -61,6 +62,15 @@ def _name(scheduler: object) -> str:
     return type(scheduler).__name__.lower()
 
 
+@contextlib.contextmanager
+def speaking_of(argument: str) -> Iterator[None]:
+    """Have errors of the core speak of the argument that the user gave."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(argument, error.found, error.cause, error.fix) from None
+
+
 def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
     """The scheduler that was asked for, for candidates of that many steps."""
     from tune_core import schedulers
@@ -77,7 +87,8 @@ def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
         )
     named: Any = getattr(schedulers, asked, None) if asked[:1].isupper() else None
     make = named if named is not None else partial(schedulers.create_scheduler, asked)
-    known = inspect.signature(named if named is not None else type(make())).parameters
+    with speaking_of("TuneSearchCV(early_stopping)"):
+        known = inspect.signature(named if named is not None else type(make())).parameters
     return make(**{name: value for name, value in _in_steps(steps).items() if name in known and _fits(known, name)})
 
 

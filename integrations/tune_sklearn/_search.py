@@ -13,7 +13,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.search import BasicVariantGenerator
 from tune_sklearn import _sklearn_private as private
 from tune_sklearn._base import Proposals, TuneBaseSearchCV
-from tune_sklearn._schedulers import is_population
+from tune_sklearn._schedulers import is_population, speaking_of
 from tune_sklearn._spaces import domains_of, gridded, sampled
 
 _COMMON = """
@@ -216,7 +216,8 @@ class TuneSearchCV(TuneBaseSearchCV):
         import tune_core as tune
 
         name = self.search_optimization.lower()
-        return tune.create_searcher(_SEARCHERS.get(name, name), **(self.search_kwargs or {}))
+        with speaking_of("TuneSearchCV(search_optimization)"):
+            return tune.create_searcher(_SEARCHERS.get(name, name), **(self.search_kwargs or {}))
 
 
 _SEARCHERS: Mapping[str, str] = {"bayesian": "bayesopt"}

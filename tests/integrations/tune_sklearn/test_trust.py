@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
-from sklearn.datasets import make_classification, make_regression
+from sklearn.datasets import load_iris, make_classification, make_regression
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -27,7 +30,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.schedulers import ASHAScheduler
 from tune_core.stopper import MaximumIterationStopper
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
@@ -575,3 +578,27 @@ def test_discriminant_analysis_with_covariance_estimators_as_values(iris):
     model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr"))
     grid = {"lineardiscriminantanalysis__covariance_estimator": [OAS(), EmpiricalCovariance(), None]}
     both(model, grid, *iris, cv=3)
+
+
+# --- errors speak of the arguments that were given --------------------------------------------------------------------
+
+
+def score_under(lock: Any, estimator: Any, X: Any, y: Any) -> float:
+    with lock:
+        return float(estimator.score(X, y))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "named"),
+    [
+        ("scoring", partial(score_under, threading.Lock()), "scoring"),
+        ("search_optimization", "optna", "search_optimization"),
+        ("early_stopping", "foo", "early_stopping"),
+    ],
+    ids=["scoring", "search_optimization", "early_stopping"],
+)
+def test_error_names_the_argument_of_the_search(argument: str, value: Any, named: str) -> None:
+    X, y = load_iris(return_X_y=True)
+    search = TuneSearchCV(SVC(), {"C": [1, 2, 3]}, n_iter=3, n_jobs=2, **{argument: value})
+    with pytest.raises((SerializationError, InvalidArgumentError), match=rf"TuneSearchCV\({named}\)"):
+        search.fit(X, y)
