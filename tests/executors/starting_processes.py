@@ -12,9 +12,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 METHODS = ("fork", "forkserver", "spawn")
 QUICK = ("Process", "Pool", "ProcessPoolExecutor")
 TORCH = ("DataLoader", "mp.start_processes")
+
+PLACES = pytest.mark.parametrize(
+    "where",
+    [
+        "script",
+        pytest.param("guarded script", marks=pytest.mark.slow),
+        pytest.param("script with ranks", marks=pytest.mark.slow),
+        "module",
+        pytest.param("python -m", marks=pytest.mark.slow),
+        pytest.param("python -c", marks=pytest.mark.slow),
+        "notebook",
+    ],
+)
+"""All places of the definitions."""
 
 DEFINITIONS = '''
 import collections
@@ -167,5 +183,7 @@ def row(where: str, tools: tuple[str, ...], folder: Path, executor: str) -> dict
 
 def check(where: str, tools: tuple[str, ...], folder: Path, executor: str = "local") -> None:
     """All cells of a row give what the same call gives in the trial itself."""
+    if where == "notebook":
+        pytest.importorskip("IPython")
     wrong = {cell: error for cell, (value, error) in row(where, tools, folder, executor).items() if value != 30}
     assert not wrong, "\n\n".join(f"{cell}: {error}" for cell, error in wrong.items())

@@ -1,8 +1,9 @@
-"""A real S3 server for the storage tests, where its packages are installed."""
+"""A real S3 server for the storage tests, where its packages are installed; machines and places of whole runs."""
 
 import os
 import uuid
 
+import fsspec
 import pytest
 
 
@@ -38,3 +39,23 @@ def s3_bucket(s3_server):
     bucket = f"bucket-{uuid.uuid4().hex}"
     s3fs.S3FileSystem().mkdir(bucket)
     return f"s3://{bucket}"
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """``machine("b")`` makes this process look like another machine: its cache is empty."""
+
+    def become(name):
+        monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / f"cache-{name}"))
+
+    monkeypatch.setenv("TUNE_CORE_LEASE_EXPIRY_S", "1")
+    become("a")
+    return become
+
+
+@pytest.fixture(params=["files", "s3"])
+def place(request, tmp_path):
+    """Base URL and file system: of any fsspec store, here one of files, or of S3."""
+    if request.param == "files":
+        return str(tmp_path / "store"), fsspec.filesystem("file")
+    return request.getfixturevalue("s3_bucket") + "/experiments", None

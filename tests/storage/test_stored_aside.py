@@ -25,6 +25,8 @@ from tune_core.storage import lease as leases
 from tune_core.storage.connect import object_store
 from tune_core.storage.segments import INCOMPLETE, read_segments
 
+pytestmark = pytest.mark.usefixtures("machine")
+
 
 def objective(config):
     for step in range(1, 4):
@@ -32,26 +34,6 @@ def objective(config):
             Path(folder, "step").write_text(f"{config['run']} {step}")
             Path(folder, "more").write_bytes(bytes(1000))
             tune.report({"loss": config["run"] + 1 / step}, checkpoint=tune.Checkpoint.from_directory(folder))
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path, monkeypatch):
-    """``machine("b")`` makes this process look like another machine: its cache is empty."""
-
-    def become(name):
-        monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / f"cache-{name}"))
-
-    monkeypatch.setenv("TUNE_CORE_LEASE_EXPIRY_S", "1")
-    become("a")
-    return become
-
-
-@pytest.fixture(params=["files", "s3"])
-def place(request, tmp_path):
-    """Base URL and file system: of any fsspec store, here one of files, or of S3."""
-    if request.param == "files":
-        return str(tmp_path / "store"), fsspec.filesystem("file")
-    return request.getfixturevalue("s3_bucket") + "/experiments", None
 
 
 def fit(place, run, samples=2, function=objective, **space):

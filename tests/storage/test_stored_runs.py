@@ -21,6 +21,8 @@ from tune_core.storage.connect import object_store
 
 QUIET = {"verbose": 0}
 
+pytestmark = pytest.mark.usefixtures("machine")
+
 
 def objective(config):
     start = 0
@@ -33,26 +35,6 @@ def objective(config):
             Path(folder, "step").write_text(str(step))
             Path(folder, "same").write_text("content that never changes")
             tune.report({"loss": config["x"] / step, "start": start}, checkpoint=tune.Checkpoint.from_directory(folder))
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path, monkeypatch):
-    """``machine("b")`` makes this process look like another machine: its cache is empty."""
-
-    def become(name):
-        monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / f"cache-{name}"))
-
-    monkeypatch.setenv("TUNE_CORE_LEASE_EXPIRY_S", "1")
-    become("a")
-    return become
-
-
-@pytest.fixture(params=["files", "s3"])
-def place(request, tmp_path):
-    """Base URL and file system: of any fsspec store, here one of files, or of S3."""
-    if request.param == "files":
-        return str(tmp_path / "store"), fsspec.filesystem("file")
-    return request.getfixturevalue("s3_bucket") + "/experiments", None
 
 
 def tuner(place, name="run", samples=3, function=objective, space=None, **run):

@@ -13,6 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tune_core.core.automatic import fields_of
+from tune_core.core.events import value_of
+from tune_core.core.objective import lookup
 from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import TuneError
 
@@ -326,3 +328,11 @@ def merged(known: dict[str, Any] | None, metrics: ResultDict) -> dict[str, Any]:
         elif value is not None or name not in both:
             both[name] = value
     return both
+
+
+def known_value(trial: Any, metric: str) -> Any:
+    """The last known value of a metric, whichever result had it; None if none had."""
+    if trial.last is None:
+        return None
+    value = lookup(trial.known, metric) if trial.known is not None else None
+    return value if value is not None else value_of(trial.last, metric)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tune_core.core.events import error_line, value_of
+from tune_core.core.events import error_line
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
-from tune_core.core.trial import ERROR, RUNNING, TERMINATED, Trial
+from tune_core.core.trial import ERROR, RUNNING, TERMINATED, Trial, known_value
 from tune_core.display.formatting import (
     config_text,
     counts_text,
@@ -274,8 +274,8 @@ def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | No
     if other is not None and other[0] is not best:
         trial, last = other
         lines.append(
-            f"By last values trial {trial.trial_id} is the best, with {value_text(last)}: get_best_result() gives it, "
-            'and with scope="all" the one above.'
+            f"By last values trial {trial.trial_id} is the best, with {value_text(last)}: get_best_result() compares "
+            'those, and with scope="all" each trial\'s best.'
         )
     return lines
 
@@ -286,11 +286,7 @@ def best_by_last_value(trials: Sequence[Trial], metric: str, mode: str | None) -
     found: tuple[Trial, object] | None = None
     least = math.inf
     for trial in trials:
-        if trial.last is None:
-            continue
-        value = lookup(trial.last.metrics, metric)
-        if value is None:
-            value = value_of(trial.last, metric)
+        value = known_value(trial, metric)
         loss = math.inf if value is None else objective.as_loss(value)
         if loss < least:
             found, least = (trial, value), loss

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
-from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode, lookup
-from tune_core.core.trial import ERROR, RUNNING
+from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
+from tune_core.core.trial import ERROR, RUNNING, known_value
 from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
@@ -87,14 +87,6 @@ def best_trial(
             )
     best = min(losses, key=lambda index: (losses[index], index))
     return next(trial for trial in trials if trial.index == best), values[best]
-
-
-def known_value(trial: Any, metric: str) -> Any:
-    """The last known value of a metric, whichever result had it; None if none had."""
-    if trial.last is None:
-        return None
-    value = lookup(trial.known, metric) if trial.known is not None else None
-    return value if value is not None else value_of(trial.last, metric)
 
 
 def violation_of(trial: Any, header: Header) -> float:

@@ -6,25 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from executors.starting_processes import QUICK, TORCH, check
+from executors.starting_processes import PLACES, QUICK, TORCH, check
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "where",
-    [
-        "script",
-        pytest.param("guarded script", marks=pytest.mark.slow),
-        pytest.param("script with ranks", marks=pytest.mark.slow),
-        "module",
-        pytest.param("python -m", marks=pytest.mark.slow),
-        pytest.param("python -c", marks=pytest.mark.slow),
-        "notebook",
-    ],
-)
+@PLACES
 def test_processes_of_the_standard_library_find_the_definitions(tmp_path: Path, where: str) -> None:
-    if where == "notebook":
-        pytest.importorskip("IPython")
     check(where, QUICK, tmp_path)
 
 
@@ -33,6 +20,4 @@ def test_processes_of_the_standard_library_find_the_definitions(tmp_path: Path, 
 @pytest.mark.parametrize("where", ["script", "module", "notebook"])
 def test_processes_of_torch_find_the_definitions(tmp_path: Path, where: str) -> None:
     pytest.importorskip("torch")
-    if where == "notebook":
-        pytest.importorskip("IPython")
     check(where, TORCH, tmp_path)
