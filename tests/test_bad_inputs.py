@@ -78,14 +78,14 @@ def finished(path: Path) -> Path:
     """The folder of a small experiment."""
     if not (path / "done" / JOURNAL_FILE).exists():
 
-        def started(config):
+        def objective(config):
             if config["x"] == 3:
                 raise ValueError("boom")
             return {"loss": config["x"]}
 
         config = tune.TuneConfig(metric="loss", mode="min")
         run = tune.RunConfig(name="done", storage_path=str(path), verbose=0, executor="inline")
-        tune.Tuner(started, param_space={"x": tune.grid_search([1, 2, 3])}, tune_config=config, run_config=run).fit()
+        tune.Tuner(objective, param_space={"x": tune.grid_search([1, 2, 3])}, tune_config=config, run_config=run).fit()
     return path / "done"
 
 

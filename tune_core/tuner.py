@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -236,14 +237,22 @@ class Tuner:
 
 
 def _check_same_trainable(header: Header, trainable: object) -> None:
-    name = prepare(trainable).__name__
-    if header.trainable and name != header.trainable:
+    """A class of another name is refused, as in Ray Tune; a function may be a mended one under another name."""
+    prepared = prepare(trainable)
+    name = prepared.__name__
+    if not header.trainable or name == header.trainable:
+        return
+    found = f"is called {name!r}, and the run's was {header.trainable!r}"
+    if prepared.is_class:
         raise RestoreError(
             "Tuner.restore(trainable)",
-            f"is called {name!r}, and the run's was {header.trainable!r}",
+            found,
             "its results so far are those of another trainable",
             "Pass the trainable of the first run, under its name; or start a new run.",
         )
+    warnings.warn(
+        f"Tuner.restore(trainable) {found}: results so far stay, and trials go on with {name!r}.", stacklevel=3
+    )
 
 
 def _check_same_names(before: object, param_space: Mapping[str, object]) -> None:

@@ -362,9 +362,6 @@ def slow_if_asked(config):
         tune.report({"loss": 1.0})
 
 
-slow_if_asked.__name__ = plain.__name__  # a restored run's code may change, its name may not
-
-
 class Estimator:
     """Something that JSON cannot hold."""
 
@@ -499,9 +496,6 @@ def interrupted(folder: Path, code: str) -> subprocess.Popen[str]:
 
 def quick(config):
     tune.report({"loss": config["steps"]})
-
-
-quick.__name__ = "objective"
 
 
 @pytest.mark.real
