@@ -96,7 +96,7 @@ class TuneReportCallback(Callback):
 
     # --- Lightning's hooks --------------------------------------------------------------------------------------------
 
-    def on_fit_start(self, trainer: Any, pl_module: object) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: object) -> None:
         """The optimizers are as the configuration made them, and about to be restored."""
         self._validated = False
         self._fresh_settings = []
@@ -104,7 +104,7 @@ class TuneReportCallback(Callback):
         if found is not None and not found.same_config and str(trainer.ckpt_path).startswith(found.folder):
             self._fresh_settings = [[_settings(group) for group in o.param_groups] for o in trainer.optimizers]
 
-    def on_train_start(self, trainer: Any, pl_module: object) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: object) -> None:
         for optimizer, groups in zip(trainer.optimizers, self._fresh_settings):
             for group, settings in zip(optimizer.param_groups, groups):
                 group.update(settings)
@@ -126,14 +126,14 @@ class TuneReportCallback(Callback):
     def on_validation_epoch_end(self, trainer: object, pl_module: object) -> None:
         self._at("validation_epoch_end", trainer)
 
-    def on_validation_end(self, trainer: Any, pl_module: object) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: object) -> None:
         self._at("validation_end", trainer)
         if _EPOCH in self.on and not trainer.sanity_checking and trainer.state.fn == "fit":
             self._validated = _ends_epoch(trainer)
             if not self._validated:
                 self._at(_EPOCH, trainer, amid_epoch=True)
 
-    def on_train_epoch_end(self, trainer: Any, pl_module: object) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: object) -> None:
         """Report when the module's own hook has run, which may log.
 
         Lightning calls callbacks before the module, but those that derive from its ``EarlyStopping`` after it. To be
@@ -143,14 +143,14 @@ class TuneReportCallback(Callback):
             self._after_module = monitoring_base(trainer)(lambda: self._end_epoch(trainer))
             trainer.callbacks.append(self._after_module)
 
-    def _end_epoch(self, trainer: Any) -> None:
+    def _end_epoch(self, trainer: Trainer) -> None:
         self._withdraw(trainer)
         self._at("train_epoch_end", trainer)
         if _EPOCH in self.on and (self._validated or not trainer.enable_validation):
             self._at(_EPOCH, trainer)
         self._validated = False
 
-    def _withdraw(self, trainer: Any) -> None:
+    def _withdraw(self, trainer: Trainer) -> None:
         if self._after_module in trainer.callbacks:
             trainer.callbacks.remove(self._after_module)
         self._after_module = None
@@ -166,7 +166,7 @@ class TuneReportCallback(Callback):
 
     # --- reporting ----------------------------------------------------------------------------------------------------
 
-    def _at(self, hook: str, trainer: Any, amid_epoch: bool = False) -> None:
+    def _at(self, hook: str, trainer: Trainer, amid_epoch: bool = False) -> None:
         stages = ("fit", "validate") if hook in _VALIDATION else ("fit",)
         if hook not in self.on or trainer.sanity_checking or trainer.state.fn not in stages or not tc.in_session():
             return
@@ -196,17 +196,17 @@ class TuneReportCallback(Callback):
         return tc.choose_metrics(self.metrics, new, who, those_there=True)
 
     @staticmethod
-    def _logged(trainer: Any) -> dict[str, float]:
+    def _logged(trainer: Trainer) -> dict[str, float]:
         return {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
 
-    def _report(self, trainer: Any, results: dict[str, Any]) -> bool:
+    def _report(self, trainer: Trainer, results: dict[str, Any]) -> bool:
         return tc.report_metrics(results) if trainer.is_global_zero else True
 
     def _stopped(self, trainer: object) -> None:
         """The trial is to end with the last result."""
 
 
-def _ends_epoch(trainer: Any) -> bool:
+def _ends_epoch(trainer: Trainer) -> bool:
     """Whether the validation that has just ended was the last thing of its epoch: the epoch's end comes next."""
     progress = trainer.fit_loop.epoch_loop.batch_progress
     out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
@@ -275,7 +275,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         super().on_train_end(trainer, pl_module)
         self._stopped(trainer)
 
-    def _report(self, trainer: Any, results: dict[str, Any]) -> bool:
+    def _report(self, trainer: Trainer, results: dict[str, Any]) -> bool:
         self._reports += 1
         often = self.frequency and self._reports % self.frequency == 0
         due = trainer.strategy.broadcast(bool(often or (trainer.is_global_zero and tc.checkpoint_due(results))))
@@ -286,7 +286,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             self._write(trainer, None)
         return True
 
-    def _stopped(self, trainer: Any) -> None:
+    def _stopped(self, trainer: Trainer) -> None:
         if self._saved or not (self.save_checkpoints and self.checkpoint_at_end):
             return
         self._saved = True
@@ -295,7 +295,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         else:
             self._write(trainer, None)
 
-    def _write(self, trainer: Any, folder: str | None) -> None:
+    def _write(self, trainer: Trainer, folder: str | None) -> None:
         """Every rank takes part in saving; rank zero says where."""
         trainer.save_checkpoint(os.path.join(trainer.strategy.broadcast(folder), self.filename))
 

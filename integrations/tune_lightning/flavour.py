@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core import integration as tc
 from tune_core.errors import InvalidArgumentError
@@ -28,8 +28,11 @@ def _choose() -> object:
 
 
 _flavour: Any = _choose()
-Callback: Any = _flavour.Callback
-Trainer: Any = _flavour.Trainer
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback as Callback
+    from lightning.pytorch import Trainer as Trainer
+else:
+    Callback, Trainer = _flavour.Callback, _flavour.Trainer
 
 
 def monitoring_base(trainer: object) -> Any:

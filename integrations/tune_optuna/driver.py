@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core import integration as tc
 from tune_core.schedulers import Continue, Decision, Lease, Scheduler, TrialView
 from tune_core.search import Searcher
 from tune_optuna.parameters import from_text, internal_values
 from tune_optuna.trial import ASK, END, PRUNE, REPORT, event_of
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, Trial, TrialState
+
+    from tune_optuna.study import Study
+
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -36,12 +43,14 @@ class StudySearch(Searcher):
 
     replays = False  # trials carry their parameters, so the study is filled again from the journal
 
-    def __init__(self, study: Any, callbacks: Sequence[Callable[[Any, Any], None]], one_by_one: bool = False) -> None:
+    def __init__(
+        self, study: Study, callbacks: Sequence[Callable[[Study, FrozenTrial], None]], one_by_one: bool = False
+    ) -> None:
         super().__init__()
         self._study, self._callbacks, self._one_by_one = study, callbacks, one_by_one
-        self.trials: dict[str, Any] = {}  # unfinished trials of Optuna's, by our ids
+        self.trials: dict[str, Trial] = {}  # unfinished trials of Optuna's, by our ids
         self.known: set[str] = set()  # ended before this process went on with the experiment
-        self._distributions: dict[str, Any] = {}  # the latest of each parameter
+        self._distributions: dict[str, BaseDistribution] = {}  # the latest of each parameter
         self._alike = 0  # trials in a row that have used the same parameters
         self._seed = 0
         self._reporting = threading.Lock()
@@ -82,7 +91,7 @@ class StudySearch(Searcher):
         }
         return {key: value for key, value in config.items() if value or key in ("number", "params", "seed")}
 
-    def _propose(self, trial: Any, name: str, distribution: Any) -> Any:
+    def _propose(self, trial: Trial, name: str, distribution: BaseDistribution) -> Any:
         is_relative = trial._is_relative_param(name, distribution)
         if (is_relative or self._alike >= _ALIKE) and self._study._is_in_memory():
             return trial._suggest(name, distribution)  # set at once, so that the sampler knows of it while it runs
@@ -92,7 +101,7 @@ class StudySearch(Searcher):
         study = optuna.pruners._filter_study(self._study, latest)
         return study.sampler.sample_independent(study, latest, name, distribution)
 
-    def draw(self, trial: Any, name: str, text: str) -> str:
+    def draw(self, trial: Trial, name: str, text: str) -> str:
         """The sampler's value for a parameter that the trial asks for, as Optuna keeps it in its storage."""
         distribution = from_text(text)
         with self._sampling:
@@ -125,7 +134,7 @@ class StudySearch(Searcher):
         if trial is not None and event_of(result) == REPORT:
             self.report(trial, result)
 
-    def report(self, trial: Any, result: Mapping[str, Any]) -> None:
+    def report(self, trial: Trial, result: Mapping[str, Any]) -> None:
         """Report an intermediate value to the study once."""
         with self._reporting:
             if int(result["step"]) not in trial._cached_frozen_trial.intermediate_values:
@@ -144,7 +153,7 @@ class StudySearch(Searcher):
         """Tell the study of a trial that its pruner ended."""
         self._end(trial_id, result, optuna.trial.TrialState.PRUNED)
 
-    def _end(self, trial_id: str, result: Mapping[str, Any], state: Any) -> None:
+    def _end(self, trial_id: str, result: Mapping[str, Any], state: TrialState) -> None:
         trial = self.trials.pop(trial_id, None)
         if trial is None:
             return
@@ -165,7 +174,7 @@ class StudySearch(Searcher):
             for callback in self._callbacks:
                 callback(self._study, told)
 
-    def _log(self, trial: Any, result: Mapping[str, Any]) -> None:
+    def _log(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
         """A line for each trial, in Optuna's words."""
         if trial.state.name == "COMPLETE":
             self._study._log_completed_trial(trial.values, trial.number, trial.params)
@@ -181,14 +190,14 @@ class StudySearch(Searcher):
                 f"\n{result['traceback']}" if result.get("traceback") else "",
             )
 
-    def _take_back(self, trial: Any, name: str) -> None:
+    def _take_back(self, trial: Trial, name: str) -> None:
         """Unset a parameter; only studies in memory have any that were set before the objective asked."""
         frozen = trial.storage._get_trial(trial._trial_id)
         for one in (frozen, trial._cached_frozen_trial):
             one.params.pop(name, None)
             one.distributions.pop(name, None)
 
-    def _take_parameters(self, trial: Any, result: Mapping[str, Any]) -> None:
+    def _take_parameters(self, trial: Trial, result: Mapping[str, Any]) -> None:
         """The parameters that the trial has used, and no others."""
         found = {name: from_text(text) for name, text in (result.get("distributions") or {}).items()}
         if event_of(result) == END:  # else the trial was cut off, perhaps between an answer and its next report
@@ -226,7 +235,7 @@ class StudyScheduler(Scheduler):
 
     needs_metric = False  # a trial asks for parameters before it has a value
 
-    def __init__(self, study: Any, search: StudySearch) -> None:
+    def __init__(self, study: Study, search: StudySearch) -> None:
         super().__init__()
         self._study, self._search = study, search
 

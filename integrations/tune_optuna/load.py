@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core import integration as tc
 from tune_optuna.parameters import from_text, internal_values
 from tune_optuna.trial import END, REPORT, event_of
 
+if TYPE_CHECKING:
+    from optuna import Study
+
+
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
 
-def load_trials(study: Any, grid: Any) -> dict[str, int]:
+def load_trials(study: Study, grid: Any) -> dict[str, int]:
     """Fill a study in memory with an experiment's trials; the storage's number of each, by its id in the experiment.
 
     Trials that were cut off are RUNNING, with the parameters that they have: they go on with the experiment.

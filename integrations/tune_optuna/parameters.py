@@ -10,14 +10,18 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core import integration as tc
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
 
-def to_text(distribution: Any) -> str:
+def to_text(distribution: BaseDistribution) -> str:
     """A distribution as JSON of Optuna's, with its choices beside where JSON would change them."""
     text: str = optuna.distributions.distribution_to_json(distribution)
     if not isinstance(distribution, optuna.distributions.CategoricalDistribution):
@@ -32,7 +36,7 @@ def to_text(distribution: Any) -> str:
     return json.dumps({**json.loads(text), "choices": literal})
 
 
-def from_text(text: str) -> Any:
+def from_text(text: str) -> BaseDistribution:
     """The distribution that :func:`to_text` wrote."""
     found = json.loads(text)
     if "choices" in found:
@@ -40,7 +44,7 @@ def from_text(text: str) -> Any:
     return optuna.distributions.json_to_distribution(text)
 
 
-def described(params: Mapping[str, Any], distributions: Mapping[str, Any]) -> dict[str, Any]:
+def described(params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
     """Parameters for a result: their values, their distributions, and the numbers of categories."""
     categorical = optuna.distributions.CategoricalDistribution
     return {

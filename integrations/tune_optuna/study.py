@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tune_core as tune
 from tune_core import integration as tc
@@ -17,6 +17,10 @@ from tune_core.storage import default_storage_path
 from tune_optuna.driver import StudyScheduler, StudySearch
 from tune_optuna.load import load_trials
 from tune_optuna.trial import StudyFacts, worker_objective
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -112,12 +116,12 @@ class Study(optuna.Study):
 
     def optimize(
         self,
-        func: Callable[[Any], Any],
+        func: Callable[[Trial], Any],
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int | None = None,
         catch: object = (),
-        callbacks: Sequence[Callable[[Any, Any], None]] | None = None,
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] | None = None,
         gc_after_trial: bool = False,
         show_progress_bar: bool = False,
         run_config: object = None,
@@ -161,7 +165,7 @@ class Study(optuna.Study):
         n_trials: int | None,
         timeout: float | None,
         n_jobs: int | None,
-        callbacks: Sequence[Callable[[Any, Any], None]],
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]],
         shows: bool,
         run_config: Any,
     ) -> None:

@@ -8,11 +8,17 @@ import pickle
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tune_core as tune
 from tune_core import integration as tc
 from tune_optuna.parameters import described, to_text
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
 
@@ -40,7 +46,7 @@ class StudyFacts:
     shared: bytes | None = None  # the storage, pickled, if other processes can open it
 
     @classmethod
-    def of(cls, study: Any) -> StudyFacts:
+    def of(cls, study: Study) -> StudyFacts:
         """The facts of a study."""
         shared = None
         if not isinstance(study._storage, optuna.storages.InMemoryStorage):
@@ -113,7 +119,7 @@ class WorkerStudy(optuna.Study):
         return self.get_trials()
 
     @property
-    def best_trial(self) -> Any:
+    def best_trial(self) -> FrozenTrial:
         """As in Optuna."""
         return self._whole.best_trial
 
@@ -153,15 +159,17 @@ class Proposals(optuna.samplers.BaseSampler):
         self._others = optuna.samplers.RandomSampler(seed=seed)
         self.record: Callable[[], dict[str, Any]] = dict  # what the trial has so far; it is journaled with the question
 
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """Nothing is drawn together."""
         return {}
 
-    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
         """Nothing is drawn together."""
         return {}
 
-    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
         """The proposal, if it is one for this distribution."""
         value = self._proposed.get(param_name, _NOTHING)
         if value is not _NOTHING and _holds(param_distribution, value):
@@ -281,7 +289,7 @@ def _values(value: Any, number: int) -> tuple[list[float], str]:
     return values, "; ".join(errors)
 
 
-def _holds(distribution: Any, value: Any) -> bool:
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except (ValueError, TypeError, KeyError):

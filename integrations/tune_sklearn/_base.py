@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from tune_sklearn import _early_stopping, _run
 from tune_sklearn import _results as tables
 from tune_sklearn import _sklearn_private as private
+from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._evaluate import unnamed_score
 from tune_sklearn._growing import LastStep, PartialFit, classes_for, grow_to
 from tune_sklearn._html import with_state
@@ -219,7 +220,15 @@ class _Evaluation:
     """What ``_run_search`` is given to call: evaluates candidates, once or several times, and keeps what came out."""
 
     def __init__(
-        self, search: Any, X: Any, y: Any, scorers: object, refit_metric: str, cv: Any, routed: Any, resume: bool
+        self,
+        search: TuneBaseSearchCV,
+        X: Any,
+        y: Any,
+        scorers: object,
+        refit_metric: str,
+        cv: Any,
+        routed: Any,
+        resume: bool,
     ) -> None:
         self.search = search
         self.X, self.y = X, y
@@ -233,7 +242,7 @@ class _Evaluation:
         self.outcomes: list[tables.Outcome] = []
         self.results: dict[str, Any] = {}
         self.example: Any = None  # test scores of some fit that went well
-        self.budget_steps: Any = None
+        self.budget_steps: BudgetSteps | None = None
         self.grid: Any = None
         self.load: Any = None
         self._rounds = 0
@@ -367,7 +376,7 @@ class _Evaluation:
         return ListedCandidates(shown, work.n_folds if work.budget_steps is None else 0), {}
 
 
-def _opening_words(n_splits: int, number: int, budget_steps: Any) -> str:
+def _opening_words(n_splits: int, number: int, budget_steps: BudgetSteps | None) -> str:
     if budget_steps is None:
         total = number * n_splits
         return f"Fitting {n_splits} folds for each of {number} candidates, totalling {total} fits"
@@ -382,7 +391,7 @@ def _several(scorers: object) -> list[str]:
     return list(plain) if isinstance(plain, Mapping) else []
 
 
-def _optimised(search: Any, several: list[str], refit_metric: object) -> str:
+def _optimised(search: TuneBaseSearchCV, several: list[str], refit_metric: object) -> str:
     """The score that trials show, and that schedulers and searchers compare: the one to refit by, else the first."""
     if isinstance(search.refit, str):
         return search.refit
@@ -397,7 +406,7 @@ def _parameters(method: Any) -> Any:
     return inspect.signature(method).parameters
 
 
-def _refuse_old_arguments(search: Any, params: dict[str, Any]) -> None:
+def _refuse_old_arguments(search: TuneBaseSearchCV, params: dict[str, Any]) -> None:
     if search.sk_n_jobs not in (None, 1):
         raise ValueError(f"sk_n_jobs={search.sk_n_jobs!r} is not supported; set n_jobs of the search or the estimator.")
     if not params.get("tune_params"):

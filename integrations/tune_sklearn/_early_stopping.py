@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -31,6 +31,12 @@ from tune_sklearn._sizes import Size, size_of, whole
 from tune_sklearn._sklearn_private import check_method_params, safe_indexing
 from tune_sklearn._variants import Variant, variants_of
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from tune_sklearn._base import TuneBaseSearchCV
+
+
 RESOURCES = ("auto", "iterations", "samples", "folds")
 _FEW_SAMPLES = 1000  # training rows below which a fraction of them says little
 _LEAST_ITERATIONS = 3
@@ -41,8 +47,8 @@ _PROBE_ROWS = 15  # of each class, to see whether partial_fit takes a candidate'
 
 
 def plan(
-    search: Any,
-    estimator: Any,
+    search: TuneBaseSearchCV,
+    estimator: BaseEstimator,
     data: FoldedData,
     candidates: list[dict[str, object]] | None,
     space: Mapping[str, Any],
@@ -110,19 +116,19 @@ def _first_folds(data: FoldedData, labels: Any) -> int:
     return len(data.folds)
 
 
-def _label_codes(estimator: Any, y: Any) -> object:
+def _label_codes(estimator: BaseEstimator, y: Any) -> object:
     """The labels of all rows as numbers; those of several outputs together. None for a regression."""
     if y is None or not is_classifier(estimator):
         return None
     return np.unique(np.asarray(y), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _counts_epochs(search: Any, budget_steps: BudgetSteps) -> bool:
+def _counts_epochs(search: TuneBaseSearchCV, budget_steps: BudgetSteps) -> bool:
     """Whether each step is one of ``max_iters`` epochs."""
     return bool(search.max_iters > 1 and budget_steps.growth is not None)
 
 
-def _rungs(steps: int, search: Any, budget_steps: BudgetSteps) -> tuple[int, ...]:
+def _rungs(steps: int, search: TuneBaseSearchCV, budget_steps: BudgetSteps) -> tuple[int, ...]:
     """The steps after which candidates are compared: all, but with ``max_iters``, where each epoch is one, some."""
     if not _counts_epochs(search, budget_steps):
         return tuple(range(1, steps))
@@ -150,8 +156,8 @@ def _warn_of_ignored(search: object) -> None:
 class _Choice:
     """The choice of a resource for one search."""
 
-    search: Any
-    estimator: Any
+    search: TuneBaseSearchCV
+    estimator: BaseEstimator
     data: FoldedData
     candidates: list[dict[str, object]] | None
     space: Mapping[str, Any]
@@ -165,7 +171,7 @@ class _Choice:
 
     def budget_steps(self) -> BudgetSteps:
         """The steps in the resource that was asked for, or in the one that suits."""
-        resource = {"n_samples": "samples"}.get(self.search.resource, self.search.resource)
+        resource = "samples" if self.search.resource == "n_samples" else self.search.resource
         if resource == "auto":
             return self._chosen()
         if resource == "folds":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 class Growth:
@@ -21,25 +24,27 @@ class Growth:
     name = ""
     parameter: str | None = None
 
-    def begin(self, estimator: Any) -> Any:
+    def begin(self, estimator: BaseEstimator) -> Any:
         """Make an unfitted estimator ready to be grown."""
         self.mark(estimator, 0)
         return estimator
 
-    def mark(self, estimator: Any, amount: int) -> None:
+    def mark(self, estimator: BaseEstimator, amount: int) -> None:
         """Note how far it has been grown; also for one that was unpickled, since some classes forget such notes."""
         estimator._tune_grown = amount
 
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+    def train(
+        self, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any
+    ) -> None:
         """Train until ``amount`` is reached."""
         raise NotImplementedError
 
-    def finish(self, estimator: Any) -> None:
+    def finish(self, estimator: BaseEstimator) -> None:
         """Remove the notes from an estimator that will not be grown any more."""
         estimator.__dict__.pop("_tune_grown", None)
 
     @contextlib.contextmanager
-    def fitting(self, estimator: Any, amount: int, classes: Any) -> Iterator[None]:
+    def fitting(self, estimator: BaseEstimator, amount: int, classes: Any) -> Iterator[None]:
         """Within this, ``estimator.fit`` trains further, to ``amount``."""
 
         def fit(X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -59,7 +64,9 @@ class PartialFit(Growth):
 
     name = "partial_fit"
 
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+    def train(
+        self, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any
+    ) -> None:
         arguments = dict(fit_params)
         if classes is not None and "classes" in inspect.signature(estimator.partial_fit).parameters:
             arguments["classes"] = classes
@@ -77,10 +84,12 @@ class WarmStart(Growth):
         self.parameter = parameter
         self.name = f"warm_start with {parameter}"
 
-    def begin(self, estimator: Any) -> Any:
+    def begin(self, estimator: BaseEstimator) -> Any:
         return super().begin(estimator.set_params(warm_start=True))
 
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+    def train(
+        self, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any
+    ) -> None:
         estimator.set_params(**{str(self.parameter): amount})
         if y is None:  # the class's own fit, past the one that `fitting` has put before it
             type(estimator).fit(estimator, X, **fit_params)
@@ -95,10 +104,12 @@ class Epochs(WarmStart):
         super().__init__(parameter)
         self.name = f"partial_fit with {parameter}"
 
-    def begin(self, estimator: Any) -> Any:
+    def begin(self, estimator: BaseEstimator) -> Any:
         return Growth.begin(self, estimator)
 
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+    def train(
+        self, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any
+    ) -> None:
         estimator.set_params(**{str(self.parameter): amount - estimator._tune_grown})
         try:
             estimator.partial_fit(X, y, **fit_params)
@@ -114,15 +125,17 @@ class LastStep(Growth):
         self.step = step
         self.name = f"{inner.name} of the last step {step!r}"
 
-    def begin(self, estimator: Any) -> Any:
+    def begin(self, estimator: BaseEstimator) -> Any:
         self.inner.begin(estimator.steps[-1][1])
         return super().begin(estimator)
 
-    def mark(self, estimator: Any, amount: int) -> None:
+    def mark(self, estimator: BaseEstimator, amount: int) -> None:
         super().mark(estimator, amount)
         self.inner.mark(estimator.steps[-1][1], amount)
 
-    def train(self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any) -> None:
+    def train(
+        self, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], amount: int, classes: Any
+    ) -> None:
         by_step = _params_by_step(estimator, fit_params)
         last = estimator.steps[-1][1]
         data = self._transformed(estimator, X, y, by_step)
@@ -144,7 +157,7 @@ class LastStep(Growth):
                 X = transformer.transform(X)
         return X
 
-    def finish(self, estimator: Any) -> None:
+    def finish(self, estimator: BaseEstimator) -> None:
         super().finish(estimator)
         self.inner.finish(estimator.steps[-1][1])
 
@@ -176,7 +189,7 @@ def _params_by_step(pipeline: Pipeline, fit_params: dict[str, Any]) -> dict[str,
     return by_step
 
 
-def partial_fit_of(estimator: Any, inside_pipelines: bool = True) -> PartialFit | LastStep | None:
+def partial_fit_of(estimator: BaseEstimator, inside_pipelines: bool = True) -> PartialFit | LastStep | None:
     """Growth by ``partial_fit``, if the estimator or, ``inside_pipelines``, its last step has it."""
     if isinstance(estimator, Pipeline) and inside_pipelines and estimator.steps:
         name, last = estimator.steps[-1]
@@ -198,7 +211,7 @@ def _is_plain_pipeline(pipeline: Pipeline) -> bool:
     return not any(type(transformer).__name__ == "TargetEncoder" for _, transformer in pipeline.steps)
 
 
-def classes_for(estimator: Any, y: Any) -> Any:
+def classes_for(estimator: BaseEstimator, y: Any) -> Any:
     """All labels of a classification, which the first partial fit is told of; for several outputs a list of arrays."""
     if y is None or not is_classifier(estimator):
         return None
@@ -210,7 +223,7 @@ def classes_for(estimator: Any, y: Any) -> Any:
 
 
 def grow_to(
-    growth: Growth, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], steps: Any, classes: Any
+    growth: Growth, estimator: BaseEstimator, X: Any, y: Any, fit_params: dict[str, Any], steps: Any, classes: Any
 ) -> Any:
     """``estimator`` trained through ``steps``, the way each fold's was."""
     model = growth.begin(estimator)

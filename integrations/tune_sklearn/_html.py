@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
 
-def with_state(diagram: str, search: object) -> str:
+
+def with_state(diagram: str, search: TuneBaseSearchCV) -> str:
     """The diagram of an estimator with a line on the state of the search."""
     rows = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in state(search))
     table = f"<table class='tune-search-state' style='font-size:90%'>{rows}</table>"
@@ -16,7 +19,7 @@ def with_state(diagram: str, search: object) -> str:
     return f"{before}{table}{body}{after}" if body else diagram + table
 
 
-def state(search: Any) -> list[tuple[str, str]]:
+def state(search: TuneBaseSearchCV) -> list[tuple[str, str]]:
     """Names and values, escaped: what was evaluated, what was stopped, and the best; or that it is not fitted yet."""
     results = getattr(search, "cv_results_", None)
     if results is None:

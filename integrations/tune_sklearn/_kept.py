@@ -8,13 +8,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tune_core.errors import InvalidArgumentError, RestoreError
+from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
 from tune_sklearn._task import SearchTask
+
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
+
 
 _IDENTITY = "search.json"
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -22,7 +27,7 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @contextlib.contextmanager
-def place(search: Any, round_: int, is_small: bool) -> Iterator[tuple[str | None, str | None]]:
+def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tuple[str | None, str | None]]:
     """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards.
 
     What ``is_small``, scores without models, is kept in memory where the system has a folder for that.
@@ -39,7 +44,7 @@ def place(search: Any, round_: int, is_small: bool) -> Iterator[tuple[str | None
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def folder_of(search: Any, storage: str | None, name: str | None) -> str | None:
+def folder_of(search: TuneBaseSearchCV, storage: str | None, name: str | None) -> str | None:
     """The folder in which this search can be found again; None if it cannot."""
     if search.name is None or name is None:
         return None
@@ -48,7 +53,7 @@ def folder_of(search: Any, storage: str | None, name: str | None) -> str | None:
     return os.path.join(os.path.abspath(storage or default_storage_path()), name)
 
 
-def refuse_to_resume_without_a_name(search: Any, resume: bool) -> None:
+def refuse_to_resume_without_a_name(search: TuneBaseSearchCV, resume: bool) -> None:
     """Before anything runs: what has no name is not found again.
 
     Raises
@@ -87,7 +92,7 @@ def _space(space: Any) -> Any:
     return repr(space)
 
 
-def _early_stopping(budget_steps: Any, scheduler: object) -> str:
+def _early_stopping(budget_steps: BudgetSteps, scheduler: object) -> str:
     order = fingerprint(*budget_steps.orders) if budget_steps.orders else ""
     described = scheduler.describe() if hasattr(scheduler, "describe") else type(scheduler).__name__
     return f"{budget_steps.unit}, {budget_steps.how}, {described} {order}".strip()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tune_core.errors import InvalidArgumentError, MissingDependencyError, TuneError
 from tune_sklearn._spaces import domain_of
 
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
 
-def plot_search(search: Any, parameter: str | None, metric: str | None, ax: Any) -> Any:
+
+def plot_search(search: TuneBaseSearchCV, parameter: str | None, metric: str | None, ax: Any) -> Any:
     """Draw ``cv_results_`` of a fitted search; see ``TuneSearchCV.plot``."""
     results = search.cv_results_
     names = [key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_")]

@@ -7,7 +7,7 @@ fitted as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
@@ -16,8 +16,11 @@ from sklearn.pipeline import Pipeline
 from tune_sklearn._rows import LARGE_BYTES, FoldX, Rows, size_bytes
 from tune_sklearn._sklearn_private import looks_at_predictions_only, safe_indexing
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
-def last_step_alone(estimator: Any, names: Iterable[str], scorer: Any, rows: Rows) -> bool:
+
+def last_step_alone(estimator: BaseEstimator, names: Iterable[str], scorer: Any, rows: Rows) -> bool:
     """Whether candidates that set these parameters differ in the last step alone, and the scorer asks that step."""
     if type(estimator) is not Pipeline or len(estimator.steps) < 2 or getattr(estimator, "transform_input", None):
         return False

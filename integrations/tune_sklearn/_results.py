@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from tune_core.errors import TrialError
 from tune_sklearn import _sklearn_private as private
+
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
 
 
 @dataclass
@@ -82,7 +85,7 @@ def _take_crash(outcome: Outcome, error: BaseException, error_score: object, fol
 
 
 def build(
-    search: Any, outcomes: list[Outcome], n_splits: int, more: Mapping[str, Any] | None, may_stop: bool
+    search: TuneBaseSearchCV, outcomes: list[Outcome], n_splits: int, more: Mapping[str, Any] | None, may_stop: bool
 ) -> dict[str, Any]:
     """``cv_results_``; warns of failed fits, and raises if all failed, as scikit-learn does."""
     done = [o.fits[k] for o in outcomes for k in range(n_splits) if k in o.fits]

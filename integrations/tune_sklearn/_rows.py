@@ -19,12 +19,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from tune_sklearn._sklearn_private import check_method_params, pairwise, safe_indexing
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 
 LARGE_BYTES = 64 << 20
 """From this size of ``X`` on its folds are laid out; copies of a smaller one are small beside the worker itself."""
@@ -105,7 +109,7 @@ class FoldedData:
         return Rows(self.X, self.y, self.fit_params, self.score_params, chosen, test)
 
     @contextmanager
-    def shared(self, estimator: Any) -> Iterator[None]:
+    def shared(self, estimator: BaseEstimator) -> Iterator[None]:
         """Have the folds of a large ``X`` laid out for the workers of this machine, within this context."""
         with ExitStack() as stack:
             folder = self._folder(estimator)
@@ -114,7 +118,7 @@ class FoldedData:
                 stack.callback(setattr, self, "laid_out", None)
             yield
 
-    def _folder(self, estimator: Any) -> str | None:
+    def _folder(self, estimator: BaseEstimator) -> str | None:
         """Where the folds are laid out; None: nowhere, for ``X`` is small or of a kind that does not gain by it."""
         size = size_bytes(self.X)
         if size < LARGE_BYTES or pairwise(estimator):

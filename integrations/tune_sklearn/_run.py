@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
@@ -22,6 +22,10 @@ from tune_sklearn._kept import check_identity, folder_of, identity, place, write
 from tune_sklearn._progress import Bar, Workload
 from tune_sklearn._task import SearchTask
 from tune_sklearn._workers import executor_for, fold_threads, most_at_once
+
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
+
 
 _CRASH_RETRIES = 1
 
@@ -69,7 +73,7 @@ class SearchPlan:
     round: int = 1  # of a search that evaluates candidates several times
 
 
-def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tuple[Any, SearchDriver]:
+def run(search: TuneBaseSearchCV, work: SearchTask, plan: SearchPlan, load: Workload) -> tuple[Any, SearchDriver]:
     """Run all trials of a search; their results, and who still has the workers' warnings. Raises what was raised."""
     n_fits = (
         None if work.candidates is None else len(work.candidates) * (work.n_folds if work.budget_steps is None else 1)
@@ -123,7 +127,7 @@ def run(search: Any, work: SearchTask, plan: SearchPlan, load: Workload) -> tupl
     return results, driver
 
 
-def _cannot_be_sent(search: Any, work: SearchTask, error: SerializationError) -> SerializationError:
+def _cannot_be_sent(search: TuneBaseSearchCV, work: SearchTask, error: SerializationError) -> SerializationError:
     """The error of the core in the terms of the search: which argument of it no worker process can get."""
     given = {
         "estimator": work.estimator,
@@ -182,7 +186,7 @@ _LOGGERS = {
 }
 
 
-def _loggers(search: Any) -> list[object]:
+def _loggers(search: TuneBaseSearchCV) -> list[object]:
     from tune_core import logger
 
     found = []

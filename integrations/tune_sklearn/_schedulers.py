@@ -8,15 +8,19 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
+
 
 POPULATION = ("populationbasedtraining", "pbt")
 BOHB = ("hyperbandforbohb", "hb_bohb")
 
 
-def wanted(search: Any) -> Any:
+def wanted(search: TuneBaseSearchCV) -> Any:
     """What a search's ``early_stopping`` comes to: False, True, a name or a scheduler. BOHB brings its own."""
     asked = search.early_stopping
     by_bohb = _is_bohb_search(getattr(search, "search_optimization", "random"))
@@ -45,7 +49,7 @@ def wanted(search: Any) -> Any:
     return asked or False
 
 
-def is_population(search: Any) -> bool:
+def is_population(search: TuneBaseSearchCV) -> bool:
     """Whether candidates copy each other and change their parameters on the way."""
     return _name(search.early_stopping) in POPULATION
 

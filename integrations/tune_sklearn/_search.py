@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from tune_sklearn import _sklearn_private as private
 from tune_sklearn._base import Proposals, TuneBaseSearchCV
 from tune_sklearn._schedulers import is_population, speaking_of
 from tune_sklearn._spaces import domains_of, gridded, sampled
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 
 _COMMON = """
     early_stopping
@@ -119,7 +123,7 @@ class TuneSearchCV(TuneBaseSearchCV):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         param_distributions: object,
         early_stopping: object = None,
         n_trials: int = 10,
@@ -253,7 +257,7 @@ class TuneGridSearchCV(TuneBaseSearchCV):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         param_grid: object,
         early_stopping: object = None,
         scoring: object = None,

@@ -9,11 +9,15 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.pipeline import Pipeline
 
 from tune_sklearn._growing import Epochs, WarmStart
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 
 _LIGHTGBM_ALIASES = (
     "num_iterations",
@@ -47,7 +51,7 @@ class Size:
     is_default: bool = False
 
 
-def size_of(estimator: Any, rows: int = 0, inside_pipelines: bool = True) -> Size | None:
+def size_of(estimator: BaseEstimator, rows: int = 0, inside_pipelines: bool = True) -> Size | None:
     """The size of the model that ``estimator`` trains; None if no parameter is known to fix it.
 
     Parameters
@@ -96,26 +100,26 @@ def _size_of_last_step(pipeline: Pipeline, rows: int) -> Size | None:
 # --- libraries with names and defaults of their own -------------------------------------------------------------------
 
 
-def _xgboost(estimator: Any) -> Size | None:
+def _xgboost(estimator: BaseEstimator) -> Size | None:
     if any(c.__name__.startswith("XGBRF") for c in type(estimator).__mro__):
         return None  # its n_estimators are the trees of one round
     value = estimator.get_params(deep=False).get("n_estimators")
     return _library_size("n_estimators", value, _XGBOOST_DEFAULT, ("n_estimators",))
 
 
-def _lightgbm(estimator: Any) -> Size | None:
+def _lightgbm(estimator: BaseEstimator) -> Size | None:
     params = estimator.get_params(deep=False)
     parameter = next((name for name in _LIGHTGBM_ALIASES if params.get(name) is not None), "n_estimators")
     return _library_size(parameter, params.get(parameter), None, ("n_estimators", *_LIGHTGBM_ALIASES))
 
 
-def _catboost(estimator: Any) -> Size | None:
+def _catboost(estimator: BaseEstimator) -> Size | None:
     params = estimator.get_params(deep=False)
     parameter = next((name for name in _CATBOOST_ALIASES if params.get(name) is not None), "iterations")
     return _library_size(parameter, params.get(parameter), _CATBOOST_DEFAULT, _CATBOOST_ALIASES)
 
 
-def _skorch(estimator: Any) -> Size | None:
+def _skorch(estimator: BaseEstimator) -> Size | None:
     """Its epochs. A net of one epoch is left to partial fits, each of which is an epoch then.
 
     What its callbacks keep (an early stopping's patience, a schedule of rates) begins anew with each ``partial_fit``.
@@ -133,7 +137,7 @@ def _library_size(parameter: str, value: Any, default: int | None, names: tuple[
     return None if total is None else Size(parameter, total, frozenset(names), None, value is None)
 
 
-_LIBRARIES: dict[str, Callable[[Any], Size | None]] = {
+_LIBRARIES: dict[str, Callable[[BaseEstimator], Size | None]] = {
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
     "catboost": _catboost,
@@ -144,7 +148,7 @@ _LIBRARIES: dict[str, Callable[[Any], Size | None]] = {
 # --- which of scikit-learn's are exact --------------------------------------------------------------------------------
 
 
-def _is_histogram_boosting(estimator: Any) -> bool:
+def _is_histogram_boosting(estimator: BaseEstimator) -> bool:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     return isinstance(estimator, (HistGradientBoostingClassifier, HistGradientBoostingRegressor))
@@ -154,7 +158,7 @@ _STOPS_FROM_ROWS = 10_000
 """Histogram boosting with ``early_stopping="auto"`` stops early by itself on more rows than these."""
 
 
-def _continues_exactly(estimator: Any, rows: int) -> bool:
+def _continues_exactly(estimator: BaseEstimator, rows: int) -> bool:
     """Whether a warm start of scikit-learn's gives the very model that one fit of the larger size gives."""
     from sklearn.ensemble import (
         BaggingClassifier,

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.model_selection._validation import (
     _fit_and_score,
@@ -17,6 +17,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _check_method_params, _num_samples, indexable
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import BaseSearchCV
+
 
 try:
     from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
@@ -66,7 +71,7 @@ def fit_context(method: object) -> Any:
     return _fit_context(prefer_skip_nested_validation=False)(method)
 
 
-def fit_and_score(estimator: Any, X: Any, y: Any, **arguments: object) -> dict[str, Any]:
+def fit_and_score(estimator: BaseEstimator, X: Any, y: Any, **arguments: object) -> dict[str, Any]:
     """One fit and its scores, exactly as scikit-learn's searches do it; arguments that a release lacks are left out."""
     known = {name: value for name, value in arguments.items() if name in _FIT_AND_SCORE_TAKES}
     answer: dict[str, object] = _fit_and_score(
@@ -81,7 +86,7 @@ def fit_and_score(estimator: Any, X: Any, y: Any, **arguments: object) -> dict[s
     return answer
 
 
-def scorers_of(search: Any) -> tuple[Any, str]:
+def scorers_of(search: BaseSearchCV) -> tuple[Any, str]:
     """The scorer or scorers in force and the name of the metric to refit by."""
     if "convert_multimetric" in inspect.signature(search._get_scorers).parameters:  # up to 1.4
         return search._get_scorers(convert_multimetric=True)  # type: ignore[no-any-return]
@@ -99,13 +104,13 @@ def looks_at_predictions_only(scorer: Any) -> bool:
     return all(isinstance(one, (_BaseScorer, _PassthroughScorer)) for one in scorers)
 
 
-def routed_params(search: Any, params: Mapping[str, Any]) -> Any:
+def routed_params(search: BaseSearchCV, params: Mapping[str, Any]) -> Any:
     """Which of ``fit``'s keywords go to the estimator, to the splitter and to the scorers."""
     return search._get_routed_params_for_fit(dict(params))
 
 
 def format_results(
-    search: Any,
+    search: BaseSearchCV,
     candidates: list[dict[str, Any]],
     n_splits: int,
     out: list[dict[str, Any]],
@@ -116,7 +121,7 @@ def format_results(
     return results
 
 
-def pairwise(estimator: Any) -> bool:
+def pairwise(estimator: BaseEstimator) -> bool:
     """Whether ``X`` holds distances or kernels between samples, so that training on fewer samples cuts columns too."""
     try:
         from sklearn.utils import get_tags
@@ -131,7 +136,7 @@ def pairwise(estimator: Any) -> bool:
 # --- scikit-learn's callbacks (from 1.9) ------------------------------------------------------------------------------
 
 
-def begin_callbacks(search: Any, X: Any, y: Any, metadata: object) -> Any:
+def begin_callbacks(search: BaseSearchCV, X: Any, y: Any, metadata: object) -> Any:
     """Set up the callbacks of ``search`` and say that its fit begins; None where there are none."""
     if not hasattr(search, "_init_callback_context"):
         return None
@@ -139,14 +144,16 @@ def begin_callbacks(search: Any, X: Any, y: Any, metadata: object) -> Any:
     return context.call_on_fit_task_begin(estimator=search, X=X, y=y, metadata=metadata)
 
 
-def end_callbacks(search: Any, context: Any, X: Any, y: Any, metadata: Any) -> None:
+def end_callbacks(search: BaseSearchCV, context: Any, X: Any, y: Any, metadata: Any) -> None:
     """Say that a task is over."""
     if context is not None:
         context.call_on_fit_task_end(estimator=search, X=X, y=y, metadata=metadata)
 
 
 @contextmanager
-def refit_callbacks(search: object, root: Any, estimator: Any, X: Any, y: Any, metadata: object) -> Iterator[None]:
+def refit_callbacks(
+    search: object, root: Any, estimator: BaseEstimator, X: Any, y: Any, metadata: object
+) -> Iterator[None]:
     """Around the refit: the hooks of the search, and its callbacks handed on to the estimator."""
     if root is None:
         yield
@@ -158,7 +165,7 @@ def refit_callbacks(search: object, root: Any, estimator: Any, X: Any, y: Any, m
     context.call_on_fit_task_end(estimator=search, X=X, y=y, metadata=metadata)
 
 
-def search_context(search: Any, root: Any, n_fits: int | None) -> Any:
+def search_context(search: BaseSearchCV, root: Any, n_fits: int | None) -> Any:
     """The callbacks' context of the search itself, below which the fits are."""
     if root is None:
         return None
@@ -166,14 +173,14 @@ def search_context(search: Any, root: Any, n_fits: int | None) -> Any:
     return context.call_on_fit_task_begin(estimator=search)
 
 
-def fit_contexts(search: object, estimator: Any, parent: Any, n_fits: int) -> list[Any] | None:
+def fit_contexts(search: object, estimator: BaseEstimator, parent: Any, n_fits: int) -> list[Any] | None:
     """One callback context a fit; None if nobody listens, so that none has to travel to the workers."""
     if parent is None or not (_listens(search) or hasattr(search, "_parent_callback_ctx") or _listens(estimator)):
         return None
     return [parent.subcontext(task_name="candidate-split-evaluation", task_id=i) for i in range(n_fits)]
 
 
-def _listens(estimator: Any) -> bool:
+def _listens(estimator: BaseEstimator) -> bool:
     """Whether an estimator or one inside of it has callbacks."""
     parts = [estimator, *estimator.get_params().values()] if hasattr(estimator, "get_params") else [estimator]
     return any(getattr(part, "_skl_callbacks", None) for part in parts)

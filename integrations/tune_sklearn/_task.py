@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sklearn
@@ -17,6 +17,9 @@ from tune_sklearn._prefix import last_step_alone, of_last_step, transformed
 from tune_sklearn._rows import FoldedData
 from tune_sklearn._sklearn_private import fit_and_score
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 
 @dataclass
 class SearchTask:
@@ -26,7 +29,7 @@ class SearchTask:
     by, ``compares`` whether they do. ``budget_steps`` is None where nothing is stopped early.
     """
 
-    estimator: Any
+    estimator: BaseEstimator
     data: FoldedData
     scorer: Any
     metric: str
@@ -87,7 +90,7 @@ class SearchTask:
 
     def fit_fold(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         number: int,
         fold: int,
         params: Any,

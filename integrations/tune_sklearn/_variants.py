@@ -5,23 +5,28 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
 from tune_core.space import Domain
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @dataclass(frozen=True)
 class Variant:
     """An unfitted estimator with the parameters of a candidate, these as text, and whether some are no numbers."""
 
-    estimator: Any
+    estimator: BaseEstimator
     text: str
     has_words: bool = False
 
 
-def variants_of(estimator: Any, candidates: list[dict[str, object]] | None, space: Mapping[str, Any]) -> list[Variant]:
+def variants_of(
+    estimator: BaseEstimator, candidates: list[dict[str, object]] | None, space: Mapping[str, Any]
+) -> list[Variant]:
     """The estimator as it is, then one of each kind of candidate: those that differ in numbers alone are of one kind.
 
     Where candidates are proposed as the search goes on, each value of each choice is tried by itself. Candidates that

@@ -13,10 +13,11 @@ import tune_core as tune
 from tune_sklearn._racing import SuccessiveHalving
 
 if TYPE_CHECKING:
+    from tune_sklearn._base import TuneBaseSearchCV
     from tune_sklearn._task import SearchTask
 
 
-def executor_for(search: Any, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:
+def executor_for(search: TuneBaseSearchCV, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:
     """The executor, what a fit asks of it, and whether fits run in this very process."""
     gpu = _gpu_share(search)
     asked = search.executor
@@ -63,7 +64,7 @@ def _bear_threads(things: Sequence[object]) -> bool:
     return all(type(part).__module__.partition(".")[0] in _BEAR_THREADS for part in parts)
 
 
-def _gpu_share(search: Any) -> dict[str, float]:
+def _gpu_share(search: TuneBaseSearchCV) -> dict[str, float]:
     """One GPU a fit, or where there are fewer GPUs than workers an equal share of one."""
     if not search.use_gpu:
         return {}
@@ -99,7 +100,7 @@ def _is_threading(search: object) -> bool:
     return True
 
 
-def most_at_once(search: Any, executor: object) -> int | None:
+def most_at_once(search: TuneBaseSearchCV, executor: object) -> int | None:
     """On a cluster, n_jobs limits what runs at once."""
     on_cluster = executor == "ray" or getattr(executor, "name", "") == "ray"
     return int(search.n_jobs) if on_cluster and search.n_jobs is not None and search.n_jobs > 0 else None

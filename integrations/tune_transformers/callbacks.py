@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core import Checkpoint
 from tune_core import integration as tc
+
+if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
 
 transformers: Any = tc.require("tune_transformers", "transformers", "transformers")
 _TrainerCallback: Any = transformers.TrainerCallback
@@ -16,6 +20,7 @@ _TrainerCallback: Any = transformers.TrainerCallback
 __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback", "get_folder", "resume"]
 
 HOOKS = ("evaluate", "log")
+Logs = dict[str, float]
 
 
 class TuneReportCallback(_TrainerCallback):
@@ -47,7 +52,9 @@ class TuneReportCallback(_TrainerCallback):
 
     # --- the Trainer's hooks ------------------------------------------------------------------------------------------
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **what: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **what: object
+    ) -> None:
         self._active = tc.in_session() and state.is_world_process_zero
         self._sets = _names_of_evaluation_sets() if self._active else ()
         self._evaluated = {}
@@ -55,32 +62,47 @@ class TuneReportCallback(_TrainerCallback):
         if found is not None and not found.same_config:
             _set_learning_rate(what.get("optimizer"), what.get("lr_scheduler"), args.learning_rate)
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Logs | None = None,
+        **_: object,
+    ) -> None:
         if not self._active or self.on != "evaluate":
             return
-        name = next((name for name in self._sets if f"eval_{name}_runtime" in (metrics or {})), None)
+        metrics = metrics or {}
+        name = next((name for name in self._sets if f"eval_{name}_runtime" in metrics), None)
         if name is None:
-            self._handle(metrics or {}, control)
+            self._handle(metrics, control)
             return
         self._evaluated.update(metrics)
         if name == self._sets[-1]:
             everything, self._evaluated = self._evaluated, {}
             self._handle(everything, control)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Logs | None = None,
+        **_: object,
+    ) -> None:
         is_training = "loss" in (logs or {})  # evaluations and the summary at the end are logged too
         if self._active and self.on == "log" and is_training:
             self._handle(logs or {}, control)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         self._active = False
 
     # --- reporting ----------------------------------------------------------------------------------------------------
 
-    def _handle(self, there: dict[str, Any], control: Any) -> None:
+    def _handle(self, there: dict[str, Any], control: TrainerControl) -> None:
         self._report(tc.choose_metrics(self.metrics, there, type(self).__name__), control)
 
-    def _report(self, results: dict[str, Any], control: Any) -> None:
+    def _report(self, results: dict[str, Any], control: TrainerControl) -> None:
         if not tc.report_metrics(results):
             control.should_training_stop = True
 
@@ -134,15 +156,29 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self._reports = 0
         self._results: dict[str, Any] | None = None  # to be reported with the checkpoint that is being saved
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **what: Any) -> Any:
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Logs | None = None,
+        **what: object,
+    ) -> Any:
         super().on_evaluate(args, state, control, metrics, **what)
         return _insist(args, control) if self._results is not None else None
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **what: Any) -> Any:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Logs | None = None,
+        **what: object,
+    ) -> Any:
         super().on_log(args, state, control, logs, **what)
         return _insist(args, control) if self._results is not None else None
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> Any:
         if not self._active:
             return None
         folder = os.path.join(self._output_dir(args), f"checkpoint-{state.global_step}")
@@ -157,25 +193,27 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             control.should_training_stop = True
         return _at_ease(control)
 
-    def _output_dir(self, args: Any) -> str:
+    def _output_dir(self, args: TrainingArguments) -> str:
         """The folder that the Trainer saves in."""
         folder: str = args.output_dir
         return folder
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         self._flush(control)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **what: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **what: object
+    ) -> None:
         self._flush(control)
         super().on_train_end(args, state, control, **what)
 
-    def _flush(self, control: Any) -> None:
+    def _flush(self, control: TrainerControl) -> None:
         """Report what was to wait for a checkpoint that the Trainer did not make after all."""
         results, self._results = self._results, None
         if results is not None:
             super()._report(results, control)
 
-    def _report(self, results: dict[str, Any], control: Any) -> None:
+    def _report(self, results: dict[str, Any], control: TrainerControl) -> None:
         self._reports += 1
         if (self.frequency and self._reports % self.frequency == 0) or tc.checkpoint_due(results):
             self._results = results
@@ -186,7 +224,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             control.should_save = True
 
 
-def _insist(args: Any, control: Any) -> Any:
+def _insist(args: TrainingArguments, control: TrainerControl) -> Any:
     """A control under which ``save_strategy="best"``, which saves the best only, saves this time too."""
     if not control.should_save or getattr(args.save_strategy, "value", args.save_strategy) != "best":
         return control
@@ -195,7 +233,7 @@ def _insist(args: Any, control: Any) -> Any:
     return insistent
 
 
-def _at_ease(control: Any) -> Any:
+def _at_ease(control: TrainerControl) -> Any:
     """The Trainer's own kind of control again."""
     if not isinstance(control, _InsistentControl):
         return control
