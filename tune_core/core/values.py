@@ -1,4 +1,4 @@
-"""Names for the dictionaries of users' values that pass through: configurations, metrics, JSON.
+"""Names for values that pass through many hands: users' configurations and metrics, JSON, arrays.
 
 What a parameter or a metric holds is the user's business, so the values are ``Any``: here and, by these names, wherever
 a configuration or a result is handed on.
@@ -7,7 +7,10 @@ a configuration or a result is handed on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy
 
 Config: TypeAlias = dict[str, Any]
 """A trial's configuration: a value for each parameter of the search space."""
@@ -23,3 +26,6 @@ ResultDict: TypeAlias = dict[str, Any]
 
 JsonObject: TypeAlias = dict[str, Any]
 """A dict that is written as JSON, or was read from it."""
+
+Array: TypeAlias = "numpy.ndarray[Any, numpy.dtype[Any]]"
+"""An array of NumPy's; its shape is said where it is made."""

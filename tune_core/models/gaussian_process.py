@@ -19,8 +19,8 @@ BoTorch 0.12 and later: the prior of the noise, log-normal with location -4 and 
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from tune_core.core.values import Array
 from tune_core.models.lbfgs import minimise
 
 _ROOT5 = math.sqrt(5.0)
@@ -66,15 +66,15 @@ class GaussianProcess:
 
     # --- the kernel ---------------------------------------------------------------------------------------------------
 
-    def _weights(self, theta: Any) -> Any:
+    def _weights(self, theta: Array) -> Array:
         import numpy as np
 
-        weights = np.exp(theta[:-1])[self.groups]
+        weights: Array = np.exp(theta[:-1])[self.groups]
         if self.forgetting is not None:
             weights[-1] = 0.0
         return weights
 
-    def _kernel(self, a: Any, b: Any, weights: Any) -> tuple[Any, Any]:
+    def _kernel(self, a: Array, b: Array, weights: Array) -> tuple[Array, Array]:
         """Kernel of the rows of two arrays (eq. 4.17), and its derivative by the squared distance."""
         import numpy as np
 
@@ -92,7 +92,9 @@ class GaussianProcess:
 
     # --- fitting ------------------------------------------------------------------------------------------------------
 
-    def fit(self, points: Any, targets: object, steps: int = 20, basis: Any = None, afresh: bool = False) -> None:
+    def fit(
+        self, points: Array, targets: Array, steps: int = 20, basis: Array | None = None, afresh: bool = False
+    ) -> None:
         """Move length-scales and noise to their posterior mode, and make ready to predict.
 
         Parameters
@@ -112,7 +114,7 @@ class GaussianProcess:
 
         basis = np.ones((len(points), 1)) if basis is None else basis
 
-        def negative(theta: object) -> tuple[float, Any]:
+        def negative(theta: Array) -> tuple[float, Array]:
             return self._negative_log_posterior(theta, points, targets, basis)
 
         found, value = minimise(negative, self.theta, steps)
@@ -123,13 +125,13 @@ class GaussianProcess:
         self.theta = np.clip(found, -14.0, 8.0)
         self.condition(points, targets, basis)
 
-    def log_posterior(self, points: Any, targets: Any) -> float:
+    def log_posterior(self, points: Array, targets: Array) -> float:
         """Of length-scales and noise as they are, up to a constant that is the same for all processes."""
         import numpy as np
 
         return -self._negative_log_posterior(self.theta, points, targets, np.ones((len(points), 1)))[0]
 
-    def condition(self, points: Any, targets: object, basis: Any = None) -> None:
+    def condition(self, points: Array, targets: Array, basis: Array | None = None) -> None:
         """Make ready to predict from these points, with length-scales and noise as they are."""
         import numpy as np
 
@@ -141,7 +143,7 @@ class GaussianProcess:
         self.coefficients, residual, self.scale = self._regress(targets, basis)
         self.alpha = self.inverse_root.T @ residual
 
-    def _factor(self, kernel: Any, theta: Any) -> Any:
+    def _factor(self, kernel: Array, theta: Array) -> Array:
         """Add the noise, and keep the inverse of the Cholesky factor; return the factor's diagonal."""
         import numpy as np
 
@@ -151,7 +153,7 @@ class GaussianProcess:
         self.inverse_root = np.linalg.inv(lower)
         return lower.diagonal()
 
-    def _regress(self, targets: Any, basis: Any) -> tuple[Any, Any, float]:
+    def _regress(self, targets: Array, basis: Array) -> tuple[Array, Array, float]:
         """Coefficients of the basis (eq. 2.41; their prior is around 0), the whitened rest, the variance."""
         import numpy as np
 
@@ -163,7 +165,7 @@ class GaussianProcess:
         squares = float(residual @ residual + coefficients @ coefficients / _MEAN_VARIANCE)
         return coefficients, residual, (squares + 2.0 * _SCALE_STRENGTH) / (len(residual) + 2.0 * _SCALE_STRENGTH)
 
-    def _negative_log_posterior(self, theta: Any, points: Any, targets: Any, basis: object) -> tuple[float, Any]:
+    def _negative_log_posterior(self, theta: Array, points: Array, targets: Array, basis: Array) -> tuple[float, Array]:
         """Of length-scales and noise, up to a constant, and its gradient (eqs. 5.8 and 5.9)."""
         import numpy as np
 
@@ -191,7 +193,7 @@ class GaussianProcess:
 
     # --- predicting ---------------------------------------------------------------------------------------------------
 
-    def predict(self, points: object, basis: object = None) -> tuple[Any, Any]:
+    def predict(self, points: Array, basis: Array | None = None) -> tuple[Array, Array]:
         """Mean and standard deviation of the function, without noise (eqs. 2.25 and 2.26)."""
         import numpy as np
 
@@ -200,7 +202,7 @@ class GaussianProcess:
         mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
         return mean, np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))
 
-    def predict_with_gradients(self, points: object, basis: object = None) -> tuple[Any, Any, Any, Any]:
+    def predict_with_gradients(self, points: Array, basis: Array | None = None) -> tuple[Array, Array, Array, Array]:
         """Mean, standard deviation, and the derivatives of both by each column."""
         import numpy as np
 
@@ -219,7 +221,7 @@ class GaussianProcess:
         """Variance of the noise."""
         return float(self.scale * math.exp(self.theta[-1]))
 
-    def likelihoods(self, columns: Any, basis: object) -> Any:
+    def likelihoods(self, columns: Array, basis: Array) -> Array:
         """For several columns of targets, the log likelihood that each has with length-scales and noise as they are."""
         import numpy as np
 

@@ -12,14 +12,19 @@ Nocedal and Wright, 2006, "Numerical Optimization", algorithms 3.1 (backtracking
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from tune_core.core.values import Array
 
 _SUFFICIENT = 1e-4  # of the decrease that the gradient promises (Nocedal and Wright, after eq. 3.4)
 
 
 def minimise(
-    function: Callable[[Any], tuple[float, Any]], start: object, steps: int, memory: int = 8, tolerance: float = 1e-3
-) -> tuple[Any, float]:
+    function: Callable[[Array], tuple[float, Array]],
+    start: object,
+    steps: int,
+    memory: int = 8,
+    tolerance: float = 1e-3,
+) -> tuple[Array, float]:
     """The point with the lowest value found, and that value.
 
     Parameters
@@ -46,7 +51,7 @@ def minimise(
 
     x = np.array(start, dtype=float)
     value, gradient = function(x)
-    pairs: list[tuple[object, object, float]] = []
+    pairs: list[tuple[Array, Array, float]] = []
     spent = 1
     while spent < steps and np.abs(gradient).max() > tolerance:
         direction = _direction(gradient, pairs)
@@ -75,9 +80,10 @@ def minimise(
     return x, value
 
 
-def _direction(gradient: Any, pairs: list[tuple[Any, Any, float]]) -> Any:
+def _direction(gradient: Array, pairs: list[tuple[Array, Array, float]]) -> Array:
     """Minus the inverse Hessian's estimate times the gradient."""
-    q, shares = gradient.copy(), []
+    shares = []
+    q: Array = gradient.copy()
     for moved, turned, inverse in reversed(pairs):
         share = inverse * float(moved @ q)
         q -= share * turned
@@ -87,4 +93,5 @@ def _direction(gradient: Any, pairs: list[tuple[Any, Any, float]]) -> Any:
         q /= inverse * float(turned @ turned)
     for (moved, turned, inverse), share in zip(pairs, reversed(shares), strict=True):
         q += (share - inverse * float(turned @ q)) * moved
-    return -q
+    downhill: Array = -q
+    return downhill

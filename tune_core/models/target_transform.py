@@ -15,7 +15,7 @@ Cowen-Rivers et al., 2022, "HEBO: Pushing the Limits of Sample-Efficient Hyperpa
 
 from __future__ import annotations
 
-from typing import Any
+from tune_core.core.values import Array
 
 CURVES: tuple[tuple[float, float], ...] = (
     (1.0, 1.0),
@@ -29,7 +29,7 @@ CURVES: tuple[tuple[float, float], ...] = (
 """Powers, and where the curve bends, in units of the median's distance to the best."""
 
 
-def winsorised(losses: object) -> Any:
+def winsorised(losses: object) -> Array:
     """Losses, none above the third quartile by over five times its distance to the best; NaN is the worst of them."""
     import numpy as np
 
@@ -41,10 +41,11 @@ def winsorised(losses: object) -> Any:
     limit = quartile + 5.0 * (quartile - known.min())
     limit = limit if limit > quartile else known.max()
     worst = min(known.max(), limit)
-    return np.minimum(np.where(np.isnan(losses), worst, losses), worst)
+    capped: Array = np.minimum(np.where(np.isnan(losses), worst, losses), worst)
+    return capped
 
 
-def curve(losses: Any, power: float, bend: float) -> tuple[Any, float]:
+def curve(losses: Array, power: float, bend: float) -> tuple[Array, float]:
     """Standardised transformed losses, and the log of the Jacobian's determinant.
 
     Parameters

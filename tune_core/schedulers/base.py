@@ -237,7 +237,7 @@ class Scheduler(RayTuneMethods):
         """Paused trials that are to become copies of others now; each is named once. Called after each event."""
         return ()
 
-    def complete_space(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         """The search space with what the scheduler must have in it; called before :meth:`setup`."""
         return space
 

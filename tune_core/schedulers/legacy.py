@@ -290,7 +290,7 @@ class OverriddenScheduler(Scheduler):
     def pending_exploits(self) -> Iterable[tuple[int, Exploit]]:
         return self.scheduler.pending_exploits()
 
-    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return self.scheduler.complete_space(space)
 
     def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:

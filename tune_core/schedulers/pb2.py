@@ -11,7 +11,7 @@ from typing import Any
 from tune_core import space
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import seeded
-from tune_core.core.values import Config
+from tune_core.core.values import Array, Config
 from tune_core.errors import InvalidArgumentError
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.schedulers.pbt import Population, PopulationMember
@@ -84,7 +84,7 @@ class PB2(Population):
         log_config: bool = True,
         require_attrs: bool = True,
         synch: bool = False,
-        custom_explore_fn: Callable[[Config], dict[str, Any]] | None = None,
+        custom_explore_fn: Callable[[Config], Config] | None = None,
         *,
         seed: int | None = None,
     ) -> None:
@@ -105,7 +105,7 @@ class PB2(Population):
         self._taken: list[tuple[float, float, list[float]]] = []  # chosen by copies that have not reported yet
         self._scores: dict[int, tuple[float, float]] = {}  # (time, loss) at each member's last interval
 
-    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return complete(space, _domains(self.hyperparam_bounds))
 
     def learn(self, member: PopulationMember, time: Any) -> None:
@@ -123,7 +123,7 @@ class PB2(Population):
 
     def explored(
         self, member: PopulationMember, source: PopulationMember, rng: random.Random
-    ) -> tuple[dict[str, Any], list[str]]:
+    ) -> tuple[Config, list[str]]:
         at = self._scores.get(source.trial.index, (float(source.last), source.loss or 0.0))
         self._scores[member.trial.index] = at  # the copy's next change is measured from here
         if len(self._data) < 2:
@@ -201,7 +201,7 @@ def _choose(
     gaps = np.diff(np.unique(times))
     unit = float(np.median(gaps)) if len(gaps) else 1.0  # times in units of the usual distance between two that differ
 
-    def inputs(points: Any, value: object, when: Any) -> Any:
+    def inputs(points: Array, value: object, when: float | Array) -> Array:
         """Hyperparameters, the metric at the interval's start, and the time."""
         scaled = np.clip((np.asarray(value, dtype=float) - low) / ((high - low) or 1.0), -1.0, 2.0)
         return np.column_stack([points, *(np.broadcast_to(column, len(points)) for column in (scaled, when / unit))])
@@ -213,7 +213,7 @@ def _choose(
         process.condition(np.vstack([seen, theirs]), np.r_[gains, process.predict(theirs)[0]])
     width = confidence_width(len(data))
 
-    def bound(points: object) -> Any:
+    def bound(points: Array) -> Array:
         mean, deviation = process.predict(inputs(points, at[1], at[0]))
         return mean + width * deviation
 
@@ -226,7 +226,7 @@ def _choose(
     return [float(x) for x in best]
 
 
-def fitted(points: Any, targets: Any) -> GaussianProcess:
+def fitted(points: Array, targets: Array) -> GaussianProcess:
     """The process with its most likely parameters, ω among them; the time is the last column."""
     latest, lately = points[-FIT_POINTS:], targets[-FIT_POINTS:]
     found = []
@@ -239,7 +239,7 @@ def fitted(points: Any, targets: Any) -> GaussianProcess:
     return best
 
 
-def _flat_bounds(bounds: Mapping[str, object], above: Path = ()) -> Iterator[tuple[Path, tuple[Any, Any]]]:
+def _flat_bounds(bounds: Mapping[str, object], above: Path = ()) -> Iterator[tuple[Path, tuple[float, float]]]:
     for name, inner in bounds.items():
         path = (*above, name)
         if isinstance(inner, Mapping):
@@ -248,7 +248,7 @@ def _flat_bounds(bounds: Mapping[str, object], above: Path = ()) -> Iterator[tup
             yield path, _check_bounds("".join(f"[{key!r}]" for key in path), inner)
 
 
-def _check_bounds(where: str, bounds: object) -> tuple[Any, Any]:
+def _check_bounds(where: str, bounds: object) -> tuple[float, float]:
     pair = bounds if isinstance(bounds, Sequence) and not isinstance(bounds, str) and len(bounds) == 2 else (0, 0)
     low, high = map(as_python_number, pair)
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -261,7 +261,7 @@ def _check_bounds(where: str, bounds: object) -> tuple[Any, Any]:
     return low, high
 
 
-def _domains(bounds: Mapping[str, object]) -> dict[str, Any]:
+def _domains(bounds: Mapping[str, object]) -> Config:
     """What is drawn where ``param_space`` lacks a hyperparameter."""
     return {name: _domains(inner) if isinstance(inner, Mapping) else _domain(inner) for name, inner in bounds.items()}
 

@@ -317,7 +317,7 @@ class PopulationBasedTraining(Population):
         self.custom_explore_fn = custom_explore_fn
         self.log_config = log_config
 
-    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return complete(space, self.hyperparam_mutations)
 
     def explored(

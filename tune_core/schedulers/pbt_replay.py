@@ -56,7 +56,7 @@ class PopulationBasedTrainingReplay(Scheduler):
         self._done = 0  # position in the schedule
         self._only: int | None = None
 
-    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         """The schedule's first configuration, and what else the space has."""
         return {**space, **self.config}
 

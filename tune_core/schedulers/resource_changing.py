@@ -188,7 +188,7 @@ class ResourceChangingScheduler(Scheduler):
         super().setup(metric, mode, seed, space)
         self.base_scheduler.setup(metric, mode, seed, space)
 
-    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, Any]:
+    def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return self.base_scheduler.complete_space(space)
 
     def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:

@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
+from tune_core.core.values import Array
 from tune_core.search.compromises import ConstraintModel
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.loss_model import LossModel
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _FAR = -6.0  # below, h(z) is computed by its asymptotic series
@@ -27,7 +32,7 @@ _CLIMB_STEPS = 14
 _EVERYTHING = 2000
 
 
-def normal_cdf(z: Any) -> Any:
+def normal_cdf(z: Array) -> Array:
     """Distribution function of the standard normal."""
     import numpy as np
 
@@ -35,7 +40,7 @@ def normal_cdf(z: Any) -> Any:
     return np.array([0.5 * math.erfc(-root * v) for v in z.tolist()])
 
 
-def log_improvement(mean: Any, sd: Any, best: float) -> tuple[Any, Any, Any]:
+def log_improvement(mean: Array, sd: Array, best: float) -> tuple[Array, Array, Array]:
     """Log of the expected improvement on ``best``, and its derivatives by mean and standard deviation.
 
     The improvement is sd · h(z) with z = (best - mean) / sd and h(z) = φ(z) + z Φ(z).
@@ -82,7 +87,7 @@ class Acquisition:
     ) -> None:
         self.table, self.model, self.best, self.taken, self.chances = table, model, best, taken, chances
 
-    def reason(self, row: Any) -> str:
+    def reason(self, row: Array) -> str:
         """What speaks for a row: whether the model expects it to be better, or merely knows little of it."""
         mean, sd = self.model.predict(row[None])
         z = float((self.best - mean[0]) / sd[0])
@@ -99,7 +104,7 @@ class Acquisition:
             words += f", chance to meet the constraints {100 * chance:.0f} %"
         return words
 
-    def score(self, rows: Any) -> Any:
+    def score(self, rows: Array) -> Array:
         """Scores of rows."""
         import numpy as np
 
@@ -113,7 +118,7 @@ class Acquisition:
         scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
         return scores
 
-    def with_gradient(self, features: object) -> tuple[Any, Any]:
+    def with_gradient(self, features: Array) -> tuple[Array, Array]:
         """Scores and their derivatives by each feature."""
         mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features)
         score, by_mean, by_sd = log_improvement(mean, sd, self.best)
@@ -125,7 +130,7 @@ class Acquisition:
 
     # --- its highest point --------------------------------------------------------------------------------------------
 
-    def highest(self, leaders: Any, rng: Any, candidates: int = 400) -> Any:
+    def highest(self, leaders: Array, rng: Generator, candidates: int = 400) -> Array | None:
         """The row of the highest score found that is not taken; None if there is none.
 
         Parameters
@@ -152,11 +157,12 @@ class Acquisition:
         chosen = np.concatenate([front[: _WALKERS // 2], beside[: _WALKERS - _WALKERS // 2]])
         found, heights = self._walk(rows[chosen], scores[chosen])
         at = int(np.argmax(heights))
+        best: Array | None = rows[order[0]] if scores[order[0]] > -math.inf else None
         if heights[at] > -math.inf:
-            return found[at]
-        return rows[order[0]] if scores[order[0]] > -math.inf else None
+            best = found[at]
+        return best
 
-    def _walk(self, rows: Any, scores: Any) -> tuple[Any, Any]:
+    def _walk(self, rows: Array, scores: Array) -> tuple[Array, Array]:
         """Take each row uphill, by its continuous parameters and by its other ones in turns."""
         import numpy as np
 
@@ -171,12 +177,12 @@ class Acquisition:
                 break
         return best_rows, best
 
-    def _keep(self, moved: Any, rows: Any, scores: Any) -> None:
+    def _keep(self, moved: Array, rows: Array, scores: Array) -> None:
         found = self.score(moved)
         better = found > scores
         rows[better], scores[better] = moved[better], found[better]
 
-    def _hop(self, rows: Any, scores: Any) -> None:
+    def _hop(self, rows: Array, scores: Array) -> None:
         """Each row to its best neighbour, until none is better."""
         import numpy as np
 
@@ -194,7 +200,7 @@ class Acquisition:
             if not open_:
                 return
 
-    def _climb(self, rows: Any) -> Any:
+    def _climb(self, rows: Array) -> Array:
         """Rows whose continuous parameters follow the gradient, all at once, by steps after Barzilai and Borwein."""
         import numpy as np
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.core.objective import Objective
-from tune_core.core.values import Metrics
+from tune_core.core.values import Array, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.acquisition import Acquisition
 from tune_core.search.compromises import ConstraintModel, weighted
@@ -104,7 +104,7 @@ class AutoSearch(ModelSearcher):
         self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
         self._constraints = tuple(self._spec.get("constraints") or ())
         self._is_plain = len(self._objectives) == 1 and not self._constraints
-        self._outcomes: list[tuple[Any, list[float]]] = []  # points, with their losses and excesses; unless plain
+        self._outcomes: list[tuple[Array, list[float]]] = []  # points, with their losses and excesses; unless plain
         self._chances = [ConstraintModel(self._table.groups) for _ in self._constraints]
         self._fits = 0  # of the model to weighted losses
         self._usable = 0  # trials that ended with a usable loss
@@ -114,9 +114,9 @@ class AutoSearch(ModelSearcher):
         self._cut_short: set[bytes] = set()  # those of them that a scheduler stopped early
         planned = self._spec.get("num_samples") or 100
         first = self._n_initial or min(10, max(5, len(self._table) // 2 + 3))
-        self._design = list(self._spread(min(first, max(4, planned // 4)) if planned > 0 else first))
+        self._design: list[Array] = list(self._spread(min(first, max(4, planned // 4)) if planned > 0 else first))
 
-    def _spread(self, count: int) -> Any:
+    def _spread(self, count: int) -> Array:
         """A Latin hypercube: in each parameter, the points lie in different parts."""
         strata = self._np.stack([self._rng.permutation(count) for _ in range(len(self._table))], axis=1)
         return self._table.from_units((strata + self._rng.random(strata.shape)) / count)
@@ -210,7 +210,7 @@ class AutoSearch(ModelSearcher):
         self._taken.add(self._table.key(row))
         return self._table.values(row)
 
-    def _next(self) -> Any:
+    def _next(self) -> Array | None:
         size = self._table.size
         if size is not None and len(self._taken) >= size:
             self._taken -= self._cut_short
@@ -229,11 +229,11 @@ class AutoSearch(ModelSearcher):
         if self._asked % 2 and self._is_no_better_than_chance():
             self.last_reason = "random: the model's suggestions have hardly been better than random points"
             return self._random()
-        row = self._improve()
-        if row is None:
+        best = self._improve()
+        if best is None:
             self.last_reason = "random: the model found no new point"
             return self._random()
-        return row
+        return best
 
     def _is_no_better_than_chance(self) -> bool:
         """Whether, in a space of choices alone, the model's suggestions beat random points in under 65 of 100 pairs.
@@ -247,26 +247,27 @@ class AutoSearch(ModelSearcher):
         mine, chance = np.array(self._losses[True])[:, None], np.array(self._losses[False])
         return float((mine < chance).mean() + 0.5 * (mine == chance).mean()) < 0.65
 
-    def _random(self) -> Any:
+    def _random(self) -> Array | None:
         for _ in range(1000):
-            row = self._table.from_units(self._rng.random((1, len(self._table))))[0]
+            row: Array = self._table.from_units(self._rng.random((1, len(self._table))))[0]
             if self._table.key(row) not in self._taken:
                 return row
         return self._any_left()
 
-    def _any_left(self) -> object:
+    def _any_left(self) -> Array | None:
         """A point not tried yet of a finite space that is nearly used up; None if that cannot be known."""
         from itertools import product
 
         if self._table.size is None:
-            return self._table.from_units(self._rng.random((1, len(self._table))))[0]
+            drawn: Array = self._table.from_units(self._rng.random((1, len(self._table))))[0]
+            return drawn
         for places in product(*(range(column.size or 1) for column in self._table.columns)):
-            row = self._np.array(places, dtype=float)
+            row: Array = self._np.array(places, dtype=float)
             if self._table.key(row) not in self._taken:
                 return row
         return None
 
-    def _improve(self) -> Any:
+    def _improve(self) -> Array | None:
         """The point of highest expected improvement that is not taken."""
         np, model = self._np, self._model
         if self._is_plain:
@@ -287,10 +288,10 @@ class AutoSearch(ModelSearcher):
             self.last_reason = acquisition.reason(row)
         return row
 
-    def _fit_compromise(self) -> Any:
+    def _fit_compromise(self) -> Array:
         """Fit the model to one weighting of the objectives, and one to each constraint; the points to start from."""
         np, count = self._np, len(self._objectives)
-        rows = np.array([row for row, _ in self._outcomes[-_MOST:]])
+        rows: Array = np.array([row for row, _ in self._outcomes[-_MOST:]])
         values = np.array([found for _, found in self._outcomes[-_MOST:]])
         feasible = (values[:, count:] <= 0.0).all(1)
         losses = weighted(values[:, :count], feasible, self._rng)
@@ -298,8 +299,8 @@ class AutoSearch(ModelSearcher):
         self._model.fit(rows, np.zeros(len(rows), dtype=int), losses, [math.inf], self._fits)
         for model, excess in zip(self._chances, values[:, count:].T, strict=True):
             model.fit(self._table.features(rows), excess)
-        usable = feasible & ~np.isnan(losses)
-        return rows[usable] if usable.any() else rows
+        usable: Array = rows[feasible & ~np.isnan(losses)]
+        return usable if len(usable) else rows
 
     def describe(self) -> str:
         """The algorithm, and what it was chosen for."""

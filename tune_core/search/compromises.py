@@ -14,15 +14,20 @@ Optimization of Computer Models" (the product with the chance of being feasible)
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
+from tune_core.core.values import Array
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.models.target_transform import winsorised
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 
 _SHARE_OF_SUM = 0.05  # Knowles, 2006, after eq. 2
 
 
-def weighted(losses: Any, feasible: Any, rng: Any) -> Any:
+def weighted(losses: Array, feasible: Array, rng: Generator) -> Array:
     """One loss a point for weights drawn anew; NaN stays NaN.
 
     Parameters
@@ -49,7 +54,7 @@ def weighted(losses: Any, feasible: Any, rng: Any) -> Any:
     return np.where(np.isnan(losses).any(1), np.nan, combined)
 
 
-def _front(losses: Any, usable: Any) -> Any:
+def _front(losses: Array, usable: Array) -> Array:
     """Which points no other one beats; all of them if none is usable."""
     import numpy as np
 
@@ -71,7 +76,7 @@ class ConstraintModel:
     def __init__(self, groups: object) -> None:
         self.process = GaussianProcess(groups)
 
-    def fit(self, points: Any, excess: Any) -> None:
+    def fit(self, points: Array, excess: Array) -> None:
         """Learn from points that are above the bound by ``excess``; NaN where that is not known."""
         import numpy as np
 
@@ -80,12 +85,12 @@ class ConstraintModel:
         unit = float(np.median(size)) or float(size.max(initial=0.0)) or 1.0
         self.process.fit(points[known], np.clip(excess[known] / unit, -3.0, 3.0), 15)
 
-    def log_chance(self, points: object) -> Any:
+    def log_chance(self, points: Array) -> Array:
         """Log of the chance that points meet the constraint."""
         mean, sd = self.process.predict(points)
         return log_cdf(-mean / sd)[0]
 
-    def log_chance_with_gradient(self, points: object) -> tuple[Any, Any]:
+    def log_chance_with_gradient(self, points: Array) -> tuple[Array, Array]:
         """The same, and its derivatives by each column."""
         mean, sd, mean_gradient, sd_gradient = self.process.predict_with_gradients(points)
         value, slope = log_cdf(-mean / sd)
@@ -93,7 +98,7 @@ class ConstraintModel:
         return value, slope[:, None] * by_point
 
 
-def log_cdf(z: Any) -> tuple[Any, Any]:
+def log_cdf(z: Array) -> tuple[Array, Array]:
     """Log of the standard normal's distribution function, and its derivative."""
     import numpy as np
 

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedList
 
+from tune_core.core.values import Array
+
 _MOST_LEVELS = 7
 _SHARE = 0.02
 """A step counts as a rung where at least two trials, and this share of all, have ended."""
@@ -35,7 +37,7 @@ class Course:
     """One trial: its point, and its losses by step."""
 
     number: int
-    row: object
+    row: Array | None
     losses: dict[float, float] = field(default_factory=dict)
     last: float = 0.0  # the step reached; infinity at the end of a complete trial
     ended: bool = False
@@ -60,7 +62,7 @@ class LearningCurves:
         """Whether a trial has results and has not ended."""
         return trial_id in self._open
 
-    def begin(self, trial_id: str, row: object) -> None:
+    def begin(self, trial_id: str, row: Array) -> None:
         """A trial has its first result."""
         self._open[trial_id] = course = Course(len(self._courses), row)
         self._courses.append(course)
@@ -71,7 +73,7 @@ class LearningCurves:
         if step > course.last:
             course.losses[step], course.last = loss, step
 
-    def end(self, trial_id: str, loss: float, step: float | None = None, row: object = None) -> None:
+    def end(self, trial_id: str, loss: float, step: float | None = None, row: Array | None = None) -> None:
         """A trial ended; a failure has the loss NaN.
 
         Parameters
@@ -100,7 +102,7 @@ class LearningCurves:
         common = sorted(step for step, count in self._stopped.most_common(_MOST_LEVELS) if count >= enough)
         return [*common, math.inf] if self._complete or not common else common
 
-    def observations(self, at_most: int) -> tuple[Any, Any, Any, list[float]]:
+    def observations(self, at_most: int) -> tuple[Array, Array, Array, list[float]]:
         """Points, the number of the level of each, their losses, and the levels' steps.
 
         Beyond ``at_most``, those of the highest levels, with the least loss first, and the latest are kept.

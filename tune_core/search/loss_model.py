@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tune_core.core.values import Array
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.models.target_transform import CURVES, curve, winsorised
 from tune_core.search.encoding.columns import ObservationTable
@@ -41,7 +42,7 @@ class LossModel:
         self._fitted = 0
         self._levels = 1
 
-    def fit(self, rows: Any, level: object, losses: object, levels: list[float], told: int) -> None:
+    def fit(self, rows: Array, level: object, losses: Array, levels: list[float], told: int) -> None:
         """Learn from observations.
 
         Parameters
@@ -87,7 +88,7 @@ class LossModel:
         spread = math.log(max(ends[-1] / max(ends[0], 1e-9), 1.0 + 1e-9))
         self._depth = np.array([math.log(max(step / ends[-1], 1e-9)) / max(spread, 1e-9) for step in ends])
 
-    def _inputs(self, rows: object, level: Any) -> tuple[Any, Any]:
+    def _inputs(self, rows: Array, level: Any) -> tuple[Array, Array]:
         import numpy as np
 
         features = self.table.features(rows)
@@ -95,7 +96,7 @@ class LossModel:
             features = np.column_stack([features, self._depth[level]])
         return features, np.eye(self._levels)[level]
 
-    def _choose_curve(self, points: object, losses: object, basis: object) -> None:
+    def _choose_curve(self, points: Array, losses: Array, basis: Array) -> None:
         """The transformation of the losses under which the model explains them best."""
         import numpy as np
 
@@ -108,28 +109,29 @@ class LossModel:
 
     # --- at the highest level -----------------------------------------------------------------------------------------
 
-    def extend(self, features: Any) -> Any:
+    def extend(self, features: Array) -> Array:
         """Features of points as the process takes them, at the highest level."""
         import numpy as np
 
         return np.column_stack([features, np.zeros(len(features))]) if self._levels > 1 else features
 
-    def predict_with_gradients(self, points: Any) -> tuple[Any, Any, Any, Any]:
+    def predict_with_gradients(self, points: Array) -> tuple[Array, Array, Array, Array]:
         """As the process does, for what :meth:`extend` gave."""
         return self.process.predict_with_gradients(points, _repeated(self.basis, len(points)))
 
     @property
-    def basis(self) -> Any:
+    def basis(self) -> Array:
         """The row of the basis that stands for the highest level."""
         import numpy as np
 
-        return np.eye(self._levels)[-1]
+        row: Array = np.eye(self._levels)[-1]
+        return row
 
-    def predict(self, rows: Any) -> tuple[Any, Any]:
+    def predict(self, rows: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the transformed loss of points, at the highest level."""
         return self.process.predict(self.extend(self.table.features(rows)), _repeated(self.basis, len(rows)))
 
-    def expect(self, rows: Any) -> None:
+    def expect(self, rows: Array) -> None:
         """Treat unfinished points as if they had come to the loss that the model expects."""
         import numpy as np
 
@@ -143,7 +145,7 @@ class LossModel:
         )
 
 
-def _repeated(row: Any, times: int) -> Any:
+def _repeated(row: Array, times: int) -> Array:
     import numpy as np
 
     return np.repeat(row[None], times, axis=0)

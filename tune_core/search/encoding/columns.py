@@ -10,10 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tune_core.core.values import Array
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.params import Param, Values
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
 
 _FINE = 64
 """Ranges of whole numbers with more values than this are treated as continuous."""
@@ -67,7 +72,7 @@ class ObservationTable:
 
     # --- to rows and back ---------------------------------------------------------------------------------------------
 
-    def row(self, values: Mapping[str, object]) -> Any:
+    def row(self, values: Mapping[str, object]) -> Array:
         """The row of a point."""
         import numpy as np
 
@@ -79,7 +84,7 @@ class ObservationTable:
             dtype=float,
         )
 
-    def values(self, row: Any) -> Values:
+    def values(self, row: Array) -> Values:
         """The values of a row."""
         out: Values = {}
         for column, place in zip(self.columns, row.tolist(), strict=True):
@@ -87,11 +92,11 @@ class ObservationTable:
                 out[column.param.name] = column.value(place)
         return out
 
-    def key(self, row: Any) -> bytes:
+    def key(self, row: Array) -> bytes:
         """Equal for rows of the same configuration."""
         return bytes((row.round(9) + 0.0).tobytes())
 
-    def settle(self, rows: Any) -> Any:
+    def settle(self, rows: Array) -> Array:
         """The rows, changed in place, with whole numbers rounded and whatever is inactive at its one place."""
         import numpy as np
 
@@ -105,7 +110,7 @@ class ObservationTable:
             rows[~active, i] = column.inactive
         return rows
 
-    def from_units(self, units: object) -> Any:
+    def from_units(self, units: Array) -> Array:
         """The rows at points of the unit cube: an array of shape (n, parameters)."""
         import numpy as np
 
@@ -115,7 +120,7 @@ class ObservationTable:
             rows[:, i] = np.minimum((rows[:, i] * size).astype(int), size - 1)
         return self.settle(rows)
 
-    def features(self, rows: Any) -> Any:
+    def features(self, rows: Array) -> Array:
         """Rows for a model: places in [0, 1] for what is ordered; for categories a column each.
 
         Two different categories are at a squared distance of 1, as are the two ends of what is ordered. A parameter
@@ -141,12 +146,12 @@ class ObservationTable:
 
     # --- moves --------------------------------------------------------------------------------------------------------
 
-    def active(self, row: Any) -> list[int]:
+    def active(self, row: Array) -> list[int]:
         """Numbers of the parameters that exist at a row."""
         hidden = {i for i, wanted in self._conditions if any(row[on] != value for on, value in wanted)}
         return [i for i in range(len(self.columns)) if i not in hidden]
 
-    def neighbours(self, row: Any) -> Any:
+    def neighbours(self, row: Array) -> Array:
         """Rows that differ from ``row`` in one parameter that is not continuous."""
         import numpy as np
 
@@ -158,7 +163,7 @@ class ObservationTable:
                 found.append(other)
         return self.settle(np.array(found)) if found else np.empty((0, len(self.columns)))
 
-    def mutated(self, rows: Any, rng: Any) -> Any:
+    def mutated(self, rows: Array, rng: Generator) -> Array:
         """The rows with a few parameters changed: numbers by a little or a lot, categories drawn anew."""
         import numpy as np
 
@@ -183,7 +188,7 @@ class ObservationTable:
             out[born, i] = fresh[born, i] if self.columns[i].size is None else np.maximum(fresh[born, i], 0.0)
         return self.settle(out)
 
-    def everything(self, limit: int) -> Any:
+    def everything(self, limit: int) -> Array | None:
         """All rows of a finite space of at most ``limit`` points; None of a larger one."""
         import numpy as np
 
@@ -219,14 +224,15 @@ class _Column:
     def value(self, place: float) -> Any:
         return self.param.from_unit(place) if self.size is None else self.param.snap(self.param.low + place)
 
-    def rounded(self, places: Any) -> object:
+    def rounded(self, places: Array) -> Array:
         """Places of the whole numbers nearest to some places."""
         import numpy as np
 
         low, high = self.param.scaled_bounds
         scaled = low + places * (high - low)
         whole = np.clip(np.round(np.exp(scaled) if self.param.log else scaled), self.param.low, self.param.high)
-        return ((np.log(whole) if self.param.log else whole) - low) / (high - low)
+        nearest: Array = ((np.log(whole) if self.param.log else whole) - low) / (high - low)
+        return nearest
 
     def near(self, place: int) -> Sequence[int]:
         size = self.size or 1
