@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tune_core.core import events as ev
-from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
+from tune_core.executors.base import Answering, Executor, Message, RunSpec, ends_a_trial
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial
@@ -124,7 +124,7 @@ class InlineExecutor(Answering, Executor):
         if self._raised is not None:
             raise StopTrial
 
-    def receive(self) -> tuple[Any, ...] | None:
+    def receive(self) -> Message | None:
         """The next message; the pump has put it there before :meth:`send` returned."""
         return self._inbox.popleft() if self._inbox else None
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from tune_core.core import events as ev
 from tune_core.errors import ResourceError
+from tune_core.executors.base import Message
 from tune_core.executors.local import definitions, process, wire
 from tune_core.executors.machine_resources import Allocation
 from tune_core.executors.worker.system import above_standard, nameless_file
@@ -64,7 +65,7 @@ class WorkerProcess:
         self._theirs.close()
         os.close(self._lifeline_theirs)
 
-    def send(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message; whether the worker still lives is seen when it is read from."""
         with contextlib.suppress(OSError):
             wire.send(self.socket, message, descriptors)
@@ -159,7 +160,7 @@ class Template:
             number = self._ask(("fork", dict(changes), list(modules)), worker.descriptors)
         worker.started(Forked(self, number))
 
-    def _ask(self, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> int:
+    def _ask(self, message: Message, descriptors: Sequence[int] = ()) -> int:
         with self._lock:
             self.used_at = time.monotonic()
             with contextlib.suppress(OSError):  # seen when it is to answer

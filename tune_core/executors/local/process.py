@@ -10,10 +10,10 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tune_core.core import events as ev
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import Message, RunSpec
 from tune_core.executors.local import definitions, wire
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.worker import log_setup, payload
@@ -49,7 +49,7 @@ class SocketLink:
         """Pass journal lines to the driver."""
         self._socket.sendall(lines)
 
-    def receive(self) -> tuple[Any, ...] | None:
+    def receive(self) -> Message | None:
         """Wait for a message; None when the driver has closed the connection."""
         message, self.descriptors = wire.receive(self._socket)
         return message

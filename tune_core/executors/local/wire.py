@@ -7,13 +7,14 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any
+
+from tune_core.executors.base import Message
 
 LENGTH = struct.Struct("<Q")
 _MOST_DESCRIPTORS = 8
 
 
-def pack(message: tuple[Any, ...]) -> bytes:
+def pack(message: Message) -> bytes:
     """A message as bytes. What belongs to the main script goes by value: a worker has another main module."""
     try:
         body = pickle.dumps(message, protocol=5)
@@ -27,7 +28,7 @@ def pack(message: tuple[Any, ...]) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def send(connection: socket.socket, message: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
+def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message; the receiver gets copies of the descriptors."""
     data = memoryview(pack(message))
     if descriptors:
@@ -37,7 +38,7 @@ def send(connection: socket.socket, message: tuple[Any, ...], descriptors: Seque
         connection.sendall(data)
 
 
-def receive(connection: socket.socket) -> tuple[tuple[Any, ...] | None, list[int]]:
+def receive(connection: socket.socket) -> tuple[Message | None, list[int]]:
     """Wait for a message: what it says, None when the other end has closed; and the descriptors that came with it."""
     try:
         head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, _MOST_DESCRIPTORS)
@@ -49,7 +50,7 @@ def receive(connection: socket.socket) -> tuple[tuple[Any, ...] | None, list[int
     body = exactly(connection, LENGTH.unpack(head + rest)[0]) if rest is not None else None
     if body is None:
         return None, descriptors
-    message: tuple[Any, ...] = pickle.loads(body)
+    message: Message = pickle.loads(body)
     return message, descriptors
 
 

@@ -10,9 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from tune_core.core import events as ev
+from tune_core.executors.base import Message
 from tune_core.trainable.protocol import StopTrial
 
 FLUSH_BYTES = 1 << 16
@@ -26,7 +27,7 @@ class Link(Protocol):
     def send(self, lines: bytes) -> None:
         """Pass journal lines to the driver."""
 
-    def receive(self) -> tuple[Any, ...] | None:
+    def receive(self) -> Message | None:
         """Wait for a message; None when there will be no more."""
 
     def has_message(self) -> bool:
@@ -41,7 +42,7 @@ class EventPipe:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.inbox: deque[tuple[Any, ...]] = deque()  #: launches that came while a trial waited for its verdict
+        self.inbox: deque[Message] = deque()  #: launches that came while a trial waited for its verdict
         self._buffer: list[bytes] = []
         self._bytes = 0
         self._flushed_at = _NO_TIME
@@ -70,14 +71,14 @@ class EventPipe:
                 self._bytes = 0
                 self.link.send(lines)
 
-    def flush_if_due(self, take: Callable[[tuple[Any, ...]], Any], at_once: bool = False) -> None:
+    def flush_if_due(self, take: Callable[[Message], object], at_once: bool = False) -> None:
         """Send the batch if it is large or old, or that is asked; then let ``take`` have what the driver has sent."""
         if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
             self.flush()
             while self.link.has_message():
                 take(self.receive())
 
-    def receive(self) -> tuple[Any, ...]:
+    def receive(self) -> Message:
         """Wait for a message inside a trial.
 
         Raises

@@ -18,7 +18,7 @@ from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
 from tune_core.core.values import ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import Message, RunSpec
 from tune_core.executors.worker.pipe import EventPipe
 from tune_core.trainable.base import node_ip
 
@@ -263,7 +263,7 @@ class TrialSession:
             pass
         self._waited += time.perf_counter() - began
 
-    def take(self, message: tuple[Any, ...]) -> bool:
+    def take(self, message: Message) -> bool:
         """Act on a message from the driver; whether it answers a waiting trial."""
         kind = message[0]
         if kind == "launch":
