@@ -20,6 +20,8 @@ from tune_core.errors import TuneError
 
 if TYPE_CHECKING:
     from tune_core.core.events import Reported
+    from tune_core.engine.checkpoint_retention import RetainedCheckpoint
+    from tune_core.schedulers.base import Decision, Exploit
 
 
 class Status(str, Enum):
@@ -121,7 +123,7 @@ class Standing:
         best: Reported | None = None,
         best_loss: float = math.inf,
         best_config: Config | None = None,
-        known: dict[str, Any] | None = None,
+        known: ResultDict | None = None,
     ) -> None:
         self.best = best
         self.best_loss = best_loss
@@ -225,7 +227,7 @@ class Trial:
         #: The configuration that ``last`` was made with.
         self.last_config: Config | None = None
         #: The last known value of each metric; the same object as ``last.metrics`` where that has them all.
-        self.known: dict[str, Any] | None = None
+        self.known: ResultDict | None = None
         #: The best result that counts, by the run's metric; None before the first that has it.
         self.best: Reported | None = None
         #: The run's metric there as a loss; infinity without one.
@@ -236,20 +238,20 @@ class Trial:
         self.is_copy = False
         #: Whether it was launched again and has not reported since.
         self.is_relaunched = False
-        #: RetainedCheckpoints of its own, oldest first; None until the first.
-        self.checkpoints: list[Any] | None = None
-        #: RetainedCheckpoint to load at the next launch; None: a fresh start.
-        self.start_from: Any = None
+        #: Those of its own, oldest first; None until the first.
+        self.checkpoints: list[RetainedCheckpoint] | None = None
+        #: What to load at the next launch; None: a fresh start.
+        self.start_from: RetainedCheckpoint | None = None
         #: Whether that belongs to an exploit, and is pinned.
         self.start_pinned = False
         #: Where it stood when it became a copy of another trial.
         self.copied_at: Standing = NOTHING
-        #: schedulers.base.Exploit that waits for its worker to release the trial.
-        self.exploit: Any = None
-        #: RetainedCheckpoint that the exploit will load.
-        self.copy_from: Any = None
+        #: An exploit that waits for its worker to release the trial.
+        self.exploit: Exploit | None = None
+        #: What the exploit will load.
+        self.copy_from: RetainedCheckpoint | None = None
         #: The decision that was given to its worker, which has not yet acted on it.
-        self.verdict: Any = None
+        self.verdict: Decision | None = None
         #: Why it ended or was paused.
         self.reason: str | None = None
         #: What went wrong last, with the traceback.
@@ -311,7 +313,7 @@ class Trial:
         return f"Trial({self.trial_id}, {self.status}, iteration={self.iteration})"
 
 
-def merged(known: dict[str, Any] | None, metrics: ResultDict) -> dict[str, Any]:
+def merged(known: ResultDict | None, metrics: ResultDict) -> ResultDict:
     """The last known value of each metric after a result: ``metrics`` itself where that has them all.
 
     None is no value. Nested metrics are merged one by one.

@@ -38,7 +38,6 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.trial import PAUSED, PENDING, RUNNING, Change, Trial, merged
 from tune_core.engine import ends, exploits, verdicts
-from tune_core.engine.checkpoint_retention import RetainedCheckpoint
 from tune_core.engine.rules import Rules
 from tune_core.engine.state import Commands, RunState, is_waiting
 from tune_core.errors import UserCodeError
@@ -156,7 +155,7 @@ class Controller(RunState):
         trial.started_at = event.at
         trial.reason = trial.verdict = None
         trial.is_relaunched = trial.last is not None
-        start: RetainedCheckpoint | None = trial.start_from
+        start = trial.start_from
         trial.iteration, trial.previous_s = (start.iteration, start.seconds) if start else (0, 0.0)
         out.append(
             ev.Launch(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tune_core.core import events as ev
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Change, Trial
 from tune_core.engine import exploits
-from tune_core.engine.checkpoint_retention import RetainedCheckpoint
 from tune_core.engine.recorded_decisions import given_up
 from tune_core.engine.state import Commands, RunState, is_being_paused, is_waiting
 from tune_core.schedulers.base import Pause, Stop
@@ -68,7 +67,7 @@ def _lost_worker(state: RunState, trial: Trial, event: ev.Ended, out: Commands) 
 
 def _unloadable(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> None:
     """Its checkpoint could not be read: it goes on from the one before."""
-    start: RetainedCheckpoint | None = trial.start_from
+    start = trial.start_from
     trial.error = event.error
     if start is None:
         _failed(state, trial, event, out)
@@ -111,7 +110,7 @@ def settle_orphan(state: RunState, trial: Trial, out: Commands) -> None:
 def _end_reached(state: RunState, trial: Trial) -> tuple[str, str] | None:
     """How a trial was about to end with a result that would not come again: it has a checkpoint."""
     last: ev.Reported | None = trial.last
-    start: RetainedCheckpoint | None = trial.start_from
+    start = trial.start_from
     if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
         return None
     return ev.end_reached(last, state.rules.stop)

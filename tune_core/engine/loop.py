@@ -235,7 +235,7 @@ class Loop:
 
     def _fall_back(self, trial: Trial) -> bool:
         """Look at the checkpoint that a trial would go on from; if it cannot be used, say which one is used instead."""
-        assert self._checkpoints is not None
+        assert self._checkpoints is not None and trial.start_from is not None
         key = trial.start_from.trial, trial.start_from.name
         if trial.barren >= _BARREN_ATTEMPTS and key[0] == trial.index:  # whole, it seems, and yet maybe at fault
             trouble = f"was gone on from {trial.barren} times, and each time the trial failed before its next result"

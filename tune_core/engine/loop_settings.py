@@ -13,6 +13,7 @@ from tune_core.engine.expected_names import ExpectedNames
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.remote_control import RemoteControl
 from tune_core.executors.base import END_GRACE_S, RunSpec
+from tune_core.trainable.resources import Request
 
 RETRY_S = 0.5
 """How long a trial that has failed twice waits before it is tried again."""
@@ -55,7 +56,7 @@ class LoopSettings:
 
     spec: RunSpec
     resources: Callable[[Config], Any] | None = None  # by configuration; None: the same for all
-    default_resources: object = None
+    default_resources: Request | None = None
     encode_config: Callable[[Config], dict[str, object]] = field(default=lambda config: config)
     stopper: Any = None
     varied: Collection[str] | None = None  # names of what the search space varies

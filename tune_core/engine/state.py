@@ -125,6 +125,7 @@ class RunState:
     def put_aside(self, trial: Trial) -> None:
         """Pause a trial that its worker has released."""
         self.change(trial, Change.PAUSE)
+        assert trial.verdict is not None
         trial.reason = trial.verdict.reason
         trial.worker = None
         self.paused[trial.index] = trial
@@ -195,8 +196,7 @@ class RunState:
         """What a trial had to show where its present attempt began."""
         if trial.start_pinned:
             return trial.copied_at
-        start: RetainedCheckpoint | None = trial.start_from
-        return start.standing if start is not None else NOTHING
+        return trial.start_from.standing if trial.start_from is not None else NOTHING
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class RunState:
         """Drop the reference to what the trial would start from."""
         start, pinned = trial.start_from, trial.start_pinned
         trial.start_from, trial.start_pinned = None, False
-        if pinned:
+        if pinned and start is not None:
             self.unpin(start, out)
 
     def unpin(self, kept: RetainedCheckpoint, out: Commands) -> None:

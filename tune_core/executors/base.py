@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
 from tune_core.storage.artifacts import ArtifactRules
+from tune_core.trainable.resources import Request
 
 Message: TypeAlias = tuple[Any, ...]
 """What passes between a driver and its worker: the kind of message, then what it brings."""
@@ -84,13 +85,13 @@ class Executor(Protocol):
         """Get ready to run trials of ``run``. ``pump`` lets an executor that has no workers of its own hand events
         to the loop from inside :meth:`poll` and get their commands carried out before it returns."""
 
-    def refuse(self, resources: Any) -> str | None:
+    def refuse(self, resources: Request | None) -> str | None:
         """None if a trial asking for ``resources`` can run some time; otherwise why it never can."""
 
-    def room(self, resources: Any) -> bool:
+    def room(self, resources: Request | None) -> bool:
         """Whether :meth:`reserve` would find a place now; None asks for any place at all."""
 
-    def reserve(self, resources: Any) -> str | None:
+    def reserve(self, resources: Request | None) -> str | None:
         """Set a place aside for a trial and return the worker's name; None while all are taken."""
 
     def launch(self, worker: str, job: Launch) -> None:

@@ -17,6 +17,7 @@ from tune_core.executors.base import Answering, Executor, Message, RunSpec, ends
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial
+from tune_core.trainable.resources import Request
 from tune_core.trainable.scope import any_open, outside
 
 
@@ -48,13 +49,13 @@ class InlineExecutor(Answering, Executor):
         self._pump = pump
         self._worker = Worker(self, run, run.payload)
 
-    def refuse(self, resources: object) -> str | None:
+    def refuse(self, resources: Request | None) -> str | None:
         return None
 
-    def room(self, resources: object) -> bool:
+    def room(self, resources: Request | None) -> bool:
         return not self._reserved
 
-    def reserve(self, resources: object) -> str | None:
+    def reserve(self, resources: Request | None) -> str | None:
         if self._reserved:
             return None
         self._reserved = True

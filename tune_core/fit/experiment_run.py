@@ -58,7 +58,7 @@ from tune_core.storage import default_storage_path
 from tune_core.storage.artifacts import ArtifactRules
 from tune_core.storage.objects import redacted
 from tune_core.trainable import Prepared, request_of
-from tune_core.trainable.resources import PlacementGroupFactory, resources_from
+from tune_core.trainable.resources import PlacementGroupFactory, Request, resources_from
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class ExperimentRun:
             _log.debug("The configuration cannot be copied: %s", error)
             return setup
 
-    def _check_resources(self) -> Any:
+    def _check_resources(self) -> Request | None:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
             return None
         return resources_from(self.request, {})
@@ -484,7 +484,7 @@ class ExperimentRun:
             export_formats=self.export_formats,
         )
 
-    def _resources_of(self, config: Config) -> object:
+    def _resources_of(self, config: Config) -> Request:
         return resources_from(self.request, config)
 
     def _decode(self, index: int, config: Config) -> Config:

@@ -59,6 +59,7 @@ from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import Status, TrialView
 from tune_core.core.values import Config, Metrics
 from tune_core.schedulers.ray_methods import RayTuneMethods
+from tune_core.trainable.resources import Request
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ class Scheduler(RayTuneMethods):
         """The search space with what the scheduler must have in it; called before :meth:`setup`."""
         return space
 
-    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Any) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Request | None) -> None:
         """Called before the run with what there is to share out among trials, and what a trial asks for by default."""
 
     def on_stall(self, exhausted: bool) -> None:

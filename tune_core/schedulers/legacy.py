@@ -12,6 +12,7 @@ from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.ray_methods import CONTINUE, NOOP, PAUSE, STOP, word_of
+from tune_core.trainable.resources import Request
 
 
 class TrialScheduler:
@@ -293,7 +294,7 @@ class OverriddenScheduler(Scheduler):
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return self.scheduler.complete_space(space)
 
-    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Request | None) -> None:
         self.scheduler.set_cluster_resources(capacity, default_resources)
 
     def on_stall(self, exhausted: bool) -> None:

@@ -13,6 +13,7 @@ from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.fifo import FIFOScheduler
+from tune_core.trainable.resources import Request
 
 Resources = Mapping[str, float]
 
@@ -191,7 +192,7 @@ class ResourceChangingScheduler(Scheduler):
     def complete_space(self, space: Mapping[str, object]) -> Mapping[str, object]:
         return self.base_scheduler.complete_space(space)
 
-    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: object) -> None:
+    def set_cluster_resources(self, capacity: Mapping[str, float], default_resources: Request | None) -> None:
         self.capacity = dict(capacity)
         if default_resources is not None:
             self.base_resources = _amounts(default_resources)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tune_core.core.values import Config
 from tune_core.errors import ResourceError, UserCodeError
@@ -80,7 +80,7 @@ class PlacementGroupFactory:
                 total[name] = total.get(name, 0) + amount
         return total
 
-    def __plain__(self) -> dict[str, Any]:
+    def __plain__(self) -> dict[str, object]:
         """As a value that a report can hold."""
         return {"bundles": self.requests, "strategy": self.strategy}
 
@@ -96,6 +96,10 @@ class PlacementGroupFactory:
 
     def __repr__(self) -> str:
         return f"PlacementGroupFactory({self.requests}, strategy={self.strategy!r})"
+
+
+Request: TypeAlias = Mapping[str, float] | PlacementGroupFactory
+"""What a trial asks for, checked: amounts by name, or bundles."""
 
 
 def _with_rays_names(resources: Mapping[str, float]) -> dict[str, float]:
@@ -126,7 +130,7 @@ class HeldResources(dict[str, float]):
         return PlacementGroupFactory([self]).required_resources
 
 
-def as_held(resources: object) -> Any:
+def as_held(resources: Request | None) -> HeldResources | Request | None:
     """A trial's resources as its code sees them."""
     return HeldResources(resources) if type(resources) is dict else resources
 
@@ -174,7 +178,7 @@ def _flat(resources: Mapping[object, object]) -> Mapping[object, object]:
     return {**others, **(custom or {})}
 
 
-def as_request(resources: object, asked: str) -> Any:
+def as_request(resources: object, asked: str) -> object:
     """What ``with_resources`` was given, checked: a dict, a :class:`PlacementGroupFactory` or a function."""
     bundles = getattr(resources, "as_placement_group_factory", None)
     if bundles is not None:  # a ScalingConfig, also Ray Train's own
@@ -185,7 +189,7 @@ def as_request(resources: object, asked: str) -> Any:
     return resources
 
 
-def resource_dict_to_pg_factory(spec: Mapping[str, Any] | None = None) -> PlacementGroupFactory:
+def resource_dict_to_pg_factory(spec: Mapping[str, float] | None = None) -> PlacementGroupFactory:
     """One bundle of a dict of resources; None: one CPU."""
     return PlacementGroupFactory([dict(spec or DEFAULT_RESOURCES)])
 
@@ -209,7 +213,7 @@ def json_to_resources(data: str | Mapping[str, object] | None) -> PlacementGroup
     return None if found is None else resource_dict_to_pg_factory(found)
 
 
-def resources_from(request: object, config: Config) -> Any:
+def resources_from(request: object, config: Config) -> Request:
     """A request for one configuration: functions are called and their answers checked."""
     if isinstance(request, PlacementGroupFactory):
         return request
@@ -229,7 +233,7 @@ def resources_from(request: object, config: Config) -> Any:
     return check_resources(request, "with_resources(resources)")
 
 
-def resources_to_json(resources: object) -> Any:
+def resources_to_json(resources: object) -> object:
     """A resolved request as the journal keeps it."""
     if isinstance(resources, PlacementGroupFactory):
         return {"bundles": resources.requests, "strategy": resources.strategy}

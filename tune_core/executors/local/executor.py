@@ -16,7 +16,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
@@ -29,7 +28,7 @@ from tune_core.executors.machine_resources import Allocation, Machine, available
 from tune_core.executors.worker import payload
 from tune_core.executors.worker.system import fill_standard_streams
 from tune_core.trainable import Prepared
-from tune_core.trainable.resources import PlacementGroupFactory, check_resources
+from tune_core.trainable.resources import PlacementGroupFactory, Request, check_resources
 
 _log = logging.getLogger(__name__)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -140,13 +139,13 @@ class LocalExecutor(Answering, Executor):
 
     # --- places -------------------------------------------------------------------------------------------------------
 
-    def refuse(self, resources: object) -> str | None:
+    def refuse(self, resources: Request | None) -> str | None:
         return self._machine.refuse(_as_dict(resources))
 
-    def room(self, resources: object) -> bool:
+    def room(self, resources: Request | None) -> bool:
         return self._machine.fits(_as_dict(resources))
 
-    def reserve(self, resources: object) -> str | None:
+    def reserve(self, resources: Request | None) -> str | None:
         request = _as_dict(resources)
         grant = self._machine.take(request)
         if grant is None:
@@ -328,7 +327,7 @@ def _size(path: str) -> int:
         return 0
 
 
-def _as_dict(resources: Any) -> Mapping[str, float]:
+def _as_dict(resources: Request | None) -> Mapping[str, float]:
     if resources is None:
         return {}
     return resources.total() if isinstance(resources, PlacementGroupFactory) else resources

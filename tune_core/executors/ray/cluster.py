@@ -17,14 +17,13 @@ from tune_core.executors.ray.connection import Connection, probe_address
 from tune_core.executors.ray.requests import (
     UNTOLD,
     Parts,
-    Request,
     bundles_of,
     described,
     machine,
     place,
     text_of,
 )
-from tune_core.trainable.resources import PlacementGroupFactory
+from tune_core.trainable.resources import PlacementGroupFactory, Request
 
 _REFRESH_S = 1.0
 _SUSPICION_S = 30.0

@@ -7,9 +7,8 @@ from typing import Any
 
 from tune_core.errors import ResourceError
 from tune_core.executors.machine_resources import Allocation, Machine
-from tune_core.trainable.resources import PlacementGroupFactory
+from tune_core.trainable.resources import PlacementGroupFactory, Request
 
-Request = Mapping[str, float] | PlacementGroupFactory
 Parts = list[tuple[str, Allocation]]
 """Where the bundles of a request are: node and what is held there, in the order of the bundles."""
 
@@ -34,7 +33,7 @@ def bundle_of(request: Mapping[str, float]) -> dict[str, float]:
     return {{"cpu": "CPU", "gpu": "GPU"}.get(name, name): amount for name, amount in request.items() if amount}
 
 
-def shape_of(resources: Any) -> Any:
+def shape_of(resources: object) -> Any:
     """A hashable form of a request: trials of one shape can share an actor."""
     if isinstance(resources, PlacementGroupFactory):
         return resources
