@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tune_core.core import trial as _trial
+from tune_core.core.values import ResultDict
 
 __all__ = ["Callback", "LoggerCallback", "TrialView"]
 
@@ -40,43 +41,43 @@ class Callback:
         stop: Any = None,
         num_samples: int | None = None,
         total_num_samples: int | None = None,
-        **info: Any,
+        **info: object,
     ) -> None:
         """Before the first trial. ``stop`` is the run's stop rule, ``total_num_samples`` counts the grid too."""
 
-    def on_step_begin(self, iteration: int, trials: Trials, **info: Any) -> None:
+    def on_step_begin(self, iteration: int, trials: Trials, **info: object) -> None:
         """A turn of the driver's loop begins."""
 
-    def on_step_end(self, iteration: int, trials: Trials, **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: Trials, **info: object) -> None:
         """A turn of the driver's loop ended."""
 
-    def on_trial_start(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial was launched, also after a pause or a failure."""
 
-    def on_trial_restore(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_restore(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial was launched from a checkpoint."""
 
-    def on_trial_save(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_save(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial saved a checkpoint."""
 
     def on_trial_result(
-        self, iteration: int, trials: Trials, trial: TrialView, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: Trials, trial: TrialView, result: ResultDict, **info: object
     ) -> None:
         """A trial reported a result."""
 
-    def on_trial_complete(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial ended well: it returned, or was stopped."""
 
-    def on_trial_recover(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial failed and will be tried again."""
 
-    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """A trial failed for good."""
 
-    def on_checkpoint(self, iteration: int, trials: Trials, trial: TrialView, checkpoint: Any, **info: Any) -> None:
+    def on_checkpoint(self, iteration: int, trials: Trials, trial: TrialView, checkpoint: Any, **info: object) -> None:
         """A trial's checkpoint is in place; ``checkpoint`` is a :class:`~tune_core.checkpoint.Checkpoint`."""
 
-    def on_experiment_end(self, trials: Trials, **info: Any) -> None:
+    def on_experiment_end(self, trials: Trials, **info: object) -> None:
         """The run is over."""
 
     def get_state(self) -> dict[str, Any] | None:
@@ -107,36 +108,36 @@ class LoggerCallback(Callback):
     def log_trial_save(self, trial: TrialView) -> None:
         """The trial saved a checkpoint."""
 
-    def log_trial_result(self, iteration: int, trial: TrialView, result: dict[str, Any]) -> None:
+    def log_trial_result(self, iteration: int, trial: TrialView, result: ResultDict) -> None:
         """Log a result."""
 
     def log_trial_end(self, trial: TrialView, failed: bool = False) -> None:
         """Close a trial's log; ``failed`` says that it ended with an error."""
 
-    def on_trial_start(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         self._ensure_started(trial)
 
-    def on_trial_restore(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_restore(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         self._ensure_started(trial)
         self.log_trial_restore(trial)
 
-    def on_trial_save(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_save(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         self._ensure_started(trial)
         self.log_trial_save(trial)
 
     def on_trial_result(
-        self, iteration: int, trials: Trials, trial: TrialView, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: Trials, trial: TrialView, result: ResultDict, **info: object
     ) -> None:
         self._ensure_started(trial)
         self.log_trial_result(iteration, trial, result)
 
-    def on_trial_complete(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         self._end(trial, failed=False)
 
-    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         self._end(trial, failed=True)
 
-    def on_experiment_end(self, trials: Trials, **info: Any) -> None:
+    def on_experiment_end(self, trials: Trials, **info: object) -> None:
         """Close the logs of trials that did not end, e.g. because the run was interrupted."""
         for trial in trials if self._open_logs else ():
             if trial.trial_id in (self._open_logs or ()):

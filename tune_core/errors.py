@@ -7,7 +7,6 @@ carries the same four as attributes, so that a program can use them without pars
 from __future__ import annotations
 
 import builtins
-from typing import Any
 
 
 class TuneError(Exception):
@@ -37,7 +36,7 @@ class TuneError(Exception):
             text = f"{text.removesuffix('.')}.\n{fix}"
         super().__init__(text)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.asked, self.found, self.cause, self.fix))
 
 
@@ -131,7 +130,7 @@ class MissingDependencyError(TuneError, ImportError):
             f'Install it with: pip install "tune-core[{extra}]"',
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (type(self), self._args)
 
 

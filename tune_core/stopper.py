@@ -326,7 +326,7 @@ class TimeoutStopper(Stopper):
     def reason(self) -> str:
         return f"the run's time of {self.timeout_s:g} s is over"
 
-    def __getstate__(self) -> dict[str, Any]:  # another process has another clock
+    def __getstate__(self) -> dict[str, object]:  # another process has another clock
         return {**self.__dict__, "_last": None}
 
 

@@ -80,7 +80,7 @@ class TuneReportCallback(Callback):
 
     # --- several processes --------------------------------------------------------------------------------------------
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickled for a process that a strategy spawns: it is to find the trial."""
         state = {**vars(self), "_after_module": None}
         if get_spawning_popen() is not None:

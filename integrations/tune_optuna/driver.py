@@ -56,10 +56,10 @@ class StudySearch(Searcher):
         self._reporting = threading.Lock()
         self._sampling = threading.RLock()  # asks, draws and tells come from two threads
 
-    def __deepcopy__(self, memo: Any) -> StudySearch:
+    def __deepcopy__(self, memo: object) -> StudySearch:
         return self  # it belongs to the study of this process
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a study of Optuna stays in its process")
 
     def set_search_properties(
@@ -239,10 +239,10 @@ class StudyScheduler(Scheduler):
         super().__init__()
         self._study, self._search = study, search
 
-    def __deepcopy__(self, memo: Any) -> StudyScheduler:
+    def __deepcopy__(self, memo: object) -> StudyScheduler:
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a study of Optuna stays in its process")
 
     def lease(self, trial: TrialView) -> Lease:

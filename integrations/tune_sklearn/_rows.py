@@ -87,7 +87,7 @@ class FoldedData:
     score_params: Mapping[str, object] = field(default_factory=dict)
     laid_out: list[LaidOut] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Without what nobody looks at where the folds are laid out."""
         state = dict(self.__dict__)
         if self.laid_out is not None:

@@ -68,7 +68,7 @@ class SearchTask:
             return int(config["candidate"])
         return int(tune.get_trial_id() or 0)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Without what is this process's own."""
         return {**self.__dict__, "common": {}}
 

@@ -217,7 +217,7 @@ def _search_class() -> Any:
             self.one_by_one = False
             self.save_file = ""
 
-        def __deepcopy__(self, memo: Any) -> Any:
+        def __deepcopy__(self, memo: object) -> Any:
             return self  # it fills the Trials of this process
 
         def _setup(self) -> None:

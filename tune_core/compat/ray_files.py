@@ -43,12 +43,12 @@ class ErrorsAndPickles(LoggerCallback):
         with open(os.path.join(trial.path, "params.pkl"), "wb") as file:
             file.write(data)
 
-    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """Add the traceback."""
         self._write(trial)
         super().on_trial_error(iteration, trials, trial, **info)
 
-    def on_trial_recover(self, iteration: int, trials: Trials, trial: TrialView, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: Trials, trial: TrialView, **info: object) -> None:
         """Add the traceback of a failure after which the trial is tried again."""
         self._write(trial)
 
@@ -68,7 +68,7 @@ class PolicyFiles(LoggerCallback):
     def __init__(self) -> None:
         self._written: set[tuple[str, object]] = set()
 
-    def on_trial_start(self, iteration: int, trials: Trials, trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: Trials, trial: Any, **info: object) -> None:
         """Look whether the trial starts from another one's checkpoint."""
         start = trial.start_from
         if start is None or start.trial == trial.index or (trial.trial_id, start) in self._written:
@@ -91,7 +91,7 @@ class PolicyFiles(LoggerCallback):
 class PrintErrors(LoggerCallback):
     """Prints each trial's whole error when it fails."""
 
-    def on_trial_error(self, iteration: int, trials: Trials, trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: Trials, trial: Any, **info: object) -> None:
         """Print it."""
         print(f"Trial {trial.trial_id} failed:\n{trial.error or trial.reason or ''}", flush=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tune_core.checkpoint import Checkpoint
 from tune_core.errors import TuneError
@@ -46,7 +45,7 @@ class RemoteTrial:
         scope.session.at_end(close)
         self._session: RemoteSession | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"_address": self._address, "_session": None}
 
     def report(self, metrics: Mapping[str, object], checkpoint: Checkpoint | None = None) -> None:

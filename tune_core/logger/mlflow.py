@@ -101,7 +101,7 @@ class MLflowLoggerCallback(Tracker):
             if find_spec("sqlalchemy") is None or find_spec("alembic") is None:
                 raise MissingDependencyError(f"MLflowLoggerCallback(tracking_uri={uri!r})", "sqlalchemy", "mlflow-db")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), "_client": None, "_parent": None}
 
     def send_connect(self, name: str, folder: str) -> None:

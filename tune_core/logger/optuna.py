@@ -284,7 +284,7 @@ class OptunaLoggerCallback(Tracker):
         self._space: Any = None
         self._known: dict[str, int] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), "_study": None, "_space": None, "_known": {}}
 
     def send_connect(self, name: str, folder: str) -> None:

@@ -208,7 +208,7 @@ class Tracker(Callback):
         """Leave out the trials whose logs are complete."""
         self._done = set(state.get("done", ()))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """What a restored run needs of it: the arguments, no threads and no connections."""
         state = dict(self.__dict__)
         for name in ("_thread", "_wake", "_closing", "_lock"):

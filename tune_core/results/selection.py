@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
-from tune_core.core.trial import ERROR, RUNNING, known_value
+from tune_core.core.trial import ERROR, RUNNING, Trial, known_value
 from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
@@ -55,7 +55,7 @@ class Score(NamedTuple):
 
 
 def best_trial(
-    trials: Sequence[Any],
+    trials: Sequence[Trial],
     folder: str,
     header: Header,
     metric: str,
@@ -63,7 +63,7 @@ def best_trial(
     scope: str,
     filter_nan_and_inf: bool,
     asked: str,
-) -> tuple[Any, Score]:
+) -> tuple[Trial, Score]:
     """The trial that is best by ``metric`` in ``scope``, and its value; see ``ResultGrid.get_best_result``."""
     if scope not in SCOPES:
         raise InvalidArgumentError(
@@ -89,14 +89,14 @@ def best_trial(
     return next(trial for trial in trials if trial.index == best), values[best]
 
 
-def violation_of(trial: Any, header: Header) -> float:
+def violation_of(trial: Trial, header: Header) -> float:
     """By how much a trial's last result breaks the run's constraints; 0 if it meets them or there are none."""
     if not header.constraints:
         return 0.0
     return violation([Constraint(*one) for one in header.constraints], trial.last.metrics if trial.last else {})
 
 
-def feasible_first(trials: Sequence[Any], header: Header, asked: str) -> Sequence[Any]:
+def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Sequence[Trial]:
     """The trials that meet the run's constraints; if there are none, those that break them least, with a warning."""
     if not header.constraints or not trials:
         return trials
@@ -112,7 +112,7 @@ def feasible_first(trials: Sequence[Any], header: Header, asked: str) -> Sequenc
     return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
 
 
-def scores(trials: Sequence[Any], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Score]:
+def scores(trials: Sequence[Trial], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Score]:
     """Each trial's value of the metric in ``scope``, by trial index; trials that never reported it are left out."""
     metric, mode = objective.metric, objective.mode
     if scope == "last":
@@ -120,8 +120,7 @@ def scores(trials: Sequence[Any], folder: str, header: Header, objective: Object
         return {index: score for index, score in found.items() if score.value is not None}
     wanted = mode if scope == "all" else scope
     if wanted == mode and (metric, mode) == (header.metric, header.mode):
-        having = (t for t in trials if t.best is not None)
-        return {t.index: Score(value_of(t.best, metric), t.best_config) for t in having}
+        return {t.index: Score(value_of(t.best, metric), t.best_config) for t in trials if t.best is not None}
 
     def keep(event: Reported, config: Config) -> Score | None:
         value = value_of(event, metric)
@@ -146,12 +145,13 @@ def _mean(values: list[Any]) -> float:
 
 
 def best_reports(
-    trials: Sequence[Any], folder: str, header: Header, metric: str, mode: str
+    trials: Sequence[Trial], folder: str, header: Header, metric: str, mode: str
 ) -> dict[int, ReportWithConfig]:
     """Each trial's best report by ``metric`` with its configuration; trials that never reported it are left out."""
     check_mode(mode, "filter_mode")
     if (metric, mode) == (header.metric, header.mode):
-        return {t.index: ReportWithConfig(t.best, t.best_config) for t in trials if t.best is not None}
+        known = ((t.index, t.best, t.best_config) for t in trials)
+        return {i: ReportWithConfig(event, config) for i, event, config in known if event and config is not None}
     objective = Objective(metric, mode)
 
     def keep(event: Reported, config: Config) -> ReportWithConfig | None:
@@ -166,7 +166,7 @@ def best_reports(
     return best
 
 
-def best_known(trials: Iterable[Any], header: Header) -> Any:
+def best_known(trials: Iterable[Trial], header: Header) -> Trial | None:
     """The trial with the best result by the run's own metric, or None. Reads nothing."""
     if header.metric is None:
         return None
@@ -174,17 +174,17 @@ def best_known(trials: Iterable[Any], header: Header) -> Any:
     return min(usable, key=lambda trial: (violation_of(trial, header), trial.best_loss, trial.index), default=None)
 
 
-def ranked(trials: Iterable[Any], header: Header, limit: int = 100) -> list[Any]:
+def ranked(trials: Iterable[Trial], header: Header, limit: int = 100) -> list[Trial]:
     """The first ``limit`` trials for people to look at: running ones, then the best, then the newest."""
 
-    def key(trial: Any) -> tuple[bool, bool, float, int]:
+    def key(trial: Trial) -> tuple[bool, bool, float, int]:
         has_best = header.metric is not None and trial.best is not None
         return trial.status is not RUNNING, not has_best, trial.best_loss if has_best else 0.0, -trial.index
 
     return heapq.nsmallest(limit, trials, key=key)
 
 
-def find_trial(trials: Sequence[Any], trial_id: str | int) -> Any:
+def find_trial(trials: Sequence[Trial], trial_id: str | int) -> Trial:
     """The trial of an id such as ``"00003"``, ``"trial_00003"``, ``"3"`` or 3."""
     for trial in trials:
         if trial.folder and trial_id in (trial.trial_id, trial.folder):
@@ -214,7 +214,7 @@ def missing_metric(asked: str, reported: Iterable[str]) -> MetricError:
     )
 
 
-def _nothing_to_compare(trials: Sequence[Any], metric: str, asked: str) -> MetricError:
+def _nothing_to_compare(trials: Sequence[Trial], metric: str, asked: str) -> MetricError:
     asked = f"{asked}(metric={metric!r})"
     reported = {name for trial in trials if trial.last is not None for name in trial.known or trial.last.metrics}
     if reported:
