@@ -10,9 +10,10 @@ from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
 from tune_core.core.validation import integer, number, takes
+from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 
-Result = Mapping[str, Any]
+Result = Metrics
 
 
 class Stopper:
@@ -95,7 +96,7 @@ class FunctionStopper(Stopper):
         Any callable that takes the trial's id and its result and returns a bool.
     """
 
-    def __init__(self, function: Callable[[str, dict[str, Any]], bool]) -> None:
+    def __init__(self, function: Callable[[str, ResultDict], bool]) -> None:
         if not self.is_valid_function(function):
             raise _not_a_stopper("FunctionStopper(function)", function)
         self._function: Callable[[str, Any], bool] = function

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
+from tune_core.core.values import ConfigView
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError
 from tune_core.journal.format import JOURNAL_FILE
@@ -42,7 +43,7 @@ def run(
     mode: str | None = None,
     stop: object = None,
     time_budget_s: float | datetime.timedelta | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: ConfigView | None = None,
     resources_per_trial: object = None,
     num_samples: int = 1,
     storage_path: str | None = None,

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.stopper import Stopper
 
@@ -157,7 +158,7 @@ RETURNED = "returned_keys"
 """The key of a result under which the names stand that the objective has returned, and not tune-core added."""
 
 
-def _check(found: Mapping[str, Any]) -> None:
+def _check(found: Metrics) -> None:
     """Refuse what HyperOpt refuses, with its exceptions."""
     from hyperopt import STATUS_STRINGS
     from hyperopt.exceptions import InvalidLoss, InvalidResultStatus
@@ -180,7 +181,7 @@ class _Threshold(Stopper):
         self.loss = loss
         self.reached = False
 
-    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+    def __call__(self, trial_id: str, result: Metrics) -> bool:
         self.reached = self.reached or result.get("loss", float("inf")) <= self.loss
         return False
 
@@ -212,7 +213,7 @@ def _search_class() -> Any:
             self._users_trials, self._early_stop_fn = trials, early_stop_fn
             self._early_stop_arguments: list[Any] = []
             self._ended = False
-            self._result: Mapping[str, Any] = {}  # of the trial that is being told
+            self._result: Metrics = {}  # of the trial that is being told
             self._ends: dict[int, int] = {}  # in which order the trials have ended
             self.one_by_one = False
             self.save_file = ""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from tune_core.core.values import ResultDict
 from tune_core.trainable import Trainable
 
 MOCK_TRAINABLE_NAME = "mock_trainable"
@@ -27,7 +28,7 @@ class MyTrainableClass(Trainable):
         self.timestep = 0
         self.restored = False
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> ResultDict:
         """One point of the curve."""
         config = self.config
         persistent = config.get("persistent_error", False)

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from tune_core.callback import Callback
 from tune_core.core.optional_imports import require
+from tune_core.core.values import Metrics
 from tune_core.trainable import Trainable
 from tune_core.trainable.gpu import wait_for_gpu
 
@@ -39,7 +40,7 @@ def date_str() -> str:
     return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def pretty_print(result: Mapping[str, Any], exclude: set[str] | None = None) -> str:
+def pretty_print(result: Metrics, exclude: set[str] | None = None) -> str:
     """A result as YAML-like text, without values that are None and without its configuration."""
     left_out = {"config", *(exclude or ())}
     shown = {key: value for key, value in result.items() if value is not None and key not in left_out}

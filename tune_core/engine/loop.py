@@ -17,7 +17,7 @@ import msgspec
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses, experiment_tag
 from tune_core.core.trial import Status, Trial
-from tune_core.core.values import ResultDict
+from tune_core.core.values import JsonObject, ResultDict
 from tune_core.engine.controller import Controller
 from tune_core.engine.deadlines import Deadlines, retry_delay_s
 from tune_core.engine.loop_settings import LoopSettings, Watcher, Writer
@@ -394,7 +394,7 @@ class Loop:
             self.feed(ev.Noted(happened))
             self.watcher.note(f"Watch out: {happened}.")
 
-    def _obey(self, command: dict[str, Any]) -> None:
+    def _obey(self, command: JsonObject) -> None:
         """Do, and journal, what was asked for from outside."""
         do, why = command["do"], "stopped from outside"
         if do == "stop":

@@ -11,7 +11,8 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+
+from tune_core.core.values import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class RemoteControl:
         self._path = os.path.join(folder, COMMANDS_FILE)
         self._at = os.path.getsize(self._path) if os.path.exists(self._path) else 0
 
-    def read(self, note: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    def read(self, note: Callable[[str], None]) -> Iterator[JsonObject]:
         """What has come since the last time; what is no command is noted and left out."""
         try:
             if os.path.getsize(self._path) <= self._at:

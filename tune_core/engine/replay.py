@@ -12,7 +12,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
 from tune_core.core.trial import IllegalTransitionError
-from tune_core.core.values import Config
+from tune_core.core.values import Config, ResultDict
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import RecordedScheduler, without
 from tune_core.engine.salvage import Salvage
@@ -44,8 +44,8 @@ def replay(
     controller: Controller,
     suggestions: Suggestions | None = None,
     decode_config: Callable[[int, Config], Config] = lambda index, config: config,
-    stopper: Callable[[str, dict[str, Any]], Any] | None = None,
-    config_of: Callable[[int], dict[str, Any] | None] = lambda index: None,
+    stopper: Callable[[str, ResultDict], Any] | None = None,
+    config_of: Callable[[int], Config | None] = lambda index: None,
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
 
@@ -121,8 +121,8 @@ class _ReplayCursor:
         controller: Controller,
         suggestions: Suggestions | None,
         decode_config: Callable[[int, Config], Config],
-        stopper: Callable[[str, dict[str, Any]], Any] | None,
-        config_of: Callable[[int], dict[str, Any] | None],
+        stopper: Callable[[str, ResultDict], Any] | None,
+        config_of: Callable[[int], Config | None],
     ) -> None:
         self.controller = controller
         self.salvage = Salvage(controller, config_of)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_core.core.events import Header
+from tune_core.core.values import JsonObject
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 
 
@@ -23,7 +24,7 @@ class Rules:
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> JsonObject:
         """What a header or a restore journals, so that a reader can tell a retry from an end."""
         return {
             "max_failures": self.max_failures,

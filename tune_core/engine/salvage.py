@@ -13,6 +13,7 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, TERMINATED, Change, IllegalTransitionError, Trial
+from tune_core.core.values import Config
 from tune_core.engine.controller import Controller
 from tune_core.journal.format import Gap
 from tune_core.schedulers.base import Pause
@@ -44,9 +45,7 @@ class Salvage:
         Trials whose configuration is lost.
     """
 
-    def __init__(
-        self, controller: Controller, config_of: Callable[[int], dict[str, Any] | None] = lambda index: None
-    ) -> None:
+    def __init__(self, controller: Controller, config_of: Callable[[int], Config | None] = lambda index: None) -> None:
         self._controller = controller
         self._config_of = config_of
         self.gaps: list[Gap] = []

@@ -124,7 +124,7 @@ class TrialFacts:
         return experiment_tag(self._trial.index, self.config, self._facts.varied)
 
     @property
-    def evaluated_params(self) -> dict[str, Any]:
+    def evaluated_params(self) -> Config:
         """The drawn values of the configuration, nested names joined by ``/``."""
         return evaluated_params(self.config, self._facts.varied)
 

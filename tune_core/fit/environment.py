@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any
+
+from tune_core.core.values import JsonObject
 
 _TOLD = (
     "numpy",
@@ -28,9 +29,9 @@ _TOLD = (
 )
 
 
-def environment() -> dict[str, Any]:
+def environment() -> JsonObject:
     """Python, platform, libraries that are imported by now, and the git revision of the working directory, if any."""
-    found: dict[str, Any] = {
+    found: JsonObject = {
         "python": sys.version.split()[0],
         "platform": f"{sys.platform} {os.uname().release}" if hasattr(os, "uname") else sys.platform,
         "machine": os.uname().machine if hasattr(os, "uname") else "",

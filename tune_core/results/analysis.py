@@ -10,7 +10,7 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
-from tune_core.core.values import Config, ResultDict
+from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.journal.histories import history
@@ -160,7 +160,7 @@ class ExperimentAnalysis:
             mode = self.default_mode
         return self._grid.get_dataframe(metric, mode if metric is not None else None)
 
-    def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
+    def get_all_configs(self, prefix: bool = False) -> dict[str, Config]:
         """Each trial's configuration by its folder; with ``prefix`` names start with ``config/``."""
         return {
             trial.path: {f"config/{name}": value for name, value in trial.config.items()} if prefix else trial.config
@@ -220,9 +220,7 @@ class ExperimentAnalysis:
             warnings.warn(str(error), stacklevel=2)
             return None
 
-    def get_best_config(
-        self, metric: str | None = None, mode: str | None = None, scope: str = "last"
-    ) -> dict[str, Any] | None:
+    def get_best_config(self, metric: str | None = None, mode: str | None = None, scope: str = "last") -> Config | None:
         """The best trial's configuration, or None."""
         best = self.get_best_trial(metric, mode, scope)
         return best.config if best is not None else None
@@ -262,7 +260,7 @@ class ExperimentAnalysis:
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> JsonObject:
         """When the run began and how long it took."""
         experiment = read_experiment(self._grid._folder)
         return {
@@ -275,7 +273,7 @@ class ExperimentAnalysis:
             "finished": experiment.finished,
         }
 
-    def runner_data(self) -> dict[str, Any]:
+    def runner_data(self) -> JsonObject:
         """What the run was asked to do: its metric, seed, scheduler, searcher and space, the latter as text."""
         header = self._header
         return {

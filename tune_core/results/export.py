@@ -9,10 +9,11 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO
 
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
+from tune_core.core.values import ResultDict
 from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.histories import history
@@ -41,7 +42,7 @@ def export(place: Place | str, kind: str, path: str | None, every_report: bool) 
     return len(rows)
 
 
-def trial_rows(place: Place | str) -> list[dict[str, Any]]:
+def trial_rows(place: Place | str) -> list[ResultDict]:
     """One row a trial: id, status, reason, configuration and the last result."""
     rows = []
     for result in _grid(place):
@@ -53,7 +54,7 @@ def trial_rows(place: Place | str) -> list[dict[str, Any]]:
     return rows
 
 
-def report_rows(place: Place | str) -> list[dict[str, Any]]:
+def report_rows(place: Place | str) -> list[ResultDict]:
     """One row a report, by trial and in order, with the trial's configuration."""
     grid = _grid(place)
     histories = history(grid._folder)

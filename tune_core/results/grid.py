@@ -13,6 +13,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
+from tune_core.core.values import ResultDict
 from tune_core.display.formatting import counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError, TuneError
 from tune_core.journal.histories import history
@@ -277,7 +278,7 @@ class ResultGrid(Sequence[Result]):
         pandas = pandas_for("ResultGrid.get_dataframe")
         return pandas.DataFrame(self.rows(filter_metric, filter_mode))
 
-    def rows(self, filter_metric: str | None = None, filter_mode: str | None = None) -> list[dict[str, Any]]:
+    def rows(self, filter_metric: str | None = None, filter_mode: str | None = None) -> list[ResultDict]:
         """What :meth:`get_dataframe` holds, as plain dicts. Trials without a result are left out."""
         if (filter_metric is None) != (filter_mode is None):
             raise InvalidArgumentError(

@@ -113,7 +113,7 @@ class Recording(TailReader):
         self.reported: dict[str, None] = {}  # names of the numbers that were reported, in order
         self._open: dict[int, int] = {}  # index of the span that a running trial is in
         self._names_seen: set[frozenset[str]] = set()
-        self.first_configs: dict[int, dict[str, Any]] = {}
+        self.first_configs: dict[int, Config] = {}
         self._default = self.metric is None
 
     @property
@@ -334,12 +334,12 @@ def _fetched(url: str) -> str:
     return folder
 
 
-def flat_config(config: Any, separator: str = "/") -> dict[str, Any]:
+def flat_config(config: Any, separator: str = "/") -> Config:
     """A configuration as one level: nested dicts joined by ``/``; lists and other objects stay as they are."""
     from tune_core.core.flatten import flatten
 
     plain = readable(config)
-    flat: dict[str, Any] = flatten(plain if isinstance(plain, dict) else {}, separator)
+    flat: Config = flatten(plain if isinstance(plain, dict) else {}, separator)
     return flat
 
 

@@ -144,13 +144,13 @@ class Result:
         return found[-1][0] if found else None
 
     @property
-    def best_checkpoints(self) -> list[tuple[Checkpoint, dict[str, Any]]]:
+    def best_checkpoints(self) -> list[tuple[Checkpoint, ResultDict]]:
         """The checkpoints that were kept, oldest first, each with what was known of the metrics when it was made."""
         found = self._checkpoints()
         if not found:
             return []
-        made: dict[Any, dict[str, Any]] = {}
-        known: dict[str, Any] | None = None
+        made: dict[Any, ResultDict] = {}
+        known: ResultDict | None = None
         for result in self._history():
             known = {**merged(known, result), "checkpoint_dir_name": result.get("checkpoint_dir_name")}
             made[result["training_iteration"]] = known  # for a checkpoint that was saved after the result
@@ -221,7 +221,7 @@ def last_config(trial: Trial) -> Config:
 
 def result_fields(
     trial: Trial, report: Reported | None, config: ConfigView, varied: Collection[str] | None
-) -> dict[str, Any]:
+) -> ResultDict:
     """A report with the fields that every result has; the last one with the last known value of each metric."""
     if report is None:
         result: ResultDict = {"trial_id": trial.trial_id}

@@ -8,7 +8,7 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.flatten import flatten
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Status, TrialView
-from tune_core.core.values import Metrics, ResultDict
+from tune_core.core.values import ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.ray_methods import CONTINUE, NOOP, PAUSE, STOP, word_of
@@ -97,7 +97,7 @@ class LegacyTrial:
         return self._view
 
     @property
-    def evaluated_params(self) -> Mapping[str, Any]:
+    def evaluated_params(self) -> ConfigView:
         """The configuration."""
         return self._view.config
 

@@ -74,7 +74,7 @@ class Population(Scheduler):
 
     def explored(
         self, member: PopulationMember, source: PopulationMember, rng: random.Random
-    ) -> tuple[dict[str, Any], list[str]]:
+    ) -> tuple[Config, list[str]]:
         """The configuration with which ``member`` goes on as a copy of ``source``, and what changed, in words."""
         raise NotImplementedError
 
@@ -287,7 +287,7 @@ class PopulationBasedTraining(Population):
         quantile_fraction: float = 0.25,
         resample_probability: float = 0.25,
         perturbation_factors: Sequence[float] = (1.2, 0.8),
-        custom_explore_fn: Callable[[Config], dict[str, Any]] | None = None,
+        custom_explore_fn: Callable[[Config], Config] | None = None,
         log_config: bool = True,
         require_attrs: bool = True,
         synch: bool = False,
@@ -322,7 +322,7 @@ class PopulationBasedTraining(Population):
 
     def explored(
         self, member: PopulationMember, source: PopulationMember, rng: random.Random
-    ) -> tuple[dict[str, Any], list[str]]:
+    ) -> tuple[Config, list[str]]:
         config, words = explore(
             source.trial.config,
             self.hyperparam_mutations,

@@ -10,12 +10,12 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.events import Lease
 from tune_core.core.trial import TrialView
-from tune_core.core.values import Metrics
+from tune_core.core.values import Config, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler
 from tune_core.schedulers.perturbation import show
 
-Schedule = list[tuple[int, dict[str, Any]]]
+Schedule = list[tuple[int, Config]]
 """(iteration from which on, configuration), the first from 0."""
 
 

@@ -83,7 +83,7 @@ def explore(
     resample_probability: float,
     factors: Sequence[float],
     path: str = "",
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Config, list[str]]:
     """A configuration near ``config``.
 
     Parameters

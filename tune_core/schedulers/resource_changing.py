@@ -53,7 +53,7 @@ class Shares:
         return left
 
 
-Allocation = Callable[[Shares, TrialView, Mapping[str, Any], Scheduler], "Resources | None"]
+Allocation = Callable[[Shares, TrialView, Metrics, Scheduler], "Resources | None"]
 """``(shares, trial, result, scheduler) -> resources``; None leaves the trial with what it holds."""
 
 

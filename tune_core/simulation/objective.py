@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from tune_core.core.values import Config
+from tune_core.core.values import Config, Metrics
 from tune_core.errors import CheckpointError, InvalidArgumentError
 
-Step = tuple[float, Mapping[str, Any], Any]
+Step = tuple[float, Metrics, Any]
 """How long a step took, what it reports, and the state after it (what a checkpoint would hold)."""
 
-Model = Callable[[dict[str, Any], int, Any], "Step | None"]
+Model = Callable[[Config, int, Any], "Step | None"]
 """``(config, step, state) -> (seconds, metrics, state)``; None once the trial has nothing left to do."""
 
 

@@ -120,7 +120,7 @@ class Trainable:
         time_this_iter: float | None = None,
         timestamp: int | None = None,
         debug_metrics_only: bool = False,
-    ) -> dict[str, Any]:
+    ) -> ResultDict:
         """The automatic fields of a result; with ``debug_metrics_only`` those that need no iteration."""
         now = now or datetime.datetime.now()
         host, process = self.get_current_ip_pid()
@@ -148,7 +148,7 @@ class Trainable:
 
     def train_buffered(self, buffer_time_s: float, max_buffer_length: int = 1000) -> list[ResultDict]:
         """Iterations for ``buffer_time_s`` seconds, at least one: their results."""
-        results: list[dict[str, Any]] = []
+        results: list[ResultDict] = []
         until = time.monotonic() + buffer_time_s
         while not results or time.monotonic() < until:
             result = self.train()

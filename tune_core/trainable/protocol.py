@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tune_core.core.values import Metrics
+
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
 
@@ -37,9 +39,7 @@ class Session(Protocol):
     def start_checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from."""
 
-    def save(
-        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
-    ) -> None:
+    def save(self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Metrics] | None = None) -> None:
         """Keep a checkpoint with the last result, or with the one of the given iteration, without a new one."""
 
     def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:

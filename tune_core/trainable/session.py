@@ -218,7 +218,7 @@ def get_checkpoint() -> Checkpoint | None:
     return None if session is None else session.start_checkpoint()
 
 
-def save(checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None) -> None:
+def save(checkpoint: Checkpoint, again: bool = False, result: tuple[int, Metrics] | None = None) -> None:
     """Keep a checkpoint with a result that was reported before, e.g. the finished model, without reporting another one.
 
     Parameters

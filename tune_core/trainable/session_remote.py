@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Client, Connection, Listener
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tune_core.core.values import Metrics
 from tune_core.errors import FatalError, TuneError
 from tune_core.trainable.protocol import SHARED, Session, StopTrial
 
@@ -140,9 +141,7 @@ class RemoteSession:
         found: Checkpoint | None = self._call("start_checkpoint")
         return found
 
-    def save(
-        self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
-    ) -> None:
+    def save(self, checkpoint: Checkpoint, again: bool = False, result: tuple[int, Metrics] | None = None) -> None:
         self._call("save", checkpoint, again, result)
 
     def checkpoint_due(self, metrics: Mapping[str, object]) -> bool:

@@ -16,7 +16,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
-from tune_core.core.values import ResultDict
+from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import Message, RunSpec
 from tune_core.executors.worker.pipe import EventPipe
@@ -160,9 +160,7 @@ class TrialSession:
                 counted.setdefault(total, self._totals[total])
         return counted
 
-    def save(
-        self, checkpoint: object, again: bool = False, result: tuple[int, Mapping[str, Any]] | None = None
-    ) -> None:
+    def save(self, checkpoint: object, again: bool = False, result: tuple[int, Metrics] | None = None) -> None:
         with self._lock:
             if self._closed:
                 self._say_if_stray()
