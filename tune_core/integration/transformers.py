@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tune_core.integration import forward
+from tune_core.integration.forwarding import forward
 
 __getattr__ = forward("tune_transformers")

@@ -24,8 +24,13 @@ class Sampler(Protocol):
         """Whether ``value`` is what ``node`` of a space could become."""
 
 
-# A choice's values may be whole spaces: the package sets what draws them when it is imported.
-sampler = cast(Sampler, None)
+sampler = cast(Sampler, None)  # set by the module that draws whole spaces, which is built on this one
+
+
+def set_sampler(found: Sampler) -> None:
+    """Say what draws the values of a choice that are whole spaces themselves."""
+    global sampler
+    sampler = found
 
 
 def below(rng: Random, n: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tune_core.core.values import Config, ResultDict
 from tune_core.errors import SearchSpaceError
-from tune_core.space.domains import Categorical, Domain, Function, below, same
+from tune_core.space.domains import Categorical, Domain, Function, below, same, set_sampler
 from tune_core.space.numeric import Float, Integer
 from tune_core.space.sample_from import Box, Pending, draw_sample_from
 
@@ -351,3 +351,13 @@ def equal(a: Any, b: object) -> bool:
         return bool(a == b)
     except Exception:  # arrays and other types whose comparison is no truth value
         return False
+
+
+class _SpaceSampler:
+    """What the domains of choices call, which this module is built on."""
+
+    draw_value = staticmethod(draw_value)
+    fits = staticmethod(fits)
+
+
+set_sampler(_SpaceSampler())

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 from tune_core.errors import SearchSpaceError
+from tune_core.space import domain_functions
 from tune_core.space.domains import Categorical, Domain
 from tune_core.space.numeric import Float
 from tune_core.space.sampling import Constant, Path, children, is_container, path_str
 
-_FACTORIES = frozenset(
-    (
-        "uniform",
-        "quniform",
-        "loguniform",
-        "qloguniform",
-        "randn",
-        "qrandn",
-        "randint",
-        "qrandint",
-        "lograndint",
-        "qlograndint",
-        "choice",
-        "sample_from",
-        "grid_search",
-    )
-)
 _OTHERS_DOMAINS = (
     "ray.tune.search.sample",
     "optuna.distributions",
@@ -155,7 +140,7 @@ def _check_grid(node: Mapping[str, object], path: Path, within: str | None, pare
 
 def _check_leaf(node: Any, path: Path) -> None:
     kind = type(node)
-    if getattr(node, "__module__", "") == "tune_core.space" and getattr(node, "__name__", "") in _FACTORIES:
+    if isinstance(node, FunctionType) and node.__module__ == domain_functions.__name__:
         raise SearchSpaceError(
             path_str(path),
             f"is the function tune.{node.__name__} itself",
