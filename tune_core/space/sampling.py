@@ -8,9 +8,9 @@ from typing import Any
 
 from tune_core.core.values import Config, ResultDict
 from tune_core.errors import SearchSpaceError
+from tune_core.space.dependent_values import Box, Pending, draw_sample_from
 from tune_core.space.domains import Categorical, Domain, Function, below, same, set_sampler
 from tune_core.space.numeric import Float, Integer
-from tune_core.space.sample_from import Box, Pending, draw_sample_from
 
 Path = tuple[Any, ...]
 Make = Callable[["_Draw"], Any]

@@ -18,10 +18,10 @@ from tune_core.core.values import Config, ConfigView
 from tune_core.errors import SearchSpaceError
 from tune_core.search.encoding.nodes import Choice, Computed, Container, DecodeState, Fixed, Node, Number
 from tune_core.search.encoding.params import Param, Values
+from tune_core.space.dependent_values import draw_sample_from
 from tune_core.space.domains import Categorical, Domain, Function
 from tune_core.space.numeric import Float, Integer
 from tune_core.space.pinning import pin
-from tune_core.space.sample_from import draw_sample_from
 from tune_core.space.sampling import Constant, compile_space, draw_value, is_container, is_grid, path_str
 from tune_core.space.validation import validate
 

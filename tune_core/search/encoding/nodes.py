@@ -9,8 +9,8 @@ from typing import Any
 
 from tune_core.errors import SearchSpaceError
 from tune_core.search.encoding.params import Param, Values
+from tune_core.space.dependent_values import Box, Pending
 from tune_core.space.domains import Categorical, Domain, Function
-from tune_core.space.sample_from import Box, Pending
 from tune_core.space.sampling import fits, path_str
 
 
