@@ -86,7 +86,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     model
         The estimator that is being fitted.
     metrics
-        See :class:`TuneReportCallback`.
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        CatBoost's, e.g. ``{"loss": "validation-Logloss"}``.
     filename
         Name of the model's file in the checkpoint.
     frequency

@@ -133,13 +133,14 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     Parameters
     ----------
     metrics
-        See :class:`TuneReportCallback`.
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        Keras', e.g. ``{"accuracy": "val_accuracy"}``.
     filename
         Name of the model's file in the checkpoint; ``.keras`` is added if it is missing.
     frequency
         Save with every so many reports; 0 saves none of these.
     on
-        See :class:`TuneReportCallback`.
+        Keras' hook to report on, or several: ``"epoch_end"``, ``"train_batch_end"``, ``"test_end"`` and so on.
     checkpoint_at_end
         Whether to save when the training ends, also when it is ended early.
     checkpoint_on, report_metrics_on

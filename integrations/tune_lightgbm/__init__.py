@@ -88,7 +88,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     Parameters
     ----------
     metrics
-        See :class:`TuneReportCallback`.
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        LightGBM's, e.g. ``{"loss": "valid_0-binary_logloss"}``.
     filename
         Name of the model's file in the checkpoint.
     frequency
@@ -96,7 +97,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     checkpoint_at_end
         Whether to save when the training ends, also when it is ended early.
     results_postprocessing_fn
-        See :class:`TuneReportCallback`.
+        Gets the chosen metrics and returns what to report instead; None reports them as they are.
     """
 
     def __init__(

@@ -240,13 +240,15 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     Parameters
     ----------
     metrics
-        See :class:`TuneReportCallback`.
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        the name that was logged.
     filename
         Name of Lightning's file in the checkpoint.
     save_checkpoints
         False reports only.
     on
-        See :class:`TuneReportCallback`.
+        Lightning's hook to report on, or several: ``"train_epoch_end"``, ``"validation_end"`` and so on. None reports
+        each validation, and each epoch of a training without any.
     frequency
         Save with every so many reports; 0 only where the scheduler may pause or copy the trial, and at the end.
     checkpoint_at_end

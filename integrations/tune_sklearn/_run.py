@@ -43,7 +43,7 @@ class SearchDriver(tune.Callback):
         return (SearchDriver, ())
 
     def on_trial_result(self, iteration: int, trials: Any, trial: object, result: dict[str, Any], **info: Any) -> None:
-        """See :class:`tune_core.Callback`."""
+        """Print what a worker has printed, and keep its warnings and the first exception."""
         if "printed" in result:
             sys.stdout.write(result["printed"])
             sys.stdout.flush()

@@ -138,8 +138,11 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     Parameters
     ----------
-    metrics, on
-        See :class:`TuneReportCallback`.
+    metrics
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        the Trainer's, e.g. ``{"loss": "eval_loss"}``.
+    on
+        ``"evaluate"`` reports each evaluation, ``"log"`` each entry of the training's log.
     frequency
         Save with every so many reports; 0 saves none of these.
     checkpoint_at_end

@@ -72,8 +72,12 @@ def hyperparameter_search(
         scheduler may pause or copy the trial, and where it stops it.
     resources_per_trial
         E.g. ``{"cpu": 2, "gpu": 0.5}``. None: one CPU, and one GPU if there is one.
-    max_concurrent_trials, time_budget_s, seed
-        See :class:`~tune_core.TuneConfig`.
+    max_concurrent_trials
+        How many trials may run at once; None: as many as the resources allow.
+    time_budget_s
+        Seconds after which the search ends, running trials included; None: no limit.
+    seed
+        Of all that is drawn at random: the same seed gives the same configurations. None draws one.
     run_config
         A :class:`~tune_core.RunConfig`.
 

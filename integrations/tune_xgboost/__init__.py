@@ -104,7 +104,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     Parameters
     ----------
     metrics
-        See :class:`TuneReportCallback`.
+        Which to report: None for all, a name, a list of names, or a dict from the name to report to
+        XGBoost's, e.g. ``{"loss": "valid-logloss"}``.
     filename
         Name of the model's file in the checkpoint; its suffix tells XGBoost the format.
     frequency
@@ -112,7 +113,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
     checkpoint_at_end
         Whether to save when the training ends, also when it is ended early.
     results_postprocessing_fn
-        See :class:`TuneReportCallback`.
+        Gets the chosen metrics and returns what to report instead; None reports them as they are.
     """
 
     def __init__(

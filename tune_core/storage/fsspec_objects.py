@@ -68,7 +68,7 @@ class FsspecObjects:
             self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
 
     def create(self, key: str, data: bytes) -> bool:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object that must not be there yet; False if it is. Some file systems must be asked before."""
         path = self._path(key)
         self._make_folder(path)
         if self._protocols & {"arrow", "pyarrow"} or not _can_create(self._fs):
@@ -87,13 +87,13 @@ class FsspecObjects:
         return True
 
     def put(self, key: str, data: bytes) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object, or replace it in one step."""
         path = self._path(key)
         self._make_folder(path)
         self._fs.pipe_file(path, data)
 
     def put_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object with the content of a local file; on S3 in parts, so that little of it is in memory."""
         target = self._path(key)
         self._make_folder(target)
         if self._protocols & {"s3", "s3a"}:  # its defaults hold a whole large file in memory
@@ -102,7 +102,7 @@ class FsspecObjects:
             self._fs.put_file(path, target)
 
     def copy(self, source: str, key: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Make a second object by the store's own copy; on Azure wait until it is made."""
         target = self._path(key)
         self._make_folder(target)
         self._fs.cp_file(self._path(source), target)
@@ -125,15 +125,15 @@ class FsspecObjects:
             raise ConnectionError(f"the store's copy ended with {found.copy.status}: {found.copy.status_description}")
 
     def get(self, key: str) -> bytes:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """An object's content, as it is now."""
         return bytes(self._fresh().cat_file(self._path(key)))
 
     def get_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object's content into a local file."""
         self._fresh().get_file(self._path(key), path)
 
     def size(self, key: str) -> int | None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """An object's length in bytes; None if it is missing or a folder."""
         try:
             info = self._fresh().info(self._path(key))
         except FileNotFoundError:
@@ -141,7 +141,7 @@ class FsspecObjects:
         return int(info["size"]) if info["type"] == "file" else None
 
     def keys(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Keys of all objects in the folder ``prefix`` and those below it, sorted; no marks of folders."""
         with contextlib.suppress(FileNotFoundError):
             found = self._fresh().find(self._path(prefix))
             start = len(self._base) + 1
@@ -152,7 +152,7 @@ class FsspecObjects:
         return []
 
     def folders(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Names of the folders directly in the folder ``prefix``, sorted."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found = self._fresh().ls(self._path(prefix), detail=True)
             names = (posixpath.basename(item["name"].rstrip("/")) for item in found if item["type"] == "directory")
@@ -160,7 +160,7 @@ class FsspecObjects:
         return []
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Delete objects, and the folders that this leaves empty; those that are missing are passed over."""
         for key in keys:
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self._path(key))

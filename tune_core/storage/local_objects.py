@@ -35,7 +35,7 @@ class LocalObjects:
         return os.path.join(self.url, *key.split("/")) if key else self.url
 
     def create(self, key: str, data: bytes) -> bool:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write a file that must not be there yet; False if it is. Of several machines exactly one gets True."""
         path = self._path(key)
         with self._hidden(path) as new:
             _write(new, data)
@@ -51,15 +51,15 @@ class LocalObjects:
             return True
 
     def put(self, key: str, data: bytes) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write a file, or replace it in one step; it is on the disk when this returns."""
         self._replace(key, lambda new: _write(new, data))
 
     def put_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write a file with the content of another one, block by block."""
         self._replace(key, lambda new: _copy(path, new))
 
     def copy(self, source: str, key: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Make a second file with the content of ``source``."""
         self._replace(key, lambda new: _copy(self._path(source), new))
 
     def _replace(self, key: str, fill: Callable[[str], None]) -> None:
@@ -70,15 +70,15 @@ class LocalObjects:
             _sync_folder(os.path.dirname(path))
 
     def get(self, key: str) -> bytes:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """A file's content, as it is on the server now."""
         return _unless_stale(lambda: _read(self._path(key)))
 
     def get_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write a file's content to ``path``, block by block."""
         _unless_stale(lambda: shutil.copyfile(self._path(key), path))
 
     def size(self, key: str) -> int | None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """A file's length in bytes; None if it is missing."""
         path = self._path(key)
         try:
             return _unless_stale(lambda: os.path.getsize(path)) if os.path.isfile(path) else None
@@ -86,7 +86,7 @@ class LocalObjects:
             return None
 
     def keys(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Keys of all files in the folder ``prefix`` and below it, sorted; without those being written."""
         found = []
         for where, _, files in os.walk(self._path(prefix)):
             below = os.path.relpath(where, self.url).replace(os.sep, "/")
@@ -94,7 +94,7 @@ class LocalObjects:
         return sorted(found)
 
     def folders(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Names of the folders directly in the folder ``prefix`` that hold anything, sorted."""
         try:
             with os.scandir(self._path(prefix)) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir() and any(os.scandir(entry.path)))
@@ -102,7 +102,7 @@ class LocalObjects:
             return []
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Delete files, and the folders that this leaves empty; files that are missing are passed over."""
         for key in keys:
             path = self._path(key)
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):

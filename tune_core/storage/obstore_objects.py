@@ -40,7 +40,7 @@ class ObstoreObjects:
         return f"{self._prefix}{key}"
 
     def create(self, key: str, data: bytes) -> bool:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object that must not be there yet; False if it is. The store decides who is first."""
         try:
             self._obstore.put(self._store, self._path(key), data, mode="create", use_multipart=False)
         except self._obstore.exceptions.AlreadyExistsError:
@@ -48,18 +48,18 @@ class ObstoreObjects:
         return True
 
     def put(self, key: str, data: bytes) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object, or replace it in one step."""
         self._obstore.put(self._store, self._path(key), data)
 
     def put_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object with the content of a local file; a large one goes up in parts, several at once."""
         with open(path, "rb") as file:
             self._obstore.put(
                 self._store, self._path(key), file, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
             )
 
     def copy(self, source: str, key: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Make a second object by the store's own copy; one too large for that passes through here."""
         if (self.size(source) or 0) <= _COPY_BYTES:
             self._obstore.copy(self._store, self._path(source), self._path(key))
             return
@@ -70,37 +70,37 @@ class ObstoreObjects:
                 file.write(chunk)
 
     def get(self, key: str) -> bytes:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """An object's content, as it is now."""
         return bytes(self._obstore.get(self._store, self._path(key)).bytes())
 
     def get_file(self, key: str, path: str) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Write an object's content into a local file, a few megabytes at a time."""
         found = self._obstore.get(self._store, self._path(key))
         with open(path, "wb") as file:
             for chunk in found.stream(min_chunk_size=_WRITE_BYTES):
                 file.write(chunk)
 
     def size(self, key: str) -> int | None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """An object's length in bytes; None if it is missing."""
         try:
             return int(self._obstore.head(self._store, self._path(key))["size"])
         except FileNotFoundError:
             return None
 
     def keys(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Keys of all objects in the folder ``prefix`` and those below it, sorted."""
         start = len(self._prefix)
         found = self._obstore.list(self._store, prefix=f"{self._path(prefix).rstrip('/')}/" if prefix else self._prefix)
         return sorted(str(item["path"])[start:] for batch in found for item in batch)
 
     def folders(self, prefix: str = "") -> list[str]:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Names of the folders directly in the folder ``prefix``, sorted: the common prefixes of its keys."""
         below = f"{self._path(prefix).rstrip('/')}/" if prefix else self._prefix
         found = self._obstore.list_with_delimiter(self._store, prefix=below or None)
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See :class:`tune_core.storage.objects.ObjectStore`."""
+        """Delete objects in one request where the store can; those that are missing are passed over."""
         paths = [self._path(key) for key in keys]
         if paths:
             try:

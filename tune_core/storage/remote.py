@@ -45,11 +45,11 @@ class RemoteStorage:
         return path[len(self.root) :].strip("/") if path.startswith(self.root) else path.strip("/")
 
     def join(self, *parts: str) -> str:
-        """See :class:`tune_core.storage.Storage`."""
+        """The URL of a path below ``root``."""
         return "/".join([self.root, *(part.strip("/") for part in parts)])
 
     def exists(self, path: str) -> bool:
-        """See :class:`tune_core.storage.Storage`."""
+        """Whether there is a file at ``path``, or a folder whose files are visible."""
         key = self._key(path)
 
         def look() -> bool:
@@ -64,19 +64,19 @@ class RemoteStorage:
         """Nothing to do: a folder is there with its first file."""
 
     def persist_dir(self, source_dir: str, path: str) -> None:
-        """See :class:`tune_core.storage.Storage`."""
+        """Upload a folder; it becomes visible as a whole, by the last object that is written."""
         folders.upload_folder(self._store, source_dir, self._key(path))
 
     def fetch_dir(self, path: str, target_dir: str) -> None:
-        """See :class:`tune_core.storage.Storage`."""
+        """Download a folder, as it was made visible, into a local one."""
         folders.download_folder(self._store, self._key(path), target_dir)
 
     def delete_dir(self, path: str) -> None:
-        """See :class:`tune_core.storage.Storage`."""
+        """Delete a folder with everything below it."""
         folders.delete_folder(self._store, self._key(path))
 
     def list_dirs(self, path: str) -> list[str]:
-        """See :class:`tune_core.storage.Storage`."""
+        """Names of the visible folders directly in ``path``, without hidden ones and those that are being made."""
 
         def names() -> list[str]:
             found = [name for name in self._store.folders(self._key(path)) if not name.startswith(".")]
@@ -89,7 +89,7 @@ class RemoteStorage:
         return commit is not None and not commit.whole
 
     def read_bytes(self, path: str) -> bytes:
-        """See :class:`tune_core.storage.Storage`."""
+        """The content of a file, also of one in a folder that was replaced as a whole."""
         return with_retries(f"read {redacted(path)}", lambda: self._store.get(self._current(self._key(path))))
 
     def _current(self, key: str) -> str:
@@ -105,7 +105,7 @@ class RemoteStorage:
             folder = folder.rpartition("/")[0]
 
     def write_bytes_atomic(self, path: str, data: bytes) -> None:
-        """See :class:`tune_core.storage.Storage`."""
+        """Write or replace a file in one step; in a folder that is visible as a whole, make it part of that."""
         import hashlib
 
         key = self._key(path)

@@ -71,8 +71,10 @@ class TuneCoreSweeper(Sweeper):
         Names (``asha``), or ``_target_`` nodes.
     resources
         Of each job, e.g. ``{cpu: 2, gpu: 0.5}``.
-    seed, time_budget_s
-        See :class:`tune_core.TuneConfig`.
+    seed
+        Of all that is drawn at random: the same seed gives the same jobs. null draws one.
+    time_budget_s
+        Seconds after which the sweep ends, running jobs included; null: no limit.
     max_failures
         How often a failed job is tried again.
     max_failure_rate

@@ -91,7 +91,7 @@ class ObjectStoreCheckpoints:
         self.sent: Any = None  # the reference that came with the present trial
 
     def save(self, source: str, trial: int, name: str) -> None:
-        """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
+        """Send a checkpoint's files to the driver; waits while too much is on its way."""
         packed = ray_files.pack(source)
         with self._taken:
             self._taken.wait_for(lambda: self._waiting_bytes <= _MOST_WAITING_BYTES)
@@ -105,7 +105,7 @@ class ObjectStoreCheckpoints:
             self._taken.notify_all()
 
     def fetch(self, trial: int, name: str) -> str:
-        """See :class:`tune_core.executors.worker.worker.CheckpointStore`."""
+        """The local folder of the checkpoint that the driver sent along with the trial."""
         folder = os.path.join(self._scratch, f"trial_{trial:05d}", name)
         if not os.path.isdir(folder):
             import ray

@@ -127,7 +127,7 @@ class StoreCheckpoints:
         self.sent: object = None  # the reference that came with the present trial, if the driver has its checkpoint
 
     def save(self, source: str, trial: int, name: str) -> None:
-        """See :class:`tune_core.core.paths.CheckpointStore`."""
+        """Move a checkpoint aside on this node's disk, and have it uploaded in the background."""
         from tune_core.storage.local import persist
 
         folder = os.path.join(self._leaving, f"{trial:05d}_{name}")
@@ -135,7 +135,7 @@ class StoreCheckpoints:
         self._outbox.upload(folder, trial, name)
 
     def fetch(self, trial: int, name: str) -> str:
-        """See :class:`tune_core.core.paths.CheckpointStore`."""
+        """The local folder of a checkpoint: from the driver if it sent one along, else downloaded from the store."""
         folder = os.path.join(self._fetched, f"trial_{trial:05d}", name)
         if not os.path.isdir(folder):
             self.clear()
