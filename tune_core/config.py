@@ -256,7 +256,7 @@ class RunConfig:
     storage_path
         Folder of experiments; None: ``$TUNE_CORE_STORAGE``, else ``~/tune_results``.
     failure_config, checkpoint_config
-        See :class:`FailureConfig` and :class:`CheckpointConfig`.
+        How often a failed trial is tried again, and which checkpoints are kept; None: no retries, all checkpoints.
     stop
         When a trial ends: ``{"loss": 0.1}`` (at or above the value), a function of trial id and result, a ``Stopper``,
         or a list of these.

@@ -150,7 +150,7 @@ def trial_error(raised: str, *parts: str) -> TrialError:
     raised
         The name of what it raised, e.g. ``"ValueError"``.
     *parts
-        See :class:`TuneError`.
+        What was asked, what was found, the likely cause, and what to do.
     """
     plain = TrialError(*parts)
     builtin = getattr(builtins, raised, None)

@@ -36,7 +36,7 @@ class Tuner:
     param_space
         Names and values: constants, domains (``tune.uniform`` …), grids, nested dicts and lists of these.
     tune_config, run_config
-        See :class:`TuneConfig` and :class:`RunConfig`.
+        How to search (metric, searcher, scheduler, …), and where the run goes (name, storage, callbacks, …).
 
     Raises
     ------

@@ -133,7 +133,7 @@ class Mirror:
     position
         How much of the journal is in the store.
     settings
-        See :class:`MirrorSettings`.
+        How often it is sent, how much may wait, and which files beside the journal.
     """
 
     def __init__(

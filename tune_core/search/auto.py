@@ -41,8 +41,14 @@ class AutoSearch(ModelSearcher):
 
     Parameters
     ----------
-    space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    space
+        Search space; None takes the Tuner's ``param_space``.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
+    seed
+        Of what the searcher draws at random; None takes the run's.
     n_initial_points
         How many points come before the model's; None: 5 to 10 by the number of parameters, and fewer for short runs.
 

@@ -29,9 +29,13 @@ class AxSearch(ModelSearcher):
     ----------
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a list of Ax's parameter dicts.
-    metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`. Metric and mode may be lists, for several
-        objectives; ``TuneConfig``'s constraints become Ax's outcome constraints.
+    metric, mode
+        What to optimise, lists for several objectives; None takes ``TuneConfig``'s, whose constraints become Ax's
+        outcome constraints.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
+    seed
+        Of what the searcher draws at random; None takes the run's.
     parameter_constraints
         Linear constraints between parameters, as Ax writes them: ``["x1 + x2 <= 2.0"]``.
     outcome_constraints

@@ -28,8 +28,10 @@ class BayesOptSearch(ModelSearcher):
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or bayes_opt's own bounds:
         ``{"x": (0.0, 1.0)}``.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     utility_kwargs
         ``{"kind": "ucb", "kappa": 2.576}``, ``{"kind": "ei", "xi": 0.01}`` or ``{"kind": "poi", "xi": 0.01}``.
     random_state

@@ -70,7 +70,7 @@ class ConstraintModel:
     Parameters
     ----------
     groups
-        See :class:`~tune_core.models.gaussian_process.GaussianProcess`.
+        For each column of a point, the number of the length-scale that it has, as a Gaussian process takes them.
     """
 
     def __init__(self, groups: object) -> None:

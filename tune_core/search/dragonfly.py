@@ -27,8 +27,10 @@ class DragonflySearch(ModelSearcher):
         ``"euclidean"`` or ``"cartesian"``, as in Ray Tune; the space decides.
     space
         None (the Tuner's ``param_space``) or a space of :mod:`tune_core.space`.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     random_state_seed
         None takes the run's seed.
 

@@ -18,8 +18,14 @@ class BlendSearch(ModelSearcher):
 
     Parameters
     ----------
-    metric, mode, space, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    space
+        Search space; None takes the Tuner's ``param_space``.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
+    seed
+        Of what the searcher draws at random; None takes the run's.
     low_cost_partial_config
         Values of the parameters that make a trial cheap, where the search is to begin.
     options
@@ -126,8 +132,10 @@ class CFO(BlendSearch):
 
     Parameters
     ----------
-    metric, mode, space, points_to_evaluate, evaluated_rewards, seed, low_cost_partial_config, options
-        See :class:`BlendSearch`.
+    metric, mode, space, points_to_evaluate, evaluated_rewards, seed, low_cost_partial_config
+        As for :class:`BlendSearch`: what to optimise where, what to try first, and where trials are cheap.
+    options
+        Other arguments of ``flaml.CFO``.
 
     References
     ----------

@@ -22,8 +22,10 @@ class HEBOSearch(ModelSearcher):
     ----------
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a ``DesignSpace`` of HEBO's.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     random_state_seed
         None takes the run's seed.
     max_concurrent

@@ -26,8 +26,12 @@ class NevergradSearch(ModelSearcher):
         Its arguments. ``budget`` is the run's ``num_samples`` unless given.
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or a ``nevergrad.p.Dict``.
-    metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`. Some of NGOpt's choices take no seed.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
+    seed
+        Of what the searcher draws at random; None takes the run's. Some of NGOpt's choices take no seed.
     """
 
     library = extra = "nevergrad"

@@ -30,7 +30,7 @@ class OptunaSearch(ModelSearcher):
     metric, mode
         What to optimise; lists for several objectives.
     points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     sampler
         One of ``optuna.samplers``; None: ``TPESampler(seed=seed)``.
     study_name, storage

@@ -31,8 +31,10 @@ class SigOptSearch(ModelSearcher):
         An experiment to go on with.
     observation_budget, project
         Of a new experiment.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`; lists for several metrics are not supported.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s. Lists for several metrics are not supported.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     api_url
         The server's address; None leaves it to the client.
     """

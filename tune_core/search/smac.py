@@ -21,8 +21,14 @@ class SMACSearch(ModelSearcher):
 
     Parameters
     ----------
-    space, metric, mode, points_to_evaluate, evaluated_rewards, seed
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    space
+        Search space; None takes the Tuner's ``param_space``.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
+    seed
+        Of what the searcher draws at random; None takes the run's.
     facade
         ``"hpo"`` (random forest, any space) or ``"blackbox"`` (Gaussian process, small continuous spaces).
     n_trials

@@ -25,8 +25,10 @@ class ZOOptSearch(ModelSearcher):
     dim_dict
         The search space: one of :mod:`tune_core.space`, or one whose dimensions are ZOOpt's tuples, such as
         ``(ValueType.CONTINUOUS, [0, 1], 1e-2)``; None takes the Tuner's ``param_space``.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See :class:`~tune_core.search.library_searcher.ModelSearcher`.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     parallel_num
         How many suggestions may be unfinished; None for no limit.
     random_state_seed
