@@ -12,20 +12,6 @@ from tune_core.results.recording import Recording, record
 if TYPE_CHECKING:
     from tune_core.plots.parameter_importance import Importance
 
-_NAMES = (
-    "contour",
-    "history",
-    "importance",
-    "learning_curves",
-    "parallel_coordinates",
-    "pareto",
-    "pbt_lineage",
-    "rungs",
-    "slices",
-    "timeline",
-)
-"""Of the functions that draw a chart."""
-
 
 def _recordings(experiments: tuple[Any, ...], what: str, metric: str | None, mode: str | None) -> list[Recording]:
     listed: list[Any] = []
@@ -306,7 +292,8 @@ class Plots:
         return plot
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        drawing = (name for name, made in globals().items() if getattr(made, "__module__", "") == __name__)
+        return sorted(name for name in drawing if name[0].islower() and name != "importances")
 
     def __repr__(self) -> str:
         return f"plots of {self._results.experiment_path}: {', '.join(self.__dir__())}"

@@ -10,7 +10,6 @@ from typing import Any
 
 from tune_core import space
 from tune_core.core.optional_imports import require
-from tune_core.core.random_state import seeded
 from tune_core.core.values import Array, Config
 from tune_core.errors import InvalidArgumentError
 from tune_core.models.gaussian_process import GaussianProcess
@@ -138,11 +137,7 @@ class PB2(Population):
             words.append(f"{'/'.join(path)} {show(value_at(config, path))} → {show(new)}")
             _put(config, path, new)
         self._taken.append((*at, taken))
-        if self.custom_explore_fn is not None:
-            with seeded(rng.getrandbits(32)):
-                config = self.custom_explore_fn(config)
-            words.append("then custom_explore_fn")
-        return config, words
+        return self.custom(config, words, rng), words
 
     def describe(self) -> str:
         return (

@@ -38,6 +38,8 @@ class Population(Scheduler):
 
     saves_at_lease_end = True
 
+    custom_explore_fn: Callable[[Config], Config] | None = None
+
     def __init__(
         self,
         time_attr: str,
@@ -77,6 +79,22 @@ class Population(Scheduler):
     ) -> tuple[Config, list[str]]:
         """The configuration with which ``member`` goes on as a copy of ``source``, and what changed, in words."""
         raise NotImplementedError
+
+    def custom(self, config: Config, words: list[str], rng: random.Random) -> Config:
+        """What the user's function makes of a changed configuration; ``words`` tell that it was called."""
+        if self.custom_explore_fn is None:
+            return config
+        with seeded(rng.getrandbits(32)):
+            config = self.custom_explore_fn(config)
+        if not isinstance(config, dict):
+            raise InvalidArgumentError(
+                f"{type(self).__name__}(custom_explore_fn)",
+                f"returned {config!r}",
+                "it is to return the configuration",
+                "Return the dict that it was given, changed or not.",
+            )
+        words.append("then custom_explore_fn")
+        return config
 
     # --- trials -------------------------------------------------------------------------------------------------------
 
@@ -331,18 +349,7 @@ class PopulationBasedTraining(Population):
             self.resample_probability,
             self.perturbation_factors,
         )
-        if self.custom_explore_fn is not None:
-            with seeded(rng.getrandbits(32)):
-                config = self.custom_explore_fn(config)
-            if not isinstance(config, dict):
-                raise InvalidArgumentError(
-                    "PopulationBasedTraining(custom_explore_fn)",
-                    f"returned {config!r}",
-                    "it is to return the configuration",
-                    "Return the dict that it was given, changed or not.",
-                )
-            words.append("then custom_explore_fn")
-        return config, words
+        return self.custom(config, words, rng), words
 
     def describe(self) -> str:
         return (

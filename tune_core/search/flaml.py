@@ -18,10 +18,8 @@ class BlendSearch(ModelSearcher):
 
     Parameters
     ----------
-    space
-        Search space; None takes the Tuner's ``param_space``.
-    metric, mode
-        What to optimise; None takes ``TuneConfig``'s.
+    space, metric, mode
+        Where to search, and what to optimise; None takes the Tuner's ``param_space`` and ``TuneConfig``'s metric.
     points_to_evaluate, evaluated_rewards
         Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     seed

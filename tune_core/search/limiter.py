@@ -8,9 +8,10 @@ from typing import Any
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
+from tune_core.search.wrapping import WrappingSearcher
 
 
-class ConcurrencyLimiter(Searcher):
+class ConcurrencyLimiter(WrappingSearcher):
     """Lets at most ``max_concurrent`` trials of a searcher be unfinished, so that it learns before it goes on.
 
     Parameters
@@ -28,15 +29,11 @@ class ConcurrencyLimiter(Searcher):
     """
 
     stateless = False
+    _done_to_it = "limited"
+    _example = "ConcurrencyLimiter(OptunaSearch(), max_concurrent=4)"
 
     def __init__(self, searcher: Searcher, max_concurrent: int, batch: bool = False) -> None:
-        if not isinstance(searcher, Searcher):
-            raise InvalidArgumentError(
-                "ConcurrencyLimiter(searcher)",
-                f"is {searcher!r}",
-                "only a Searcher can be limited" + (", not its class" if isinstance(searcher, type) else ""),
-                "Use for example ConcurrencyLimiter(OptunaSearch(), max_concurrent=4).",
-            )
+        super().__init__(searcher)
         if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 1:
             raise InvalidArgumentError(
                 "ConcurrencyLimiter(max_concurrent)",
@@ -44,29 +41,12 @@ class ConcurrencyLimiter(Searcher):
                 "at least one trial must be able to run",
                 "Use an int of 1 or more.",
             )
-        super().__init__()
-        self.searcher = searcher
         self.max_concurrent = max_concurrent
         self.batch = batch
-        self.replays = searcher.replays
         self._live: set[str] = set()  # suggested, and its result not yet told to the searcher
         self._held: dict[str, Callable[[], None]] = {}  # results of an incomplete batch
         self._finished = False  # the searcher has no more suggestions
         self._limits = not searcher.set_max_concurrency(max_concurrent)
-
-    @property
-    def metric(self) -> Any:
-        """The searcher's metric."""
-        return self.searcher.metric
-
-    @property
-    def mode(self) -> Any:
-        """The searcher's mode."""
-        return self.searcher.mode
-
-    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: object) -> bool:
-        """Forward to the searcher."""
-        return self.searcher.set_search_properties(metric, mode, config, **spec)
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """False: this limit stays, and the engine keeps its own beside it."""
@@ -127,17 +107,6 @@ class ConcurrencyLimiter(Searcher):
         self._live.difference_update(held)
         for tell in held.values():
             tell()
-
-    def add_evaluated_point(
-        self,
-        parameters: ConfigView,
-        value: float,
-        error: bool = False,
-        pruned: bool = False,
-        intermediate_values: list[float] | None = None,
-    ) -> None:
-        """Forward to the searcher."""
-        self.searcher.add_evaluated_point(parameters, value, error, pruned, intermediate_values)
 
     def save(self, checkpoint_path: str) -> None:
         """Write the searcher's state, which knows the trials that have not ended; what a batch has so far is told."""

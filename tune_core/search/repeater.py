@@ -15,6 +15,7 @@ from tune_core.core.objective import Objective
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, RestoreError
 from tune_core.search.base import Searcher
+from tune_core.search.wrapping import WrappingSearcher
 from tune_core.space.portable import from_portable, to_portable
 
 TRIAL_INDEX = "__trial_index__"
@@ -56,7 +57,7 @@ class Group:
         return math.sqrt(sum((v - mean) ** 2 for v in self.values.values()) / (n - 1))
 
 
-class Repeater(Searcher):
+class Repeater(WrappingSearcher):
     """Runs each suggestion of a searcher ``repeat`` times and tells it the mean.
 
     Parameters
@@ -74,41 +75,21 @@ class Repeater(Searcher):
     Failed repetitions are left out of the mean; a suggestion all of whose repetitions failed has failed.
     """
 
+    _done_to_it = "repeated"
+    _example = "Repeater(OptunaSearch(), 3)"
+
     def __init__(self, searcher: Searcher, repeat: int = 1, set_index: bool = True) -> None:
-        if not isinstance(searcher, Searcher):
-            raise InvalidArgumentError(
-                "Repeater(searcher)",
-                f"is {searcher!r}",
-                "only a Searcher can be repeated",
-                "Use Repeater(OptunaSearch(), 3).",
-            )
+        super().__init__(searcher)
         if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
             raise InvalidArgumentError(
                 "Repeater(repeat)", f"is {repeat!r}", "it counts trials", "Use an int of 1 or more."
             )
-        super().__init__()
-        self.searcher = searcher
         self.repeat = repeat
         self.set_index = set_index
-        self.replays = searcher.replays
         self.groups: dict[str, Group] = {}
         """By the id of the first trial of each: what was suggested, and its statistics so far."""
         self._group_of: dict[str, str] = {}
         self._open: str | None = None  # the group that still lacks trials
-
-    @property
-    def metric(self) -> Any:
-        """The searcher's metric."""
-        return self.searcher.metric
-
-    @property
-    def mode(self) -> Any:
-        """The searcher's mode."""
-        return self.searcher.mode
-
-    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: object) -> bool:
-        """Forward to the searcher."""
-        return self.searcher.set_search_properties(metric, mode, config, **spec)
 
     def suggest(self, trial_id: str) -> Config | str | None:
         """The open suggestion once more, or a new one."""
@@ -211,17 +192,6 @@ class Repeater(Searcher):
                 file.write(inner)
             self.searcher.restore(path)
         self.groups, self._group_of, self._open = groups, group_of, opened
-
-    def add_evaluated_point(
-        self,
-        parameters: ConfigView,
-        value: float,
-        error: bool = False,
-        pruned: bool = False,
-        intermediate_values: list[float] | None = None,
-    ) -> None:
-        """Forward to the searcher."""
-        self.searcher.add_evaluated_point(parameters, value, error, pruned, intermediate_values)
 
     def describe(self) -> str:
         """The searcher and the number of repetitions."""

@@ -36,6 +36,16 @@ class _Draw:
         self.pending: list[tuple[Any, Any, Pending]] = []  # container, key and function of each sample_from
         self.boxes: list[tuple[Any, Any]] = []  # container and key of each tuple still held as a list
 
+    def fill(self, container: Any, makes: list[tuple[Any, Make]]) -> None:
+        """Draw the values of a dict or list, and note those that are not complete yet."""
+        for key, make_value in makes:
+            value = make_value(self)
+            container[key] = value
+            if value.__class__ is Pending:
+                self.pending.append((container, key, value))
+            elif value.__class__ is Box:
+                self.boxes.append((container, key))
+
 
 def rng_for(seed: int, index: int) -> Random:
     """The generator of configuration ``index``: the same for the same two numbers, in every process."""
@@ -199,13 +209,7 @@ def _compile_dict(node: Mapping[str, object], path: Path, grids: Mapping[Path, i
 
     def make(draw: _Draw) -> Config:
         out = template.copy()
-        for key, make_value in makes:
-            value = make_value(draw)
-            out[key] = value
-            if value.__class__ is Pending:
-                draw.pending.append((out, key, value))
-            elif value.__class__ is Box:
-                draw.boxes.append((out, key))
+        draw.fill(out, makes)
         return out
 
     return make
@@ -219,13 +223,7 @@ def _compile_list(node: Any, path: Path, grids: Mapping[Path, int]) -> Make:
 
     def make(draw: _Draw) -> list[Any]:
         out = type(template)(template)
-        for i, make_value in makes:
-            value = make_value(draw)
-            out[i] = value
-            if value.__class__ is Pending:
-                draw.pending.append((out, i, value))
-            elif value.__class__ is Box:
-                draw.boxes.append((out, i))
+        draw.fill(out, makes)
         return out
 
     return make
