@@ -10,6 +10,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+BLOCK_OPTIONAL = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        light = ("tune_core", "msgspec", "cloudpickle", "fsspec", "sortedcontainers")
+        if top not in sys.stdlib_module_names and top not in light:
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+"""The start of a program that can import nothing but the standard library, tune_core and what that always needs."""
+
 
 @dataclass(frozen=True)
 class Import:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from imports import ROOT
@@ -206,7 +208,9 @@ def test_watch_once_shows_the_run_as_it_is(command: Command) -> None:
     assert "Best loss=3 by trial 00000" in out
 
 
-def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
+@contextlib.contextmanager
+def watching(storage: Path) -> Iterator[tuple[Any, Run, Lock]]:
+    """``tune-core watch`` in a process of its own that has shown a run, the run, and the lock of its driver."""
     run = Run(storage / "live", name="live")
     run.launch(run.suggest(lr=1))
     run.save()
@@ -216,27 +220,24 @@ def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "live (running)\n"
+        yield process, run, lock
+
+
+def test_watch_follows_until_the_run_is_over(storage: Path) -> None:
+    with watching(storage) as (process, run, lock):
         run.report(0, loss=1.0)
         run.end(0)
         run.exhaust()
         with open(storage / "live" / "journal.jsonl", "ab") as file:  # as the driver does: append
             file.write(b"".join(run.lines)[file.tell() :])
         rest = process.stdout.read()
-    lock.release()
+        lock.release()
     assert process.returncode == 0
     assert "1 trials ended" in rest
 
 
 def test_watch_ends_when_the_driver_is_gone(storage: Path) -> None:
-    run = Run(storage / "live", name="live")
-    run.launch(run.suggest(lr=1))
-    run.save()
-    lock = Lock(str(storage / "live"))
-    command = [sys.executable, "-u", "-m", "tune_core.cli", "watch", "live", "--interval", "0.1"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "live (running)\n"
+    with watching(storage) as (process, _, lock):
         lock.release()  # as the system does when a driver dies, whatever the file says
         process.stdout.read()
     assert process.returncode == 0

@@ -72,38 +72,33 @@ def test_fast_searcher_is_asked_only_for_the_worker_that_waits() -> None:
     assert searcher.known == [0, 1, 2, 3]
 
 
-def test_fast_searcher_is_not_asked_ahead_however_short_the_trials_are() -> None:
+def prepared(ask_s: float, trial_s: float | None = None) -> tuple[Counting, Driver]:
+    """A searcher that has answered once, and was asked ahead if that is worth it by what asks and trials take."""
     searcher = Counting()
     driver = Driver(searcher)
     driver.take()
-    driver.suggestions._ask_s, driver.suggestions._trial_s = 0.0001, 0.0001
+    driver.suggestions._ask_s = ask_s
+    if trial_s is not None:
+        driver.suggestions._trial_s = trial_s
     driver.suggestions.prepare(running=2)
     driver.suggestions.close()
+    return searcher, driver
 
+
+def test_fast_searcher_is_not_asked_ahead_however_short_the_trials_are() -> None:
+    searcher, _ = prepared(ask_s=0.0001, trial_s=0.0001)
     assert searcher.asked == 1
 
 
 def test_slow_searcher_is_asked_ahead_for_as_many_as_may_end_at_once() -> None:
-    searcher = Counting()
-    driver = Driver(searcher)
-    driver.take()
-    driver.suggestions._ask_s, driver.suggestions._trial_s = 0.2, 1.0
-    driver.suggestions.prepare(running=2)
-    driver.suggestions.close()
-
+    searcher, driver = prepared(ask_s=0.2, trial_s=1.0)
     assert searcher.asked == 1 + 2
     assert driver.take() == {"x": 2}
     assert driver.take() == {"x": 3}
 
 
 def test_before_the_first_result_one_is_asked_ahead_if_it_takes_noticeable_time() -> None:
-    searcher = Counting()
-    driver = Driver(searcher)
-    driver.take()
-    driver.suggestions._ask_s = 0.2
-    driver.suggestions.prepare(running=2)
-    driver.suggestions.close()
-
+    searcher, _ = prepared(ask_s=0.2)
     assert searcher.asked == 2
 
 

@@ -1,5 +1,6 @@
 """Runs on a store with faults: a proxy before a real S3 server refuses, breaks, loses and cuts."""
 
+import contextlib
 import os
 import random
 import tempfile
@@ -98,34 +99,35 @@ def test_faults_lose_nothing(proxy, monkeypatch, tmp_path, seed):
     check_whole(proxy, grid, monkeypatch, tmp_path)
 
 
-def test_store_that_is_away_for_a_while_delays_nothing(proxy, monkeypatch, tmp_path):
-    away_s = float(os.environ.get("TUNE_CORE_AWAY_S", "3"))
+@contextlib.contextmanager
+def leaving(proxy, away_s=None):
+    """The store goes away once it has the journal's first segment, and comes back after ``away_s``; None: not."""
 
     def leave():
         while not any("PUT" in line and "journal/00000000" in line for line in proxy.faults.log):
             time.sleep(0.01)
         proxy.away = True
-        time.sleep(away_s)
-        proxy.away = False
+        if away_s is not None:
+            time.sleep(away_s)
+            proxy.away = False
 
     thread = threading.Thread(target=leave)
     thread.start()
-    grid = run(proxy, flush_s=away_s + 60)
+    yield
     thread.join()
+
+
+def test_store_that_is_away_for_a_while_delays_nothing(proxy, monkeypatch, tmp_path):
+    away_s = float(os.environ.get("TUNE_CORE_AWAY_S", "3"))
+
+    with leaving(proxy, away_s):
+        grid = run(proxy, flush_s=away_s + 60)
     check_whole(proxy, grid, monkeypatch, tmp_path)
 
 
 def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch, tmp_path, capsys):
-    def leave():
-        while not any("PUT" in line and "journal/00000000" in line for line in proxy.faults.log):
-            time.sleep(0.01)
-        proxy.away = True
-
-    thread = threading.Thread(target=leave)
-    thread.start()
-    with pytest.warns(UserWarning, match="tune-core sync") as caught:
+    with pytest.warns(UserWarning, match="tune-core sync") as caught, leaving(proxy):
         grid = run(proxy, flush_s=0.5)
-    thread.join()
     assert len(grid) == 4 and grid.num_errors == 0
     folder = next(str(w.message) for w in caught).rpartition("tune-core sync ")[2]
     proxy.away = False
@@ -137,16 +139,8 @@ def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch,
 
 
 def test_unsent_rest_goes_along_when_the_name_is_used_again(proxy, monkeypatch, tmp_path, capsys):
-    def leave():
-        while not any("PUT" in line and "journal/00000000" in line for line in proxy.faults.log):
-            time.sleep(0.01)
-        proxy.away = True
-
-    thread = threading.Thread(target=leave)
-    thread.start()
-    with pytest.warns(UserWarning, match="tune-core sync"):
+    with pytest.warns(UserWarning, match="tune-core sync"), leaving(proxy):
         first = run(proxy, flush_s=0.5)
-    thread.join()
     proxy.away = False
     run(proxy, samples=1)
     assert main(["sync"]) == 0

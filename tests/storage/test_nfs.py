@@ -5,13 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 import tune_core as tune
+from storage.steps import report_step, steps_done
 
 pytest.importorskip("mfusepy")
 HERE = Path(__file__).resolve().parent
@@ -19,17 +19,9 @@ CACHE_S = 2.0
 
 
 def objective(config):
-    start = 0
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            start = int(Path(folder, "step").read_text())
-    for step in range(start + 1, 11):
+    for step in range(steps_done() + 1, 11):
         time.sleep(0 if "QUICK" in os.environ else config["pause"])
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "step").write_text(str(step))
-            Path(folder, "more").write_bytes(bytes(10_000))
-            tune.report({"loss": config["x"] / step}, checkpoint=tune.Checkpoint.from_directory(folder))
+        report_step(step, {"loss": config["x"] / step}, more=bytes(10_000))
 
 
 def tuner(folder, name="run", pause=0.0, samples=3):
@@ -49,7 +41,7 @@ def tuner(folder, name="run", pause=0.0, samples=3):
 DRIVER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import test_nfs
+from storage import test_nfs
 from tune_core.errors import ExperimentLockedError
 try:
     if sys.argv[3] == "restore":
@@ -73,7 +65,7 @@ class Machine:
         wait_for(mount.is_mount)
 
     def drive(self, how, **environment):
-        command = [sys.executable, "-c", DRIVER, str(HERE), str(self.mount), how]
+        command = [sys.executable, "-c", DRIVER, str(HERE.parent), str(self.mount), how]
         apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
         named = ["sh", "-c", f'hostname {self.mount.name}; exec "$@"', "sh"]
         return subprocess.Popen(

@@ -1,22 +1,21 @@
 """A driver that gets SIGTERM, as on a machine that is taken back: trials save, all is sent, another machine goes on."""
 
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 import tune_core as tune
+from storage.steps import report_step, steps_done
 
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[2])
 import tune_core as tune
-from test_preemption import objective
+from storage.test_preemption import objective
 tune.Tuner(
     objective,
     param_space={"x": tune.grid_search([1.0, 2.0])},
@@ -28,27 +27,20 @@ tune.Tuner(
 
 def objective(config):
     """Reports rarely; when the machine is taken back it reports at once what it has."""
-    start = 0
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            start = int(Path(folder, "step").read_text())
+    start = steps_done()
     step = start
     while start == 0 or step < start + 3:  # the first attempt goes on until it is told to end
         step += 1
         time.sleep(0.01)
         if tune.get_context().preempted or step >= start + 3 > 3:
-            with tempfile.TemporaryDirectory() as folder:
-                Path(folder, "step").write_text(str(step))
-                done = {"loss": config["x"] / step, "start": start}
-                tune.report(done, checkpoint=tune.Checkpoint.from_directory(folder))
+            report_step(step, {"loss": config["x"] / step, "start": start})
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_trials_save_when_the_driver_is_told_to_end(kind, tmp_path, request, monkeypatch):
     base = str(tmp_path / "runs") if kind == "folder" else f"{request.getfixturevalue('s3_bucket')}/runs"
     monkeypatch.setenv("TUNE_CORE_CACHE", str(tmp_path / "a"))
-    driver = subprocess.Popen([sys.executable, "-c", SCRIPT, base, os.path.dirname(__file__)])
+    driver = subprocess.Popen([sys.executable, "-c", SCRIPT, base, str(Path(__file__).resolve().parents[1])])
     deadline = time.monotonic() + 60
     while not _launched(f"{base}/run"):
         assert time.monotonic() < deadline and driver.poll() is None

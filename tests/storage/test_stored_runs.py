@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -13,6 +12,7 @@ import fsspec
 import pytest
 
 import tune_core as tune
+from storage.steps import report_step, steps_done
 from tune_core.cli.main import main
 from tune_core.errors import ExperimentLockedError, JournalError
 from tune_core.fit.stored import StoredExperiment
@@ -20,21 +20,15 @@ from tune_core.journal.mirror import MirrorSettings
 from tune_core.storage.connect import object_store
 
 QUIET = {"verbose": 0}
+TESTS = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.usefixtures("machine")
 
 
 def objective(config):
-    start = 0
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            start = int(Path(folder, "step").read_text())
+    start = steps_done()
     for step in range(start + 1, config.get("steps", 5) + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "step").write_text(str(step))
-            Path(folder, "same").write_text("content that never changes")
-            tune.report({"loss": config["x"] / step, "start": start}, checkpoint=tune.Checkpoint.from_directory(folder))
+        report_step(step, {"loss": config["x"] / step, "start": start}, same=b"content that never changes")
 
 
 def tuner(place, name="run", samples=3, function=objective, space=None, **run):
@@ -245,22 +239,16 @@ import sys, tempfile, time
 from pathlib import Path
 import tune_core as tune
 sys.path.insert(0, sys.argv[2])
-from test_stored_runs import slow, tuner
+from storage.test_stored_runs import slow, tuner
 tuner((sys.argv[1], None), "killed", samples=6, function=slow).fit()
 """
 
 
 def slow(config):
-    start = 0
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            start = int(Path(folder, "step").read_text())
+    start = steps_done()
     for step in range(start + 1, 11):
         time.sleep(0.05)
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "step").write_text(str(step))
-            tune.report({"loss": config["x"] / step}, checkpoint=tune.Checkpoint.from_directory(folder))
+        report_step(step, {"loss": config["x"] / step})
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("TUNE_CORE_KILL_SEEDS", "1"))))
@@ -271,7 +259,7 @@ def test_killed_driver_is_replaced_on_another_machine(s3_bucket, tmp_path, machi
     url = f"{s3_bucket}/experiments"
     place = (url, None)
     child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, url, os.path.dirname(__file__)], start_new_session=True, env=dict(os.environ)
+        [sys.executable, "-c", SCRIPT, url, str(TESTS)], start_new_session=True, env=dict(os.environ)
     )
     store = StoredExperiment(f"{url}/killed")
     deadline = time.monotonic() + 60

@@ -17,10 +17,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-import tune_core as tune
-from integrations.runs import Broken, exploit_at, history, pause_at, run, stop_at
-from tune_core.errors import CheckpointError, InvalidArgumentError, TrialError
-from tune_xgboost import TuneReportCallback, TuneReportCheckpointCallback, get_model, resume
+from integrations.boosting import BoostingContract
+from integrations.runs import Broken, history, run, stop_at
+from tune_core.errors import TrialError
+from tune_xgboost import TuneReportCallback, TuneReportCheckpointCallback, get_model
 
 X, Y = load_breast_cancer(return_X_y=True)
 X_TRAIN, X_VALID, Y_TRAIN, Y_VALID = train_test_split(X, Y, random_state=0)
@@ -192,76 +192,19 @@ def test_last_round_is_reported_also_where_another_callback_ends_the_training_fi
 # --- checkpoints and resuming ----------------------------------------------------------------------------------------
 
 
-def test_model_is_saved_at_the_end_only_unless_a_frequency_says_more(tmp_path: Path) -> None:
-    at_end = run(lambda config: train(TuneReportCheckpointCallback()), tmp_path, name="end")
-    often = run(lambda config: train(TuneReportCheckpointCallback(frequency=4)), tmp_path, name="often")
-    never = run(lambda config: train(TuneReportCheckpointCallback(checkpoint_at_end=False)), tmp_path, name="never")
-    assert [Path(c.path).name for c, _ in at_end.best_checkpoints] == ["checkpoint_000010"]
-    assert [Path(c.path).name for c, _ in often.best_checkpoints] == [f"checkpoint_{n:06d}" for n in (4, 8, 10)]
-    assert never.checkpoint is None
-
-
-def test_model_comes_back_from_a_results_checkpoint(tmp_path: Path) -> None:
-    models: list[Any] = []
-    result = run(lambda config: models.append(train(TuneReportCheckpointCallback(filename="m.json"))), tmp_path)
-    loaded = TuneReportCheckpointCallback.get_model(result.checkpoint, "m.json")
-    assert np.array_equal(predictions(loaded), predictions(models[0]))
-    with pytest.raises(CheckpointError, match=r"no file 'model\.ubj', it has m\.json"):
-        get_model(result.checkpoint)
-
-
-def test_training_broken_off_and_resumed_equals_one_that_was_not(tmp_path: Path) -> None:
-    models: list[Any] = []
-
-    def objective(config: dict[str, Any]) -> None:
-        callback = TuneReportCheckpointCallback(frequency=4)
-        models.append(train(callback, BreakOff(tmp_path / "broken", 7), **resume(num_boost_round=20)))
-
-    result = run(objective, tmp_path, max_failures=1)
-    straight = train(rounds=20)
-    assert (tmp_path / "broken").exists()
-    assert np.allclose(predictions(models[0]), predictions(straight), atol=1e-6)
-    assert result.metrics["training_iteration"] == 20
-    assert [Path(c.path).name[:17] for c, _ in result.best_checkpoints] == [
-        f"checkpoint_{n:06d}" for n in (4, 8, 12, 16, 20)
-    ]
-
-
-def test_paused_training_resumes_from_the_round_at_which_it_was_paused(tmp_path: Path) -> None:
-    models: list[Any] = []
-
-    def objective(config: dict[str, Any]) -> None:
-        models.append(train(TuneReportCheckpointCallback(), **resume(num_boost_round=12)))
-
-    result = run(objective, tmp_path, scheduler=pause_at(5))
-    assert [m.num_boosted_rounds() for m in models] == [5, 12]
-    assert np.allclose(predictions(models[1]), predictions(train(rounds=12)), atol=1e-6)
-    assert result.metrics["training_iteration"] == 12
-
-
-def test_exploiting_trial_goes_on_with_the_new_configuration(tmp_path: Path) -> None:
-    models: list[Any] = []
-
-    def objective(config: dict[str, Any]) -> None:
-        models.append(train(TuneReportCheckpointCallback(), params=config, **resume(num_boost_round=8)))
-
-    run(objective, tmp_path, {"eta": 0.3}, scheduler=exploit_at(4, {"eta": 0.01}))
-    first = train(rounds=4, params={"eta": 0.3})
-    both = train(rounds=4, params={"eta": 0.01}, xgb_model=first)
-    assert np.allclose(predictions(models[-1]), predictions(both), atol=1e-6)
+class TestXGBoost(BoostingContract):
+    library = "xgboost"
+    loss = "valid-logloss"
+    rate = "eta"
+    model_argument = "xgb_model"
+    model_file = "model.ubj"
+    train = staticmethod(train)
+    predictions = staticmethod(predictions)
+    rounds = staticmethod(lambda model: model.num_boosted_rounds())
+    break_off = BreakOff
 
 
 # --- outside of a run ------------------------------------------------------------------------------------------------
-
-
-def test_outside_of_a_run_nothing_happens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    model = train(TuneReportCheckpointCallback("no such metric", frequency=1), **resume(num_boost_round=10))
-    assert np.array_equal(predictions(model), predictions(train()))
-    assert list(tmp_path.iterdir()) == []
-    assert capfd.readouterr() == ("", "")
 
 
 def test_callback_can_be_pickled_copied_and_cloned() -> None:
@@ -273,28 +216,6 @@ def test_callback_can_be_pickled_copied_and_cloned() -> None:
         clone(estimator).get_params()["callbacks"][0],
     ):
         assert vars(again) == vars(callback)
-
-
-def test_callback_made_in_the_driver_works_in_a_worker_process(tmp_path: Path) -> None:
-    callback = TuneReportCheckpointCallback({"loss": "valid-logloss"})
-
-    def objective(config: dict[str, Any], callback: Any) -> None:
-        train(callback, rounds=3)
-
-    result = run(tune.with_parameters(objective, callback=callback), tmp_path, executor="local", metric="loss")
-    assert result.metrics["training_iteration"] == 3
-
-
-@pytest.mark.parametrize("frequency", [-1, 1.5, True, "1"])
-def test_frequency_that_counts_nothing_is_refused(frequency: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="frequency"):
-        TuneReportCheckpointCallback(frequency=frequency)
-
-
-def test_import_path_of_ray_tune_gives_the_same_callback() -> None:
-    from tune_core.integration.xgboost import TuneReportCheckpointCallback as theirs
-
-    assert theirs is TuneReportCheckpointCallback
 
 
 # --- early stopping --------------------------------------------------------------------------------------------------
