@@ -1,4 +1,4 @@
-"""Where a model expects the most: log expected improvement, and the search for its highest point.
+"""Where a model expects the largest gain: log expected improvement, and the search for its highest point.
 
 References
 ----------
@@ -74,7 +74,7 @@ class Acquisition:
     taken
         Keys of the rows that were suggested.
     chances
-        Models of the constraints; the chance that all are met multiplies the improvement.
+        Models of the constraints; the improvement is multiplied by the probability that all are met.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Acquisition:
         self.table, self.model, self.best, self.taken, self.chances = table, model, best, taken, chances
 
     def reason(self, row: Array) -> str:
-        """What speaks for a row: whether the model expects it to be better, or merely knows little of it."""
+        """Why a row is suggested: the model expects it to be better, or knows little about it."""
         mean, sd = self.model.predict(row[None])
         z = float((self.best - mean[0]) / sd[0])
         gain = math.exp(min(float(log_improvement(mean, sd, self.best)[0][0]), 50.0))

@@ -21,22 +21,22 @@ from tune_core.search.loss_model import LossModel
 from tune_core.space.sampling import has_grid, varies
 
 _MOST = 200
-"""So many observations the model is fitted to at most: its cost stays that of these."""
+"""The model is fitted to at most so many observations, which bounds its cost."""
 _MARGINS = (0.02, 0.02, 0.02, 0.1)
-"""By how much, in standard deviations of the losses, suggestions in turn must be expected to improve on the best. With
-a margin the search looks away from the best place, of which small improvements keep being expected (Jones, 2001, "A
+"""Margins, in standard deviations of the losses, by which successive suggestions are to improve on the best. Near the
+best point the model keeps expecting small improvements; a margin makes the search look elsewhere (Jones, 2001, "A
 Taxonomy of Global Optimization Methods Based on Response Surfaces", section 9: several targets)."""
 
 
 class AutoSearch(ModelSearcher):
     """Searches with a Gaussian process, for spaces of any kind, conditional ones too. Needs NumPy alone.
 
-    The first points are spread over the space (a Latin hypercube). From then on each suggestion is the point of
-    highest expected improvement; one in four must improve by a margin, which looks further away. Losses are bent by
-    the power transformation under which the model explains them best. Suggestions that are unfinished count as having
-    the value that the model expects, so that many workers do not crowd one place; while there are many more of them
-    than results, points are random. No point is suggested twice, but for those that were stopped early once a finite
-    space has nothing else left; one that has been tried in full ends the search. Where a space holds choices alone and
+    The first points are spread over the space (a Latin hypercube). From then on each suggestion is the point of highest
+    expected improvement; one in four must improve by a margin, which looks further away. Losses are bent by the power
+    transformation under which the model explains them best. Suggestions that are unfinished count as having the value
+    that the model expects, so that many workers do not crowd one place; while there are many more of them than results,
+    points are random. No point is suggested twice, except that points which were stopped early come again when a finite
+    space has no others left; the search ends when all have been tried in full. Where a space holds choices alone and
     the model's suggestions are hardly better than random points, every second one is random.
 
     Parameters
@@ -53,7 +53,7 @@ class AutoSearch(ModelSearcher):
     References
     ----------
     Ginsbourger, Le Riche and Carraro, 2010, "Kriging Is Well-Suited to Parallelize Optimization" (unfinished points).
-    Those of :mod:`tune_core.models.gaussian_process`, :mod:`tune_core.models.target_transform` and
+    And those of :mod:`tune_core.models.gaussian_process`, :mod:`tune_core.models.target_transform` and
     :mod:`tune_core.search.acquisition`.
 
     Examples
@@ -69,7 +69,7 @@ class AutoSearch(ModelSearcher):
     native_conditions = True
     results_wanted = "rungs"
     multi_objective = handles_constraints = True
-    _ending = ""  # the trial that is being told of
+    _ending = ""  # the trial whose end is being told
 
     def __init__(
         self,
@@ -242,8 +242,8 @@ class AutoSearch(ModelSearcher):
     def _is_no_better_than_chance(self) -> bool:
         """Whether, in a space of choices alone, the model's suggestions beat random points in under 65 of 100 pairs.
 
-        Some functions of choices have no order that a model could learn from few points: neighbours differ as much as
-        strangers do. There it would only keep the search in one corner.
+        In some spaces of choices a model can learn nothing from few points, since neighbouring points differ as much as
+        distant ones. There it would only confine the search to one corner.
         """
         np = self._np
         if self._table.continuous or len(self._losses[True]) < 10 or not self._losses[False]:
@@ -259,7 +259,7 @@ class AutoSearch(ModelSearcher):
         return self._any_left()
 
     def _any_left(self) -> Array | None:
-        """A point not tried yet of a finite space that is nearly used up; None if that cannot be known."""
+        """A point that has not been tried, of a finite space that is nearly exhausted; None if there is none."""
         from itertools import product
 
         if self._table.size is None:
@@ -293,7 +293,7 @@ class AutoSearch(ModelSearcher):
         return row
 
     def _fit_compromise(self) -> Array:
-        """Fit the model to one weighting of the objectives, and one to each constraint; the points to start from."""
+        """Fit the model to one weighting of the objectives, and a model to each constraint; return where to start."""
         np, count = self._np, len(self._objectives)
         rows: Array = np.array([row for row, _ in self._outcomes[-_MOST:]])
         values = np.array([found for _, found in self._outcomes[-_MOST:]])

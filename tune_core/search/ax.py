@@ -23,7 +23,7 @@ from tune_core.search.library_searcher import ModelSearcher
 class AxSearch(ModelSearcher):
     """Searches with Ax's Bayesian optimisation.
 
-    A suggestion takes seconds once its model is in use, so suggestions are not repeated after a crash but told.
+    A suggestion takes seconds once its model is in use, so after a crash none is made again: Ax is told what was tried.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class AxSearch(ModelSearcher):
     ax_kwargs
         For ``Client.configure_generation_strategy``, e.g. ``method="fast"``, ``initialization_budget=5``. Of those of
         Ray Tune, ``random_seed`` is ``seed``, and ``verbose_logging`` and ``enforce_sequential_optimization`` have no
-        effect: Ax is kept silent, and says itself when it wants results first.
+        effect: Ax is kept silent, and tells by itself when it needs results first.
 
     Raises
     ------
@@ -146,7 +146,7 @@ class AxSearch(ModelSearcher):
             try:
                 found = self._client.get_next_trials(max_trials=1)
             except (DataRequiredError, MaxParallelismReachedException):
-                return None  # it wants results first
+                return None  # it needs results first
         if not found:
             return None
         self._indices[trial_id], point = next(iter(found.items()))
@@ -161,7 +161,7 @@ class AxSearch(ModelSearcher):
         return super()._encode(config, asked) if self.encoding is not None else dict(config)
 
     def _facts(self, result: Metrics) -> ResultDict:
-        """What the outcome constraints are on."""
+        """The metrics of the outcome constraints."""
         names = {constraint.split()[0] for constraint in self._outcomes}
         found = {name: float(result[name]) for name in sorted(names) if name in result}
         return {**found, **{f"{_EXCESS}{i}": bound.excess(result) for i, bound in enumerate(self._bounds)}}
@@ -171,7 +171,7 @@ class AxSearch(ModelSearcher):
         return [_LOSS] if len(self._objectives) == 1 else [f"{_LOSS}{i}" for i in range(len(self._objectives))]
 
     def _loss(self, result: Metrics) -> Any:
-        """The loss, or a list of losses; None if one is missing, or what a constraint is on."""
+        """The loss, or a list of losses; None if one of them or a metric of a constraint is missing."""
         losses = [objective.loss(result) for objective in self._objectives]
         known = all(map(math.isfinite, losses)) and not any(math.isnan(bound.excess(result)) for bound in self._bounds)
         return (losses[0] if len(losses) == 1 else losses) if known else None

@@ -7,20 +7,21 @@ of a new trial and told what trials came to; it never runs, stops or sees a tria
 
 **What it knows first.** ``set_search_properties`` is called once, before the first ask, with the metric (or metrics),
 the mode, the search space, and in ``spec`` the seed, ``num_samples`` and constraints. A searcher made with a space or
-metric of its own answers False if the two conflict. Results of earlier experiments and points to evaluate first go in
-before the first ask, too.
+metric of its own answers False if the two conflict. Results of earlier experiments and the points to evaluate first are
+handed over before the first ask, too.
 
 **When it is asked.** ``suggest(trial_id)`` is called while there are fewer unfinished suggestions than the run may have
-at once (workers, and a few in hand so that no worker waits; ``ConcurrencyLimiter`` lowers that), until ``num_samples``
-trials exist or it answers :attr:`Searcher.FINISHED`. None means "not now": it is asked again after the next tell. So
-with W workers about W suggestions are *pending* when it is asked: it has been told nothing of them, and a good searcher
-does not suggest their places again (constant liar, kriging believer, fantasies).
+at once (one a worker, and a few in reserve so that no worker waits; ``ConcurrencyLimiter`` lowers that), until
+``num_samples`` trials exist or it answers :attr:`Searcher.FINISHED`. None means "not now": it is asked again after the
+next tell. So with W workers about W suggestions are *pending* when it is asked: it has no results of them yet, and a
+good searcher does not suggest points near them again (constant liar, kriging believer, fantasies).
 
 **What it is told, and in what order.** Of each suggested trial, in the order in which the events were journaled:
 
 1. any number of *rungs*, ``on_trial_result``: intermediate results at lower *fidelity*. With ``results_wanted`` at
    ``"rungs"`` only those on which the scheduler decided; with ``"all"`` each one. Within a trial the steps rise, except
-   that one which fell back to a checkpoint reports steps again. Each report holds the configuration it was made with.
+   that a trial which went back to a checkpoint reports steps again. Each report holds the configuration it was made
+   with.
 2. one *end*, exactly one, after which the trial is never named again, unless a user resumes failed trials:
 
    ===================== ============================================================================================
@@ -31,19 +32,20 @@ does not suggest their places again (constant liar, kriging believer, fantasies)
                          it counts as complete; a model should not take it for the value at full fidelity.
    ===================== ============================================================================================
 
-   A trial that population-based training makes a copy of another ends there for the searcher: what follows is not the
-   configuration that it suggested. A failure that is retried is not told; only the last attempt's end is.
+   When population-based training turns a trial into a copy of another, it ends there for the searcher: what follows is
+   not the configuration that it suggested. A failure that is retried is not reported; only the last attempt's end is.
 
-**Order among trials.** Trials end in any order, and not in that of their suggestion. What a searcher answers may depend
-on its arguments, the seed and the sequence of asks and tells alone.
+**Order among trials.** Trials end in any order, not always in that of their suggestion. What a searcher answers may
+depend on its arguments, the seed and the sequence of asks and tells alone.
 
 **Restore.** After a crash a fresh copy, made from the same arguments, is given the journal's asks and tells again
-(:attr:`Searcher.replays`). If it answers something else than it did, ``adopt`` says what runs instead. If replaying is
-too slow, asks are not repeated: each trial comes by ``adopt``, and then its tells.
+(:attr:`Searcher.replays`). If it answers differently this time, ``adopt`` says which configuration the trial really
+has. Where replaying is too slow, asks are not repeated: ``adopt`` gives each trial's configuration, and its tells
+follow.
 
-**Invariants** (``tune_core.testing.searchers`` holds them to each searcher): configurations lie in the space; the same
-seed and the same asks and tells give the same configurations; a failed trial does not end the search; no tell of an
-unknown trial is an error; the global random generators are left as they were; ``suggest`` does not change what it was
+**Invariants** (``tune_core.testing.searchers`` checks them for each searcher): configurations lie in the space; the
+same seed and the same asks and tells give the same configurations; a failed trial does not end the search; a tell of an
+unknown trial is no error; the global random generators are left as they were; ``suggest`` does not change what it was
 told.
 """
 
@@ -60,7 +62,7 @@ from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import RestoreError
 
 STATE_FILE = "searcher-state-{}.pkl"
-"""Name of a searcher's state in a folder; JSON in spite of its ending, which is Ray Tune's."""
+"""Name of a searcher's state file in a folder. The ending is Ray Tune's; the content is JSON."""
 
 
 class Searcher:
@@ -82,13 +84,13 @@ class Searcher:
     stateless: bool = False
     """Whether suggestion *i* depends on the seed and *i* alone: then nothing is replayed and nothing waits."""
     last_reason: str = ""
-    """What speaks for the last suggestion, in a few words, for ``tune-core explain``; empty: nothing to say."""
+    """Why the last configuration was suggested, in a few words, for ``tune-core explain``; empty: no reason to give."""
     chosen_because: str = ""
-    """Why ``search_alg="auto"`` is this searcher: said at the beginning of a run; empty if the user chose it."""
+    """Why ``search_alg="auto"`` took this searcher, for the beginning of a run; empty if the user chose it."""
     multi_objective: bool = False
     """Whether ``set_search_properties`` takes lists of metrics and modes."""
     handles_constraints: bool = False
-    """Whether the ``constraints`` that ``set_search_properties`` is given are heeded, or would change nothing."""
+    """Whether it heeds the ``constraints`` of ``set_search_properties``, or learns nothing that they could change."""
     replays: bool = True
     """Whether restoring repeats all asks and tells; slow searchers may be told results only (see ``SEARCHERS``)."""
 
@@ -160,7 +162,7 @@ class Searcher:
         return False
 
     def unfinished_trials(self) -> Collection[str]:
-        """Trials that were suggested and have not ended, as far as the searcher keeps them: limits count them."""
+        """Trials that were suggested and have not ended, as far as the searcher knows them; limits count them."""
         return ()
 
     def save(self, checkpoint_path: str) -> None:
@@ -226,5 +228,5 @@ class Searcher:
                 self.add_evaluated_point(trial.config, value)
 
     def describe(self) -> str:
-        """One line for the journal and the view."""
+        """One line for the journal and the progress display."""
         return type(self).__name__

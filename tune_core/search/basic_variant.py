@@ -76,7 +76,7 @@ class BasicVariantGenerator(Searcher):
         self._seed = 0
         self._num_samples = 1
 
-    multi_objective = handles_constraints = True  # what is not learnt from cannot be wrong
+    multi_objective = handles_constraints = True  # it learns from no result, so any metrics and constraints will do
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Take the search space, and from ``spec`` the run's ``seed`` and ``num_samples`` (-1: without end).
@@ -107,7 +107,7 @@ class BasicVariantGenerator(Searcher):
         return self._points_end + max(self._num_samples - len(self._points), 0) * self._ready().grid_size
 
     def suggest(self, trial_id: str) -> Config | str | None:
-        """The configuration of a trial; a trial's id that is a number says which, else they are counted."""
+        """The configuration of a trial; an id that is a number says which one, otherwise suggestions are counted."""
         if self.max_concurrent and len(self._live) >= self.max_concurrent:
             return None
         config = self.config_at(int(trial_id) if trial_id.isdecimal() else self._asked)

@@ -21,7 +21,7 @@ from tune_core.space.sampling import rng_for
 class BayesOptSearch(ModelSearcher):
     """Searches with the Gaussian process of the package ``bayesian-optimization``.
 
-    Suggestions take long once some hundred results are in, so after a crash they are not repeated but told.
+    Suggestions take long after some hundred results, so after a crash none is made again: it is told what was tried.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class BayesOptSearch(ModelSearcher):
     acquisition
         An acquisition function of ``bayes_opt.acquisition`` in place of ``utility_kwargs``.
     skip_duplicate
-        Whether to try a point that has not been tried in place of one that has, in spaces of countable points, and to
-        end the search when all have been.
+        In a finite space, whether a suggestion that was tried before is replaced by a point that was not, and the
+        search ends when all points have been tried.
     patience
         The search ends when one point, to five decimals, has been proposed more often than this; None: it goes on.
     verbose, analysis
@@ -90,7 +90,7 @@ class BayesOptSearch(ModelSearcher):
 
         assert self.encoding is not None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that whole numbers and categories are new to it
+            warnings.simplefilter("ignore")  # it warns that integers and categories are new features
             self._optimizer = bayes_opt.BayesianOptimization(
                 f=None,
                 acquisition_function=self._base_acquisition(),
@@ -166,7 +166,7 @@ class BayesOptSearch(ModelSearcher):
 
     @contextmanager
     def _lies(self) -> Iterator[None]:
-        """Let pending points have the worst value so far meanwhile, so that none is suggested again.
+        """While asking, give pending points the worst value so far, so that none is suggested again.
 
         bayes_opt's own ``ConstantLiar`` cannot copy spaces that hold categories.
         """
@@ -184,7 +184,7 @@ class BayesOptSearch(ModelSearcher):
         full = self._full(values)
         space = self._optimizer.space
         point = space.params_to_array({p.name: _NOTATION.write(p, full[p.name]) for p in self.encoding.params})
-        if point not in space:  # a point that is told twice is announced on the console
+        if point not in space:  # it prints a message about a point that it knows already
             self._optimizer.register(point, value)
 
     def _tell(self, trial_id: str, values: Values, loss: float) -> None:

@@ -63,7 +63,7 @@ class TuneBOHB(ModelSearcher):
     ) -> None:
         self._options = dict(bohb_config or {})
         self._max_concurrent = validation.integer("TuneBOHB(max_concurrent)", max_concurrent, 0)
-        self._largest = 0  # budget of all
+        self._largest = 0  # budget so far
         self._told: dict[str, int] = {}  # the last budget of each unfinished trial that was told
         self._results = 0
         if type(space).__name__ == "ConfigurationSpace":

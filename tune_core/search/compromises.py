@@ -1,14 +1,14 @@
-"""How ``search_alg="auto"`` searches for several objectives and under constraints: weighted sums, and chances.
+"""How ``search_alg="auto"`` searches for several objectives and under constraints: weights and probabilities.
 
 Each suggestion draws weights for the objectives and is made for the worst of the weighted losses (with a little of
-their sum), so that suggestions spread along the front of best compromises. The chance that a point meets the
+their sum), so that suggestions spread along the front of best compromises. The probability that a point meets the
 constraints, by a Gaussian process for each of them, multiplies the expected improvement.
 
 References
 ----------
 Knowles, 2006, "ParEGO: A Hybrid Algorithm with On-Line Landscape Approximation for Expensive Multiobjective
 Optimization Problems" (eq. 2). Schonlau, Welch and Jones, 1998, "Global versus Local Search in Constrained
-Optimization of Computer Models" (the product with the chance of being feasible).
+Optimization of Computer Models" (the product with the probability of being feasible).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _front(losses: Array, usable: Array) -> Array:
 
 
 class ConstraintModel:
-    """The chance that points meet one constraint.
+    """The probability that points meet one constraint.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class ConstraintModel:
         self.process.fit(points[known], np.clip(excess[known] / unit, -3.0, 3.0), 15)
 
     def log_chance(self, points: Array) -> Array:
-        """Log of the chance that points meet the constraint."""
+        """Log of the probability that points meet the constraint."""
         mean, sd = self.process.predict(points)
         return log_cdf(-mean / sd)[0]
 

@@ -17,7 +17,7 @@ from tune_core.search.library_searcher import ModelSearcher
 class DragonflySearch(ModelSearcher):
     """Searches with Dragonfly's Gaussian processes. Needs NumPy 1.
 
-    A suggestion takes seconds, so suggestions are not repeated after a crash but told.
+    A suggestion takes seconds, so after a crash none is made again: the searcher is told what was tried.
 
     Parameters
     ----------

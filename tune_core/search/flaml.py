@@ -25,7 +25,7 @@ class BlendSearch(ModelSearcher):
     seed
         Of what the searcher draws at random; None takes the run's.
     low_cost_partial_config
-        Values of the parameters that make a trial cheap, where the search is to begin.
+        Values of parameters that make a trial cheap: the search begins there.
     options
         Other arguments of ``flaml.BlendSearch``, such as ``time_budget_s`` and ``cost_attr``: the reported metric that
         says what a trial has cost. FLAML is told it, and the seconds of ``time_total_s``.
@@ -93,7 +93,7 @@ class BlendSearch(ModelSearcher):
         return None
 
     def _facts(self, result: Metrics) -> ResultDict:
-        """What the trial has cost so far, and what FLAML's own constraints are on."""
+        """What the trial has cost so far, and the metrics of FLAML's own constraints."""
         named = {"time_total_s", "training_iteration", self._options.get("cost_attr", "auto")}
         named.update(constraint[0] for constraint in self._options.get("metric_constraints") or ())
         return {name: plain(result[name]) for name in sorted(map(str, named)) if name in result}
@@ -115,7 +115,7 @@ class BlendSearch(ModelSearcher):
         self._complete(trial_id, None, True)
 
     def _tell_before(self, values: Values, loss: float) -> None:
-        """As FLAML itself takes evaluated points in: as starting points whose suggestion is answered at once."""
+        """As FLAML itself takes evaluated points: as starting points whose result is known at once."""
         assert self.encoding is not None
         self._before += 1
         own = _NOTATION.write_point(self.encoding, self._full(values))

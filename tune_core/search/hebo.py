@@ -16,7 +16,7 @@ from tune_core.search.library_searcher import ModelSearcher
 class HEBOSearch(ModelSearcher):
     """Searches with HEBO: heteroscedastic evolutionary Bayesian optimisation.
 
-    A suggestion takes seconds, so suggestions are not repeated after a crash but told.
+    A suggestion takes seconds, so after a crash none is made again: the searcher is told what was tried.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class HEBOSearch(ModelSearcher):
     random_state_seed
         None takes the run's seed.
     max_concurrent
-        How many suggestions may be unfinished; 0 for no limit. HEBO does not know of those that are.
+        How many suggestions may be unfinished; 0 for no limit. HEBO takes no account of unfinished ones.
     options
         Other arguments of ``hebo.optimizers.hebo.HEBO``, such as ``rand_sample`` and ``model_name``.
 

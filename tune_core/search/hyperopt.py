@@ -19,9 +19,11 @@ class HyperOptSearch(ModelSearcher):
     ----------
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or one made of ``hyperopt.hp``.
-    metric, mode, points_to_evaluate, evaluated_rewards
-        See the base class. With a space of HyperOpt's own, a point gives each label its value, and an ``hp.choice`` the
-        number of its option.
+    metric, mode
+        What to optimise; None takes ``TuneConfig``'s.
+    points_to_evaluate, evaluated_rewards
+        Configurations to try first, and the metric's values of those that need no trial, since theirs is known. With a
+        space of HyperOpt's own, a point gives each label its value, and an ``hp.choice`` the number of its option.
     n_initial_points
         How many random points come first.
     random_state_seed
@@ -93,7 +95,7 @@ class HyperOptSearch(ModelSearcher):
             )
 
     def _own_space(self, params: Sequence[Param], condition: tuple[tuple[str, int], ...]) -> dict[str, Any]:
-        """The parameters under ``condition`` as hyperopt's expressions, with those that hang on them inside."""
+        """The parameters under ``condition`` as hyperopt's expressions, with those that depend on them inside."""
         hp, space = self._hyperopt.hp, {}
         for param in params:
             if param.condition != condition:

@@ -1,6 +1,6 @@
-"""What trials reached on their way, at the steps where trials are compared: the rungs of a scheduler that stops early.
+"""Losses of trials at the steps where trials are compared: the rungs of a scheduler that stops trials early.
 
-Where the rungs are follows from where trials are stopped early.
+The rungs are found from the steps at which trials are stopped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHARE = 0.02
 
 
 class Observation(NamedTuple):
-    """What a course came to at a level; the one with the least loss at the highest level comes first."""
+    """The loss of a trial at a level. In order, the least loss at the highest level comes first."""
 
     below: int  # the negated number of its level
     has_failed: bool
@@ -44,7 +44,7 @@ class Course:
 
 
 class LearningCurves:
-    """The courses of all trials, and what a model is to learn from them."""
+    """The losses of all trials by step, and the observations that a model is to learn from."""
 
     def __init__(self) -> None:
         self._courses: list[Course] = []
@@ -79,9 +79,9 @@ class LearningCurves:
         Parameters
         ----------
         trial_id, row
-            The trial; one without results before needs its row.
+            The trial, and its point if it has had no result before.
         loss
-            What it came to.
+            Its final loss.
         step
             Where it was stopped early; None: it is complete.
         """

@@ -1,4 +1,4 @@
-"""What all adaptors to search libraries share: points tried first, what is told, failures, seeds, saving."""
+"""What all adaptors to search libraries share: points to try first, results, failures, seeds, saving."""
 
 from __future__ import annotations
 
@@ -42,17 +42,18 @@ class ModelSearcher(Searcher):
     points_to_evaluate
         Configurations to try first. What one of them leaves out is drawn.
     evaluated_rewards
-        Their metric's values, if known: then they are not tried but told to the searcher. None where one is unknown.
+        The metric's values at these points: the searcher is told them, and the points are not tried. None where one is
+        unknown.
     seed
         None takes the run's (``TuneConfig(seed=...)``).
     """
 
     library = ""  # name of the module; "" if there is none
-    extra = ""  # of tune-core that brings it
-    native_conditions = False  # else all parameters are always sampled, and inactive ones dropped
+    extra = ""  # the extra of tune-core that installs it
+    native_conditions = False  # else all parameters are sampled, and those that a choice makes inactive are dropped
     multi_objective = False
     results_wanted = ""  # "rungs" if the library takes intermediate results: see _rung
-    global_numpy = False  # draws from NumPy's global generator, which is therefore lent to it
+    global_numpy = False  # the library draws from NumPy's global generator, which is seeded for it and put back
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class ModelSearcher(Searcher):
         self.objective: Any = None  # Objective; None before the metric is known
         self._live: dict[str, Any] = {}  # suggested and not ended: what the library needs to be told
         self._foreign: dict[str, Values] = {}  # the same, but the library did not propose it
-        self._failed: dict[str, Values] = {}  # ended with an error; a later life of the run may try them again
+        self._failed: dict[str, Values] = {}  # ended with an error; after a restore they may be tried again
         self._steps: dict[str, int] = {}  # the last rung of each unfinished trial that the library was told of
         self.facts: Metrics = {}
         """What :meth:`_facts` found in the result that the library is being told of."""
@@ -102,7 +103,7 @@ class ModelSearcher(Searcher):
             if isinstance(mode, str) and mode:
                 check_mode(mode, f"{name}(mode)")
             if not self._is_native(space):
-                Encoding(space, name)  # to say at once what is wrong with it
+                Encoding(space, name)  # raises at once if something is wrong with it
 
     # --- for subclasses -----------------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class ModelSearcher(Searcher):
         self._foreign[trial_id] = values
 
     def _rung(self, trial_id: str, values: Values, loss: Any, step: int) -> None:
-        """A point has this loss after ``step`` results, where a scheduler decides on it, and may go on.
+        """A point that may go on has this loss after ``step`` results, where a scheduler decides on it.
 
         Called only if ``results_wanted`` is set.
         """
@@ -291,7 +292,7 @@ class ModelSearcher(Searcher):
         return config if not self._constants else {**self._constants, **config}
 
     def adopt(self, trial_id: str, config: ConfigView) -> None:
-        """Take a configuration for a trial that was suggested in an earlier life of the run."""
+        """Take over the configuration of a trial that was suggested before the run was restored."""
         self._need_ready()
         self._adopt(trial_id, self._encode(config, "configuration"))
 
@@ -322,7 +323,7 @@ class ModelSearcher(Searcher):
         self._log.append(["result", trial_id, loss, step, dict(facts)])
 
     def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
-        """Pass the result's metric on; a failure, NaN or infinity as failed."""
+        """Pass the result's metric on; a trial with an error, or a metric that is NaN or infinite, has failed."""
         loss = None if error or result is None else self._loss(result)
         self._end(trial_id, loss, None, self._facts(result) if result else {})
 
@@ -392,7 +393,7 @@ class ModelSearcher(Searcher):
         pruned: bool = False,
         intermediate_values: list[float] | None = None,
     ) -> None:
-        """Tell the searcher a configuration that was evaluated elsewhere; ``value`` is its metric's."""
+        """Tell the searcher a configuration that was evaluated elsewhere; ``value`` is the metric there."""
         if not self._is_set_up:
             self._early.append((parameters, value, error, pruned, intermediate_values))
             return
@@ -451,7 +452,7 @@ class ModelSearcher(Searcher):
             logger.info("Warm start with %d of %d trials; e.g. %s", len(self.learnt), len(self._earlier), why)
 
     def _as_of_now(self, config: ConfigView, number: int) -> Config:
-        """A configuration of an earlier experiment without parameters that are gone, and with those that are new drawn.
+        """A configuration of an earlier experiment without the parameters that are gone; new ones are drawn.
 
         What a new parameter was then is not known: drawn at random, its effect on the earlier results looks like noise.
         """
@@ -469,7 +470,7 @@ class ModelSearcher(Searcher):
             json.dump(state, file)
 
     def _arguments(self) -> dict[str, Any]:
-        """What arguments and run told, so that a searcher that has been told nothing can be restored."""
+        """What the arguments and the run have set, so that a searcher can be restored that was given nothing."""
         told = {"metric": self._metric, "mode": self._mode, "rewards": self._rewards}
         with suppress(SearchSpaceError):  # JSON cannot hold it: it has to be given again
             told["points"] = [to_portable(dict(point)) for point in self._points]
@@ -527,7 +528,7 @@ class ModelSearcher(Searcher):
                 self._end(trial_id, *rest)
 
     def _lent(self) -> AbstractContextManager[None]:
-        """A generator of its own in place of the global ones, for a library that draws from them."""
+        """While a library that draws from the global generators is called, a generator of its own in their place."""
         if not self.global_numpy:
             return nullcontext()
         if self._generator is None:

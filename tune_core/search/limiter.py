@@ -25,7 +25,8 @@ class ConcurrencyLimiter(WrappingSearcher):
 
     Notes
     -----
-    Where a batch can no longer fill up, since the searcher has no more suggestions, what there is of it is told.
+    When the searcher has no more suggestions, so that a batch cannot fill up, it is told the results that the batch
+    has.
     """
 
     stateless = False
@@ -49,7 +50,7 @@ class ConcurrencyLimiter(WrappingSearcher):
         self._limits = not searcher.set_max_concurrency(max_concurrent)
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """False: this limit stays, and the engine keeps its own beside it."""
+        """False: this limit stays in force, and the engine applies its own as well."""
         return False
 
     def suggest(self, trial_id: str) -> Config | str | None:
@@ -61,7 +62,7 @@ class ConcurrencyLimiter(WrappingSearcher):
             return None
         suggestion = self.searcher.suggest(trial_id)
         if not isinstance(suggestion, dict) and self._held and len(self._held) == len(live):
-            # Nothing runs that could complete the batch: what is held back is what the searcher waits for.
+            # No running trial could complete the batch, and the searcher waits for the results that are held back.
             self._tell_held()
             if suggestion is None:
                 suggestion = self.searcher.suggest(trial_id)
@@ -71,7 +72,7 @@ class ConcurrencyLimiter(WrappingSearcher):
         return suggestion
 
     def unfinished_trials(self) -> set[str]:
-        """Trials that count to the limit: also those of which only the searcher knows, from a file."""
+        """Trials that count toward the limit, also those that only the searcher knows, from a restored file."""
         return self._live.union(self.searcher.unfinished_trials())
 
     def adopt(self, trial_id: str, config: ConfigView) -> None:
@@ -109,7 +110,7 @@ class ConcurrencyLimiter(WrappingSearcher):
             tell()
 
     def save(self, checkpoint_path: str) -> None:
-        """Write the searcher's state, which knows the trials that have not ended; what a batch has so far is told."""
+        """Write the searcher's state, once it has been told the results of an incomplete batch."""
         self._tell_held()
         self.searcher.save(checkpoint_path)
 

@@ -13,7 +13,7 @@ from tune_core.search.encoding.columns import ObservationTable
 _FEW = 60
 """Up to so many observations, length-scales are fitted to convergence after each result."""
 _SHARE = 30
-"""Beyond, they are fitted only once one observation in so many is new."""
+"""With more, they are fitted again only when one observation in so many is new."""
 
 
 class LossModel:
@@ -21,8 +21,8 @@ class LossModel:
 
     Where trials are stopped early, each loss has the level at which it was measured. Each level has a constant of its
     own, for losses fall as training goes on; what is left is one function of point and level, with a length-scale
-    between levels that says what a low level is worth. Since the constants are estimated together with the function,
-    it does no harm that only good trials reach the upper levels.
+    between levels that says how much a low level tells of a high one. Since the constants are estimated together with
+    the function, it does no harm that only good trials reach the upper levels.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class NevergradSearch(ModelSearcher):
     """
 
     library = extra = "nevergrad"
-    global_numpy = True  # the initial states of some of its optimizers
+    global_numpy = True  # some of its optimizers draw their initial state from it
 
     def __init__(
         self,

@@ -34,9 +34,9 @@ class OptunaSearch(ModelSearcher):
     sampler
         One of ``optuna.samplers``; None: ``TPESampler(seed=seed)``.
     study_name, storage
-        Where Optuna is to keep the study; by default in memory only. A study that the storage has already is gone on
-        with. The study holds parameters and metrics as the trials had them, each result as an intermediate value (in
-        memory: each on which a scheduler decides), and other reported numbers as user attributes.
+        Where Optuna is to keep the study; by default in memory only. A study that is already in the storage is
+        continued. The study holds parameters and metrics as the trials had them, each result as an intermediate value
+        (in memory: each on which a scheduler decides), and other reported numbers as user attributes.
     seed
         Of the default sampler.
 
@@ -69,7 +69,7 @@ class OptunaSearch(ModelSearcher):
             raise InvalidArgumentError(
                 "OptunaSearch(sampler)",
                 f"is {sampler!r}",
-                "it is no sampler of Optuna" + (" but a class" if isinstance(sampler, type) else ""),
+                "it is a class, not a sampler" if isinstance(sampler, type) else "it is not a sampler of Optuna",
                 "Use e.g. optuna.samplers.CmaEsSampler(seed=0).",
             )
         metrics, modes = _objectives(metric, mode)
@@ -125,7 +125,7 @@ class OptunaSearch(ModelSearcher):
         modes: list[str] = [self._mode] * len(metrics) if isinstance(self._mode, str) else list(self._mode or ())
         self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
         verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # a new study announces itself
+        optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # Optuna logs each new study
         try:
             self._study = optuna.create_study(
                 study_name=self._study_name,
@@ -137,7 +137,7 @@ class OptunaSearch(ModelSearcher):
             )
         finally:
             optuna.logging.set_verbosity(verbosity)
-        self._study.stop = self._stop  # samplers that have seen all there is call it
+        self._study.stop = self._stop  # samplers call it when they have tried every point
         if self.encoding is not None:
             self._params = {p.name: NativeParam(self._optuna.distributions, p) for p in self.encoding.params}
             self._distributions = {name: native.distribution for name, native in self._params.items()}
@@ -154,7 +154,7 @@ class OptunaSearch(ModelSearcher):
 
     @property
     def handles_constraints(self) -> bool:  # type: ignore[override]
-        """Whether it looks where constraints are met: from Optuna 5 on, and before with the default sampler."""
+        """Whether constraints guide the search: from Optuna 5 on with any sampler, before with the default one."""
         return self._sampler is None or hasattr(self._optuna.Trial, "set_constraint")
 
     def _stop(self) -> None:
@@ -206,7 +206,7 @@ class OptunaSearch(ModelSearcher):
         rewards = self._rewards or [None] * len(self._points)
         for point, reward in zip(self._points, rewards, strict=True):
             if reward is None:
-                self._study.enqueue_trial(dict(point))  # completed as the function draws
+                self._study.enqueue_trial(dict(point))  # the function draws what the point leaves out
             else:
                 self._learn_point(point, reward)
 

@@ -19,7 +19,7 @@ from tune_core.search.wrapping import WrappingSearcher
 from tune_core.space.portable import from_portable, to_portable
 
 TRIAL_INDEX = "__trial_index__"
-"""Key of a configuration under which its repetition, from 0, stands."""
+"""Key of a configuration that holds the number of its repetition, from 0."""
 
 
 @dataclass
@@ -63,16 +63,16 @@ class Repeater(WrappingSearcher):
     Parameters
     ----------
     searcher
-        Whose suggestions to repeat.
+        The searcher whose suggestions are repeated.
     repeat
-        How often. ``num_samples`` counts trials, so it should be a multiple of this.
+        How many times. ``num_samples`` counts trials, so it should be a multiple of this.
     set_index
         Whether the configuration says which repetition it is, as ``config["__trial_index__"]`` from 0: a seed for the
         objective.
 
     Notes
     -----
-    Failed repetitions are left out of the mean; a suggestion all of whose repetitions failed has failed.
+    Failed repetitions are left out of the mean; if all repetitions of a suggestion failed, it has failed.
     """
 
     _done_to_it = "repeated"
@@ -92,7 +92,7 @@ class Repeater(WrappingSearcher):
         self._open: str | None = None  # the group that still lacks trials
 
     def suggest(self, trial_id: str) -> Config | str | None:
-        """The open suggestion once more, or a new one."""
+        """The suggestion that still lacks repetitions, or a new one."""
         if self._open is None:
             suggestion = self.searcher.suggest(trial_id)
             if not isinstance(suggestion, Mapping):
@@ -115,9 +115,9 @@ class Repeater(WrappingSearcher):
         return {**group.config, TRIAL_INDEX: index} if self.set_index else dict(group.config)
 
     def adopt(self, trial_id: str, config: ConfigView) -> None:
-        """Count the trial to its group, and forward the first of each."""
+        """Add the trial to its group; the first trial of each group is forwarded."""
         bare = {key: value for key, value in config.items() if key != TRIAL_INDEX}
-        if trial_id in self._group_of:  # suggested just now, and something else
+        if trial_id in self._group_of:  # suggested a moment ago, with another configuration
             name = self._group_of[trial_id]
             if name == trial_id:
                 self.groups[name].config = bare

@@ -22,7 +22,7 @@ class SigOptSearch(ModelSearcher):
     space
         None (the Tuner's ``param_space``), a space of :mod:`tune_core.space`, or SigOpt's own list of parameters.
     name
-        Of the experiment.
+        The experiment's name.
     max_concurrent
         How many suggestions may be unfinished.
     connection
@@ -30,7 +30,7 @@ class SigOptSearch(ModelSearcher):
     experiment_id
         An experiment to go on with.
     observation_budget, project
-        Of a new experiment.
+        Arguments of a new experiment.
     metric, mode
         What to optimise; None takes ``TuneConfig``'s. Lists for several metrics are not supported.
     points_to_evaluate, evaluated_rewards
@@ -40,7 +40,7 @@ class SigOptSearch(ModelSearcher):
     """
 
     library = extra = "sigopt"
-    replays = False  # the server remembers
+    replays = False  # the server keeps what it was told
 
     def __init__(
         self,

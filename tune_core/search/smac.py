@@ -30,7 +30,7 @@ class SMACSearch(ModelSearcher):
     facade
         ``"hpo"`` (random forest, any space) or ``"blackbox"`` (Gaussian process, small continuous spaces).
     n_trials
-        How many trials SMAC plans its initial design with; None: the run's ``num_samples``.
+        How many trials SMAC plans for; None: the run's ``num_samples``.
 
     References
     ----------
@@ -66,7 +66,7 @@ class SMACSearch(ModelSearcher):
 
         assert self.encoding is not None
         self._configurations = Configurations(self.encoding, self.seed)
-        folder = tempfile.mkdtemp(prefix="tune_core_smac_")  # it writes whatever happens
+        folder = tempfile.mkdtemp(prefix="tune_core_smac_")  # SMAC always writes files
         self._cleaner = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         planned = self._n_trials or self._spec.get("num_samples") or 100
         scenario = smac.Scenario(
@@ -89,7 +89,7 @@ class SMACSearch(ModelSearcher):
         except Exception as error:
             if type(error).__name__ != "ConfigurationSpaceExhaustedException":  # its module is not in all versions
                 raise
-            return self.FINISHED  # it drew no new configuration of a finite space in as many tries as it makes
+            return self.FINISHED  # all that it drew from a finite space had been tried
         self._infos[trial_id] = info
         return self._configurations.values(info.config)
 
@@ -128,5 +128,5 @@ _FACADES = {"hpo": "HyperparameterOptimizationFacade", "blackbox": "BlackBoxFaca
 
 
 def _never_called(config: Any, seed: int = 0) -> float:
-    """What SMAC takes as its target; it is only asked and told."""
+    """The target function that SMAC requires. It is never called: SMAC is only asked and told."""
     raise NotImplementedError

@@ -19,9 +19,9 @@ class ZOOptSearch(ModelSearcher):
     Parameters
     ----------
     algo
-        ``"asracos"``, the one that ZOOpt can be asked and told.
+        ``"asracos"``, the only algorithm of ZOOpt's with an ask-and-tell interface.
     budget
-        How many trials it may plan with; None: the run's ``num_samples``.
+        How many trials it plans for; None: the run's ``num_samples``.
     dim_dict
         The search space: one of :mod:`tune_core.space`, or one whose dimensions are ZOOpt's tuples, such as
         ``(ValueType.CONTINUOUS, [0, 1], 1e-2)``; None takes the Tuner's ``param_space``.
@@ -56,7 +56,9 @@ class ZOOptSearch(ModelSearcher):
         space: object = None,
     ) -> None:
         if not isinstance(algo, str) or algo.lower() not in ("asracos", "sracos"):
-            raise InvalidArgumentError("ZOOptSearch(algo)", f"is {algo!r}", "there is one", 'Use "asracos".')
+            raise InvalidArgumentError(
+                "ZOOptSearch(algo)", f"is {algo!r}", "there is only one algorithm", 'Use "asracos".'
+            )
         self._budget = None if budget is None else validation.integer("ZOOptSearch(budget)", budget)
         self._parallel = None if parallel_num is None else validation.integer("ZOOptSearch(parallel_num)", parallel_num)
         self._solutions: dict[str, object] = {}
@@ -102,7 +104,7 @@ class ZOOptSearch(ModelSearcher):
             if solution is None:
                 if algorithm.live_num > 0:
                     return None
-                algorithm.semaphore = 1  # nothing runs that could open it
+                algorithm.semaphore = 1  # no running trial could release it
             elif not isinstance(solution, str):  # "FINISHED" only says that a few draws were not new
                 self._solutions[trial_id] = solution
                 point = solution.get_x()

@@ -13,7 +13,7 @@ from tune_core.space.domains import Function
 
 
 class Pending:
-    """A value that a function has yet to compute, in its place in the configuration."""
+    """Stands in a configuration for a value that a function has yet to compute."""
 
     __slots__ = ("domain", "path", "seed")
 
@@ -133,7 +133,7 @@ def _call(what: Pending, spec: Spec, draw_value: Callable[[Any, random.Random, A
 
 
 def _plain(value: Any) -> Any:
-    """Dicts in place of the views of them that a function returned."""
+    """What a function returned, with plain dicts in place of the views that it was given."""
     if isinstance(value, Spec) or type(value) is dict:
         return {k: _plain(v) for k, v in value.items()}
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value

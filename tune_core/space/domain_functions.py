@@ -28,7 +28,7 @@ def uniform(lower: float, upper: float) -> Float:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def quniform(lower: float, upper: float, q: float) -> Float:
     upper
         Largest value.
     q
-        What values are a multiple of; above 0.
+        Step: values are multiples of it; above 0.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def quniform(lower: float, upper: float, q: float) -> Float:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def loguniform(lower: float, upper: float, base: float = 10) -> Float:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     name = "loguniform"
     return Float(_need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base)
@@ -104,7 +104,7 @@ def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float
     upper
         Largest value.
     q
-        What values are a multiple of; above 0.
+        Step: values are multiples of it; above 0.
     base
         Base of the logarithm. It changes no probability; searchers of other libraries may show it.
 
@@ -116,7 +116,7 @@ def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     name = "qloguniform"
     return Float(_need(name, "lower", lower), _need(name, "upper", upper), log=True, base=base, q=_need(name, "q", q))
@@ -140,7 +140,7 @@ def randn(mean: float = 0.0, sd: float = 1.0) -> Float:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     return Float(mean=mean, sd=_need("randn", "sd", sd))
 
@@ -155,7 +155,7 @@ def qrandn(mean: float, sd: float, q: float) -> Float:
     sd
         Its standard deviation; above 0.
     q
-        What values are a multiple of; above 0.
+        Step: values are multiples of it; above 0.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def qrandn(mean: float, sd: float, q: float) -> Float:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     return Float(mean=mean, sd=_need("qrandn", "sd", sd), q=_need("qrandn", "q", q))
 
@@ -178,7 +178,7 @@ def randint(lower: int, upper: int) -> Integer:
     lower
         Smallest value.
     upper
-        The value behind the largest: it is never drawn.
+        One more than the largest value; it is never drawn itself.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def randint(lower: int, upper: int) -> Integer:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
     upper
         Largest value.
     q
-        What values are a multiple of; above 0.
+        Step: values are multiples of it; above 0.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     return Integer(lower, upper, q=_need("qrandint", "q", q))
 
@@ -231,7 +231,7 @@ def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
     lower
         Smallest value; at least 1.
     upper
-        The value behind the largest: it is never drawn.
+        One more than the largest value; it is never drawn itself.
     base
         Base of the logarithm. It changes no probability; searchers of other libraries may show it.
 
@@ -243,7 +243,7 @@ def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     return Integer(lower, upper, log=True, base=base)
 
@@ -258,7 +258,7 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
     upper
         Largest value.
     q
-        What values are a multiple of; above 0.
+        Step: values are multiples of it; above 0.
     base
         Base of the logarithm. It changes no probability; searchers of other libraries may show it.
 
@@ -270,7 +270,7 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
     Raises
     ------
     SearchSpaceError
-        If the numbers cannot work together.
+        If a number is missing or not finite, or the numbers do not fit together.
     """
     return Integer(lower, upper, log=True, base=base, q=_need("qlograndint", "q", q))
 
@@ -283,7 +283,7 @@ def choice(categories: Iterable[object], *more: object) -> Categorical:
     categories
         The values to choose from, of any type, each as likely as the others. At least one.
     *more
-        Not taken: the values are one list. It is there for the error that says so.
+        Not accepted: the values are given as one list. It is there so that an error can say so.
 
     Returns
     -------
@@ -318,8 +318,8 @@ def sample_from(func: Callable[..., object]) -> Function:
     Parameters
     ----------
     func
-        Called once for each trial, with the configuration that the domains have given, if it takes an argument. The
-        configuration's values can be had as items and as attributes.
+        Called once for each trial; if it takes an argument, with the values drawn so far, which it can read as items
+        and as attributes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What all domains share, and those that are no ranges of numbers: choices and functions."""
+"""What all domains share, and the domains that are not ranges of numbers: choices and functions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def set_sampler(found: Sampler) -> None:
 
 
 def below(rng: Random, n: int) -> int:
-    """A uniform integer in ``[0, n)``, by operations whose results no Python version changes."""
+    """A uniform integer in ``[0, n)``, by operations with the same results in every Python version."""
     return int(rng.random() * n) if n < _BIG else rng.getrandbits(n.bit_length() + 64) % n
 
 
@@ -80,7 +80,7 @@ def as_rng(random_state: object) -> Random:
 
 
 class Domain:
-    """A set of values together with how they are drawn. See the functions of :mod:`tune_core.space`."""
+    """A set of values and how they are drawn; the functions of :mod:`tune_core.space` make domains."""
 
     __slots__ = ()
 
@@ -134,7 +134,7 @@ def as_values(asked: str, name: str, values: Any) -> list[Any]:
     """The alternatives of a choice or grid as a list, or an error that says what is wrong with them."""
     problem = ""
     if isinstance(values, (str, bytes)):
-        problem, fix = "a string would be taken apart into characters", f"Use [{values!r}]."
+        problem, fix = "a string would be split into its characters", f"Use [{values!r}]."
     elif isinstance(values, (set, frozenset)):
         problem, fix = "a set has no order, so a seed could not fix what is drawn", "Use sorted(...) or a list."
     elif isinstance(values, Mapping):
@@ -157,7 +157,7 @@ class Categorical(Domain):
     Parameters
     ----------
     categories
-        The values, in an order that a seed can rely on.
+        The values, in a fixed order, so that a seed always draws the same.
     """
 
     __slots__ = ("categories",)
@@ -175,7 +175,7 @@ class Categorical(Domain):
         return {"grid_search": list(self.categories)}
 
     def draw(self, rng: Random, config: Any = None) -> Any:
-        """One category as it stands, domains within it not yet drawn."""
+        """One category; domains within it are not drawn yet."""
         return self.categories[below(rng, len(self.categories))]
 
     def index_of(self, value: object) -> int | None:
@@ -195,7 +195,7 @@ class Categorical(Domain):
         return None
 
     def is_valid(self, value: object) -> bool:
-        """Whether ``value`` is a category, or what a category that holds domains could become."""
+        """Whether ``value`` is a category, or could be drawn from a category that holds domains."""
         return self.index_of(value) is not None or any(sampler.fits(value, c) for c in self.categories)
 
     def __len__(self) -> int:

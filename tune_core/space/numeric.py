@@ -1,4 +1,4 @@
-"""Ranges of numbers that a hyperparameter can be drawn from: continuous and whole, linear, log, normal, in steps."""
+"""Ranges of numbers to draw a hyperparameter from: continuous or integer; linear, logarithmic, normal, in steps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def _positive(asked: str, name: str, value: object) -> float:
 
 def _check_base(asked: str, base: object) -> None:
     if _positive(asked, "base", base) == 1:
-        raise SearchSpaceError(asked, f"has base={base!r}", "no logarithm has the base 1", "Leave base out: it is 10.")
+        raise SearchSpaceError(
+            asked, f"has base={base!r}", "there is no logarithm to the base 1", "Leave base out; it is 10 then."
+        )
 
 
 def _check_order(asked: str, lower: float, upper: float, shown: str) -> None:
@@ -69,9 +71,9 @@ class Float(Domain):
     Parameters
     ----------
     lower, upper
-        The bounds; None, and so unbounded, only for a normal distribution.
+        The bounds; None (no bound) is for normal distributions only.
     log, base
-        Whether the logarithm is what is drawn uniformly; the base does not change the distribution.
+        Whether values are uniform in their logarithm; the base does not change the distribution.
     q
         Step: values are whole multiples of it.
     mean, sd
@@ -162,7 +164,7 @@ class Float(Domain):
                 raise SearchSpaceError(
                     asked,
                     f"has {name}={show(bound)}",
-                    f"the bound {name} is no whole multiple of q={show(q)}",
+                    f"the bound {name} is not a whole multiple of the step q={show(q)}",
                     f"Use {name}={show(self._multiple(round(steps)))}, or another q.",
                 )
             setattr(self, "_low" if name == "lower" else "_high", round(steps))
@@ -186,7 +188,7 @@ class Float(Domain):
         return Float(_bound(self.lower), _bound(self.upper), log=True, base=base, q=self.q)
 
     def normal(self, mean: float = 0.0, sd: float = 1.0) -> Float:
-        """A normal distribution, cut off at the bounds if there are any."""
+        """A normal distribution, truncated at the bounds if there are any."""
         return Float(_bound(self.lower), _bound(self.upper), mean=mean, sd=sd, q=self.q)
 
     def quantized(self, q: float) -> Float:
@@ -213,7 +215,7 @@ class Float(Domain):
     def _draw_normal(self, rng: Random) -> float:
         assert self.mean is not None and self.sd is not None
         for _ in range(1000):
-            # Box and Muller's transform: random() is the one method whose sequence Python keeps for ever
+            # Box and Muller's transform: random() is the only method whose sequence Python promises to keep
             radius = math.sqrt(-2.0 * math.log(1.0 - rng.random()))
             value = self.mean + self.sd * radius * math.cos(2.0 * math.pi * rng.random())
             if self.lower <= value <= self.upper:
@@ -285,7 +287,8 @@ class Integer(Domain):
     lower, upper
         The bounds.
     log, base
-        Whether small numbers are drawn more often, in proportion to their logarithm's growth.
+        Whether values are uniform in their logarithm, so that small ones are drawn more often; the base does not change
+        the distribution.
     q
         Step: values are whole multiples of it, and both bounds are included.
     """

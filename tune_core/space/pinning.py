@@ -88,7 +88,7 @@ def _outside(node: object, value: object, path: Path, asked: str) -> SearchSpace
     return SearchSpaceError(
         f"{asked}{_tail(path)}",
         f"is {value!r}",
-        f"{path_str(path)} is {node!r}, which does not hold that value",
+        f"{path_str(path)} is {node!r}, which does not contain that value",
         "Use a value of that domain, or widen the domain.",
     )
 

@@ -1,4 +1,4 @@
-"""Turns a search space into configurations: compiled once, then configuration ``index`` from (seed, index) alone."""
+"""Draws configurations from a search space, which is compiled once: each depends on the seed and its index alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make = Callable[["_Draw"], Any]
 
 
 class Constant:
-    """A value in a space that is meant as it stands, even where it looks like a domain or holds some."""
+    """A value in a space that is taken as it is, even where it looks like a domain or holds some."""
 
     __slots__ = ("value",)
 
@@ -74,7 +74,7 @@ def children(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def is_container(node: object) -> bool:
-    """Whether ``node`` is a dict (no grid), list or tuple that a configuration gets its own copy of."""
+    """Whether ``node`` is a dict (but no grid), list or tuple, of which each configuration has a copy of its own."""
     return type(node) in (list, tuple) or (isinstance(node, dict) and not is_grid(node))
 
 
@@ -84,7 +84,7 @@ def varies(node: object) -> bool:
 
 
 def varied_names(node: object, path: tuple[str, ...] = ()) -> list[str]:
-    """Names of what varies in a space, nested dicts' ones joined by ``/``; a list varies as a whole."""
+    """Names of the parameters that vary, those in nested dicts joined by ``/``; a list counts as one."""
     if isinstance(node, (Domain, list, tuple)) or is_grid(node):
         return ["/".join(path)] if varies(node) else []
     return [name for key, child in children(node) for name in varied_names(child, (*path, str(key)))]
@@ -105,7 +105,7 @@ class Compiled:
     def __init__(self, param_space: Mapping[str, object]) -> None:
         grids: list[tuple[Path, list[Any]]] = []
         _find_grids(dict(param_space), (), grids)
-        grids.sort(key=lambda found: found[0])  # as Ray Tune: in the order of their names, the first one fastest
+        grids.sort(key=lambda found: found[0])  # as in Ray Tune: sorted by name, the first one varies fastest
         self.grid_paths = [path for path, _ in grids]
         self._lengths = [len(values) for _, values in grids]
         self.grid_size = 1
@@ -115,7 +115,7 @@ class Compiled:
         self._make = _compile(dict(param_space), (), positions)
 
     def grid_point(self, number: int) -> list[int]:
-        """Which value each grid has at a point of their product."""
+        """The position of each grid's value at a point of their product."""
         digits = []
         for length in self._lengths:
             number, digit = divmod(number, length)
@@ -269,7 +269,7 @@ def generate(param_space: Mapping[str, object], seed: int, index: int, constant_
 def flatten(param_space: Mapping[str, object]) -> dict[str, Any]:
     """All leaves of a space by path: ``{"model/layers/0": Integer, ...}``; a ``/`` in a key is written ``~1``.
 
-    Leaves are domains, grids, constants and empty containers. What a choice's branches hold is not looked into.
+    Leaves are domains, grids, constants and empty containers. The categories of a choice are not searched.
     """
     flat: dict[str, Any] = {}
 
@@ -327,7 +327,7 @@ def domains(param_space: Mapping[str, object]) -> dict[str, Domain]:
 
 
 def fits(value: Any, node: Any) -> bool:
-    """Whether ``value`` is what ``node`` of a space could become, all of it."""
+    """Whether ``value``, with all its parts, could be drawn from ``node``."""
     if isinstance(node, Constant):
         return same(node.value, value)
     if isinstance(node, Domain):

@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def to_json(config: Config, param_space: Mapping[str, object] | None) -> dict[str, Any]:
-    """``config`` itself if it is plain JSON, else a copy in which all else refers to the search space."""
+    """``config`` itself if it is plain JSON, else a copy that refers to the search space for what is not."""
     if _is_plain(config):
         return config
     return {k: _encode(v, _child(param_space, k)) for k, v in config.items()}
@@ -47,7 +47,7 @@ def from_json(
     param_space
         The search space in force.
     fallback
-        Makes the configuration anew, for values that only a ``sample_from`` can give back.
+        Draws the configuration again, for values that only a ``sample_from`` can give.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def _as_plain_number(value: object) -> object:
 
 
 class _DecodeContext:
-    """The configuration made anew, once, when a value asks for it."""
+    """The configuration, drawn again once when a value needs it."""
 
     def __init__(self, fallback: Callable[[], Mapping[str, Any] | None] | None) -> None:
         self._fallback = fallback

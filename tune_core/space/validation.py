@@ -50,7 +50,7 @@ def _is_text(key: str) -> bool:
 
 
 def _check(node: object, path: Path, within: str | None, parents: frozenset[int]) -> None:
-    """Check one node; ``within`` says what alternatives the node is a part of, where no grid may be."""
+    """Check one node; ``within`` names the choice or grid that it is part of, where no grid may be."""
     if isinstance(node, Constant):
         return
     if isinstance(node, Domain):
@@ -64,7 +64,7 @@ def _check(node: object, path: Path, within: str | None, parents: frozenset[int]
         return
     if id(node) in parents:
         raise SearchSpaceError(
-            path_str(path), "contains itself", "such a space has no end", "Copy the inner dict or list instead."
+            path_str(path), "contains itself", "such a space never ends", "Copy the inner dict or list instead."
         )
     for key, child in children(node):
         if isinstance(key, str) and not _is_text(key):
@@ -88,7 +88,10 @@ def _check_domain(node: Domain, path: Path, parents: frozenset[int]) -> None:
     if isinstance(node, Categorical):
         if id(node) in parents:
             raise SearchSpaceError(
-                path_str(path), "contains itself", "such a choice has no end", "Leave the choice out of its categories."
+                path_str(path),
+                "contains itself",
+                "such a choice never ends",
+                "Take the choice out of its own categories.",
             )
         for category in node.categories:
             _check(category, path, "choice", parents | {id(node)})
@@ -151,7 +154,7 @@ def _check_leaf(node: Any, path: Path) -> None:
         raise SearchSpaceError(
             path_str(path),
             f"is a {kind.__name__} of {kind.__module__.partition('.')[0]}",
-            "it would be passed to the objective as it stands, not drawn from",
+            "it would be passed to the objective as it is, not drawn from",
             "Use tune_core's own tune.uniform, tune.choice and so on; or give the library's space to its searcher.",
         )
     if isinstance(node, (set, frozenset)) and any(isinstance(value, Domain) for value in node):

@@ -1,7 +1,7 @@
 """Points of a search space as rows of numbers for a model, and the moves between neighbouring points.
 
 A row has one number a parameter, its *place*: for a continuous parameter (and for whole numbers with many values)
-where it lies in [0, 1], for all others the number of its value. A parameter that hangs on a choice which is not made
+where it lies in [0, 1], for all others the number of its value. A parameter that depends on a choice which was not made
 has one place of its own, so that rows that mean the same configuration are equal.
 """
 
@@ -93,7 +93,7 @@ class ObservationTable:
         return out
 
     def key(self, row: Array) -> bytes:
-        """Equal for rows of the same configuration."""
+        """A key that is equal for rows of the same configuration."""
         return bytes((row.round(9) + 0.0).tobytes())
 
     def settle(self, rows: Array) -> Array:
@@ -124,8 +124,8 @@ class ObservationTable:
         """Rows for a model: places in [0, 1] for what is ordered; for categories a column each.
 
         Two different categories are at a squared distance of 1, as are the two ends of what is ordered. A parameter
-        that exists only under some choices has a column more, which says whether it does: then no point without it is
-        near one with it, whatever value it is taken to have there.
+        that exists only under some choices has a column more, which says whether it exists: so a point without it is
+        not near one with it, whatever place it has been given.
         """
         import numpy as np
 
@@ -182,7 +182,7 @@ class ObservationTable:
             else:
                 moved = fresh[:, i]
             out[change[:, i], i] = moved[change[:, i]]
-        hidden = [i for i, _ in self._conditions]  # what a changed choice brings to life is drawn
+        hidden = [i for i, _ in self._conditions]  # parameters that a changed choice makes active are drawn
         for i in hidden:
             born = rows[:, i] == self.columns[i].inactive
             out[born, i] = fresh[born, i] if self.columns[i].size is None else np.maximum(fresh[born, i], 0.0)
@@ -213,7 +213,7 @@ class _Column:
             self.places = [(u - units[0]) / (units[-1] - units[0]) for u in units]
         self.width = self.size if self.size is not None and self.places is None else 2 if param.condition else 1
         self.middle: object = 0.5 if self.size is None else self.size // 2
-        # a place that no other value has, for categories; ordered parameters wait in the middle
+        # categories have a place that no value has; ordered parameters take the middle
         self.inactive: Any = -1 if self.size is not None and self.places is None else self.middle
 
     def place(self, value: Any) -> Any:

@@ -3,7 +3,7 @@
 A library is handed only three kinds of parameters, each with plain bounds: ``float``, ``int`` (both ends included) and
 ``cat`` (the number of a category). All else is done here, exactly and once for all libraries: steps become whole
 numbers of steps, a normal distribution becomes its quantile, categories of any type become their numbers, nested names
-become flat ones, and what hangs on a choice becomes conditional.
+become flat ones, and what depends on a choice becomes conditional.
 """
 
 from __future__ import annotations

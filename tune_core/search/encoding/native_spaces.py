@@ -1,4 +1,4 @@
-"""Search spaces in libraries' own notation, read as spaces of ours, and ours written in theirs."""
+"""Reads search spaces in libraries' own notation, and writes ours in theirs."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def to_zoopt(given: Mapping[str, Any]) -> dict[str, object]:
 
 
 def to_nevergrad(given: Mapping[str, Any]) -> object:
-    """Our domains as a ``nevergrad.p.Dict``, by path, without the steps that it has not; constants are left out."""
+    """Our domains as a ``nevergrad.p.Dict``, by path, without steps, which it does not have; constants are left out."""
     import nevergrad as ng
 
     def one(name: str, domain: Any) -> Any:
@@ -277,7 +277,7 @@ def to_nevergrad(given: Mapping[str, Any]) -> object:
 
 
 def to_hebo(given: Mapping[str, Any]) -> object:
-    """Our domains as a ``DesignSpace``, by path, without the steps that it has not; constants are left out."""
+    """Our domains as a ``DesignSpace``, by path, without steps, which it does not have; constants are left out."""
     from hebo.design_space.design_space import DesignSpace
 
     def one(name: str, domain: Any) -> Any:
@@ -339,6 +339,6 @@ def _unsupported(searcher: str, name: str, value: object) -> SearchSpaceError:
     return SearchSpaceError(
         f"{searcher}.convert_search_space(spec)[{name!r}]",
         f"is {value!r}",
-        "the library has nothing that is equal to it",
+        "the library has no equivalent of it",
         f"Give the space to the Tuner instead, which {searcher} reads without conversion.",
     )

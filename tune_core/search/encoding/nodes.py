@@ -118,7 +118,7 @@ class Number(Node):
 
 
 class Choice(Node):
-    """A choice, and what hangs on it."""
+    """A choice, and what depends on it."""
 
     def __init__(self, param: Param, domain: Categorical, branches: list[Node], path: tuple[object, ...]) -> None:
         self.param, self.domain, self.branches, self.path = param, domain, branches, path
@@ -152,6 +152,6 @@ def _outside(path: tuple[object, ...], domain: Domain, value: object, asked: str
     return SearchSpaceError(
         f"{asked}{path_str(path).removeprefix('param_space')}",
         f"is {value!r}",
-        f"{path_str(path)} is {domain!r}, which does not hold that value",
+        f"{path_str(path)} is {domain!r}, which does not contain that value",
         "Use a value of that domain, or widen the domain.",
     )

@@ -1,4 +1,4 @@
-"""How a search library wants the values of a point written, and back: one translation for all libraries."""
+"""Writes the values of a point as a search library wants them, and reads them: one translation for all libraries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Notation:
         return param.to_scaled(value) if self.is_scaled(param) else value
 
     def read(self, param: Param, found: Any) -> Any:
-        """The value that the library means."""
+        """The value that a library's value stands for."""
         found = plain(found)
         if param.kind == "cat":
             return param.snap(found if self.category is None else int(str(found)[len(self.category) :]))
@@ -63,7 +63,7 @@ class Notation:
         return {key: self.write(p, values[p.name]) for key, p in keyed(encoding).items() if p.name in values}
 
     def read_point(self, encoding: Encoding, found: Mapping[str, Any]) -> Values:
-        """The point that the library means."""
+        """The point that a library's values stand for."""
         return {p.name: self.read(p, found[key]) for key, p in keyed(encoding).items()}
 
 
