@@ -12,9 +12,10 @@ np = pytest.importorskip("numpy")
 import tune_core as tune
 from tune_core.core.constraints import Constraint, constraints_from, violation
 from tune_core.errors import InvalidArgumentError
+from tune_core.models.normal import log_cdf
 from tune_core.results import ResultGrid
 from tune_core.schedulers import ASHAScheduler
-from tune_core.search.compromises import ConstraintModel, log_cdf, weighted
+from tune_core.search.compromises import ConstraintModel, weighted
 
 SPACE = {f"x{i}": tune.uniform(0, 1) for i in range(3)}
 

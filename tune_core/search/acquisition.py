@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tune_core.core.values import Array
+from tune_core.models.normal import normal_cdf
 from tune_core.search.compromises import ConstraintModel
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.loss_model import LossModel
@@ -30,14 +31,6 @@ _WALKERS = 6
 _ROUNDS = 3
 _CLIMB_STEPS = 14
 _EVERYTHING = 2000
-
-
-def normal_cdf(z: Array) -> Array:
-    """Distribution function of the standard normal."""
-    import numpy as np
-
-    root = math.sqrt(0.5)
-    return np.array([0.5 * math.erfc(-root * v) for v in z.tolist()])
 
 
 def log_improvement(mean: Array, sd: Array, best: float) -> tuple[Array, Array, Array]:

@@ -13,11 +13,11 @@ Optimization of Computer Models" (the product with the probability of being feas
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from tune_core.core.values import Array
 from tune_core.models.gaussian_process import GaussianProcess
+from tune_core.models.normal import log_cdf
 from tune_core.models.target_transform import winsorised
 
 if TYPE_CHECKING:
@@ -96,16 +96,3 @@ class ConstraintModel:
         value, slope = log_cdf(-mean / sd)
         by_point = -mean_gradient / sd[:, None] + (mean / sd**2)[:, None] * sd_gradient
         return value, slope[:, None] * by_point
-
-
-def log_cdf(z: Array) -> tuple[Array, Array]:
-    """Log of the standard normal's distribution function, and its derivative."""
-    import numpy as np
-
-    log_density = -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
-    far = np.minimum(z, -6.0)
-    tail = log_density - np.log(-far) + np.log1p(-1.0 / far**2)
-    root = math.sqrt(0.5)
-    near = np.log(np.maximum([0.5 * math.erfc(-root * v) for v in z.tolist()], 1e-300))
-    value = np.where(z > -6.0, near, tail)
-    return value, np.exp(log_density - value)
