@@ -53,6 +53,7 @@ class RunSpec:
     chdir: bool = True  # each trial's own folder is its working directory, where it has a process to itself
     env: Mapping[str, str] = field(default_factory=dict)
     needs_every_result: bool = False  # somebody in the driver tests each result before the trial goes on
+    independent: bool = False  # no result changes which trials run, how far, or in which order
     trainable_name: str = "trainable"
     settings: Mapping[str, Any] = field(default_factory=dict)
     logging: Any = None  # how the driver's logging is set: tune_core.executors.worker.log_setup.LogSetup

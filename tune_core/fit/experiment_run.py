@@ -49,6 +49,7 @@ from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
 from tune_core.schedulers import scheduler_from
+from tune_core.schedulers.fifo import FIFOScheduler
 from tune_core.search import searcher_from
 from tune_core.search.basic_variant import BasicVariantGenerator
 from tune_core.space.sampling import varied_names, varies
@@ -477,6 +478,7 @@ class ExperimentRun:
             chdir=self.tune_config.chdir_to_trial_dir and os.environ.get("RAY_CHDIR_TO_TRIAL_DIR") != "0",
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
+            independent=self.searcher.stateless and type(self.scheduler) is FIFOScheduler and self.stopper is None,
             trainable_name=self.prepared.__name__,
             store=None if self.stored is None else self.stored.access(self.executor.name),
             artifacts=self._artifact_rules(),

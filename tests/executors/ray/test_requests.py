@@ -16,6 +16,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.executors import RayExecutor
 from tune_core.executors.ray import files
 from tune_core.executors.ray.requests import actor_options, machine, place, text_of
+from tune_core.search.basic_variant import BasicVariantGenerator
 
 
 def nodes(*shapes: dict[str, float]) -> dict[str, Any]:
@@ -116,3 +117,52 @@ def test_what_an_actor_says_while_it_leaves_is_passed_on() -> None:
     executor._receive(host, reply, batches)
 
     assert [event.what for batch in batches for event in batch.events] == ["the artifacts could not be sent"]
+
+
+@pytest.mark.parametrize(("took_s", "in_hand", "most"), [(0.2, 32, 0), (0.02, 32, 2), (0.001, 32, 32), (0.001, 4, 4)])
+def test_the_shorter_trials_are_the_more_of_them_an_actor_has_in_hand(took_s: float, in_hand: int, most: int) -> None:
+    from tune_core.executors.ray.cluster import PlacementGroup
+    from tune_core.executors.ray.host import WorkerActor
+    from tune_core.executors.ray.pool import Pool
+
+    pool = Pool(None, lambda host: None, in_hand=in_hand)  # type: ignore[arg-type]
+    busy = WorkerActor("worker1", (), {}, PlacementGroup([]))
+    busy.ready, busy._actor, busy.load = True, object(), 1
+    pool.make_roomy(busy)
+    pool.note_duration(took_s)
+
+    while (host := pool._roomy(())) is not None and busy.load < 1000:
+        host.load += 1
+
+    assert busy.load == max(most, 1)
+
+
+class Noted(tune.InlineExecutor):
+    """Keeps what it is told of a run."""
+
+    def start(self, run: Any, pump: Any) -> None:
+        self.told = run
+        super().start(run, pump)
+
+
+@pytest.mark.parametrize(
+    ("settings", "stop", "independent"),
+    [
+        ({}, {"loss": 0.0}, True),
+        ({"search_alg": BasicVariantGenerator(max_concurrent=2)}, None, False),
+        ({"search_alg": "auto"}, None, False),
+        ({"scheduler": tune.ASHAScheduler()}, None, False),
+        ({}, lambda trial, result: False, False),
+    ],
+)
+def test_trials_are_independent_where_no_result_decides_anything(
+    tmp_path: Path, settings: dict[str, Any], stop: Any, independent: bool
+) -> None:
+    executor = Noted()
+    tune.Tuner(
+        lambda config: {"loss": config["x"]},
+        param_space={"x": tune.uniform(0, 1)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=30, **settings),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor=executor, stop=stop),
+    ).fit()
+    assert executor.told.independent is independent

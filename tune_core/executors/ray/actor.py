@@ -37,6 +37,9 @@ from tune_core.executors.worker.worker import Worker
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
 _TICK_S = 0.1
+_GATHER_S = 0.005
+"""How long at most an answer waits for further events, while there are many trials in hand..."""
+_MANY = 8
 _MOST_WAITING_BYTES = 16 << 20
 
 
@@ -159,6 +162,7 @@ class TrialHost:
         self._lock = threading.Lock()  # over the next four
         self._queued: set[tuple[int, int]] = set()
         self._open = 0
+        self._answer_at = 0  # trials left when it is time to answer, so that more come before the last has begun
         self._turn = threading.Lock()  # whoever takes from the outbox
         self._replies = 0
         self._payload = payload
@@ -194,14 +198,13 @@ class TrialHost:
             for in_turn in self._arriving.put(number, messages):
                 for message in in_turn:
                     self._take(message)
+            left = len(self._queued)
+            self._answer_at = left // 2 if left >= _MANY else left
             self._open += 1
             if self._open > MAX_OPEN:
                 self._outbox.put(None)  # lets the one that waits longest go
         with self._turn:
-            parts = [self._outbox.get()]
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    parts.append(self._outbox.get_nowait())
+            parts = self._gather()
             reply = self._replies
             self._replies += 1
             with self._lock:
@@ -210,6 +213,17 @@ class TrialHost:
         extras = [part for part in parts if type(part) is tuple]
         self._note_taken(extras)
         return reply, lines, extras
+
+    def _gather(self) -> list[Any]:
+        """Wait for something to take back, and a little for what follows at once from very short trials."""
+        parts = [self._outbox.get()]
+        until = time.monotonic() + _GATHER_S
+        with contextlib.suppress(queue.Empty):
+            while parts[-1] is not None and len(self._queued) > self._answer_at:
+                parts.append(self._outbox.get(timeout=max(0.0, until - time.monotonic())))
+            while True:
+                parts.append(self._outbox.get_nowait())
+        return parts
 
     def _note_taken(self, extras: list[tuple[Any, ...]]) -> None:
         """Checkpoints leave with this reply; the driver asks for the next when it has taken it in."""

@@ -16,6 +16,8 @@ from tune_core.executors.ray.requests import shape_of
 SHORT_S = 0.05
 """While trials are shorter than this, the next one is handed over before the end of the present one is known."""
 _VERY_SHORT_S = 0.005
+IN_HAND = 32
+"""Very short trials in the hand of an actor, where none depends on another's result; else four."""
 _IDLE_S = 10.0
 LEAVING_S = 60.0
 """How long the ``cleanup`` of a class may take in an actor that is given up."""
@@ -37,6 +39,8 @@ class Pool:
         Whether an actor runs more than one trial.
     talk_to
         Sends an actor what there is to say to it.
+    in_hand
+        How many very short trials an actor may have in hand.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class Pool:
         start: Callable[[WorkerActor], None],
         reuse: bool = True,
         talk_to: Callable[[WorkerActor], None] = lambda host: None,
+        in_hand: int = 4,
     ) -> None:
         self.hosts: dict[str, WorkerActor] = {}
         self._cluster = cluster
         self._start = start
         self._reuse = reuse
         self._talk_to = talk_to
+        self._in_hand = in_hand
         self._idle: dict[object, list[WorkerActor]] = {}
         self._with_room: dict[object, deque[WorkerActor]] = {}  # busy with short trials
         self._full: set[object] = set()  # shapes that found no place since something last changed
@@ -97,7 +103,7 @@ class Pool:
         """An actor that is busy with short trials, and may have a further one in hand."""
         if self._trial_s > SHORT_S or not self._reuse:
             return None
-        most = 4 if self._trial_s < _VERY_SHORT_S else 2
+        most = self._in_hand if self._trial_s < _VERY_SHORT_S else 2
         hosts = self._with_room.get(shape)
         while hosts:
             if hosts[0].is_open and 0 < hosts[0].load < most:
