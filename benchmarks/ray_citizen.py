@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import glob
-import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -23,6 +23,8 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -36,6 +38,8 @@ from tune_core.journal import reader
 KINDS = ("function", "class", "checkpoints", "bundles", "pbt")
 ENDS = ("normal", "failing", "crashing", "budget", "interrupted", "killed")
 SETTLE_S = 30.0
+MARK = os.environ.get("TUNE_CORE_BENCHMARK") or uuid.uuid4().hex
+"""Tells the processes of this benchmark from others of this machine."""
 
 
 # --- what runs there --------------------------------------------------------------------------------------------------
@@ -155,17 +159,15 @@ def there() -> dict[str, Any]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    said = file.read()
+                with open(f"/proc/{entry}/cmdline", "rb") as file, open(f"/proc/{entry}/environ", "rb") as others:
+                    said, ours = file.read(), MARK.encode() in others.read()
             except OSError:
                 continue
-            if b"ray::TrialHost" in said or b"tune_core" in said or b"ray_citizen" in said:
+            if ours and (b"ray::" in said or b"tune_core" in said or b"ray_citizen.py" in said or b"tune-core" in said):
                 processes.add(int(entry))
     return {
         "actors": {name for name, actor in actors().items() if actor["State"] != "DEAD"},
-        "groups": {
-            name for name, group in ray.util.placement_group_table().items() if group["state"] != "REMOVED"
-        },
+        "groups": {name for name, group in ray.util.placement_group_table().items() if group["state"] != "REMOVED"},
         "folders": set(glob.glob(os.path.join(tempfile.gettempdir(), "tune-core-*"))),
         "processes": processes,
         "stored": stats.store_stats.object_store_bytes_used,
@@ -197,6 +199,9 @@ def start_driver(kind: str, end: str, storage: str, address: str) -> int:
 
 def leftovers(kinds: list[str], ends: list[str]) -> None:
     """A table: what each run left."""
+    own_folder = tempfile.mkdtemp(prefix="citizen-")
+    os.environ.update(TMPDIR=own_folder, TUNE_CORE_BENCHMARK=MARK)  # of all that is started here
+    tempfile.tempdir = None
     context = ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     address = context.address_info["address"]
     before = there()
@@ -216,6 +221,7 @@ def leftovers(kinds: list[str], ends: list[str]) -> None:
                     totals[what] = totals.get(what, 0) + number
     print("in all:", totals)
     ray.shutdown()
+    shutil.rmtree(own_folder, ignore_errors=True)
 
 
 # --- sharing ----------------------------------------------------------------------------------------------------------
@@ -232,9 +238,7 @@ def one_of_several(number: int, storage: str, seconds: float | None, samples: in
     return tune.Tuner(
         short,
         param_space={"x": tune.uniform(0, 1)},
-        tune_config=tune.TuneConfig(
-            metric="loss", mode="min", num_samples=samples, seed=number, time_budget_s=seconds
-        ),
+        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=samples, seed=number, time_budget_s=seconds),
         run_config=tune.RunConfig(name=f"run{number}", storage_path=storage, verbose=0, executor=tune.RayExecutor()),
     ).fit()
 
@@ -281,9 +285,29 @@ def waits(config: dict[str, Any]) -> None:
         tune.report({"loss": config["x"] / (step + 1)})
 
 
+def own_memory_mb() -> float:
+    """What this process holds in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def memory_of_actors_mb() -> list[float]:
+    """What each actor of a run holds in memory that it shares with nobody, and its part of what it shares."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and b"TrialHost" in (process / "cmdline").read_bytes():
+                lines = (process / "smaps_rollup").read_text().splitlines()
+                found.append(next(int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")))
+        except OSError:
+            continue
+    return found
+
+
 def many(actors: int) -> None:
     """How busy many actors are kept, and what the driver needs for it."""
     ray.init(num_cpus=actors, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    memory: list[float] = []
+    threading.Timer(30.0, lambda: memory.extend(memory_of_actors_mb())).start()
     with tempfile.TemporaryDirectory() as storage:
         cpu, began = time.process_time(), time.monotonic()
         grid = tune.Tuner(
@@ -302,27 +326,15 @@ def many(actors: int) -> None:
                 workers.setdefault(event.worker, []).append((starts[event.trial], ends[event.trial]))
         full = max(min(begin for begin, _ in spans) for spans in workers.values())
         last = min(max(end for _, end in spans) for spans in workers.values())
-        busy = sum(
-            max(0.0, min(end, last) - max(begin, full)) for spans in workers.values() for begin, end in spans
-        )
-        rss = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-        memory = []
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                try:
-                    if b"TrialHost" in open(f"/proc/{entry}/cmdline", "rb").read():
-                        with open(f"/proc/{entry}/smaps_rollup") as file:
-                            memory.append(next(int(line.split()[1]) for line in file if line.startswith("Pss:")))
-                except OSError:
-                    pass
+        busy = sum(max(0.0, min(end, last) - max(begin, full)) for spans in workers.values() for begin, end in spans)
         print(
             f"{len(workers)} actors, {len(grid)} trials, {grid.num_errors} errors: {took:.1f} s in all; from the last "
             f"actor's first trial to the first actor's end {last - full:.1f} s, busy "
-            f"{100 * busy / (len(workers) * (last - full)):.1f} %; driver {rss:.0f} MB, {cpu:.1f} s CPU "
+            f"{100 * busy / (len(workers) * (last - full)):.1f} %; driver {own_memory_mb():.0f} MB, {cpu:.1f} s CPU "
             f"({1e3 * cpu / (len(grid) * 6):.2f} ms a result)"
         )
         if memory:
-            print(f"an actor: {statistics.median(memory) / 1000:.0f} MB of its own")
+            print(f"an actor: {statistics.median(memory):.0f} MB of its own (median)")
     ray.shutdown()
 
 

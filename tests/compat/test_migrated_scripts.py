@@ -65,7 +65,7 @@ def run(script: Path, folder: Path, *arguments: str) -> None:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-W", "ignore", str(script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -87,6 +87,21 @@ def test_migrated_script(script: Path, tmp_path: Path) -> None:
     assert not migrated.remarks
     assert "ray" not in needed_roots(migrated.source)
     (tmp_path / "script.py").write_text(migrated.source)
+    run(tmp_path / "script.py", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("script", [pytest.param(s, id=s.stem) for s in SCRIPTS])
+def test_script_under_ray_tune_itself(script: Path, tmp_path: Path) -> None:
+    """What a script checks is Ray Tune's behaviour, and not ours."""
+    if "TUNE_CORE_ALL_SCRIPTS" not in os.environ:
+        pytest.skip("takes long: set TUNE_CORE_ALL_SCRIPTS")
+    for name in ("ray", "pandas", "pyarrow"):
+        pytest.importorskip(name)
+    skip_unless_installed(script)
+    (tmp_path / "script.py").write_text(script.read_text())
     run(tmp_path / "script.py", tmp_path)
 
 
