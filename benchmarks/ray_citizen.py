@@ -33,6 +33,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 import ray
 
 import tune_core as tune
+from tune_core.core import events as ev
 from tune_core.journal import reader
 
 KINDS = ("function", "class", "checkpoints", "bundles", "pbt")
@@ -184,15 +185,14 @@ def start_driver(kind: str, end: str, storage: str, address: str) -> int:
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 with open(journal, "rb") as file:
-                    if file.read().count(b'"reported"') + os.path.getsize(journal) // 2000 > 2:
+                    if file.read().count(b'"e":"report"') >= 2:
                         break
             except OSError:
                 pass
             time.sleep(0.1)
-        time.sleep(1.0)
         process.send_signal(signal.SIGINT if end == "interrupted" else signal.SIGKILL)
     _, said = process.communicate(timeout=240)
-    if process.returncode not in (0, -9, 130, -2, 1):
+    if process.returncode not in (0, -9):
         print(said.decode()[-2000:])
     return process.returncode
 
@@ -318,11 +318,11 @@ def many(actors: int) -> None:
         ).fit()
         took, cpu = time.monotonic() - began, time.process_time() - cpu
         events = list(reader.read(os.path.join(storage, "many")).events)
-        starts = {event.trial: event.time for event in events if type(event).__name__ == "Launched"}
-        ends = {event.trial: event.time for event in events if type(event).__name__ == "Ended"}
+        starts = {event.trial: event.at for event in events if type(event) is ev.Launched}
+        ends = {event.trial: event.at for event in events if type(event) is ev.Ended}
         workers: dict[str, list[tuple[float, float]]] = {}
         for event in events:
-            if type(event).__name__ == "Launched":
+            if type(event) is ev.Launched:
                 workers.setdefault(event.worker, []).append((starts[event.trial], ends[event.trial]))
         full = max(min(begin for begin, _ in spans) for spans in workers.values())
         last = min(max(end for _, end in spans) for spans in workers.values())
