@@ -14,7 +14,6 @@ from imports import ROOT
 pytest.importorskip("ray")
 
 from executors.ray.ray_nodes import Nodes
-
 from tune_core.core import events as ev
 from tune_core.journal import reader as journal
 
