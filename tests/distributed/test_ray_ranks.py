@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +25,15 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         yield started
 
 
-def search(nodes: Nodes, train: Any, workers: int, failures: int = 0, **space: Any) -> tune.ResultGrid:
+def search(
+    nodes: Nodes, train: Any, workers: int, failures: int = 0, callbacks: Any = None, **space: Any
+) -> tune.ResultGrid:
     return tune.Tuner(
         tune.with_workers(train, workers, {"cpu": 2 / workers}, placement_strategy="SPREAD"),
         param_space=space,
         run_config=tune.RunConfig(
             storage_path=str(nodes.storage), verbose=0, executor=tune.RayExecutor(),
-            failure_config=tune.FailureConfig(max_failures=failures),
+            failure_config=tune.FailureConfig(max_failures=failures), callbacks=callbacks,
         ),
     ).fit()  # fmt: skip
 
@@ -74,6 +77,88 @@ def test_ranks_on_two_nodes_train_together(nodes: Nodes) -> None:
         "[rank 2] node 1 local 0 of 2",
         "[rank 3] node 1 local 1 of 2",
     ]
+
+
+def descends(config: dict[str, Any]) -> None:
+    """What a script for torchrun does: distributed data-parallel training of a linear model."""
+    import torch
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    X = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    mine, wanted = X[rank::size], X.sum(1, keepdim=True)[rank::size]
+    torch.manual_seed(0)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = ((model(mine) - wanted) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        total = loss.detach().clone()
+        dist.all_reduce(total)
+        tune.report({"loss": total.item() / size})
+    dist.destroy_process_group()
+
+
+@pytest.mark.timeout(300)
+def test_data_parallel_training_on_two_nodes_learns_what_one_process_learns(nodes: Nodes, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    alone = tune.Tuner(
+        tune.with_workers(descends, 1, {"cpu": 0.5}),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="local"),
+    ).fit()
+    expected = list(alone[0].metrics_dataframe["loss"])
+    assert len(expected) == 5 and expected[-1] < expected[0]
+    for count in (2, 4):
+        (result,) = search(nodes, descends, count)
+        assert result.error is None
+        assert list(result.metrics_dataframe["loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def goes_on(config: dict[str, Any]) -> None:
+    """Eight steps with a checkpoint each; every rank says on which node it runs."""
+    start = 0
+    checkpoint = tune.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            start = int(Path(folder, "step").read_text())
+    print("runs on", ray.get_runtime_context().get_node_id())
+    for step in range(start + 1, 9):
+        time.sleep(0.3)
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "step").write_text(str(step))
+            kept = tune.Checkpoint.from_directory(folder) if os.environ["RANK"] == "0" else None
+            tune.report({"loss": 1 / step, "step": step, "start": start}, checkpoint=kept)
+
+
+class LosesARank(tune.Callback):
+    """Ends the node of one rank at the third result, and starts another."""
+
+    def __init__(self, nodes: Nodes, rank: int) -> None:
+        self.nodes = nodes
+        self.rank = rank
+        self.killed: str | None = None
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        if self.killed is None and result["step"] == 3:
+            lines = Path(trial.local_path, "output.log").read_text().splitlines()
+            self.killed = next(line.split()[-1] for line in lines if line.startswith(f"[rank {self.rank}] runs on"))
+            self.nodes.kill(self.killed)
+            self.nodes.add()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_trial_goes_on_from_its_checkpoint_when_a_node_with_a_rank_is_lost(nodes: Nodes, rank: int) -> None:
+    killer = LosesARank(nodes, rank)
+    (result,) = search(nodes, goes_on, 2, callbacks=[killer])
+    assert killer.killed is not None and result.error is None
+    assert result.metrics["step"] == 8 and result.metrics["start"] >= 2
+    lines = Path(result.path, "output.log").read_text().splitlines()
+    where = [line.split()[-1] for line in lines if f"[rank {rank}] runs on" in line]
+    assert len(where) == 2 and where[0] == killer.killed != where[1]
 
 
 def killed_once(config: dict[str, Any]) -> None:

@@ -70,6 +70,62 @@ def test_trainer_reports_to_its_trial_and_ends_with_it(tmp_path: Path) -> None:
         assert Path(result.metrics["checkpoint_path"], "step").read_text() == kept
 
 
+def steps_on(config: dict[str, Any]) -> None:
+    """Goes on from where ``config["start"]`` says."""
+    import tempfile
+
+    import ray.train
+
+    for step in range(config["start"] + 1, 7):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "step").write_text(str(step))
+            is_first = ray.train.get_context().get_world_rank() == 0
+            checkpoint = ray.train.Checkpoint.from_directory(folder) if is_first else None
+            result = {"loss": config["x"] / step, "step": step, "start": config["start"]}
+            ray.train.report(result, checkpoint=checkpoint)
+
+
+def resumed(config: dict[str, Any]) -> None:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    from tune_core.integration.ray_train import TuneReportCallback
+
+    start, checkpoint = 0, tune.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            start = int(Path(folder, "step").read_text())
+    trial = tune.get_context().get_trial_id()
+    DataParallelTrainer(
+        steps_on,
+        train_loop_config={**config, "start": start},
+        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
+        run_config=ray.train.RunConfig(
+            storage_path=config["folder"], name=f"{trial}_{start}_{config['x']}", callbacks=[TuneReportCallback()]
+        ),
+    ).fit()
+
+
+def test_population_based_training_copies_the_checkpoint_of_a_trainer(tmp_path: Path) -> None:
+    bundles = tune.PlacementGroupFactory([{"cpu": 0.5}, {"cpu": 0.5}, {"cpu": 0.5}])
+    results = tune.Tuner(
+        tune.with_resources(resumed, bundles),
+        param_space={"x": tune.grid_search([1.0, 100.0]), "folder": str(tmp_path / "ray")},
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min",
+            scheduler=tune.PopulationBasedTraining(
+                time_attr="training_iteration", perturbation_interval=3, synch=True, quantile_fraction=0.5,
+                resample_probability=0.0, hyperparam_mutations={"x": [1.0, 100.0]},
+            ),
+        ),
+        run_config=tune.RunConfig(name="run", storage_path=str(tmp_path), verbose=0, executor="ray"),
+    ).fit()  # fmt: skip
+    assert results.num_errors == 0, results.errors
+    assert '"do":"exploit"' in (tmp_path / "run" / "journal.jsonl").read_text()
+    assert [(result.metrics["step"], result.metrics["start"]) for result in results] == [(6, 3), (6, 3)]
+    for result in results:
+        assert Path(result.checkpoint.to_directory(), "step").read_text() == "6"
+
+
 def test_callback_outside_of_a_trial_is_refused() -> None:
     from tune_core.errors import TuneError
     from tune_core.integration.ray_train import TuneReportCallback

@@ -115,6 +115,42 @@ def lightning(config: dict[str, Any]) -> None:
     trainer.fit(Module(), loader, loader)
 
 
+class Regression(torch.nn.Module):
+    """The model as Hugging Face's Trainer wants it: it returns its loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = model()
+
+    def forward(self, x: Any, labels: Any) -> Any:
+        found = self.layer(x)
+        return {"loss": ((found - labels) ** 2).mean(), "logits": found}
+
+
+def hugging_face(config: dict[str, Any]) -> None:
+    """A Trainer of transformers, which finds the environment that torchrun would have set."""
+    import transformers
+
+    from tune_transformers import TuneReportCallback
+
+    X, y = data()
+    rows = [{"x": x, "labels": label} for x, label in zip(X, y, strict=True)]
+    arguments = transformers.TrainingArguments(
+        str(Path(tune.get_context().get_trial_dir(), "out")), num_train_epochs=4, learning_rate=0.1, optim="sgd",
+        per_device_train_batch_size=64 // int(os.environ["WORLD_SIZE"]), per_device_eval_batch_size=32,
+        lr_scheduler_type="constant", eval_strategy="epoch", save_strategy="no", report_to=[], disable_tqdm=True,
+        use_cpu=True, seed=0, max_grad_norm=0.0,
+    )  # fmt: skip
+    trainer = transformers.Trainer(
+        Regression(),
+        arguments,
+        train_dataset=rows,
+        eval_dataset=rows,
+        callbacks=[TuneReportCallback({"loss": "eval_loss"})],
+    )
+    trainer.train()
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("train", "needs", "counts"),
@@ -123,6 +159,7 @@ def lightning(config: dict[str, Any]) -> None:
         (sharded, "torch", [2]),
         (accelerated, "accelerate", [2]),
         (lightning, "pytorch_lightning", [2]),
+        (hugging_face, "transformers", [2]),
     ],
 )
 def test_several_processes_learn_what_one_learns(
