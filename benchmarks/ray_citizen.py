@@ -35,6 +35,7 @@ import ray
 import tune_core as tune
 from tune_core.core import events as ev
 from tune_core.journal import reader
+from tune_core.schedulers import PopulationBasedTraining
 
 KINDS = ("function", "class", "checkpoints", "bundles", "pbt")
 ENDS = ("normal", "failing", "crashing", "budget", "interrupted", "killed")
@@ -111,7 +112,7 @@ def drive(kind: str, end: str, storage: str, address: str) -> None:
     if end in ("budget", "interrupted", "killed"):
         space["pace"] = 3.0 if end == "budget" else 0.3
     if kind == "pbt":
-        scheduler = tune.PopulationBasedTraining(
+        scheduler = PopulationBasedTraining(
             perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(0, 1)}, synch=False
         )
     tune.Tuner(

@@ -12,6 +12,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.train", exc_type=ImportError)  # needs more than Ray itself
 
 import tune_core as tune
+from tune_core.schedulers import PopulationBasedTraining
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -112,7 +113,7 @@ def test_population_based_training_copies_the_checkpoint_of_a_trainer(tmp_path: 
         param_space={"x": tune.grid_search([1.0, 100.0]), "folder": str(tmp_path / "ray")},
         tune_config=tune.TuneConfig(
             metric="loss", mode="min",
-            scheduler=tune.PopulationBasedTraining(
+            scheduler=PopulationBasedTraining(
                 time_attr="training_iteration", perturbation_interval=3, synch=True, quantile_fraction=0.5,
                 resample_probability=0.0, hyperparam_mutations={"x": [1.0, 100.0]},
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,29 @@ def test_one_trials_results_after_the_first_cost_the_same_in_a_large_experiment(
         results[0].explain()  # finds where each trial's lines are
         costs[n] = work(lambda results=results: (results[7].explain(), results[7].metrics_dataframe))
     assert costs[8 * N] <= 1.5 * costs[N]
+
+
+def long_course(config: dict[str, Any]) -> None:
+    for step in range(config["steps"]):
+        tune.report({"loss": config["x"], "step": step})
+
+
+def test_memory_of_a_restore_is_that_of_the_trials_and_not_of_their_results(tmp_path: Path) -> None:
+    def peak(steps: int) -> int:
+        name = f"steps{steps}"
+        tune.Tuner(
+            long_course,
+            param_space={"x": tune.uniform(0, 1), "steps": steps},
+            tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=40, seed=1),
+            run_config=tune.RunConfig(executor="inline", storage_path=str(tmp_path), name=name, verbose=0),
+        ).fit()
+        tuner = tune.Tuner.restore(str(tmp_path / name), long_course)
+        tracemalloc.start()
+        try:
+            assert len(tuner.fit()) == 40
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)  # what is imported then is not counted again
+    assert peak(2000) < 3 * peak(250)

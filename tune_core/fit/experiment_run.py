@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import logging
 import math
 import os
@@ -40,11 +41,10 @@ from tune_core.fit.agreement import agreed_metric, check_unused, describe_search
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
-from tune_core.journal import reader as journal
-from tune_core.journal.format import Log
 from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
+from tune_core.journal.reader import Reader, damage_text
 from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
@@ -166,7 +166,7 @@ class ExperimentRun:
                 refuse_if_begun(self.folder)  # another driver may have been here a moment ago
             for part in (self.searcher, self.scheduler):
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
-            log = journal.read(self.folder) if self.restored is not None else None
+            log = Reader(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
             rules = self._rules()
             if log is not None:  # what happened then, happened by the rules of then
@@ -178,7 +178,7 @@ class ExperimentRun:
             replayed = None
             if log is not None:
                 args = (self.controller, suggestions, self._decode, self.stopper, self._config_at)
-                replayed = replay(log.header, log.events, *args)
+                replayed = replay(log.header, itertools.chain.from_iterable(log.read()), *args)
                 refuse_links(self.folder, self.controller.trials)
                 sweep_trials(self.folder, replayed.recent, self.controller.trials)
                 if self.stored is not None:
@@ -242,7 +242,7 @@ class ExperimentRun:
         self,
         writer: Journal,
         suggestions: Suggestions,
-        log: Log | None,
+        log: Reader | None,
         unkept: str | None,
         replayed: Replayed | None,
     ) -> None:
@@ -321,7 +321,7 @@ class ExperimentRun:
             writer.write()
         return self.mirror.close()
 
-    def _take_up(self, loop: Loop, log: Log, replayed: Replayed, say: Callable[[str], None]) -> None:
+    def _take_up(self, loop: Loop, log: Reader, replayed: Replayed, say: Callable[[str], None]) -> None:
         """Go on where the journal ends, and say what is wrong with it."""
         for decision in replayed.unrecorded:
             loop.record(decision)
@@ -330,7 +330,7 @@ class ExperimentRun:
             loop.feed(ev.Noted(torn))
             say(f"Going on from the last whole event: {torn}.")
         if log.gaps:
-            damage = f"the journal {journal.damage_text(log.gaps, 0, replayed.salvage.skipped)}"
+            damage = f"the journal {damage_text(log.gaps, 0, replayed.salvage.skipped)}"
             loop.feed(ev.Noted(f"{damage}; the damaged bytes were left in place"))
             say(f"Watch out: {damage}. The damaged bytes were left in place; events behind them were taken in.")
         settings = self._rules().settings()
