@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from imports import ROOT
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.train", exc_type=ImportError)  # needs more than Ray itself
@@ -19,7 +21,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "integrations"), str(ROOT / "tests")])  # for the trainer's workers
+    ray.init(
+        num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path}},
+    )  # fmt: skip
     yield
     ray.shutdown()
 

@@ -252,6 +252,9 @@ class Course:
 @example(  # the other scheduler stops where the first did, but takes the trial for cut short
     seed=2129463146, which=1, length=35, max_failures=0, num_to_keep=None, max_concurrent=3, fail_fast=False
 )
+@example(  # the other scheduler stops there for a reason of its own, and takes the trial for complete
+    seed=380197, which=0, length=86, max_failures=1, num_to_keep=None, max_concurrent=3, fail_fast=True
+)
 def test_any_course_keeps_the_invariants_and_comes_to_an_end(seed, which, length, num_to_keep, **rules):
     make = schedulers(seed)[which]
     course = Course(make, random.Random(seed), num_to_keep=num_to_keep, max_losses=3, **rules)

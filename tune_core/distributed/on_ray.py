@@ -19,6 +19,7 @@ from tune_core.executors.local.handle import module_path
 from tune_core.executors.ray.host import how_it_died
 from tune_core.executors.ray.scratch import Scratch
 from tune_core.executors.worker import payload
+from tune_core.trainable.protocol import ProcessLost
 from tune_core.trainable.session_remote import connect
 
 
@@ -59,7 +60,13 @@ class Bundles:
     def places(self, port: int) -> list[Place]:
         """Where each rank is, numbered node by node; rank zero is here."""
         here = self._ray.get_runtime_context().get_node_id()
-        found = self._ray.get([self._actors[index].where.remote() for index in sorted(self._actors)])
+        try:
+            found = self._ray.get([self._actors[index].where.remote() for index in sorted(self._actors)])
+        except Exception as error:
+            failure = how_it_died(error)
+            if failure.how != "lost":
+                raise
+            raise ProcessLost(f"A worker of this trial ended before its rank began: {failure.why}") from error
         where = dict(enumerate(found, 1))
         nodes = dict.fromkeys([here, *(facts["node"] for facts in found)])
         order = [(0, here)]

@@ -124,10 +124,11 @@ def given_up(trial: Any) -> str:
 
 
 def _stop(decided: ev.Decided, answer: Any) -> Stop:
-    """A stop as it was recorded; journals of older versions do not say whether the trial was complete."""
+    """A stop as it was recorded; in journals of older versions only its reason tells whether the trial was complete."""
     if decided.complete:
         return Stop(decided.why, early=False)
-    return Stop(decided.why, answer.early if isinstance(answer, Stop) else True)
+    is_the_same = isinstance(answer, Stop) and answer.reason == decided.why
+    return Stop(decided.why, answer.early if is_the_same else True)
 
 
 def exploit_of(decided: ev.Decided) -> Exploit:

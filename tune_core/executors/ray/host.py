@@ -140,7 +140,7 @@ def how_it_died(error: BaseException) -> WorkerFailure:
         )
     if isinstance(error, rx.ActorUnavailableError):
         return WorkerFailure("lost", "the worker's node does not answer")
-    if "node has died" in text or "node was terminated" in text:
+    if "node has died" in text or "node was terminated" in text or "missing too many heartbeats" in text:
         return WorkerFailure("lost", "the worker's node was lost")
     if "killed by `ray.kill`" in text or "INTENDED" in text:
         return WorkerFailure("lost", "the worker was ended from outside (ray.kill)")
