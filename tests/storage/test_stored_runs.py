@@ -278,3 +278,25 @@ def test_killed_driver_is_replaced_on_another_machine(s3_bucket, tmp_path, machi
         warnings.simplefilter("error")
         for result in grid:
             assert Path(result.checkpoint.to_directory(), "step").read_text() == "10"
+
+
+def dies_while_it_sends(config):
+    """Leaves a part of a checkpoint in the store that no result will name."""
+    part = f"{config['url']}/run/trial_00000/checkpoint_000077/part"
+    for number in range(steps_done() + 1, 5):
+        if number == 3 and not config["filesystem"].exists(part):
+            with config["filesystem"].open(part, "wb") as file:
+                file.write(b"half")
+            os._exit(1)
+        report_step(number, {"loss": 1 / number})
+
+
+def test_what_a_dead_worker_was_sending_does_not_stay_in_the_store(place):
+    url, filesystem = place
+    filesystem = fsspec.filesystem("s3") if filesystem is None else fsspec.filesystem("file", auto_mkdir=True)
+    space = {"url": url.removeprefix("s3://"), "filesystem": filesystem}
+    tries = tune.FailureConfig(max_failures=1)
+    grid = tuner(place, samples=1, function=dies_while_it_sends, space=space, failure_config=tries).fit()
+    assert grid[0].metrics["loss"] == 1 / 4
+    folders = {key.rpartition("/")[0] for key in filesystem.find(url) if "/checkpoint_" in key}
+    assert len(folders) == 4 and not any("000077" in folder for folder in folders)

@@ -319,6 +319,10 @@ class ExperimentRun:
             return None
         with contextlib.suppress(OSError):
             writer.write()
+        died = any(trial.worker_losses or trial.failures for trial in self.controller.trials)
+        if self.stored is not None and died:  # what it was sending then is named by no result
+            stored, trials = self.stored, self.controller.trials
+            self.mirror.before_release = lambda: stored.sweep(trials)
         return self.mirror.close()
 
     def _take_up(self, loop: Loop, log: Reader, replayed: Replayed, say: Callable[[str], None]) -> None:

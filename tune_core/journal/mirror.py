@@ -227,6 +227,8 @@ class Mirror:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     _stopping = False
+    before_release: Callable[[], None] | None = None
+    """Called at the end, when the store has everything and the lease still stands."""
 
     def _run(self) -> None:
         while not self._stopping:
@@ -243,6 +245,8 @@ class Mirror:
                 continue
             if closing and finished:
                 try:
+                    if self.before_release is not None:
+                        self.before_release()
                     self._put_head(released=True)
                 except Exception as error:
                     self._report("journal", error)
