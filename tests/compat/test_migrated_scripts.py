@@ -63,7 +63,10 @@ def run(script: Path, folder: Path, *arguments: str) -> None:
         "TUNE_CORE_PROGRESS": "off",
         "KERAS_BACKEND": "torch",
         "OMP_NUM_THREADS": "1",
+        "HOME": str(folder),
     }
+    if "from ray" in script.read_text() or "import ray" in script.read_text():
+        del environment["TUNE_RESULT_DIR"]  # Ray Tune of today raises where it is set
     command = [sys.executable, "-W", "ignore", str(script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]

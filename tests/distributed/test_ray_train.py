@@ -113,9 +113,8 @@ def resumed(config: dict[str, Any]) -> None:
 
 
 def test_population_based_training_copies_the_checkpoint_of_a_trainer(tmp_path: Path) -> None:
-    bundles = tune.PlacementGroupFactory([{"cpu": 0.5}, {"cpu": 0.5}, {"cpu": 0.5}])
     results = tune.Tuner(
-        tune.with_resources(resumed, bundles),
+        tune.with_resources(resumed, {"cpu": 0.25}),  # the trainer reserves a placement group of its own
         param_space={"x": tune.grid_search([1.0, 100.0]), "folder": str(tmp_path / "ray")},
         tune_config=tune.TuneConfig(
             metric="loss", mode="min",

@@ -243,9 +243,9 @@ class _Trial:
         places = bundles.places(free_port())
         for rank in range(1, len(places)):
             environment, address = self._environment(places[rank], host=places[rank].master)
-            environment.update(bundles.visible_devices(rank))
+            environment.update(bundles.environment(rank))
             self.ranks.append(bundles.start(rank, self._work, self._config, address, environment, self._ended))
-        self._start_here(places[:1], bundles.visible_devices(0))
+        self._start_here(places[:1], bundles.environment(0))
 
     def _start_here(self, places: Sequence[Place], devices: Mapping[str, str] = MappingProxyType({})) -> None:
         file, path = work_of(self._work, self._config, self._group.__name__), module_path_file()

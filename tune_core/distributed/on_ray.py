@@ -100,9 +100,12 @@ class Bundles:
             devices.setdefault(node, []).extend(own if index == 0 else where[index]["gpus"])
         return {rank: ",".join(devices[node]) for rank, (_, node) in enumerate(order) if devices[node]}
 
-    def visible_devices(self, rank: int) -> dict[str, str]:
-        """The environment variable by which a rank sees its node's devices; empty without GPUs."""
-        return {"CUDA_VISIBLE_DEVICES": self._gpus[rank]} if rank in self._gpus else {}
+    def environment(self, rank: int) -> dict[str, str]:
+        """Its node's devices, where there are GPUs; rank zero, a process of its own, also joins this cluster by it."""
+        environment = {"CUDA_VISIBLE_DEVICES": self._gpus[rank]} if rank in self._gpus else {}
+        if rank == 0:
+            environment["RAY_ADDRESS"] = self._ray.get_runtime_context().gcs_address
+        return environment
 
     def start(
         self,
