@@ -140,10 +140,7 @@ class PB2(Population):
         return self.custom(config, words, rng), words
 
     def describe(self) -> str:
-        return (
-            f"PB2{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
-            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(map('/'.join, self._bounds))}"
-        )
+        return self.described("PB2", map("/".join, self._bounds))
 
     def debug_string(self) -> str:
         return f"{self.describe()}; {len(self._data)} intervals observed"

@@ -96,6 +96,13 @@ class Population(Scheduler):
         words.append("then custom_explore_fn")
         return config
 
+    def described(self, name: str, changed: Iterable[str]) -> str:
+        """One line: who copies whom and when, and which hyperparameters are changed."""
+        return (
+            f"{name}{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
+            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(changed) or 'custom'}"
+        )
+
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def on_add(self, trial: TrialView) -> None:
@@ -352,10 +359,7 @@ class PopulationBasedTraining(Population):
         return self.custom(config, words, rng), words
 
     def describe(self) -> str:
-        return (
-            f"PBT{', synchronous' if self.synch else ''}: every {self.perturbation_interval:g} {self.time_attr}, "
-            f"the worst {self.quantile_fraction:g} copy the best; {', '.join(self.hyperparam_mutations) or 'custom'}"
-        )
+        return self.described("PBT", self.hyperparam_mutations)
 
     def debug_string(self) -> str:
         return f"{self.describe()}; {sum(m.changes for m in self._members.values())} copies made by those alive"

@@ -43,6 +43,15 @@ def show(value: object) -> str:
     return repr(value.item()) if type(value).__module__ == "numpy" and hasattr(value, "item") else repr(value)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two values are equal and of the same types, so that 1, 1.0 and True differ; NaN is the same as NaN."""
     if a is b:

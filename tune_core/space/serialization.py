@@ -10,7 +10,7 @@ from typing import Any
 
 from tune_core.core.values import Config
 from tune_core.errors import RestoreError
-from tune_core.space.domains import Categorical, Domain, same
+from tune_core.space.domains import Categorical, Domain, is_utf8, same
 from tune_core.space.sampling import Constant, Path, fits, is_container, is_grid, path_str, varies
 
 # Each mark is the key of a dict that stands for something else:
@@ -94,25 +94,17 @@ def _is_plain(value: Any) -> bool:
     if kind is int:
         return bool(-0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF)
     if kind is str:
-        return value.isascii() or _is_utf8(value)
+        return value.isascii() or is_utf8(value)
     if kind is dict:
         for key, child in value.items():
             if key.__class__ is not str or not _is_plain(child) or key in _MARKS:
                 return False
-            if not key.isascii() and not _is_utf8(key):
+            if not key.isascii() and not is_utf8(key):
                 return False
         return True
     if kind is list:
         return all(map(_is_plain, value))
     return value is None or kind is bool
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
 
 
 def _is_marked(value: object) -> bool:
@@ -160,7 +152,7 @@ def _is_open(space: object) -> bool:
 
 def _encode_parts(value: Any, space: Any) -> object:
     kind = type(value)
-    if kind is dict and all(type(k) is str and _is_utf8(k) for k in value):
+    if kind is dict and all(type(k) is str and is_utf8(k) for k in value):
         parts = {k: _encode(v, _child(space, k)) for k, v in value.items()}
         return parts if _MARKS.isdisjoint(parts) else {"__plain__": parts}
     if kind is list:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tune_core.errors import SearchSpaceError
 from tune_core.space import domain_functions
-from tune_core.space.domains import Categorical, Domain
+from tune_core.space.domains import Categorical, Domain, is_utf8
 from tune_core.space.numeric import Float
 from tune_core.space.sampling import Constant, Path, children, is_container, path_str
 
@@ -40,15 +40,6 @@ def validate(param_space: object) -> None:
     _check(dict(param_space), (), None, frozenset())
 
 
-def _is_text(key: str) -> bool:
-    """Whether a name can be written as UTF-8."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
-
-
 def _check(node: object, path: Path, within: str | None, parents: frozenset[int]) -> None:
     """Check one node; ``within`` names the choice or grid that it is part of, where no grid may be."""
     if isinstance(node, Constant):
@@ -67,7 +58,7 @@ def _check(node: object, path: Path, within: str | None, parents: frozenset[int]
             path_str(path), "contains itself", "such a space never ends", "Copy the inner dict or list instead."
         )
     for key, child in children(node):
-        if isinstance(key, str) and not _is_text(key):
+        if isinstance(key, str) and not is_utf8(key):
             raise SearchSpaceError(
                 path_str(path),
                 f"has the key {key!r}",
