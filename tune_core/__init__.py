@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     )
     from tune_core.stopper import Stopper
     from tune_core.trainable import Trainable, with_parameters, with_resources
-    from tune_core.trainable.gpu import wait_for_gpu
+    from tune_core.trainable.gpu_memory import wait_for_gpu
     from tune_core.trainable.registry import register_trainable
     from tune_core.trainable.resources import PlacementGroupFactory
     from tune_core.trainable.session import (
@@ -103,7 +103,7 @@ _HOMES = {
     "create_searcher": "search",
     "run": "tune_run",
     "simulate": "simulation",
-    "wait_for_gpu": "trainable.gpu",
+    "wait_for_gpu": "trainable.gpu_memory",
     "with_parameters": "trainable",
     "with_resources": "trainable",
     "with_workers": "distributed",

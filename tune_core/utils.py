@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tune_core.trainable.gpu import wait_for_gpu
+from tune_core.trainable.gpu_memory import wait_for_gpu
 
 __all__ = ["wait_for_gpu"]

@@ -42,7 +42,7 @@ _PYTORCH = "TuneCallback=TuneReportCallback TuneReportCallback TuneReportCheckpo
 
 MODULES: dict[str, Names] = {
     # Older paths of our own.
-    "gpu": "trainable.gpu",
+    "gpu": "trainable.gpu_memory",
     "progress": "display.progress",
     "session": "trainable.session",
     "trial": "core.trial",

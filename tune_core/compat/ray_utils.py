@@ -15,7 +15,7 @@ from tune_core.callback import Callback
 from tune_core.core.optional_imports import require
 from tune_core.core.values import Metrics
 from tune_core.trainable import Trainable
-from tune_core.trainable.gpu import wait_for_gpu
+from tune_core.trainable.gpu_memory import wait_for_gpu
 
 __all__ = [
     "CallbackList",

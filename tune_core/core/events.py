@@ -8,9 +8,7 @@ JSON has no NaN and no infinity: such metric values travel as the strings ``"nan
 
 from __future__ import annotations
 
-import math
 import zlib
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -296,15 +294,6 @@ def value_of(event: Reported, name: str) -> Any:
     if name == "time_total_s":
         return event.seconds
     return lookup(event.metrics, name)
-
-
-def end_reached(event: Reported, stop: Mapping[str, float]) -> tuple[str, str] | None:
-    """How and why a trial ends with this result, whatever its scheduler thinks; None if it goes on."""
-    for name, threshold in stop.items():
-        value = value_of(event, name)
-        if isinstance(value, (int, float)) and math.isfinite(value) and value >= threshold:
-            return "stopped", f"stop condition: {name} = {value} has reached {threshold}"
-    return ("completed", "the result said done") if event.metrics.get("done") is True else None
 
 
 class Batch(msgspec.Struct, gc=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tune_core.core import events as ev
+from tune_core.core.stop_conditions import end_reached
 from tune_core.core.trial import ERROR, PAUSED, PENDING, TERMINATED, Change, Trial
 from tune_core.engine import exploits
 from tune_core.engine.recorded_decisions import given_up
@@ -113,7 +114,7 @@ def _end_reached(state: RunState, trial: Trial) -> tuple[str, str] | None:
     start = trial.start_from
     if last is None or start is None or trial.start_pinned or start.iteration != last.iteration:
         return None
-    return ev.end_reached(last, state.rules.stop)
+    return end_reached(last, state.rules.stop)
 
 
 # --- of a trial -------------------------------------------------------------------------------------------------------

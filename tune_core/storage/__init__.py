@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol, runtime_checkable
 
-from tune_core.storage.urls import default_storage_path, is_remote, local_path
+from tune_core.storage.locations import default_storage_path, is_remote, local_path
 
 __all__ = ["Storage", "default_storage_path", "is_remote", "local_path", "storage_from"]
 

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.storage.locations import local_path
 from tune_core.storage.objects import SECRET, ObjectStore, redacted
-from tune_core.storage.urls import local_path
 
 
 def object_store(url: str | os.PathLike[str], filesystem: Any = None) -> ObjectStore:

@@ -16,6 +16,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
+from tune_core.core.stop_conditions import end_reached
 from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import Message, RunSpec
@@ -249,7 +250,7 @@ class TrialSession:
         return all(lookup(metrics, name) is not None for name in self._spec.lease_metrics)
 
     def _meets_stop(self, event: ev.Reported) -> bool:
-        end = ev.end_reached(event, self._spec.stop)
+        end = end_reached(event, self._spec.stop)
         if end is not None:
             self.end(*end)
         return end is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tune_core.errors import InvalidArgumentError, ResourceError
-from tune_core.trainable.gpu import wait_for_gpu
+from tune_core.trainable.gpu_memory import wait_for_gpu
 
 SMI = """#!{python}
 import pathlib
