@@ -39,6 +39,16 @@ class Watcher(Protocol):
         """Something worth knowing."""
 
 
+class RunWatcher(Watcher, Protocol):
+    """A watcher that is told of the run's beginning and end, too."""
+
+    def start(self) -> None:
+        """The run begins."""
+
+    def finish(self, controller: Controller, why: str, error: str) -> None:
+        """The run is over."""
+
+
 class Mirror(Protocol):
     """Whoever keeps a copy of the journal and its checkpoints elsewhere."""
 

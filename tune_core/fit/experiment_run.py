@@ -25,7 +25,7 @@ from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
 from tune_core.engine.loop import Loop
-from tune_core.engine.loop_settings import LoopSettings
+from tune_core.engine.loop_settings import LoopSettings, RunWatcher
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.remote_control import RemoteControl
@@ -343,12 +343,11 @@ class ExperimentRun:
             why = "its configuration is lost where the journal is damaged"
             loop.feed(ev.Refused(index, why))
 
-    def _notes_to(self, watcher: Any) -> Callable[[str], None]:
+    def _notes_to(self, watcher: RunWatcher) -> Callable[[str], None]:
         """Where what a user must know is said: in the view, or, where there is none, through ``logging``."""
         if self.run_config.verbose == 0:
             return _log.warning
-        note: Callable[[str], None] = watcher.note
-        return note
+        return watcher.note
 
     def _config_at(self, index: int) -> Config | None:
         """The configuration of a trial whose suggestion is lost, where the searcher can tell it."""
@@ -505,7 +504,7 @@ class ExperimentRun:
             return int(total)
         return self.tune_config.num_samples if self.tune_config.num_samples != -1 else None
 
-    def _watcher(self) -> Any:
+    def _watcher(self) -> RunWatcher:
         from tune_core.display.progress import Progress, watcher_for
 
         verbose = self.run_config.verbose if self.run_config.verbose is not None else 1
