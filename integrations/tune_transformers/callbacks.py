@@ -11,7 +11,9 @@ from tune_core import Checkpoint
 from tune_core import integration as tc
 
 if TYPE_CHECKING:
-    from transformers import TrainerControl, TrainerState, TrainingArguments
+    from transformers import TrainerControl as Control
+    from transformers import TrainerState as State
+    from transformers import TrainingArguments as Arguments
 
 
 transformers: Any = tc.require("tune_transformers", "transformers", "transformers")
@@ -52,9 +54,7 @@ class TuneReportCallback(_TrainerCallback):
 
     # --- the Trainer's hooks ------------------------------------------------------------------------------------------
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **what: object
-    ) -> None:
+    def on_train_begin(self, args: Arguments, state: State, control: Control, **what: object) -> None:
         self._active = tc.in_session() and state.is_world_process_zero
         self._sets = _names_of_evaluation_sets() if self._active else ()
         self._evaluated = {}
@@ -63,12 +63,7 @@ class TuneReportCallback(_TrainerCallback):
             _set_learning_rate(what.get("optimizer"), what.get("lr_scheduler"), args.learning_rate)
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: Logs | None = None,
-        **_: object,
+        self, args: Arguments, state: State, control: Control, metrics: Logs | None = None, **_: object
     ) -> None:
         if not self._active or self.on != "evaluate":
             return
@@ -82,27 +77,20 @@ class TuneReportCallback(_TrainerCallback):
             everything, self._evaluated = self._evaluated, {}
             self._handle(everything, control)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Logs | None = None,
-        **_: object,
-    ) -> None:
+    def on_log(self, args: Arguments, state: State, control: Control, logs: Logs | None = None, **_: object) -> None:
         is_training = "loss" in (logs or {})  # evaluations and the summary at the end are logged too
         if self._active and self.on == "log" and is_training:
             self._handle(logs or {}, control)
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_train_end(self, args: Arguments, state: State, control: Control, **_: object) -> None:
         self._active = False
 
     # --- reporting ----------------------------------------------------------------------------------------------------
 
-    def _handle(self, there: dict[str, Any], control: TrainerControl) -> None:
+    def _handle(self, there: dict[str, Any], control: Control) -> None:
         self._report(tc.choose_metrics(self.metrics, there, type(self).__name__), control)
 
-    def _report(self, results: dict[str, Any], control: TrainerControl) -> None:
+    def _report(self, results: dict[str, Any], control: Control) -> None:
         if not tc.report_metrics(results):
             control.should_training_stop = True
 
@@ -160,28 +148,16 @@ class TuneReportCheckpointCallback(TuneReportCallback):
         self._results: dict[str, Any] | None = None  # to be reported with the checkpoint that is being saved
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: Logs | None = None,
-        **what: object,
+        self, args: Arguments, state: State, control: Control, metrics: Logs | None = None, **what: object
     ) -> Any:
         super().on_evaluate(args, state, control, metrics, **what)
         return _insist(args, control) if self._results is not None else None
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Logs | None = None,
-        **what: object,
-    ) -> Any:
+    def on_log(self, args: Arguments, state: State, control: Control, logs: Logs | None = None, **what: object) -> Any:
         super().on_log(args, state, control, logs, **what)
         return _insist(args, control) if self._results is not None else None
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> Any:
+    def on_save(self, args: Arguments, state: State, control: Control, **_: object) -> Any:
         if not self._active:
             return None
         folder = os.path.join(self._output_dir(args), f"checkpoint-{state.global_step}")
@@ -196,27 +172,25 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             control.should_training_stop = True
         return _at_ease(control)
 
-    def _output_dir(self, args: TrainingArguments) -> str:
+    def _output_dir(self, args: Arguments) -> str:
         """The folder that the Trainer saves in."""
         folder: str = args.output_dir
         return folder
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_step_begin(self, args: Arguments, state: State, control: Control, **_: object) -> None:
         self._flush(control)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **what: object
-    ) -> None:
+    def on_train_end(self, args: Arguments, state: State, control: Control, **what: object) -> None:
         self._flush(control)
         super().on_train_end(args, state, control, **what)
 
-    def _flush(self, control: TrainerControl) -> None:
+    def _flush(self, control: Control) -> None:
         """Report what was to wait for a checkpoint that the Trainer did not make after all."""
         results, self._results = self._results, None
         if results is not None:
             super()._report(results, control)
 
-    def _report(self, results: dict[str, Any], control: TrainerControl) -> None:
+    def _report(self, results: dict[str, Any], control: Control) -> None:
         self._reports += 1
         if (self.frequency and self._reports % self.frequency == 0) or tc.checkpoint_due(results):
             self._results = results
@@ -227,7 +201,7 @@ class TuneReportCheckpointCallback(TuneReportCallback):
             control.should_save = True
 
 
-def _insist(args: TrainingArguments, control: TrainerControl) -> Any:
+def _insist(args: Arguments, control: Control) -> Any:
     """A control under which ``save_strategy="best"``, which saves the best only, saves this time too."""
     if not control.should_save or getattr(args.save_strategy, "value", args.save_strategy) != "best":
         return control
@@ -236,7 +210,7 @@ def _insist(args: TrainingArguments, control: TrainerControl) -> Any:
     return insistent
 
 
-def _at_ease(control: TrainerControl) -> Any:
+def _at_ease(control: Control) -> Any:
     """The Trainer's own kind of control again."""
     if not isinstance(control, _InsistentControl):
         return control

@@ -215,16 +215,7 @@ class ReporterWatcher:
         self.views: Sequence[Any] = views if views is not None else ()
         self._facts: tuple[Any, ...] = ()
 
-    def bind(
-        self,
-        verbose: int,
-        total: int | None,
-        metric: str | None,
-        mode: str | None,
-        name: str,
-        folder: str,
-        in_process: bool = False,
-    ) -> None:
+    def bind(self, verbose: int, total: int | None, metric: str | None, mode: str | None, *_: str, **__: bool) -> None:
         """Take the facts of the run that is about to start."""
         self._total, self._metric, self._mode = total, metric, mode
 

@@ -41,12 +41,10 @@ class AutoSearch(ModelSearcher):
 
     Parameters
     ----------
-    space, metric, mode
-        Where to search, and what to optimise; None takes the Tuner's ``param_space`` and ``TuneConfig``'s metric.
+    space, metric, mode, seed
+        Where to search, what to optimise, and the seed of its random draws; None takes what the run has.
     points_to_evaluate, evaluated_rewards
         Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
-    seed
-        Of what the searcher draws at random; None takes the run's.
     n_initial_points
         How many points come before the model's; None: 5 to 10 by the number of parameters, and fewer for short runs.
 

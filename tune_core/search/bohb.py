@@ -31,12 +31,10 @@ class TuneBOHB(ModelSearcher):
     bohb_config
         Arguments of hpbandster's ``BOHB``: ``min_points_in_model``, ``top_n_percent``, ``num_samples``,
         ``random_fraction``, ``bandwidth_factor``, ``min_bandwidth``.
-    metric, mode
-        What to optimise; None takes ``TuneConfig``'s.
+    metric, mode, seed
+        What to optimise, and the seed of its random draws; None takes what the run has.
     points_to_evaluate, evaluated_rewards
         Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
-    seed
-        Of what the searcher draws at random; None takes the run's.
     max_concurrent
         How many suggestions may be unfinished; 0 for no limit.
 
