@@ -141,18 +141,6 @@ def embedded(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def page(
-    title: str,
-    body: str,
-    data: Mapping[str, object],
-    scripts: Sequence[str],
-    theme: str | None = None,
-    lang: str = "en",
-) -> str:
-    """A whole page that needs nothing but itself; parameters as in :func:`page_and_policy`."""
-    return page_and_policy(title, body, data, scripts, theme, lang)[0]
-
-
 def page_and_policy(
     title: str,
     body: str,
@@ -232,4 +220,4 @@ def chart_page(chart: Chart, theme: str | None = None) -> str:
     """A page with one chart."""
     body = '<main class="tc-page"><div id="chart"></div></main>'
     start = "TC.chart(document.getElementById('chart'), TC.data('chart-data'));"
-    return page(chart.title, body, {"chart-data": chart_data(chart)}, [asset("charts.js"), start], theme)
+    return page_and_policy(chart.title, body, {"chart-data": chart_data(chart)}, [asset("charts.js"), start], theme)[0]

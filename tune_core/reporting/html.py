@@ -13,7 +13,7 @@ from tune_core.core.values import JsonObject
 from tune_core.display.formatting import value_text
 from tune_core.plots.basic import history, learning_curves, unnamed
 from tune_core.plots.chart import Chart
-from tune_core.plots.page import asset, chart_data, floats, integers, page
+from tune_core.plots.page import asset, chart_data, floats, integers, page_and_policy
 from tune_core.plots.parameter_importance import importance
 from tune_core.plots.scheduling import pbt_lineage, rungs, timeline
 from tune_core.plots.spaces import contour, parallel_coordinates, slices
@@ -41,7 +41,7 @@ def html(recordings: Sequence[Recording], theme: str | None = None) -> str:
         data["compared"] = [chart_data(chart) for chart in charts]
     body = '<main class="tc-page" id="report"></main><noscript>This report needs JavaScript.</noscript>'
     scripts = [asset("charts.js"), asset("table.js"), asset("report.js", "tune_core.reporting")]
-    return page(title, body, {"report-data": data}, scripts, theme)
+    return page_and_policy(title, body, {"report-data": data}, scripts, theme)[0]
 
 
 def _run(recording: Recording, label: str) -> JsonObject:
