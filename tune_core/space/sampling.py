@@ -352,7 +352,7 @@ def equal(a: Any, b: object) -> bool:
 
 
 class _SpaceSampler:
-    """What the domains of choices call, which this module is built on."""
+    """What a choice draws whole spaces with; its own module is below this one and cannot import it."""
 
     draw_value = staticmethod(draw_value)
     fits = staticmethod(fits)
