@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,26 @@ def test_trial_goes_on_from_what_was_written_with_its_metadata(tmp_path: Path) -
     assert Path(starts[1].file("state.txt")).read_text() == "1"
     with pytest.raises(CheckpointError, match=r"no file 'model', it has state\.txt"):
         starts[1].file("model")
+
+
+def test_what_is_written_for_a_report_lies_in_the_trials_own_folder_and_stays_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    places: list[Path] = []
+
+    def objective(config: dict[str, Any]) -> None:
+        tc.report_metrics({"step": 1}, lambda folder: places.append(Path(folder)))
+        tc.save_checkpoint(lambda folder: places.append(Path(folder)), again=True)
+
+    result = run(objective, tmp_path)
+    assert [place.parent for place in places] == [Path(result.path)] * 2
+    assert not any(place.exists() for place in places)
+    assert not [name for name in os.listdir(result.path) if name.startswith(".draft")]
+    with tc.draft() as outside:  # of a trial
+        assert Path(outside).parent == tmp_path / "temporary"
+    assert not os.listdir(tmp_path / "temporary")
 
 
 def test_exploited_trial_is_told_that_its_configuration_is_another(tmp_path: Path) -> None:

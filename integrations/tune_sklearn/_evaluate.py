@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,9 +18,9 @@ from sklearn.base import clone
 
 import tune_core as tune
 from tune_core.errors import FatalError, InvalidArgumentError, MetricError
+from tune_core.integration import draft
 from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
-from tune_sklearn._kept import MEMORY
 from tune_sklearn._racing import BY_FOLD
 from tune_sklearn._task import SearchTask
 
@@ -115,8 +114,7 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
         if not budget_steps.saves_after(position + 1):
             tune.report(metrics)
             continue
-        in_memory = MEMORY if budget_steps.growth is None else None
-        with tempfile.TemporaryDirectory(prefix="tune-sklearn-", dir=in_memory) as folder:
+        with draft() as folder:
             state = {"step": position + 1, "fits": fits, "params": identity}
             saved = _save(folder, state, models if budget_steps.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)

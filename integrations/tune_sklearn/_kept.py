@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tune_core.errors import InvalidArgumentError, RestoreError
+from tune_core.storage.scratch import Scratch
 from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
 from tune_sklearn._task import SearchTask
@@ -30,6 +29,8 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tuple[str | None, str | None]]:
     """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards.
 
+    It is gone, too, when this process was killed meanwhile.
+
     What ``is_small``, scores without models, is kept in memory where the system has a folder for that.
     """
     if search.name is not None or search.local_dir is not None or search.loggers:
@@ -37,11 +38,11 @@ def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tup
         name = search.name if round_ == 1 or search.name is None else f"{search.name}_round_{round_}"
         yield local_dir, name
         return
-    folder = tempfile.mkdtemp(prefix="tune-sklearn-", dir=MEMORY if is_small else None)
+    folder = Scratch("tune-sklearn", MEMORY if is_small else None)
     try:
-        yield folder, "search"
+        yield folder.path, "search"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
 
 
 def folder_of(search: TuneBaseSearchCV, storage: str | None, name: str | None) -> str | None:

@@ -193,6 +193,42 @@ def test_pipe_among_the_files_is_an_error_and_no_hang(source, tmp_path):
     assert parts(caught.value)
 
 
+def test_draft_is_moved_into_place_and_nothing_else_is_left(tmp_path):
+    trial = tmp_path / "trial"
+    with local.draft(str(trial)) as folder:
+        (Path(folder) / "a.txt").write_text("one")
+        number = os.stat(os.path.join(folder, "a.txt")).st_ino
+        persist(folder, str(trial / "c1"))
+        assert not os.path.exists(folder)
+    assert os.listdir(trial) == ["c1"]
+    assert os.stat(trial / "c1" / "a.txt").st_ino == number
+
+
+def test_draft_on_another_file_system_is_copied(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def refuse(source, target):
+        if ".draft." in source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with local.draft(str(tmp_path / "here")) as folder:
+        (Path(folder) / "a.txt").write_text("one")
+        persist(folder, str(tmp_path / "there" / "c1"))
+        assert os.listdir(folder) == ["a.txt"]
+    assert (tmp_path / "there" / "c1" / "a.txt").read_text() == "one"
+    assert os.listdir(tmp_path / "here") == []
+
+
+def test_draft_of_a_killed_process_is_swept(tmp_path):
+    draft = local.draft(str(tmp_path))
+    (Path(draft.__enter__()) / "a.txt").write_text("one")
+    assert sweep(str(tmp_path)) == 1
+    assert os.listdir(tmp_path) == []
+    draft.__exit__(None, None, None)
+
+
 def test_sweep_gives_an_old_folder_its_name_back(tmp_path):
     (tmp_path / f".c1.{'0' * 32}.old").mkdir()
     (tmp_path / f".c1.{'0' * 32}.old" / "a.txt").write_text("one")

@@ -17,7 +17,7 @@ from tune_core.distributed.rank import Outcome, RankSession, run
 from tune_core.executors.local import definitions
 from tune_core.executors.local.handle import module_path
 from tune_core.executors.ray.host import how_it_died
-from tune_core.executors.ray.scratch import Scratch
+from tune_core.storage.scratch import Scratch
 from tune_core.executors.worker import payload
 from tune_core.trainable.protocol import ProcessLost
 from tune_core.trainable.session_remote import connect
@@ -178,7 +178,7 @@ class RankActor:
         with _forwarded_output(address):
             try:
                 (train, config), found = pickle.loads(work)
-                self._scratch = Scratch("rank")  # as long as this lives, the folder does
+                self._scratch = Scratch("tune-core-rank")  # as long as this lives, the folder does
                 definitions.publish(found, os.path.join(self._scratch.path, "main"))
             except Exception as error:
                 text = f"the function could not be loaded: {type(error).__name__}: {error}"

@@ -22,7 +22,7 @@ from tune_core.integration.reporting import (
 from tune_core.integration.resuming import Start, checkpoint_file, start, start_metadata
 from tune_core.integration.stepped_domains import steps
 from tune_core.trainable.protocol import NothingLeft
-from tune_core.trainable.session import advice, at_end, checkpoint_due, in_session, join, share
+from tune_core.trainable.session import advice, at_end, checkpoint_due, draft, in_session, join, share
 
 __all__ = [
     "Metrics",
@@ -36,6 +36,7 @@ __all__ = [
     "checkpoint_due",
     "checkpoint_file",
     "choose_metrics",
+    "draft",
     "forward",
     "in_session",
     "join",

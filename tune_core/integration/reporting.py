@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core.checkpoint import Checkpoint
 from tune_core.errors import InvalidArgumentError, MissingMetricError
 from tune_core.integration.resuming import start_metadata
-from tune_core.trainable.session import get_context, in_session, report
+from tune_core.trainable.session import draft, get_context, in_session, report
 from tune_core.trainable.session import save as _save
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def report_metrics(
     """
     if write is None or not _keeps_checkpoints():
         return report(metrics, raise_on_stop=False)
-    with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+    with draft() as folder:
         return report(metrics, _written(folder, write, metadata), raise_on_stop=False)
 
 
@@ -170,7 +169,7 @@ def save_checkpoint(
         Iteration and metrics of the result whose model this is; None: the last result.
     """
     if in_session() and _keeps_checkpoints():
-        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+        with draft() as folder:
             _save(_written(folder, write, metadata), again, result)
 
 

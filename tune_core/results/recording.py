@@ -311,15 +311,16 @@ def _fetched(url: str) -> str:
     """A local folder with the journal of the experiment at ``url``; it is deleted when this process ends."""
     import atexit
     import shutil
-    import tempfile
 
     import fsspec
 
     from tune_core.errors import StorageError
     from tune_core.journal.format import JOURNAL_FILE
+    from tune_core.storage.scratch import Scratch
 
-    folder = tempfile.mkdtemp(prefix="tune-core-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    scratch = Scratch("tune-core-fetched")
+    atexit.register(scratch.remove)
+    folder = scratch.path
     source = f"{url.rstrip('/')}/{JOURNAL_FILE}"
     try:
         with fsspec.open(source, "rb") as remote, open(os.path.join(folder, JOURNAL_FILE), "wb") as file:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +12,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.search.encoding.configspace import Configurations
 from tune_core.search.encoding.params import Values
 from tune_core.search.library_searcher import ModelSearcher
+from tune_core.storage.scratch import Scratch
 
 
 class SMACSearch(ModelSearcher):
@@ -64,14 +63,14 @@ class SMACSearch(ModelSearcher):
 
         assert self.encoding is not None
         self._configurations = Configurations(self.encoding, self.seed)
-        folder = tempfile.mkdtemp(prefix="tune_core_smac_")  # SMAC always writes files
-        self._cleaner = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        folder = Scratch("tune-core-smac")  # SMAC always writes files
+        self._cleaner = weakref.finalize(self, folder.remove)
         planned = self._n_trials or self._spec.get("num_samples") or 100
         scenario = smac.Scenario(
             self._configurations.space,
             deterministic=True,
             n_trials=planned if planned > 0 else 10_000,
-            output_directory=folder,
+            output_directory=folder.path,
             seed=self.seed & 0x7FFFFFFF,
         )
         cls = getattr(smac, _FACADES[self._facade])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from tune_core.core.files import sync_path
@@ -15,6 +16,7 @@ from tune_core.errors import CheckpointError, StorageError, TuneError
 from tune_core.storage import marks
 
 _TEMPORARY = re.compile(r"^\.(?P<name>.+)\.[0-9a-f]{32}\.(?P<kind>new|old)$")
+_DRAFT = re.compile(r"\.draft\.[0-9a-f]{32}\.new")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -34,7 +36,7 @@ SYNC_BYTES = 1 << 20
 def persist(source_dir: str, target_dir: str, *, marked: bool = False) -> None:
     """Copy a folder to ``target_dir`` so that it appears there all at once.
 
-    The copy is made under a hidden name beside the target and then renamed. A folder already there is replaced; a
+    The copy is made under a hidden name beside the target and then renamed; a :func:`draft` becomes it without one. A folder already there is replaced; a
     reader sees the old or the new one. Nothing is left behind when the copy fails; what a killed process left is
     removed by :func:`sweep`. With ``marked`` it is marked as ours to delete (see ``tune_core.storage.marks``).
 
@@ -49,7 +51,15 @@ def persist(source_dir: str, target_dir: str, *, marked: bool = False) -> None:
     _check_source(source, target)
     if os.path.exists(target) and os.path.samefile(source, target):
         return
-    _fill_and_place(source, target, lambda new: shutil.copytree(source, new, copy_function=_copy_file), marked)
+
+    def fill(new: str) -> None:
+        if _DRAFT.fullmatch(os.path.basename(source)):
+            with contextlib.suppress(OSError):  # on another file system
+                os.rename(source, new)
+                return
+        shutil.copytree(source, new, copy_function=_copy_file)
+
+    _fill_and_place(source, target, fill, marked)
 
 
 def persist_files(write: Callable[[str], None], target_dir: str, *, marked: bool = False) -> None:
@@ -90,6 +100,23 @@ def _fill_and_place(source: str | None, target: str, fill: Callable[[str], objec
         raise_unwritable(target, error)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def draft(folder: str) -> Iterator[str]:
+    """A new folder in ``folder`` for files that are to be saved beside it by :func:`persist`, which moves them.
+
+    It goes at the end of the context; what a killed process left is removed by :func:`sweep`.
+    """
+    path = os.path.join(folder, f".draft.{uuid.uuid4().hex}.new")
+    try:
+        os.makedirs(path)
+    except OSError as error:
+        raise_unwritable(path, error)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep(folder: str) -> int:

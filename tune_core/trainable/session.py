@@ -5,8 +5,9 @@ Outside of a trial these do nothing, so the same code trains alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.values import ConfigView, Metrics
@@ -25,6 +26,7 @@ __all__ = [
     "advice",
     "at_end",
     "checkpoint_due",
+    "draft",
     "get_checkpoint",
     "get_context",
     "get_trial_dir",
@@ -62,6 +64,26 @@ def _join_shared() -> Session | None:
 
         _joined = connect(os.environ[SHARED], RemoteSession)
     return _joined
+
+
+@contextlib.contextmanager
+def draft() -> Iterator[str]:
+    """An empty folder for the files of a checkpoint that is about to be reported.
+
+    In a trial it is in the trial's own folder: reporting it moves the files instead of copying them, and what a
+    killed process leaves is not scattered over the machine. It goes at the end of the context.
+    """
+    where = getattr(_session(), "draft_folder", None)
+    if where is None:  # no trial, or one of its other processes, which may run on another machine
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+            yield folder
+        return
+    from tune_core.storage import local
+
+    with local.draft(where) as folder:
+        yield folder
 
 
 def in_session() -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
 
 import joblib
@@ -334,3 +338,40 @@ def test_folds_of_estimators_that_may_share_something_are_fitted_one_after_anoth
     assert _workers._bear_threads([RandomForestClassifier(), make_pipeline(StandardScaler(), SVC()), 3, "C", None])
     assert not _workers._bear_threads([WhereAmI()])
     assert not _workers._bear_threads([make_pipeline(StandardScaler(), WhereAmI())])
+
+
+KILLED = """
+import os, signal, sys, tempfile, threading, time
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import SGDClassifier
+from tune_sklearn import TuneSearchCV, _kept
+
+_kept.MEMORY = tempfile.gettempdir()
+
+class Waits(SGDClassifier):
+    def score(self, X, y=None, sample_weight=None):
+        if self.alpha == 1:
+            os.kill(int(os.environ["DRIVER"]), signal.SIGKILL)
+            time.sleep(60)
+        return super().score(X, y, sample_weight)
+
+os.environ["DRIVER"] = str(os.getpid())
+X, y = np.random.RandomState(0).randn(200, 3), np.arange(200) % 2
+more = {"early_stopping": sys.argv[1] != "plain", "max_iters": 8 if sys.argv[1] == "epochs" else 1}
+TuneSearchCV(Waits(), {"alpha": [1e-4, 1e-3, 1e-2, 1e-1, 0.2, 1.0]}, n_trials=6, cv=2, n_jobs=int(sys.argv[2]),
+             search_optimization="random", random_state=0, **more).fit(X, y)
+"""
+
+
+@pytest.mark.parametrize("n_jobs", ["1", "2"])
+@pytest.mark.parametrize("how", ["plain", "folds", "epochs"])
+def test_nothing_is_left_when_the_process_is_killed(tmp_path, how, n_jobs):
+    (tmp_path / "there").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "there")}
+    killed = subprocess.run([sys.executable, "-c", KILLED, how, n_jobs], env=environment, timeout=100)
+    assert killed.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while found := os.listdir(tmp_path / "there"):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)

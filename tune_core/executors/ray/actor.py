@@ -26,7 +26,7 @@ from tune_core.executors.local import definitions
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray import nested_launches
-from tune_core.executors.ray.scratch import Scratch
+from tune_core.storage.scratch import Scratch
 from tune_core.executors.ray.uploads import Outbox, StoreCheckpoints, send_artifacts
 from tune_core.executors.worker import log_setup
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
@@ -166,7 +166,7 @@ class TrialHost:
         self._turn = threading.Lock()  # whoever takes from the outbox
         self._replies = 0
         self._payload = payload
-        self._scratch_folder = Scratch(name)  # as long as this lives, the folder does
+        self._scratch_folder = Scratch(f"tune-core-{name}")  # as long as this lives, the folder does
         self._scratch = self._scratch_folder.path
         self._reachable = token is not None and _is_reachable(spec.folder, token)
         self._spec = spec if self._reachable else replace(spec, folder=os.path.join(self._scratch, spec.name))

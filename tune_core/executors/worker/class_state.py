@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from tune_core.errors import CheckpointError
 from tune_core.trainable import Trainable
+from tune_core.trainable.session import draft
 from tune_core.trainable.state import load_state, write_state
 
 __all__ = ["ClassCheckpoint", "load_state"]
@@ -24,9 +25,7 @@ class ClassCheckpoint:
     @contextlib.contextmanager
     def as_directory(self) -> Iterator[str]:
         """The folder, for as long as the context lasts."""
-        import tempfile
-
-        with tempfile.TemporaryDirectory(prefix="tune-core-") as folder:
+        with draft() as folder:
             answer = self._trainable.save_checkpoint(folder)
             write_state(answer, folder)
             yield folder

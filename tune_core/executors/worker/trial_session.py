@@ -82,6 +82,11 @@ class TrialSession:
             "iteration": self.iteration,
         }
 
+    @property
+    def draft_folder(self) -> str:
+        """Where checkpoints are written before they are reported."""
+        return trial_folder(self._spec.folder, self.job.trial, self.job.folder)
+
     def start_checkpoint(self) -> Any:
         if self.job.checkpoint is None and self._spec.start_from is None:
             return None
