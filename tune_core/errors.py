@@ -7,6 +7,9 @@ carries the same four as attributes, so that a program can use them without pars
 from __future__ import annotations
 
 import builtins
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 
 
 class TuneError(Exception):
@@ -140,6 +143,43 @@ class UserCodeError(TuneError):
 
 class TrialError(TuneError):
     """One or more trials failed and the run was asked not to go on."""
+
+
+_OWNERS = r"\b(?:TuneConfig|RunConfig|FailureConfig|CheckpointConfig|Tuner)"
+
+
+@contextlib.contextmanager
+def in_terms_of(call: str, names: Mapping[str, str]) -> Iterator[None]:
+    """Let errors speak of the arguments that the user wrote, where these are passed on to a Tuner.
+
+    Parameters
+    ----------
+    call
+        What the user has called, e.g. ``"fmin"``.
+    names
+        From names of a Tuner's own arguments and its configurations' fields to those that they have in that call.
+
+    Examples
+    --------
+    >>> with in_terms_of("fmin", {"time_budget_s": "timeout"}):
+    ...     raise InvalidArgumentError("TuneConfig(time_budget_s)", "is -1", "it is a time")
+    Traceback (most recent call last):
+    tune_core.errors.InvalidArgumentError: fmin(timeout) is -1; it is a time
+    """
+    try:
+        yield
+    except TuneError as error:
+        told = [_in_terms_of(call, names, text) for text in (error.asked, error.found, error.cause, error.fix)]
+        if told != [error.asked, error.found, error.cause, error.fix]:
+            TuneError.__init__(error, *told)
+        raise
+
+
+def _in_terms_of(call: str, names: Mapping[str, str], text: str) -> str:
+    some = "|".join(map(re.escape, names))
+    text = re.sub(rf"{_OWNERS}\(({some})\b", lambda found: f"{call}({names[found[1]]}", text)
+    other = "|".join(re.escape(name) for name, its in names.items() if name != its)
+    return re.sub(rf"\b({other})=", lambda found: f"{names[found[1]]}=", text) if other else text
 
 
 def trial_error(raised: str, *parts: str) -> TrialError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
 from tune_core.core.values import ConfigView
 from tune_core.engine.checkpoint_retention import CheckpointConfig
-from tune_core.errors import InvalidArgumentError, TrialError
+from tune_core.errors import InvalidArgumentError, TrialError, in_terms_of
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.stored import exists, is_stored
 from tune_core.storage import default_storage_path
@@ -33,6 +33,17 @@ _WAYS: dict[object, ResumeConfig] = {
     "AUTO+RESTART_ERRORED": ResumeConfig(errored=_RESTART),
     "AUTO+RESTART_ERRORED_ONLY": ResumeConfig(unfinished=_SKIP, errored=_RESTART),
 }
+
+
+_ITS = ("metric", "mode", "search_alg", "scheduler", "num_samples", "max_concurrent_trials", "time_budget_s", "seed")
+_ALSO = ("reuse_actors", "trial_timeout_s", "trial_name_creator", "trial_dirname_creator", "chdir_to_trial_dir")
+_OF_RUN = ("name", "storage_filesystem", "stop", "callbacks", "progress_reporter", "verbose", "log_to_file", "executor")
+_NAMES = {
+    **{name: name for name in (*_ITS, *_ALSO, *_OF_RUN, "max_failures", "fail_fast", "sync_config")},
+    "param_space": "config",
+    "trainable": "run_or_experiment",
+}
+"""What the arguments of a Tuner and its configurations are called in :func:`run`."""
 
 
 def run(
@@ -127,45 +138,47 @@ def run(
         run_or_experiment = run_or_experiment[0]
     if isinstance(run_or_experiment, Experiment):
         return run(run_or_experiment.run, **{**given, **run_or_experiment.arguments, "name": run_or_experiment.name})
-    trainable = prepare(run_or_experiment)
-    if resources_per_trial is not None:
-        trainable = with_resources(trainable, resources_per_trial)
-    tune_config = TuneConfig(
-        metric=metric,
-        mode=mode,
-        search_alg=search_alg,
-        scheduler=scheduler,
-        num_samples=num_samples,
-        max_concurrent_trials=max_concurrent_trials,
-        time_budget_s=time_budget_s,
-        reuse_actors=reuse_actors,
-        seed=seed,
-        trial_timeout_s=trial_timeout_s,
-        trial_name_creator=trial_name_creator,
-        trial_dirname_creator=trial_dirname_creator,
-        chdir_to_trial_dir=chdir_to_trial_dir,
-    )
-    run_config = RunConfig(
-        name=name,
-        storage_path=storage_path or local_dir,
-        storage_filesystem=storage_filesystem,
-        failure_config=FailureConfig(max_failures, fail_fast),
-        checkpoint_config=_checkpoints(
-            checkpoint_config, checkpoint_freq, checkpoint_at_end, keep_checkpoints_num, checkpoint_score_attr
-        ),
-        stop=stop,
-        callbacks=callbacks,
-        progress_reporter=progress_reporter,
-        verbose=verbose,
-        log_to_file=log_to_file,
-        sync_config=sync_config,
-        executor=executor,
-    )
-    tuner = _resumed(trainable, config, tune_config, run_config, resume, resume_config) or Tuner(
-        trainable, param_space=config, tune_config=tune_config, run_config=run_config
-    )
-    tuner._start_from, tuner._export_formats = restore, export_formats
-    results = tuner.fit()
+    names = {**_NAMES, "storage_path": "storage_path" if storage_path or not local_dir else "local_dir"}
+    with in_terms_of("tune.run", names):
+        trainable = prepare(run_or_experiment)
+        if resources_per_trial is not None:
+            trainable = with_resources(trainable, resources_per_trial)
+        tune_config = TuneConfig(
+            metric=metric,
+            mode=mode,
+            search_alg=search_alg,
+            scheduler=scheduler,
+            num_samples=num_samples,
+            max_concurrent_trials=max_concurrent_trials,
+            time_budget_s=time_budget_s,
+            reuse_actors=reuse_actors,
+            seed=seed,
+            trial_timeout_s=trial_timeout_s,
+            trial_name_creator=trial_name_creator,
+            trial_dirname_creator=trial_dirname_creator,
+            chdir_to_trial_dir=chdir_to_trial_dir,
+        )
+        run_config = RunConfig(
+            name=name,
+            storage_path=storage_path or local_dir,
+            storage_filesystem=storage_filesystem,
+            failure_config=FailureConfig(max_failures, fail_fast),
+            checkpoint_config=_checkpoints(
+                checkpoint_config, checkpoint_freq, checkpoint_at_end, keep_checkpoints_num, checkpoint_score_attr
+            ),
+            stop=stop,
+            callbacks=callbacks,
+            progress_reporter=progress_reporter,
+            verbose=verbose,
+            log_to_file=log_to_file,
+            sync_config=sync_config,
+            executor=executor,
+        )
+        tuner = _resumed(trainable, config, tune_config, run_config, resume, resume_config) or Tuner(
+            trainable, param_space=config, tune_config=tune_config, run_config=run_config
+        )
+        tuner._start_from, tuner._export_formats = restore, export_formats
+        results = tuner.fit()
     if raise_on_failed_trial and results.num_errors:
         first = results.errors[0]
         raise TrialError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tune_core as tune
 from tune_core import integration as tc
-from tune_core.errors import TrialError, UserCodeError
+from tune_core.errors import TrialError, UserCodeError, in_terms_of
 from tune_core.storage import default_storage_path
 from tune_optuna.driver import StudyScheduler, StudySearch
 from tune_optuna.load import load_trials
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 optuna: Any = tc.require("tune_optuna", "optuna", "optuna")
+
+_NAMES = {"time_budget_s": "timeout", "num_samples": "n_trials", "max_concurrent_trials": "n_jobs"}
+"""What the arguments of a Tuner are called in :meth:`Study.optimize`."""
 
 
 def create_study(
@@ -179,23 +182,24 @@ class Study(optuna.Study):
         failure_config = tune.FailureConfig(max_failures=retries, fail_fast="raise")
         config = dataclasses.replace(config, failure_config=failure_config)
         search = StudySearch(self, callbacks, one_by_one=n_jobs == 1)
-        tune_config = tune.TuneConfig(
-            chdir_to_trial_dir=False,  # scripts for Optuna expect paths as they are
-            metric="value",
-            mode="min" if self.directions[0].name == "MINIMIZE" else "max",
-            search_alg=search,
-            scheduler=StudyScheduler(self, search),
-            num_samples=-1 if n_trials is None else n_trials,
-            max_concurrent_trials=None if n_jobs in (None, -1) else n_jobs,
-            time_budget_s=timeout,
-        )
+        with in_terms_of("study.optimize", _NAMES):
+            tune_config = tune.TuneConfig(
+                chdir_to_trial_dir=False,  # scripts for Optuna expect paths as they are
+                metric="value",
+                mode="min" if self.directions[0].name == "MINIMIZE" else "max",
+                search_alg=search,
+                scheduler=StudyScheduler(self, search),
+                num_samples=-1 if n_trials is None else n_trials,
+                max_concurrent_trials=None if n_jobs in (None, -1) else n_jobs,
+                time_budget_s=timeout,
+            )
         folder = self._folder_to_resume(config)
         if folder is None:
             tuner = tune.Tuner(objective, tune_config=tune_config, run_config=config)
         else:
             tuner = self._restored(folder, objective, tune_config, config, n_trials, search)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), in_terms_of("create_study", {"storage_path": "storage_path"}):
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 tuner.fit()
         except TrialError as error:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tune_core.errors import InvalidArgumentError, RestoreError
+from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
+from tune_core.storage import default_storage_path, is_remote
 from tune_core.storage.scratch import Scratch
+from tune_core.storage.urls import default_storage_variable
 from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
 from tune_sklearn._task import SearchTask
@@ -34,6 +36,13 @@ def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tup
     What ``is_small``, scores without models, is kept in memory where the system has a folder for that.
     """
     if search.name is not None or search.local_dir is not None or search.loggers:
+        if search.local_dir is not None and not isinstance(search.local_dir, (str, os.PathLike)):
+            raise InvalidArgumentError(
+                f"{type(search).__name__}(local_dir)",
+                f"is {search.local_dir!r}",
+                "it is the folder in which searches are kept",
+                'Use e.g. local_dir="~/searches".',
+            )
         local_dir = None if search.local_dir is None else os.path.expanduser(os.fspath(search.local_dir))
         name = search.name if round_ == 1 or search.name is None else f"{search.name}_round_{round_}"
         yield local_dir, name
@@ -49,9 +58,8 @@ def folder_of(search: TuneBaseSearchCV, storage: str | None, name: str | None) -
     """The folder in which this search can be found again; None if it cannot."""
     if search.name is None or name is None:
         return None
-    from tune_core.storage import default_storage_path
-
-    return os.path.join(os.path.abspath(storage or default_storage_path()), name)
+    base = storage or default_storage_path()
+    return None if is_remote(base) else os.path.join(os.path.abspath(base), name)
 
 
 def refuse_to_resume_without_a_name(search: TuneBaseSearchCV, resume: bool) -> None:
@@ -60,7 +68,7 @@ def refuse_to_resume_without_a_name(search: TuneBaseSearchCV, resume: bool) -> N
     Raises
     ------
     InvalidArgumentError
-        If a search without a name is to be resumed.
+        If a search without a name, or one that is kept in a store, is to be resumed.
     """
     if resume and search.name is None:
         raise InvalidArgumentError(
@@ -68,6 +76,14 @@ def refuse_to_resume_without_a_name(search: TuneBaseSearchCV, resume: bool) -> N
             "was called on a search without a name",
             "nothing was kept that could be resumed",
             "Give the search name=... (and local_dir=...) from the start.",
+        )
+    place = search.local_dir if search.local_dir is not None else default_storage_path()
+    if resume and isinstance(place, str) and is_remote(place):
+        raise InvalidArgumentError(
+            "fit(resume=True)",
+            f"was called on a search that is kept at {place}",
+            "only a search that is kept in a folder can be resumed",
+            f"Give {type(search).__name__}(local_dir=...) a folder of this machine, or one that is mounted here.",
         )
 
 
@@ -128,8 +144,18 @@ def check_identity(folder: str, wanted: Mapping[str, object]) -> None:
         )
 
 
-def write_identity(folder: str, mine: Mapping[str, object]) -> None:
+def write_identity(folder: str, mine: Mapping[str, object], is_default: bool) -> None:
     """Keep what the search in ``folder`` is."""
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, _IDENTITY), "w") as file:
-        json.dump(mine, file)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, _IDENTITY), "w") as file:
+            json.dump(mine, file)
+    except OSError as error:
+        variable = default_storage_variable() if is_default else ""
+        named = f"the environment variable {variable} names it, and " if variable else ""
+        raise StorageError(
+            f"The search's folder {folder}",
+            "cannot be written",
+            f"{named}{error.strerror or error}",
+            "Choose a folder that you may write, with RunConfig(storage_path=...).",
+        ) from error

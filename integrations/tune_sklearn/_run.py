@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 import tune_core as tune
-from tune_core.errors import InvalidArgumentError, SerializationError, StorageError, TrialError
+from tune_core.errors import InvalidArgumentError, SerializationError, StorageError, TrialError, in_terms_of
 from tune_sklearn._evaluate import FitRaised, evaluate
 from tune_sklearn._kept import check_identity, folder_of, identity, place, write_identity
 from tune_sklearn._progress import Bar, Workload
@@ -83,7 +83,7 @@ def run(search: TuneBaseSearchCV, work: SearchTask, plan: SearchPlan, load: Work
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = SearchDriver()
     is_small = work.budget_steps is None or work.budget_steps.growth is None
-    with place(search, plan.round, is_small) as (storage, name):
+    with in_terms_of(type(search).__name__, _names(search)), place(search, plan.round, is_small) as (storage, name):
         folder = folder_of(search, storage, name)
         mine = {} if folder is None else identity(work, plan.space, plan.scheduler)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
@@ -125,6 +125,28 @@ def run(search: TuneBaseSearchCV, work: SearchTask, plan: SearchPlan, load: Work
             go_on = "; fit(X, y, resume=True) goes on with it" if folder is not None else ""
             raise KeyboardInterrupt(f"the search was interrupted{go_on}")
     return results, driver
+
+
+_ITS_NAMES = {
+    "callbacks": "loggers",
+    "executor": "executor",
+    "max_concurrent_trials": "n_jobs",
+    "mode": "mode",
+    "name": "name",
+    "num_samples": "n_trials",
+    "scheduler": "early_stopping",
+    "search_alg": "search_optimization",
+    "seed": "random_state",
+    "stop": "stopper",
+    "storage_path": "local_dir",
+    "time_budget_s": "time_budget_s",
+}
+"""What the arguments of a Tuner are called in a search."""
+
+
+def _names(search: TuneBaseSearchCV) -> dict[str, str]:
+    has = search.get_params(deep=False)
+    return {name: its for name, its in _ITS_NAMES.items() if its in has}
 
 
 def _cannot_be_sent(search: TuneBaseSearchCV, work: SearchTask, error: SerializationError) -> SerializationError:
@@ -174,7 +196,7 @@ def _tuner(
             )
         check_identity(folder, mine)
         return tune.Tuner.restore(folder, objective, **parts)
-    write_identity(folder, mine)
+    write_identity(folder, mine, parts["run_config"].storage_path is None)
     return tune.Tuner(objective, **parts)
 
 

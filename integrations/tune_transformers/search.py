@@ -12,7 +12,7 @@ from typing import Any
 
 import tune_core as tune
 from tune_core import integration as tc
-from tune_core.errors import FatalError, InvalidArgumentError
+from tune_core.errors import FatalError, InvalidArgumentError, in_terms_of
 from tune_transformers.callbacks import TuneReportCallback, TuneReportCheckpointCallback, resume
 from tune_transformers.spaces import HpSpace, read
 
@@ -21,6 +21,11 @@ transformers: Any = tc.require("tune_transformers", "transformers", "transformer
 __all__ = ["hyperparameter_search"]
 
 _MODES = {"minimize": "min", "maximize": "max", "min": "min", "max": "max"}
+
+
+_SAME = ("scheduler", "search_alg", "max_concurrent_trials", "time_budget_s", "seed")
+_NAMES = {**{name: name for name in _SAME}, "num_samples": "n_trials", "mode": "direction", "param_space": "hp_space"}
+"""What the arguments of a Tuner are called in :func:`hyperparameter_search`."""
 
 
 def hyperparameter_search(
@@ -101,21 +106,22 @@ def hyperparameter_search(
     searcher = _searcher(search_alg, space, seed)
     objective = _objective(make_trainer, space, compute_objective, names, hp_name, frequency, scheduler is not None)
     single = isinstance(direction, str)
-    grid = tune.Tuner(
-        tune.with_resources(objective, dict(resources_per_trial or _resources())),
-        param_space=space.param_space or {},
-        tune_config=tune.TuneConfig(
-            metric=names[0] if single else names,
-            mode=modes[0] if single else modes,
-            num_samples=n_trials,
-            scheduler=scheduler,
-            search_alg=searcher,
-            max_concurrent_trials=max_concurrent_trials,
-            time_budget_s=time_budget_s,
-            seed=seed,
-        ),
-        run_config=run_config,
-    ).fit()
+    with in_terms_of("hyperparameter_search", _NAMES):
+        grid = tune.Tuner(
+            tune.with_resources(objective, dict(resources_per_trial or _resources())),
+            param_space=space.param_space or {},
+            tune_config=tune.TuneConfig(
+                metric=names[0] if single else names,
+                mode=modes[0] if single else modes,
+                num_samples=n_trials,
+                scheduler=scheduler,
+                search_alg=searcher,
+                max_concurrent_trials=max_concurrent_trials,
+                time_budget_s=time_budget_s,
+                seed=seed,
+            ),
+            run_config=run_config,
+        ).fit()
     if single:
         return _best_run(grid.get_best_result(), names, space, grid)
     return [_best_run(result, names, space, grid) for result in grid.pareto_front()]

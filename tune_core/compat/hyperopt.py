@@ -17,12 +17,23 @@ from typing import Any
 
 from tune_core.core.optional_imports import require
 from tune_core.core.values import Metrics
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, in_terms_of
 from tune_core.stopper import Stopper
 
 
 def __getattr__(name: str) -> Any:
     return getattr(require("tune_core.compat.hyperopt", "hyperopt", "hyperopt"), name)
+
+
+_NAMES = {
+    "time_budget_s": "timeout",
+    "num_samples": "max_evals",
+    "max_concurrent_trials": "max_queue_len",
+    "search_alg": "algo",
+    "param_space": "space",
+    "trainable": "fn",
+}
+"""What the arguments of a Tuner are called in :func:`fmin`."""
 
 
 def fmin(
@@ -107,24 +118,25 @@ def fmin(
     )
     if run_config is not None and loss_threshold is not None and config.stop is None:
         config = replace(config, stop=_Threshold(loss_threshold))
-    tuner = tune.Tuner(
-        _objective(fn, isinstance(space, Mapping)),
-        tune_config=tune.TuneConfig(
-            chdir_to_trial_dir=False,  # users of this interface expect paths as they are
-            metric="loss",
-            mode="min",
-            search_alg=searcher,
-            num_samples=left or 1,
-            time_budget_s=timeout,
-            max_concurrent_trials=max_queue_len,
-        ),
-        run_config=config,
-    )
-    if left:
-        try:
-            tuner.fit()
-        finally:
-            searcher.close()
+    with in_terms_of("fmin", _NAMES):
+        tuner = tune.Tuner(
+            _objective(fn, isinstance(space, Mapping)),
+            tune_config=tune.TuneConfig(
+                chdir_to_trial_dir=False,  # users of this interface expect paths as they are
+                metric="loss",
+                mode="min",
+                search_alg=searcher,
+                num_samples=left or 1,
+                time_budget_s=timeout,
+                max_concurrent_trials=max_queue_len,
+            ),
+            run_config=config,
+        )
+        if left:
+            try:
+                tuner.fit()
+            finally:
+                searcher.close()
     if not len(trials):
         if return_argmin:
             raise RuntimeError(

@@ -17,8 +17,8 @@ from tune_core.distributed.rank import Outcome, RankSession, run
 from tune_core.executors.local import definitions
 from tune_core.executors.local.handle import module_path
 from tune_core.executors.ray.host import how_it_died
-from tune_core.storage.scratch import Scratch
 from tune_core.executors.worker import payload
+from tune_core.storage.scratch import Scratch
 from tune_core.trainable.protocol import ProcessLost
 from tune_core.trainable.session_remote import connect
 

@@ -33,7 +33,7 @@ from tune_core.engine.replay import Replayed, replay
 from tune_core.engine.rules import Rules
 from tune_core.engine.suggestions import Suggestions
 from tune_core.engine.trial_facts import RunFacts
-from tune_core.errors import ResourceError, TrialError, TuneError, trial_error
+from tune_core.errors import ResourceError, StorageError, TrialError, TuneError, trial_error
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
@@ -58,6 +58,7 @@ from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
 from tune_core.storage.artifacts import ArtifactRules
 from tune_core.storage.objects import redacted
+from tune_core.storage.urls import default_storage_variable
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, Request, resources_from
 
@@ -229,8 +230,20 @@ class ExperimentRun:
         """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
         if self.folder:
             return None
+        run = self.run_config
+        if run.storage_path is not None:
+            return self._make_folder(run.storage_path)
+        try:
+            return self._make_folder(default_storage_path())
+        except StorageError as error:
+            variable = default_storage_variable()
+            if variable:  # which nobody sees in the script
+                named = f"the environment variable {variable} names it, and {error.cause}"
+                TuneError.__init__(error, error.asked, error.found, named, f"{error.fix} Or change {variable}.")
+            raise
+
+    def _make_folder(self, path: str) -> str | None:
         run, trainable = self.run_config, self.prepared.__name__
-        path = run.storage_path if run.storage_path is not None else default_storage_path()
         if is_stored(path, run.storage_filesystem):
             self.stored = new_stored(path, run.storage_filesystem, run.name, trainable)
             self.name, self.folder, self.moved = self.stored.name, self.stored.folder, redacted(self.stored.moved)

@@ -36,9 +36,10 @@ SYNC_BYTES = 1 << 20
 def persist(source_dir: str, target_dir: str, *, marked: bool = False) -> None:
     """Copy a folder to ``target_dir`` so that it appears there all at once.
 
-    The copy is made under a hidden name beside the target and then renamed; a :func:`draft` becomes it without one. A folder already there is replaced; a
-    reader sees the old or the new one. Nothing is left behind when the copy fails; what a killed process left is
-    removed by :func:`sweep`. With ``marked`` it is marked as ours to delete (see ``tune_core.storage.marks``).
+    The copy is made under a hidden name beside the target and then renamed; a :func:`draft` becomes it without one. A
+    folder already there is replaced; a reader sees the old or the new one. Nothing is left behind when the copy fails;
+    what a killed process left is removed by :func:`sweep`. With ``marked`` it is marked as ours to delete (see
+    ``tune_core.storage.marks``).
 
     Raises
     ------

@@ -25,7 +25,11 @@ def local_path(storage_path: str | os.PathLike[str]) -> str | None:
 
 def default_storage_path() -> str:
     """``TUNE_CORE_STORAGE`` or one of Ray Tune's variables for it, if they are set, otherwise ``~/tune_results``."""
-    for variable in ("TUNE_CORE_STORAGE", "RAY_AIR_LOCAL_CACHE_DIR", "TUNE_RESULT_DIR"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    return os.path.expanduser("~/tune_results")
+    variable = default_storage_variable()
+    return os.environ[variable] if variable else os.path.expanduser("~/tune_results")
+
+
+def default_storage_variable() -> str:
+    """The environment variable that names the default folder of experiments; empty if none does."""
+    variables = ("TUNE_CORE_STORAGE", "RAY_AIR_LOCAL_CACHE_DIR", "TUNE_RESULT_DIR")
+    return next((variable for variable in variables if os.environ.get(variable)), "")

@@ -21,12 +21,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import tune_core as tune
 from hydra_plugins.tune_core_sweeper.overrides import Sweeps, read
+from tune_core.errors import in_terms_of
 
 __all__ = ["TuneCoreSweeper", "TuneCoreSweeperConf"]
 
 log = logging.getLogger(__name__)
 
 _MODES = {"minimize": "min", "maximize": "max", "min": "min", "max": "max"}
+
+
+_SAME = ("scheduler", "search_alg", "seed", "time_budget_s", "max_failures")
+_NAMES = {**{name: name for name in _SAME}, "num_samples": "n_trials", "max_concurrent_trials": "n_jobs"}
+"""What the arguments of a Tuner are called in the sweeper's configuration."""
 
 
 @dataclass
@@ -143,28 +149,29 @@ class TuneCoreSweeper(Sweeper):
         objective: Any = _job(self.hydra_context, self.config, self.task_function, sweeps, self.metrics)
         if self.resources:
             objective = tune.with_resources(objective, self.resources)
-        return tune.Tuner(
-            objective,
-            param_space=sweeps.space,
-            tune_config=tune.TuneConfig(
-                metric=self.metrics[0] if self.is_single else self.metrics,
-                mode=self.modes[0] if self.is_single else self.modes,
-                num_samples=self.n_trials or 1,
-                max_concurrent_trials=self.n_jobs,
-                scheduler=self.scheduler,
-                search_alg=self.search_alg,
-                seed=self.seed,
-                time_budget_s=self.time_budget_s,
-                chdir_to_trial_dir=False,  # hydra.job.chdir says where a job works
-            ),
-            run_config=tune.RunConfig(
-                name="tune_core",
-                storage_path=str(folder),
-                failure_config=tune.FailureConfig(
-                    max_failures=self.max_failures, fail_fast=self.max_failure_rate == 0 and self.max_failures == 0
+        with in_terms_of("hydra.sweeper", _NAMES):
+            return tune.Tuner(
+                objective,
+                param_space=sweeps.space,
+                tune_config=tune.TuneConfig(
+                    metric=self.metrics[0] if self.is_single else self.metrics,
+                    mode=self.modes[0] if self.is_single else self.modes,
+                    num_samples=self.n_trials or 1,
+                    max_concurrent_trials=self.n_jobs,
+                    scheduler=self.scheduler,
+                    search_alg=self.search_alg,
+                    seed=self.seed,
+                    time_budget_s=self.time_budget_s,
+                    chdir_to_trial_dir=False,  # hydra.job.chdir says where a job works
                 ),
-            ),
-        ).fit()
+                run_config=tune.RunConfig(
+                    name="tune_core",
+                    storage_path=str(folder),
+                    failure_config=tune.FailureConfig(
+                        max_failures=self.max_failures, fail_fast=self.max_failure_rate == 0 and self.max_failures == 0
+                    ),
+                ),
+            ).fit()
 
     def _raise_failures(self, results: Any) -> None:
         failed = results.errors

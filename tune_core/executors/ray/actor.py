@@ -26,13 +26,13 @@ from tune_core.executors.local import definitions
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray import nested_launches
-from tune_core.storage.scratch import Scratch
 from tune_core.executors.ray.uploads import Outbox, StoreCheckpoints, send_artifacts
 from tune_core.executors.worker import log_setup
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.system import nameless_file
 from tune_core.executors.worker.worker import Worker
+from tune_core.storage.scratch import Scratch
 
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
