@@ -18,6 +18,9 @@ from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
 from tune_core.stopper import coerce
 
+_OF_TRIALS = ("start", "restore", "save", "result", "complete", "recover", "error")
+_HOOKS = ("setup", "on_step_begin", "on_step_end", *(f"on_trial_{what}" for what in _OF_TRIALS), "on_checkpoint")
+
 
 @dataclass
 class TuneConfig:
@@ -382,6 +385,10 @@ class RunConfig:
                     "it has none of a callback's hooks" if not isinstance(callback, type) else "it is a class",
                     "Use an instance of a subclass of tune_core.Callback.",
                 )
+            for hook in _HOOKS:
+                if hasattr(callback, hook):
+                    asked = f"RunConfig(callbacks), {type(callback).__name__}.{hook},"
+                    validation.synchronous(asked, getattr(callback, hook))
         for key, text in self.env.items():
             if not isinstance(key, str) or not isinstance(text, str):
                 raise InvalidArgumentError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
-from tune_core.core.validation import integer, number, takes
+from tune_core.core.validation import integer, number, synchronous, takes
 from tune_core.core.values import Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 
@@ -357,8 +357,11 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
             most = thresholds.get("training_iteration", math.inf)
             thresholds["training_iteration"] = min(part.max_iter, most)
         elif isinstance(part, Stopper):
+            for method in ("__call__", "stop_all"):
+                synchronous(f"stop, the {type(part).__name__}'s {method},", getattr(part, method))
             stoppers.append(part)
         elif FunctionStopper.is_valid_function(part):
+            synchronous("stop", part)
             takes("stop", part, "trial_id", "result", example="lambda trial_id, result: result['loss'] < 0.1")
             stoppers.append(FunctionStopper(part))
         else:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.core.validation import synchronous
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError, in_terms_of
 from tune_core.stopper import Stopper
@@ -106,6 +107,7 @@ def fmin(
         raise InvalidArgumentError(
             "fmin(algo)", f"is {algo!r}", "it is one of HyperOpt's suggest functions", "Use algo=tpe.suggest."
         )
+    synchronous("fmin(fn)", fn)
     if trials is None:
         trials = _read(trials_save_file) if trials_save_file and os.path.exists(trials_save_file) else hyperopt.Trials()
     searcher = _search_class()(space, algo, rstate, points_to_evaluate, trials, early_stop_fn)

@@ -80,6 +80,37 @@ AUTO_RESULT_KEYS = (
 """Names of the fields that results have by themselves."""
 
 
+_ALWAYS_OURS = frozenset(
+    (
+        "checkpoint_dir_name",
+        "config",
+        "date",
+        "experiment_tag",
+        "hostname",
+        "iterations_since_restore",
+        "logdir",
+        "node_ip",
+        "pid",
+        "time_since_restore",
+        "time_total_s",
+        "timestamp",
+        "training_iteration",
+        "trial_id",
+    )
+)
+
+
+def is_always_ours(name: str, value: object = None) -> bool:
+    """Whether a reported metric has the name of a field, or of a column of data frames, that is filled in anyway.
+
+    ``{"done": True}`` is a trial's wish to end; any other value of that name is a metric. Other automatic fields, like
+    ``time_this_iter_s``, are filled in only where they are not reported.
+    """
+    if name == "done":
+        return not isinstance(value, bool)
+    return name in _ALWAYS_OURS or name.startswith("config/")
+
+
 class Course:
     """One trial's reports so far, as far as later ones need them."""
 

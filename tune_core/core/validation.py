@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,25 @@ from numbers import Integral, Real
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
+
+
+def is_asynchronous(function: Any) -> bool:
+    """Whether a call runs none of the function's code, but returns something that has to be awaited."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    of_class = getattr(type(function), "__call__", None)  # noqa: B004
+    return any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in (function, of_class))
+
+
+def synchronous(asked: str, function: Any) -> None:
+    """Raise if ``function`` is asynchronous: nobody here awaits what it returns."""
+    if is_asynchronous(function):
+        raise InvalidArgumentError(
+            asked,
+            f"is the asynchronous function {getattr(function, '__name__', type(function).__name__)}",
+            "it is called and nothing is awaited, so its code would not run",
+            "Write def in place of async def, and asyncio.run(...) in it where something is to be awaited.",
+        )
 
 
 def number(asked: str, value: object, least: float = -math.inf) -> float:

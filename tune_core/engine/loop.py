@@ -66,6 +66,7 @@ class Loop:
         self._courses = Courses()
         self._watches = bool(observers)
         self._expected = plan.expected
+        self._noted: set[str] = set()  # what was said of single trials
         self._on_hold = False  # no trial is started, as asked from outside
         self._checkpoints = plan.checkpoints
         self._found_whole: tuple[int, str] | None = None  # the checkpoint that was looked at last
@@ -149,11 +150,18 @@ class Loop:
         elif kind is ev.Ended:
             self._back_off(event)
         elif kind is ev.Noted and event.trial >= 0:  # of one trial: nobody else says it
-            self.watcher.note(event.what)
+            self._say_once(event.what)
         if self._watches and kind in _WATCHED:
             self._happened.append((event, controller.trials[event.trial].status))
         if self._expected is not None and self._expected.see(event):
             self._expected = None
+
+    def _say_once(self, what: str) -> None:
+        """Several workers may note the same."""
+        if what not in self._noted:
+            self._noted.add(what)
+            # a trial in this process has logged it already, which is seen without a view, too
+            (self.watcher.note if self.executor.name == "inline" else self.observers.say)(what)
 
     def record(self, event: ev.Decided | ev.StopRequested) -> None:
         """Journal a decision, with its configuration in the journal's form."""

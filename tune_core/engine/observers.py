@@ -121,7 +121,7 @@ class Observers:
         self._trials = trials
         self._facts = facts
         self._courses = Courses()
-        self._say = say or (lambda text: print(text, file=sys.stderr))
+        self.say = say or (lambda text: print(text, file=sys.stderr))
         self._said: set[tuple[int, str]] = set()
         self._turn = 0
         self._stateful = [i for i, callback in enumerate(self.callbacks) if _has_state(callback)]
@@ -250,7 +250,7 @@ class Observers:
             raise blame from error
         if (position, hook) not in self._said:
             self._said.add((position, hook))
-            self._say(str(blame))
+            self.say(str(blame))
 
 
 def _has_state(callback: Any) -> bool:

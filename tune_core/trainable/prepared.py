@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tune_core.core.validation import is_asynchronous
 from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
 from tune_core.trainable.base import Trainable
@@ -66,9 +67,28 @@ def prepare(trainable: object) -> Prepared:
             "it must be a function of the configuration or a class derived from tune_core.Trainable",
             "Pass e.g. def objective(config): ... return {'loss': ...}.",
         )
-    if not inspect.isclass(trainable):
+    if inspect.isclass(trainable):
+        for method in _CALLED:
+            if is_asynchronous(getattr(trainable, method)):
+                raise InvalidArgumentError(*asynchronous(f"{trainable.__name__}.{method}"))
+    else:
+        if is_asynchronous(trainable):
+            raise InvalidArgumentError(*asynchronous(name_of(trainable)))
         _check_signature(trainable)
     return Prepared(trainable)
+
+
+_CALLED = ("setup", "step", "save_checkpoint", "load_checkpoint", "reset_config", "cleanup")
+
+
+def asynchronous(name: str) -> tuple[str, str, str, str]:
+    """The parts of the error for an objective that is asynchronous."""
+    return (
+        f"The objective {name}",
+        "is asynchronous (async def, or a function that returns a coroutine)",
+        "a trial calls it and awaits nothing, so its code would not run",
+        "Write an ordinary function that runs it: asyncio.run(...), with the coroutine in place of the dots.",
+    )
 
 
 def _check_signature(function: Callable[..., Any], bound: tuple[str, ...] = ()) -> None:

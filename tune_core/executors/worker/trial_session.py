@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core import events as ev
-from tune_core.core.automatic import TOTALS
+from tune_core.core.automatic import TOTALS, is_always_ours
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
@@ -58,6 +58,8 @@ class TrialSession:
         wanted = dict.fromkeys(self._spec.metrics)
         if self._until is not None:
             wanted[self._time_attr] = None
+        self._names: set[str] = set()  # that were reported
+        self._taken_names: set[str] = set()  # those of automatic fields
         self._unseen = [name for name in wanted if name not in ("training_iteration", "time_total_s")]
         self._seen: dict[str, None] = {}  # names that were reported while some are unseen
         self.refused = ""  # why no trial of this objective can be judged, seen in another process
@@ -112,6 +114,10 @@ class TrialSession:
             plain, nonfinite = plain_metrics(metrics, as_text)
             if as_text:
                 self._say_what_became_text(as_text)
+            if not self._names.issuperset(plain):
+                self._look_at_names(plain)
+            if self._taken_names:
+                plain = {name: value for name, value in plain.items() if name not in self._taken_names}
             began = None
             if self.last_metrics is None:
                 steps = self._totals.get("timesteps_total", 0)
@@ -156,6 +162,27 @@ class TrialSession:
                     "Save objects in a checkpoint; report numbers, strings, and lists or dicts of them.",
                     self.job.trial,
                 )
+
+    def _look_at_names(self, metrics: Metrics) -> None:
+        """Metrics that were not reported before: those with names of automatic fields do not count; say so once."""
+        new = [name for name in metrics if name not in self._names]
+        self._names.update(new)
+        same = {"training_iteration": self.iteration + 1, "pid": os.getpid(), "hostname": platform.node()}
+        same |= {"trial_id": f"{self.job.trial:05d}", "node_ip": node_ip(), "config": self.job.config}
+        ours = [name for name in new if is_always_ours(name, metrics[name])]
+        taken = [name for name in ours if name not in same or metrics[name] != same[name]]
+        self._taken_names.update(taken)
+        to_tell = [name for name in taken if (self._spec.folder, name) not in _TOLD]
+        _TOLD.update((self._spec.folder, name) for name in to_tell)
+        if to_tell:
+            several = len(to_tell) > 1
+            self._pipe.note(
+                f"The reported metric{'s' if several else ''} {', '.join(map(repr, to_tell))} "
+                f"{'have names' if several else 'has the name'} of fields that every result has by itself: results "
+                f"keep the automatic value, and the reported one is dropped. Report it under another name, "
+                f"e.g. {'my_' + to_tell[0]!r}.",
+                self.job.trial,
+            )
 
     def _count(self, metrics: ResultDict) -> ResultDict:
         """Metrics that tell one iteration's timesteps or episodes, with their sums so far."""

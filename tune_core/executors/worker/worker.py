@@ -28,6 +28,7 @@ from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
 from tune_core.executors.worker.trial_session import TrialSession
 from tune_core.trainable import RESULT_DUPLICATE, SHOULD_CHECKPOINT, Prepared, Trainable
+from tune_core.trainable.prepared import asynchronous
 from tune_core.trainable.protocol import STOPPED, NothingLeft, ProcessLost, StopTrial
 from tune_core.trainable.scope import entered
 
@@ -127,6 +128,10 @@ class Worker:
                 for item in answer:
                     if not session.report(_as_metrics(item, self.spec)):
                         return
+        elif inspect.isawaitable(answer) or inspect.isasyncgen(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()  # else Python warns that nobody awaited it
+            raise FatalError(*asynchronous(self.spec.trainable_name))
         elif answer is not None and not isinstance(answer, bool):  # a bool is what tune.report() returned
             session.report(_as_metrics(answer, self.spec))
 
