@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core import integration as tc
 from tune_core.schedulers import Continue, Decision, Lease, Scheduler, TrialView
 from tune_core.search import Searcher
+from tune_optuna.ahead import Drawn, draw_ahead
 from tune_optuna.parameters import from_text, internal_values
 from tune_optuna.trial import ASK, END, PRUNE, REPORT, event_of
 
@@ -52,6 +53,8 @@ class StudySearch(Searcher):
         self.known: set[str] = set()  # ended before this process went on with the experiment
         self._distributions: dict[str, BaseDistribution] = {}  # the latest of each parameter
         self._alike = 0  # trials in a row that have used the same parameters
+        self._asked: dict[str, BaseDistribution] = {}  # by the last trial, in its order
+        self._drawn = Drawn()  # for the trial that runs, where trials run one by one
         self._seed = 0
         self._reporting = threading.Lock()
         self._sampling = threading.RLock()  # asks, draws and tells come from two threads
@@ -80,11 +83,13 @@ class StudySearch(Searcher):
         with self._sampling:
             trial = self.trials[trial_id] = self._study.ask()
             frozen = trial._cached_frozen_trial
-            ahead = {} if self._one_by_one else self._distributions
-            params = {n: self._propose(trial, n, d) for n, d in ahead.items() if n not in trial._fixed_params}
+            free = {} if self._one_by_one else self._distributions
+            params = {n: self._propose(trial, n, d) for n, d in free.items() if n not in trial._fixed_params}
+            self._drawn = draw_ahead(trial, self._asked) if self._one_by_one else Drawn()
         config = {
             "number": trial.number,
             "params": params,
+            "ahead": self._drawn.describe(trial),
             "seed": (self._seed * 1_000_003 + trial.number) % 2**32,
             "user_attrs": dict(frozen.user_attrs),
             "system_attrs": dict(self._study._storage.get_trial_system_attrs(trial._trial_id)),
@@ -101,12 +106,14 @@ class StudySearch(Searcher):
         study = optuna.pruners._filter_study(self._study, latest)
         return study.sampler.sample_independent(study, latest, name, distribution)
 
-    def draw(self, trial: Trial, name: str, text: str) -> str:
+    def draw(self, trial: Trial, result: Mapping[str, Any]) -> str:
         """The sampler's value for a parameter that the trial asks for, as Optuna keeps it in its storage."""
-        distribution = from_text(text)
+        name, distribution = result["asks"], from_text(result["distribution"])
         with self._sampling:
-            if trial.distributions.get(name, distribution) != distribution:  # proposed for another one
-                self._take_back(trial, name)
+            for unused in self._drawn.undo(self._study.sampler, result.get("params") or {}, has_ended=False):
+                self._take_back(trial, unused)
+            if trial._cached_frozen_trial.distributions.get(name, distribution) != distribution:
+                self._take_back(trial, name)  # proposed for another one
             self._study._thread_local.cached_all_trials = None  # of this thread: other threads have told trials since
             value = trial._suggest(name, distribution)
         return repr(float(distribution.to_internal_repr(value)))
@@ -154,10 +161,11 @@ class StudySearch(Searcher):
         self._end(trial_id, result, optuna.trial.TrialState.PRUNED)
 
     def _end(self, trial_id: str, result: Mapping[str, Any], state: TrialState) -> None:
-        trial = self.trials.pop(trial_id, None)
+        trial = self.trials.get(trial_id)
         if trial is None:
             return
-        self._take_parameters(trial, result)
+        with self._sampling:
+            self._take_parameters(trial, result)
         storage = self._study._storage
         for key, value in (result.get("user_attrs") or {}).items():
             storage.set_trial_user_attr(trial._trial_id, key, value)
@@ -169,6 +177,7 @@ class StudySearch(Searcher):
         values = result.get("values") if state.name == "COMPLETE" else None
         with self._sampling:
             told = self._study.tell(trial, values, state=state)
+            del self.trials[trial_id]
         if trial_id not in self.known:
             self._log(told, result)
             for callback in self._callbacks:
@@ -201,6 +210,8 @@ class StudySearch(Searcher):
         """The parameters that the trial has used, and no others."""
         found = {name: from_text(text) for name, text in (result.get("distributions") or {}).items()}
         if event_of(result) == END:  # else the trial was cut off, perhaps between an answer and its next report
+            self._drawn.undo(self._study.sampler, found, has_ended=True)
+            self._asked = found
             for name in trial.params.keys() - found.keys():  # proposed, and not used after all
                 self._take_back(trial, name)
         for name, value in internal_values(result).items():
@@ -253,7 +264,7 @@ class StudyScheduler(Scheduler):
         """Ask sampler or pruner, and tell the trial. What the pruner says is for the objective to heed or not."""
         running, event = self._search.trials.get(trial.trial_id), event_of(result)
         if running is not None and event == ASK:
-            return Continue(steps=1, advice=self._search.draw(running, result["asks"], result["distribution"]))
+            return Continue(steps=1, advice=self._search.draw(running, result))
         if running is None or event != REPORT:
             return Continue(steps=1)
         self._search.report(running, result)

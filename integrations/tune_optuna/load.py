@@ -46,6 +46,10 @@ def _frozen(result: Any) -> Any:
         values = [reported[max(reported)]]
     distributions = {name: from_text(text) for name, text in (metrics.get("distributions") or {}).items()}
     internal = internal_values(metrics)
+    if event_of(metrics) != END:  # cut off: what was drawn for it ahead, it may have got
+        for name, (value, text) in (result.config.get("ahead") or {}).items():
+            if name not in distributions:
+                distributions[name], internal[name] = from_text(text), value
     trial = optuna.trial.create_trial(
         state=state,
         values=values,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tune_core import integration as tc
@@ -36,6 +37,7 @@ def to_text(distribution: BaseDistribution) -> str:
     return json.dumps({**json.loads(text), "choices": literal})
 
 
+@lru_cache(maxsize=512)
 def from_text(text: str) -> BaseDistribution:
     """The distribution that :func:`to_text` wrote."""
     found = json.loads(text)

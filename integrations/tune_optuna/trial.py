@@ -6,7 +6,7 @@ import gc
 import math
 import pickle
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -152,11 +152,16 @@ class Proposals(optuna.samplers.BaseSampler):
         Values by parameter.
     seed
         For what is drawn here, when the run ends and nobody answers.
+    ahead
+        Values that were drawn ahead, as Optuna's storages keep them, each with the distribution that it holds for:
+        they count only if they are asked for in this order.
     """
 
-    def __init__(self, proposed: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, proposed: Mapping[str, Any], seed: int, ahead: Mapping[str, Sequence[Any]]) -> None:
         self._proposed = proposed
-        self._others = optuna.samplers.RandomSampler(seed=seed)
+        self._ahead = dict(ahead)
+        self._seed = seed
+        self._others: Any = None  # made where it is needed: few trials do
         self.record: Callable[[], dict[str, Any]] = dict  # what the trial has so far; it is journaled with the question
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -171,12 +176,18 @@ class Proposals(optuna.samplers.BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The proposal, if it is one for this distribution."""
-        value = self._proposed.get(param_name, _NOTHING)
+        value, text = self._proposed.get(param_name, _NOTHING), to_text(param_distribution)
+        if self._ahead:
+            first, ahead = next(iter(self._ahead)), self._ahead.pop(param_name, (0.0, ""))
+            if first == param_name and ahead[1] == text:
+                return param_distribution.to_external_repr(ahead[0])
+            self._ahead.clear()  # the sampler would have drawn the others after this one
         if value is not _NOTHING and _holds(param_distribution, value):
             return value
-        question = {"event": ASK, "asks": param_name, "distribution": to_text(param_distribution), **self.record()}
+        question = {"event": ASK, "asks": param_name, "distribution": text, **self.record()}
         if tune.report(question, raise_on_stop=False) and tc.advice():
             return param_distribution.to_external_repr(float(tc.advice()))
+        self._others = self._others or optuna.samplers.RandomSampler(seed=self._seed)
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
 
@@ -192,7 +203,7 @@ class Trial(optuna.trial.Trial):
     """
 
     def __init__(self, config: Mapping[str, Any], facts: StudyFacts) -> None:
-        proposals = Proposals(config["params"], config["seed"])
+        proposals = Proposals(config["params"], config["seed"], config.get("ahead") or {})
         study = WorkerStudy(facts, proposals)
         template = optuna.trial.create_trial(
             state=optuna.trial.TrialState.RUNNING,
