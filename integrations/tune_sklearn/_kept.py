@@ -12,8 +12,8 @@ import numpy as np
 
 from tune_core.errors import InvalidArgumentError, RestoreError, StorageError
 from tune_core.storage import default_storage_path, is_remote
+from tune_core.storage.locations import default_storage_variable
 from tune_core.storage.scratch import Scratch
-from tune_core.storage.urls import default_storage_variable
 from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._fingerprint import fingerprint
 from tune_sklearn._task import SearchTask

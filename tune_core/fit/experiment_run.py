@@ -57,8 +57,8 @@ from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
 from tune_core.storage.artifacts import ArtifactRules
+from tune_core.storage.locations import default_storage_variable
 from tune_core.storage.objects import redacted
-from tune_core.storage.urls import default_storage_variable
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, Request, resources_from
 
