@@ -66,7 +66,7 @@ class AutoSearch(ModelSearcher):
     extra = "auto"
     native_conditions = True
     results_wanted = "rungs"
-    multi_objective = handles_constraints = True
+    multi_objective = handles_constraints = bears_endless_ranges = True
     _ending = ""  # the trial whose end is being told
 
     def __init__(

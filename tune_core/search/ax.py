@@ -56,7 +56,7 @@ class AxSearch(ModelSearcher):
 
     library, extra = "ax", "ax"
     replays = False
-    multi_objective = True
+    multi_objective = bears_endless_ranges = True
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class BayesOptSearch(ModelSearcher):
 
     library, extra = "bayes_opt", "bayesopt"
     replays = False
+    bears_endless_ranges = True
 
     def __init__(
         self,

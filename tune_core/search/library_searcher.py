@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import warnings
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -16,11 +17,11 @@ from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import OwnGenerator
 from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
-from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError
+from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError, TuneError
 from tune_core.search.base import Searcher
 from tune_core.search.encoding.encode import Encoding
 from tune_core.search.encoding.notation import draw_inactive
-from tune_core.search.encoding.params import Values
+from tune_core.search.encoding.params import Values, unsearchable
 from tune_core.space.portable import from_portable, to_portable
 from tune_core.space.sampling import rng_for, varies
 
@@ -231,8 +232,15 @@ class ModelSearcher(Searcher):
             self._space_given = space
         else:
             self.encoding = Encoding(space, type(self).__name__)
+            self._refuse_endless_ranges(self.encoding)
         with self._lent():
-            self._setup()
+            try:
+                self._setup()
+            except TuneError:
+                raise
+            except Exception as error:
+                self._blame_a_parameter(error)
+                raise
         self._is_set_up = True
         self._queue_points()
         self._learn_earlier()
@@ -241,6 +249,20 @@ class ModelSearcher(Searcher):
             self.add_evaluated_point(*arguments)
         if self._saved is not None:
             self._replay_saved()
+
+    bears_endless_ranges = False
+    """Whether the library bears a range whose width is no number."""
+
+    def _refuse_endless_ranges(self, encoding: Encoding) -> None:
+        for param in encoding.params if not self.bears_endless_ranges else ():
+            if param.kind == "float" and not param.log and not math.isfinite(param.high - param.low):
+                raise unsearchable(param, type(self).__name__, "its range is wider than the largest number")
+
+    def _blame_a_parameter(self, error: Exception) -> None:
+        """Raise an error that names the parameter of which a library's own error speaks, if it speaks of one."""
+        for param in self.encoding.params if self.encoding is not None else ():
+            if re.search(rf"(?<!\w){re.escape(param.name)}(?!\w)", str(error)):
+                raise unsearchable(param, type(self).__name__, f"its library says: {error}") from error
 
     def _queue_points(self) -> None:
         rewards = self._rewards or [None] * len(self._points)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from tune_core.core.values import Config
 from tune_core.search.encoding.encode import Encoding
-from tune_core.search.encoding.params import Values, plain
+from tune_core.search.encoding.params import Param, Values, plain, unsearchable
 
 
 class Configurations:
@@ -29,13 +30,11 @@ class Configurations:
         self.names = {param.name: f"p{i:03d}" for i, param in enumerate(encoding.params)}
         made: dict[str, object] = {}
         for param in encoding.params:
-            name = self.names[param.name]
-            if param.kind == "float":
-                made[param.name] = cs.UniformFloatHyperparameter(name, param.low, param.high, log=param.log)
-            elif param.kind == "int":
-                made[param.name] = cs.UniformIntegerHyperparameter(name, int(param.low), int(param.high), log=param.log)
-            else:
-                made[param.name] = cs.CategoricalHyperparameter(name, [str(i) for i in range(param.size or 1)])
+            try:
+                made[param.name] = self._hyperparameter(param)
+            except (ValueError, ArithmeticError) as error:
+                why = "ConfigSpace cannot hold its bounds, or their logarithms' difference"
+                raise unsearchable(param, encoding.asked_by, why) from error
         self.space.add(list(made.values()))
         conditions = [
             cs.EqualsCondition(made[p.name], made[p.condition[-1][0]], str(p.condition[-1][1]))
@@ -44,6 +43,18 @@ class Configurations:
         ]
         if conditions:
             self.space.add(conditions)
+
+    def _hyperparameter(self, param: Param) -> object:
+        import ConfigSpace as cs  # noqa: N813
+
+        name = self.names[param.name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of an overflow that is an error anyway
+            if param.kind == "float":
+                return cs.UniformFloatHyperparameter(name, param.low, param.high, log=param.log)
+            if param.kind == "int":
+                return cs.UniformIntegerHyperparameter(name, int(param.low), int(param.high), log=param.log)
+            return cs.CategoricalHyperparameter(name, [str(i) for i in range(param.size or 1)])
 
     def values(self, configuration: Mapping[str, object]) -> Values:
         """Our values of a configuration of the library's."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_core.errors import SearchSpaceError
+
 Values = dict[str, Any]
 """What a library deals in: parameter names and numbers. Inactive parameters are left out."""
 
@@ -91,3 +93,14 @@ def plain(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
     return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
+
+
+def unsearchable(param: Param, searcher: str, why: str) -> SearchSpaceError:
+    """The error for a parameter that a searcher's library cannot search."""
+    domain = repr(param.domain) if param.domain is not None else f"a range from {param.low:g} to {param.high:g}"
+    return SearchSpaceError(
+        f"param_space[{param.name!r}]",
+        f"is {domain}",
+        f"{searcher} cannot search it: {why}",
+        "Give it a range that can be searched, e.g. tune.loguniform(1e-10, 1e10), or another search_alg.",
+    )
