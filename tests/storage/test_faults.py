@@ -125,7 +125,7 @@ def test_store_that_is_away_for_a_while_delays_nothing(proxy, monkeypatch, tmp_p
     check_whole(proxy, grid, monkeypatch, tmp_path)
 
 
-def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch, tmp_path, capsys):
+def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch, tmp_path, capsys, caplog):
     with pytest.warns(UserWarning, match="tune-core sync") as caught, leaving(proxy):
         grid = run(proxy, flush_s=0.5)
     assert len(grid) == 4 and grid.num_errors == 0
@@ -133,6 +133,7 @@ def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch,
     proxy.away = False
     assert main(["sync", folder]) == 0
     assert "everything has been sent" in capsys.readouterr().out
+    assert "was lost" not in caplog.text  # each trial keeps the last two of its five
     assert main(["sync"]) == 0
     assert "Everything has been sent" in capsys.readouterr().out
     check_whole(proxy, grid, monkeypatch, tmp_path)

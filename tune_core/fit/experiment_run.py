@@ -315,7 +315,11 @@ class ExperimentRun:
     def _mirror_settings(self) -> MirrorSettings:
         sync = self._sync_config
         times = sync.mirror_interval_s, sync.upload_queue_bytes, sync.flush_timeout_s
-        return MirrorSettings(*times, KEPT_FILES, self._artifact_rules())
+        return MirrorSettings(*times, KEPT_FILES, self._artifact_rules(), self._keeps)
+
+    def _keeps(self, trial: int, name: str) -> bool:
+        """Whether a trial keeps the checkpoint of that name."""
+        return any(kept.name == name for kept in self.controller.trials[trial].checkpoints or ())
 
     @property
     def _sync_config(self) -> SyncConfig:

@@ -59,12 +59,17 @@ def send_rest(folder: str, patience_s: float = PATIENCE_S) -> Unsent | None:
         stored.folder = folder
         _refuse_if_replaced(stored, state)
         stored.claim()
-        mirror = stored.mirror(MirrorSettings(0.1, flush_s=patience_s, files=KEPT_FILES))
+        trials = read_experiment(folder).trials
+        kept = {(trial.index, checkpoint.name) for trial in trials for checkpoint in trial.checkpoints or ()}
+        settings = MirrorSettings(
+            0.1, flush_s=patience_s, files=KEPT_FILES, is_kept=lambda trial, name: (trial, name) in kept
+        )
+        mirror = stored.mirror(settings)
         mirror.start()
         unsent = mirror.close()
         mirror.check()
         if unsent is None:
-            stored.sweep(read_experiment(folder).trials)
+            stored.sweep(trials)
         return unsent
     finally:
         lock.release()

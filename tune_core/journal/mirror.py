@@ -89,6 +89,8 @@ class MirrorSettings:
         Small files of the working folder that are sent when they change.
     artifacts
         Which other files of the trials' folders are sent; None: none.
+    is_kept
+        Whether a trial, by its index, still keeps a checkpoint of that name; None: nobody knows of any that went.
     """
 
     interval_s: float = INTERVAL_S
@@ -96,6 +98,7 @@ class MirrorSettings:
     flush_s: float = FLUSH_S
     files: Sequence[str] = ()
     artifacts: ArtifactRules | None = None
+    is_kept: Callable[[int, str], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ class Mirror:
         self._wake = threading.Event()
         self._closing = False
         self._done = False
-        self.uploads = Uploads(store, folder, settings.queue_bytes, lambda error: self._report("checkpoints", error))
+        report = partial(self._report, "checkpoints")
+        self.uploads = Uploads(store, folder, settings.queue_bytes, report, settings.is_kept)
         rules = settings.artifacts
         self._artifacts = ArtifactSender(store, folder, rules) if rules is not None else None
         self._artifacts_at = float("-inf")

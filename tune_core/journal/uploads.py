@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
+from tune_core.journal.format import JOURNAL_FILE
 from tune_core.storage.folders import delete_folder, is_whole, upload_folder
 from tune_core.storage.objects import ObjectStore
 from tune_core.storage.retries import pause_s
@@ -94,11 +95,20 @@ class Uploads:
         How much may wait before workers are made to wait.
     report
         Told of each success (None) and failure.
+    is_kept
+        Whether a trial still keeps a checkpoint. One that went before this process began is not told of by
+        :meth:`drop`; None: there are none.
     """
 
     def __init__(
-        self, store: ObjectStore, folder: str, bound_bytes: int, report: Callable[[BaseException | None], None]
+        self,
+        store: ObjectStore,
+        folder: str,
+        bound_bytes: int,
+        report: Callable[[BaseException | None], None],
+        is_kept: Callable[[int, str], bool] | None = None,
     ) -> None:
+        self._is_kept = is_kept
         self._store = store
         self._folder = folder
         self._bound = bound_bytes
@@ -239,6 +249,10 @@ class Uploads:
                 if upload.dropped_at is not None:  # deleted here while it was sent
                     return True
                 raise
+        elif self._is_kept is not None and not self._is_kept(upload.trial, upload.name):
+            # it went in an earlier life: the store shows no line that names it before those that tell so
+            self.drop(upload.trial, upload.name, os.path.getsize(os.path.join(self._folder, JOURNAL_FILE)))
+            return True
         elif not is_whole(self._store, upload.key):  # else the worker that made it has sent it
             logger.warning("The checkpoint %s was lost before it was sent to the store", upload.key)
         self._report(None)
