@@ -275,3 +275,25 @@ def test_answers_and_thresholds_may_be_of_numpy():
     stopper = FunctionStopper(lambda trial_id, result: np.bool_(result["loss"] < 0.1))
     assert feed(stopper, [1.0, 0.05]) == [False, True]
     assert coerce({"acc": np.float32(0.5)}) == ({"acc": 0.5}, None)
+
+
+@pytest.mark.parametrize(
+    ("stop", "thresholds", "kinds"),
+    [
+        (CombinedStopper(MaximumIterationStopper(8), TimeoutStopper(9)), {"training_iteration": 8}, [TimeoutStopper]),
+        (CombinedStopper(CombinedStopper(MaximumIterationStopper(9))), {"training_iteration": 9}, []),
+        ([CombinedStopper(MaximumIterationStopper(9)), {"training_iteration": 5}], {"training_iteration": 5}, []),
+    ],
+)
+def test_what_workers_can_test_waits_for_no_driver_in_a_combined_stopper_either(stop, thresholds, kinds):
+    found, stopper = coerce(stop)
+    assert found == thresholds
+    assert [type(one) for one in [stopper] if one is not None] == kinds
+
+
+def test_combined_stoppers_of_ones_own_are_left_whole():
+    class Own(CombinedStopper):
+        pass
+
+    own = Own(MaximumIterationStopper(10))
+    assert coerce(own) == ({}, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
@@ -347,7 +347,7 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
     """
     thresholds: dict[str, float] = {}
     stoppers: list[Stopper] = []
-    for part in stop if isinstance(stop, (list, tuple)) else [stop]:
+    for part in _parts(stop):
         if part is None:
             continue
         if isinstance(part, Mapping):
@@ -369,6 +369,17 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
     if len(stoppers) > 1:
         return thresholds, CombinedStopper(*stoppers)
     return thresholds, stoppers[0] if stoppers else None
+
+
+def _parts(stop: Any) -> Iterator[Any]:
+    """The single rules in what a user gave; those of a combined stopper count one by one."""
+    if isinstance(stop, (list, tuple)):
+        for part in stop:
+            yield from _parts(part)
+    elif type(stop) is CombinedStopper:
+        yield from _parts(stop._stoppers)
+    else:
+        yield stop
 
 
 def _thresholds(stop: Mapping[Any, Any]) -> dict[str, float]:
