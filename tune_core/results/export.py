@@ -25,8 +25,8 @@ from tune_core.results import ResultGrid
 def export(place: Place | str, kind: str, path: str | None, every_report: bool) -> int:
     """Write the experiment at ``place`` to ``path`` (None: standard output) and return the number of rows."""
     grid = _grid(place)
-    if every_report and kind == "csv" and _is_large(grid):
-        return _write_large(grid, path)
+    if every_report and kind != "parquet" and _is_large(grid):
+        return _write_large(grid, path) if kind == "csv" else _write_large_json(grid, path)
     rows = report_rows(place) if every_report else trial_rows(place)
     if kind == "parquet":
         _write_parquet(rows, path)
@@ -85,10 +85,25 @@ def _write_large(grid: ResultGrid, path: str | None) -> int:
     return count
 
 
-def _flat_rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
+def _write_large_json(grid: ResultGrid, path: str | None) -> int:
+    """The text that :func:`to_json_text` makes of :func:`report_rows`, a row at a time."""
+    count = 0
+    with _opened(path) as file:
+        for row in _rows(grid):
+            file.write(("," if count else "[") + "\n  " + to_json_text(row).replace("\n", "\n  "))
+            count += 1
+        file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def _rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
     for result in grid:
         for row in result._history():
-            yield flatten({"trial_id": result.trial_id, "config": row["config"], **row})
+            yield {"trial_id": result.trial_id, "config": row["config"], **row}
+
+
+def _flat_rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
+    return map(flatten, _rows(grid))
 
 
 def _grid(place: Place | str) -> ResultGrid:
