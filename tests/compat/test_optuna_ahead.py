@@ -123,3 +123,12 @@ def test_they_are_the_same_after_the_driver_was_killed(tmp_path: Path) -> None:
     again.optimize(objective, n_trials=2, n_jobs=1)
     assert [t.state.name for t in again.trials] == ["COMPLETE"] * 4
     assert [(t.params["x"], t.params["y"]) for t in again.trials][:3] == drawn
+
+
+def test_optuna_is_loaded_before_workers_are_forked_since_it_starts_no_thread() -> None:
+    from tune_core.executors.local.template import FORKABLE
+
+    assert {"optuna", "tune_optuna"} <= FORKABLE
+    script = "import threading, optuna, tune_optuna; print(threading.active_count())"
+    found = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=200, check=True)
+    assert found.stdout.split() == ["1"]

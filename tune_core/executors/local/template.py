@@ -31,8 +31,20 @@ from tune_core.executors.local import process, wire
 from tune_core.executors.local.output import redirect
 from tune_core.executors.worker.system import has_children, is_readable, kill_group_at_hangup
 
-_OURS = ("tune_core", "tune_sklearn", "tune_xgboost", "tune_lightgbm")
-_OTHERS = ("numpy", "scipy", "sklearn", "pandas", "joblib", "threadpoolctl", "xgboost", "lightgbm", "torch", "imblearn")
+_OURS = ("tune_core", "tune_sklearn", "tune_xgboost", "tune_lightgbm", "tune_optuna")
+_OTHERS = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "joblib",
+    "threadpoolctl",
+    "xgboost",
+    "lightgbm",
+    "torch",
+    "imblearn",
+    "optuna",
+)
 FORKABLE = frozenset((*_OURS, *_OTHERS, "cloudpickle", "msgspec"))
 _LOOK_S = 1.0
 _MOST_NAMES = 2000
