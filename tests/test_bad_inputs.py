@@ -259,7 +259,7 @@ BAD: list[Row] = [
     # tune.run
     ("run with an unknown resume", lambda p: tune.run(started, name="x", resume="MAYBE", storage_path=str(p)), A, "'MAYBE'"),
     ("resume without a name", lambda p: tune.run(started, resume="AUTO", storage_path=str(p)), A, "name"),
-    ("run of nothing", lambda p: tune.run(None), A, "trainable"),
+    ("run of nothing", lambda p: tune.run(None), A, "run_or_experiment"),
     ("run with a bad number", lambda p: tune.run(started, num_samples=0, storage_path=str(p)), A, "num_samples"),
     # results
     ("results of nothing", lambda p: tune.ResultGrid.from_path(p / "missing"), JournalError, "missing"),
