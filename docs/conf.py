@@ -143,6 +143,18 @@ def for_keyboards_and_readers(
     )
 
 
+def short_navigation(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Navigation lists the pages of the branch that the reader is in: all of them would be half of every page."""
+    whole = context["toctree"]
+
+    def branch(**options: Any) -> str:
+        return whole(**{**options, "collapse": True})
+
+    context["toctree"] = branch
+
+
 def without_empty_ends(app: Sphinx, doctree: nodes.document) -> None:
     """Take empty lines from the end of code that is a part of a file: the page would show them as an empty box."""
     for block in doctree.findall(nodes.literal_block):
@@ -156,6 +168,7 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx when this file has been read."""
     app.connect("doctree-read", without_empty_ends)
     app.connect("html-page-context", without_back_links)
+    app.connect("html-page-context", short_navigation, priority=100)  # before the theme
     app.connect(
         "html-page-context", for_keyboards_and_readers, priority=900
     )  # after the theme
