@@ -45,8 +45,9 @@ NOT_RUN = {
     "pbt_tune_cifar10_with_keras": "downloads CIFAR10",
     "tf_mnist_example": "downloads MNIST",
     "tune_mnist_keras": "downloads MNIST",
+    "xgboost_dynamic_resources_example": "asks Ray Tune's controller what the cluster has, which has no counterpart",
 }
-"""Why an example cannot run in a test: it needs the network, or a library that is part of Ray."""
+"""Why an example cannot run in a test: it needs the network, a library that is part of Ray, or Ray Tune's insides."""
 PARTS = {"common", "utils"}
 """Modules of examples that do nothing by themselves."""
 INSIDE = {

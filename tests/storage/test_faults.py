@@ -51,7 +51,7 @@ def objective(config):
             tune.report({"loss": config["x"] / step}, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
-def run(proxy, samples=4, flush_s=60.0, pause=0.05, **settings):
+def run(proxy, samples=4, flush_s=60.0, pause=0.05, verbose=0, **settings):
     return tune.Tuner(
         objective,
         param_space={"x": tune.uniform(1, 2), "pause": pause},
@@ -59,7 +59,7 @@ def run(proxy, samples=4, flush_s=60.0, pause=0.05, **settings):
         run_config=tune.RunConfig(
             name="run",
             storage_path=proxy.bucket,
-            verbose=0,
+            verbose=verbose,
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             sync_config=tune.SyncConfig(mirror_interval_s=0.2, flush_timeout_s=flush_s, **settings),
         ),
@@ -123,6 +123,15 @@ def test_store_that_is_away_for_a_while_delays_nothing(proxy, monkeypatch, tmp_p
     with leaving(proxy, away_s):
         grid = run(proxy, flush_s=away_s + 60)
     check_whole(proxy, grid, monkeypatch, tmp_path)
+
+
+def test_run_that_waits_at_its_end_for_a_store_says_so(proxy, monkeypatch, capsys):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # in whose presence runs say nothing
+    with leaving(proxy, 6.0):
+        run(proxy, samples=1, pause=0.0, verbose=1)
+    said = capsys.readouterr().out
+    assert f"waits for its store, to write {proxy.bucket}/run/" in said
+    assert said.index("waits for its store") < said.index("Results: ")
 
 
 def test_unsent_rest_is_named_with_the_command_that_sends_it(proxy, monkeypatch, tmp_path, capsys, caplog):

@@ -396,7 +396,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     code = OK
     for folder in folders:
         try:
-            unsent = send_rest(folder)
+            unsent = send_rest(folder, note=print)
             text = "everything has been sent." if unsent is None else str(unsent)
             code = code if unsent is None else FAILED
         except TuneError as error:  # the others are tried all the same

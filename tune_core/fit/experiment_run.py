@@ -305,7 +305,7 @@ class ExperimentRun:
             ended = f"{type(error).__name__}: {error}"
             raise
         finally:
-            unsent = self._send_rest(writer)
+            unsent = self._send_rest(writer, watcher.note)
             watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
             if unsent is not None:
                 warnings.warn(f"{self.name}: {unsent}", stacklevel=4)
@@ -330,7 +330,7 @@ class ExperimentRun:
         sync = self._sync_config
         return ArtifactRules(tuple(sync.artifact_patterns), sync.max_artifact_bytes) if sync.sync_artifacts else None
 
-    def _send_rest(self, writer: Journal) -> Unsent | None:
+    def _send_rest(self, writer: Journal, note: Callable[[str], None]) -> Unsent | None:
         """The run is over: send to the store what is not there yet."""
         if self.mirror is None or not self.begun:
             return None
@@ -340,7 +340,7 @@ class ExperimentRun:
         if self.stored is not None and died:  # what it was sending then is named by no result
             stored, trials = self.stored, self.controller.trials
             self.mirror.before_release = lambda: stored.sweep(trials)
-        return self.mirror.close()
+        return self.mirror.close(note)
 
     def _take_up(self, loop: Loop, log: Reader, replayed: Replayed, say: Callable[[str], None]) -> None:
         """Go on where the journal ends, and say what is wrong with it."""

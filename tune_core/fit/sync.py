@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tune_core.errors import InvalidArgumentError, StorageError
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment
@@ -34,8 +34,12 @@ def is_behind(folder: str) -> bool:
     return state is not None and os.path.getsize(os.path.join(folder, JOURNAL_FILE)) > state.size_bytes
 
 
-def send_rest(folder: str, patience_s: float = PATIENCE_S) -> Unsent | None:
+def send_rest(
+    folder: str, patience_s: float = PATIENCE_S, note: Callable[[str], None] = lambda text: None
+) -> Unsent | None:
     """Send what is in a working folder and not in its store; what is left is returned, None if nothing is.
+
+    ``note`` is told what goes wrong meanwhile.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def send_rest(folder: str, patience_s: float = PATIENCE_S) -> Unsent | None:
         )
         mirror = stored.mirror(settings)
         mirror.start()
-        unsent = mirror.close()
+        unsent = mirror.close(note)
         mirror.check()
         if unsent is None:
             stored.sweep(trials)

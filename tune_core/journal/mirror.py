@@ -43,6 +43,8 @@ ARTIFACTS_S = 30.0
 _AT_END = float("inf")
 _SEGMENT_BYTES = 32 << 20
 _SAID_AFTER = 2  # failures in a row
+_PATIENCE_S = 3.0
+"""At the end: so long without progress, and people are told what is waited for."""
 
 
 class StoreState(msgspec.Struct):
@@ -206,19 +208,25 @@ class Mirror:
             return None
         return f"the store has taken nothing for {time.monotonic() - since:.0f} s; all is kept in {self._folder}"
 
-    def close(self) -> Unsent | None:
+    def close(self, note: Callable[[str], None] = lambda text: None) -> Unsent | None:
         """Send everything, and give the lease up. What could not be sent is returned, None if nothing is left.
 
-        Waits as long as there is progress, and ``flush_s`` seconds without any.
+        Waits as long as there is progress, and ``flush_s`` seconds without any. ``note`` is told what goes wrong
+        meanwhile.
         """
         self._closing = True
         self._wake.set()
-        progress, seen = time.monotonic(), self._progress()
+        progress, seen, has_said = time.monotonic(), self._progress(), False
         try:
             while self._thread.is_alive() and not self._done and self._superseded is None:
                 self._thread.join(0.05)
+                for text in self.notes():
+                    note(text)
                 if self._progress() != seen:
                     progress, seen = time.monotonic(), self._progress()
+                if time.monotonic() - progress > _PATIENCE_S and not has_said:
+                    has_said = True
+                    note(self._what_it_waits_for())
                 if time.monotonic() - progress > self._settings.flush_s:
                     break
         finally:
@@ -231,6 +239,7 @@ class Mirror:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     _stopping = False
+    _doing = ""  # the request for the journal that is under way, or failed last
     before_release: Callable[[], None] | None = None
     """Called at the end, when the store has everything and the lease still stands."""
 
@@ -349,7 +358,9 @@ class Mirror:
 
     def _once(self, verb: str, key: str, action: Callable[[], None]) -> None:
         """Do it without a second attempt, which the next turn is; an error names the object."""
-        with_retries(f"{verb} {redacted(self._store.url)}/{key}", action, deadline_s=0.0)
+        self._doing = f"{verb} {redacted(self._store.url)}/{key}"
+        with_retries(self._doing, action, deadline_s=0.0)
+        self._doing = ""
 
     def _keep_state(self) -> None:
         lease = self._lease
@@ -381,6 +392,16 @@ class Mirror:
                     f"The store {where} does not take the {what} ({text}). The run goes on; everything is kept in "
                     f"{self._folder} and sent when the store takes it."
                 )
+
+    def _what_it_waits_for(self) -> str:
+        waiting, url = self.uploads.waiting(), redacted(self._store.url)
+        doing = self._doing or (f"write {url}/{waiting[0].key}" if waiting else f"write {url}")
+        unsent_bytes = os.path.getsize(self._path) - self._shown
+        return (
+            f"The run is over and waits for its store, to {doing}: {len(waiting)} checkpoints and {unsent_bytes} bytes "
+            f"of the journal are not there yet. It waits {self._settings.flush_s:g} s without progress, and keeps what "
+            "is left."
+        )
 
     def _locked(self, superseded: SupersededError) -> ExperimentLockedError:
         with contextlib.suppress(Exception):
