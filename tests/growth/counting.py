@@ -73,4 +73,5 @@ def stays_linear(prepare: Callable[[int], Callable[[], object]], n: int) -> None
     """Fail if what ``prepare`` gives for n, 2n and 8n does more than in proportion; preparing is not counted."""
     by_size = {size: work(prepare(size)) for size in (n, 2 * n, 8 * n)}
     grows = exponent(by_size)
+    print(f"grows with the exponent {grows:.2f}: {by_size}")  # pytest -rP shows it
     assert grows <= MOST, f"the work grows with the exponent {grows:.2f}: {by_size}"
