@@ -72,6 +72,11 @@ def draft() -> Iterator[str]:
 
     In a trial it is in the trial's own folder: reporting it moves the files instead of copying them, and what a
     killed process leaves is not scattered over the machine. It goes at the end of the context.
+
+    Yields
+    ------
+    str
+        The folder's path.
     """
     where = getattr(_session(), "draft_folder", None)
     if where is None:  # no trial, or one of its other processes, which may run on another machine
