@@ -42,6 +42,25 @@ def test_points_of_such_a_space_give_values_to_labels() -> None:
         SearcherDriver(HyperOptSearch(space(), points_to_evaluate=[{"lr": 1}]), {})
 
 
+@pytest.mark.parametrize("named", ["b", 1])
+def test_a_choice_in_a_point_is_named_by_its_option_or_its_number(named: object) -> None:
+    choices = {"kind": hp.choice("kind", ["a", "b"]), "rate": hp.uniform("rate", 0, 1)}
+    drive = SearcherDriver(HyperOptSearch(choices, points_to_evaluate=[{"kind": named, "rate": 0.5}]), {})
+    assert drive.ask() == {"kind": "b", "rate": 0.5}
+
+
+def test_an_option_is_meant_where_it_could_be_a_number_too_as_in_ray_tune() -> None:
+    choices = {"layers": hp.choice("layers", [2, 1, 0])}
+    drive = SearcherDriver(HyperOptSearch(choices, points_to_evaluate=[{"layers": 2}]), {})
+    assert drive.ask() == {"layers": 2}
+
+
+def test_what_is_no_option_is_refused_with_the_options() -> None:
+    choices = {"kind": hp.choice("kind", ["a", {"b": hp.uniform("inner", 0, 1)}])}
+    with pytest.raises(SearchSpaceError, match=r"'a', one with parameters of its own"):
+        SearcherDriver(HyperOptSearch(choices, points_to_evaluate=[{"kind": "c"}]), {})
+
+
 def test_another_algorithm_of_hyperopts_can_be_used() -> None:
     drive = SearcherDriver(HyperOptSearch(algo=hyperopt.rand.suggest))
     assert len({str(config) for config in drive.rounds(5)}) == 5

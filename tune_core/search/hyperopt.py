@@ -128,7 +128,22 @@ class HyperOptSearch(ModelSearcher):
                 f"it has {', '.join(self._domain.params)}",
                 "With a space of hyperopt's own, a point gives values to its labels.",
             )
-        return dict(config)
+        options = self._options()
+        return {
+            label: value if label not in options else _number_of(value, options[label], f"{asked}[{label!r}]")
+            for label, value in config.items()
+        }
+
+    def _options(self) -> dict[str, list[object]]:
+        """For each choice of a space of hyperopt's own, its options."""
+        switches = [node for node in self._hyperopt.pyll.dfs(self._domain.expr) if node.name == "switch"]
+        return {
+            node.pos_args[0].arg["label"].obj: [
+                a.obj if a.name == "literal" else _WITH_PARAMETERS for a in node.pos_args[1:]
+            ]
+            for node in switches
+            if node.pos_args[0].name == "hyperopt_param"
+        }
 
     def _queue_points(self) -> None:
         if self.encoding is not None or not self._points:
@@ -207,6 +222,38 @@ class HyperOptSearch(ModelSearcher):
         docs[0]["state"] = hyperopt.JOB_STATE_RUNNING if loss is None else hyperopt.JOB_STATE_DONE
         trials.insert_trial_docs(docs)
         trials.refresh()
+
+
+class _WithParameters:
+    """An option that is no plain value."""
+
+    def __repr__(self) -> str:
+        return "one with parameters of its own"
+
+
+_WITH_PARAMETERS = _WithParameters()
+
+
+def _number_of(value: object, options: Sequence[object], asked: str) -> int:
+    """The number of an option, from the option, as scripts for Ray Tune name it, or its number, as hyperopt does."""
+    found = next((number for number, option in enumerate(options) if _same(option, value)), None)
+    if found is None and isinstance(value, int) and 0 <= value < len(options):
+        found = value
+    if found is None:
+        raise SearchSpaceError(
+            asked,
+            f"is {value!r}",
+            f"it is no option of the choice: {', '.join(map(repr, options))}",
+            "Give one of them, or its number.",
+        )
+    return found
+
+
+def _same(option: object, value: object) -> bool:
+    try:
+        return bool(option == value)
+    except ValueError:  # arrays
+        return False
 
 
 def _holds(node: Any, kind: type) -> bool:

@@ -9,16 +9,16 @@ class StopBelowMean(FIFOScheduler):
 
     def __init__(self):
         super().__init__()
-        self.seen, self.metric, self.mode = {}, None, None
+        self.seen, self.wanted = {}, None
 
     def set_search_properties(self, metric, mode, **spec):
-        self.metric, self.mode = metric, mode
+        self.wanted = metric
         return True
 
     def on_trial_result(self, tune_controller, trial, result):
         values = self.seen.setdefault(result["training_iteration"], [])
-        values.append(result[self.metric])
-        return TrialScheduler.STOP if result[self.metric] < sum(values) / len(values) else TrialScheduler.CONTINUE
+        values.append(result[self.wanted])
+        return TrialScheduler.STOP if result[self.wanted] < sum(values) / len(values) else TrialScheduler.CONTINUE
 
 
 class Counting(ASHAScheduler):
