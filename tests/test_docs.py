@@ -42,7 +42,7 @@ def plain(lines: str, home: Path) -> list[str]:
     lines = re.sub(r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "_DATE", lines)
     lines = re.sub(r"\s*\b[0-9.]+ m?s\b", " TIME", lines)
     lines = re.sub(r"\bworker\d+", "WORKER", re.sub(r"\bline \d+", "line N", lines))
-    return lines.strip("\n").splitlines()
+    return [line.rstrip() for line in lines.strip("\n").splitlines()]
 
 
 def same(shown: str, printed: str, tolerance: float) -> bool:
