@@ -299,7 +299,8 @@ class TuneReportCheckpointCallback(TuneReportCallback):
 
     def _write(self, trainer: Trainer, folder: str | None) -> None:
         """Every rank takes part in saving; rank zero says where."""
-        trainer.save_checkpoint(os.path.join(trainer.strategy.broadcast(folder), self.filename))
+        path = os.path.join(trainer.strategy.broadcast(folder), self.filename)
+        trainer.save_checkpoint(path, weights_only=False)  # said, or Lightning 2.6 remarks upon it each time
 
     @staticmethod
     def get_model(checkpoint: Checkpoint, module: object, filename: str = MODEL_FILE, **how: object) -> Any:

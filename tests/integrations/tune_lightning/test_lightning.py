@@ -324,6 +324,19 @@ def test_frequency_saves_every_so_many_reports_and_the_last(tmp_path: Path) -> N
     assert [Path(c.path).name for c, _ in result.best_checkpoints] == ["checkpoint_000002", "checkpoint_000003"]
 
 
+def test_lightning_has_nothing_to_remark_upon_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger) and logger.name.startswith(("pytorch_lightning", "lightning")):
+            monkeypatch.setattr(logger, "isEnabledFor", lambda level: True)
+            monkeypatch.setattr(logger, "handle", lambda record: said.append(record.getMessage()))
+
+    result = run(lambda config: fit(TuneReportCheckpointCallback(), start=resume()), tmp_path)
+
+    assert len(result.best_checkpoints) == 3
+    assert said and not [text for text in said if "weights_only" in text]
+
+
 # --- outside of a run -------------------------------------------------------------------------------------------------
 
 
