@@ -27,5 +27,8 @@ ResultDict: TypeAlias = dict[str, Any]
 JsonObject: TypeAlias = dict[str, Any]
 """A dict that is written as JSON, or was read from it."""
 
+Message: TypeAlias = tuple[Any, ...]
+"""What passes between a driver and its worker: the kind of message, then what it brings."""
+
 Array: TypeAlias = "numpy.ndarray[Any, numpy.dtype[Any]]"
 """An array of NumPy's; its shape is said where it is made."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
 from tune_core.storage.artifacts import ArtifactRules
 from tune_core.trainable.resources import Request
-
-Message: TypeAlias = tuple[Any, ...]
-"""What passes between a driver and its worker: the kind of message, then what it brings."""
 
 END_GRACE_S = 600.0
 """How long a trial that was told to end may take to finish its step, save and clean up before it is killed."""

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from tune_core.core import events as ev
-from tune_core.executors.base import Answering, Executor, Message, RunSpec, ends_a_trial
+from tune_core.core.values import Message
+from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable.protocol import StopTrial

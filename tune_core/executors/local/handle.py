@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tune_core.core import events as ev
+from tune_core.core.values import Message
 from tune_core.errors import ResourceError
-from tune_core.executors.base import Message
 from tune_core.executors.local import definitions, process, wire
 from tune_core.executors.machine_resources import Allocation
 from tune_core.executors.worker.system import above_standard, nameless_file

@@ -13,7 +13,8 @@ import time
 from typing import NoReturn
 
 from tune_core.core import events as ev
-from tune_core.executors.base import Message, RunSpec
+from tune_core.core.values import Message
+from tune_core.executors.base import RunSpec
 from tune_core.executors.local import definitions, wire
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.worker import log_setup, payload

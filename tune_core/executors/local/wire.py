@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from tune_core.executors.base import Message
+from tune_core.core.values import Message
 
 LENGTH = struct.Struct("<Q")
 _MOST_DESCRIPTORS = 8

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tune_core.core import events as ev
-from tune_core.executors.base import Message
+from tune_core.core.values import Message
 from tune_core.trainable.protocol import StopTrial
 
 FLUSH_BYTES = 1 << 16

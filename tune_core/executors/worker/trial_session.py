@@ -17,9 +17,9 @@ from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
 from tune_core.core.stop_conditions import end_reached
-from tune_core.core.values import Metrics, ResultDict
+from tune_core.core.values import Message, Metrics, ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
-from tune_core.executors.base import Message, RunSpec
+from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
 from tune_core.trainable.base import node_ip
 
