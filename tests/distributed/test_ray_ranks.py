@@ -80,26 +80,11 @@ def test_ranks_on_two_nodes_train_together(nodes: Nodes) -> None:
 
 
 def descends(config: dict[str, Any]) -> None:
-    """What a script for torchrun does: distributed data-parallel training of a linear model."""
     import torch
-    import torch.distributed as dist
 
-    dist.init_process_group("gloo")
-    rank, size = dist.get_rank(), dist.get_world_size()
-    X = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
-    mine, wanted = X[rank::size], X.sum(1, keepdim=True)[rank::size]
-    torch.manual_seed(0)
-    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(8, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(5):
-        optimizer.zero_grad()
-        loss = ((model(mine) - wanted) ** 2).mean()
-        loss.backward()
-        optimizer.step()
-        total = loss.detach().clone()
-        dist.all_reduce(total)
-        tune.report({"loss": total.item() / size})
-    dist.destroy_process_group()
+    from distributed.linear_model import trained_by_all
+
+    trained_by_all({"lr": 0.1}, torch.nn.parallel.DistributedDataParallel)
 
 
 @pytest.mark.timeout(300)

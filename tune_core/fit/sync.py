@@ -70,10 +70,9 @@ def send_rest(
         )
         mirror = stored.mirror(settings)
         mirror.start()
+        mirror.before_release = lambda: stored.sweep(trials)
         unsent = mirror.close(note)
         mirror.check()
-        if unsent is None:
-            stored.sweep(trials)
         return unsent
     finally:
         lock.release()

@@ -259,7 +259,9 @@ class Mirror:
             if closing and finished:
                 try:
                     if self.before_release is not None:
+                        self._doing = f"delete what is left over in {redacted(self._store.url)}"
                         self.before_release()
+                        self._doing = ""
                     self._put_head(released=True)
                 except Exception as error:
                     self._report("journal", error)

@@ -111,6 +111,10 @@ def test_equal_requests_share_a_shape_whatever_their_order() -> None:
 
 WORKER_DIED = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR ..."
 NODE_DIED = "The actor died because its node has died. Node Id: ab12"
+UNHEARD = (
+    "The actor died unexpectedly: health check failed due to missing too many heartbeats\n"
+    "The actor never ran - it was cancelled before it started running."
+)
 KILLED = "The actor is dead because it was killed by `ray.kill`."
 NO_TUNE_CORE = "failed to import on the worker ... ModuleNotFoundError: No module named 'tune_core'"
 
@@ -121,6 +125,7 @@ NO_TUNE_CORE = "failed to import on the worker ... ModuleNotFoundError: No modul
         (rx.RayActorError(error_msg=WORKER_DIED), "crashed"),
         (rx.OutOfMemoryError("Memory on the node was 7GB / 8GB"), "crashed"),
         (rx.RayActorError(error_msg=NODE_DIED), "lost"),
+        (rx.RayActorError(error_msg=UNHEARD), "lost"),
         (rx.RayActorError(error_msg=KILLED), "lost"),
         (rx.ActorUnavailableError("RPC error: Socket closed", None), "lost"),
     ],

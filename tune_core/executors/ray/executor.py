@@ -26,7 +26,7 @@ from tune_core.executors.local.output import OUTPUT_FILE, last_lines
 from tune_core.executors.ray import files as ray_files
 from tune_core.executors.ray.cluster import Cluster
 from tune_core.executors.ray.host import WorkerActor, how_it_died
-from tune_core.executors.ray.pool import IN_HAND, Pool
+from tune_core.executors.ray.pool import FEW_IN_HAND, IN_HAND, Pool
 from tune_core.executors.ray.requests import shape_of
 from tune_core.executors.worker import payload
 from tune_core.trainable import Prepared
@@ -157,7 +157,7 @@ class RayExecutor(Answering, Executor):
             self._token = f".reachable-{uuid.uuid4().hex}"
             open(os.path.join(run.folder, self._token), "w").close()
         self._spec = cluster.ray.put(run)
-        in_hand = IN_HAND if run.independent else 4
+        in_hand = IN_HAND if run.independent else FEW_IN_HAND
         self._pool = Pool(cluster, self._start_host, run.reuse, lambda host: host.send(self._inbox), in_hand)
         cluster.refresh([])
 

@@ -17,7 +17,9 @@ SHORT_S = 0.05
 """While trials are shorter than this, the next one is handed over before the end of the present one is known."""
 _VERY_SHORT_S = 0.005
 IN_HAND = 32
-"""Very short trials in the hand of an actor, where none depends on another's result; else four."""
+"""Very short trials in the hand of an actor, where none depends on another's result..."""
+FEW_IN_HAND = 4
+"""...and where one may."""
 _IDLE_S = 10.0
 LEAVING_S = 60.0
 """How long the ``cleanup`` of a class may take in an actor that is given up."""
@@ -49,7 +51,7 @@ class Pool:
         start: Callable[[WorkerActor], None],
         reuse: bool = True,
         talk_to: Callable[[WorkerActor], None] = lambda host: None,
-        in_hand: int = 4,
+        in_hand: int = FEW_IN_HAND,
     ) -> None:
         self.hosts: dict[str, WorkerActor] = {}
         self._cluster = cluster
