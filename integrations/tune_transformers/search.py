@@ -14,7 +14,7 @@ import tune_core as tune
 from tune_core import integration as tc
 from tune_core.errors import FatalError, InvalidArgumentError, in_terms_of
 from tune_transformers.callbacks import TuneReportCallback, TuneReportCheckpointCallback, resume
-from tune_transformers.spaces import HpSpace, read
+from tune_transformers.spaces import HpSpace, known_trials, read
 
 transformers: Any = tc.require("tune_transformers", "transformers", "transformers")
 
@@ -239,7 +239,8 @@ def _prepared(trainer: Any, callback: Any, hp_space: Any, hp_name: Any, compute_
     trainer.hp_space, trainer.hp_name, trainer.compute_objective = hp_space, hp_name, compute_objective
     trainer.add_callback(callback)
     try:
-        yield
+        with known_trials():
+            yield
     finally:
         trainer.remove_callback(callback)
         for name, value in before.items():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from transformers import integrations
 
 import tune_core as tune
 from tune_core import integration as tc
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 
-__all__ = ["HpSpace", "default_space", "read"]
+__all__ = ["HpSpace", "default_space", "known_trials", "read"]
 
 _ASKED = "hyperparameter_search(hp_space)"
 _FIX = (
@@ -64,7 +67,27 @@ class _Trial(dict[str, Any]):
 
     def __init__(self, config: Any, number: int = 0) -> None:  # the Trainer's state copies it as a dict
         super().__init__(config)
-        self.params, self.number = dict(self), number
+        self.number = number
+
+    @property
+    def params(self) -> _Trial:
+        return self
+
+
+@contextlib.contextmanager
+def known_trials() -> Iterator[None]:
+    """Let the Trainer take a trial of ours: it knows dicts only where Ray Tune or Weights & Biases is installed."""
+    known = integrations.hp_params
+
+    def hp_params(trial: object) -> Any:
+        return dict(trial) if isinstance(trial, _Trial) else known(trial)
+
+    integrations.hp_params = hp_params
+    try:
+        yield
+    finally:
+        if integrations.hp_params is hp_params:  # another thread's is left
+            integrations.hp_params = known
 
 
 def default_space() -> dict[str, Any]:

@@ -120,6 +120,32 @@ def test_domains_are_searched_and_set_by_the_trainers_rules(tmp_path: Path, form
         assert model.config.num_hidden_layers == 2
 
 
+@pytest.mark.parametrize("missing", [["ray_tune", "wandb"], ["ray_tune", "wandb", "optuna"]], ids=" ".join)
+def test_domains_are_searched_where_the_trainers_own_tuners_are_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: list[str]
+) -> None:
+    utils = transformers.integrations.integration_utils
+    for name in missing:
+        monkeypatch.setattr(utils, f"is_{name}_available", lambda: False)
+    with pytest.raises(RuntimeError, match="Unknown type for trial"):
+        transformers.integrations.hp_params({"learning_rate": 0.1})
+    seen = []
+
+    class Watch(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: object) -> None:
+            seen.append(dict(state.trial_params))
+
+    def maker() -> Any:
+        own = make_trainer()
+        own.add_callback(Watch())
+        return own
+
+    best = search(tmp_path, maker, {"learning_rate": tune.loguniform(1e-3, 1e-1)}, n_trials=2)
+    assert [result.config for result in best.run_summary] == seen
+    with pytest.raises(RuntimeError, match="Unknown type for trial"):  # the framework is as it was
+        transformers.integrations.hp_params({"learning_rate": 0.1})
+
+
 def test_value_of_the_best_run_is_that_of_the_model_in_its_checkpoint(tmp_path: Path) -> None:
     space = {"learning_rate": tune.loguniform(1e-3, 1e-1)}
     best = search(tmp_path, hp_space=space, n_trials=2, frequency=1, direction="minimize")
