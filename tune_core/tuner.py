@@ -1,4 +1,7 @@
-"""``Tuner``: puts the parts of a run together, runs it, and hands back the results."""
+"""``Tuner``: puts the parts of a run together, runs it, and hands back the results.
+
+This is the door that scripts come in by, so what only a run or a restore needs is imported there.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
-from tune_core.core.events import Header
 from tune_core.core.flatten import flatten
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
-from tune_core.fit.directory import load_setup
-from tune_core.fit.experiment_run import ExperimentRun
-from tune_core.fit.stored import StoredExperiment
-from tune_core.journal import reader as journal
-from tune_core.journal.stored import exists, is_stored
 from tune_core.trainable import Prepared, prepare
 from tune_core.trainable.export import ExportFormat
 
 if TYPE_CHECKING:
+    from tune_core.core.events import Header
+    from tune_core.fit.stored import StoredExperiment
     from tune_core.results import ResultGrid
 
 
@@ -87,6 +86,7 @@ class Tuner:
         TuneError
             If the run could not begin or had to end; all results up to then are kept in the folder.
         """
+        from tune_core.fit.experiment_run import ExperimentRun
         from tune_core.results import ResultGrid
 
         args = (self._prepared, self._space, self._tune, self._run)
@@ -143,6 +143,9 @@ class Tuner:
         StorageError
             If a store cannot be asked.
         """
+        from tune_core.journal import reader as journal
+        from tune_core.journal.stored import exists, is_stored
+
         if is_stored(path, storage_filesystem):
             return exists(path, storage_filesystem)
         try:
@@ -190,6 +193,11 @@ class Tuner:
             If the folder holds no experiment, the trainable has another name than the run's, ``param_space`` other
             hyperparameters, or it cannot be restored as asked.
         """
+        from tune_core.fit.directory import load_setup
+        from tune_core.fit.stored import StoredExperiment
+        from tune_core.journal import reader as journal
+        from tune_core.journal.stored import is_stored
+
         stored = None
         if is_stored(path, storage_filesystem):
             stored = StoredExperiment(os.fspath(path), storage_filesystem)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tune_core.core.automatic import fields_of
 from tune_core.core.events import value_of
 from tune_core.core.objective import lookup
+from tune_core.core.standing import NOTHING, Standing
 from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.errors import TuneError
 
@@ -107,41 +108,6 @@ class TrialView(Protocol):
     @property
     def resources(self) -> Mapping[str, float] | None:
         """Resources that it asks for."""
-
-
-class Standing:
-    """A trial's standing at one moment: its best result, and the last known value of each metric.
-
-    A checkpoint carries the one of the moment when it was made, so that a trial which goes back to it stands there
-    again. Two are always equal: a standing follows from the events before it, and comparing it would compare those.
-    """
-
-    __slots__ = ("best", "best_config", "best_loss", "known")
-
-    def __init__(
-        self,
-        best: Reported | None = None,
-        best_loss: float = math.inf,
-        best_config: Config | None = None,
-        known: ResultDict | None = None,
-    ) -> None:
-        self.best = best
-        self.best_loss = best_loss
-        self.best_config = best_config
-        self.known = known
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Standing)
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return "Standing()"
-
-
-NOTHING = Standing()
-"""Before the first result."""
 
 
 class Trial:

@@ -10,11 +10,13 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def is_asynchronous(function: Any) -> bool:
@@ -69,6 +71,8 @@ def seconds(asked: str, value: object) -> float:
 
 def fraction(asked: str, value: object, above: float = 0, allowed: str = "a number") -> Fraction:
     """A number as the exact fraction that its decimal notation says (1.1 is 11/10), if it is above ``above``."""
+    from fractions import Fraction  # with all of decimal: for the few schedulers that count in fractions
+
     exact: Fraction | None = None
     if isinstance(value, Integral) and not isinstance(value, bool):
         exact = Fraction(int(value))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tune_core.core.objective import Objective, check_mode
-from tune_core.core.trial import NOTHING, Standing
+from tune_core.core.standing import NOTHING, Standing
 from tune_core.errors import InvalidArgumentError
 
 

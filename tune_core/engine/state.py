@@ -10,7 +10,8 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.automatic import totals_in
 from tune_core.core.objective import Objective
-from tune_core.core.trial import ERROR, NOTHING, PAUSED, PENDING, RUNNING, Change, Standing, Trial
+from tune_core.core.standing import NOTHING, Standing
+from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial
 from tune_core.core.values import ResultDict
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.rules import Rules

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import platform
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -129,7 +127,7 @@ class Trainable:
             "date": now.strftime("%Y-%m-%d_%H-%M-%S"),
             "timestamp": timestamp if timestamp else int(now.timestamp()),
             "pid": process,
-            "hostname": platform.node(),
+            "hostname": node_name(),
             "node_ip": host,
             "config": self.config,
         }
@@ -168,7 +166,11 @@ class Trainable:
         """
         from tune_core.checkpoint import Checkpoint
 
-        folder = os.path.abspath(checkpoint_dir or tempfile.mkdtemp(prefix="checkpoint_"))
+        if not checkpoint_dir:
+            import tempfile  # needs shutil and what packs files: nothing for all who import the Tuner
+
+            checkpoint_dir = tempfile.mkdtemp(prefix="checkpoint_")
+        folder = os.path.abspath(checkpoint_dir)
         os.makedirs(folder, exist_ok=True)
         answer = self.save_checkpoint(folder)
         if isinstance(answer, str) and os.path.abspath(answer) != folder:
@@ -291,6 +293,13 @@ class Trainable:
 
 
 _node_ip = ""
+
+
+def node_name() -> str:
+    """The name of this machine."""
+    import platform
+
+    return platform.node()
 
 
 def node_ip() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,12 +49,16 @@ def load_state(folder: str) -> Any:
 
 def write_progress(folder: str, progress: Mapping[str, object]) -> None:
     """Keep how far a trainable had come."""
+    import json
+
     with open(os.path.join(folder, PROGRESS), "w", encoding="utf-8") as file:
         json.dump(progress, file)
 
 
 def read_progress(folder: str) -> dict[str, Any]:
     """What :func:`write_progress` kept; of a run's checkpoint, the iteration in its name."""
+    import json
+
     try:
         with open(os.path.join(folder, PROGRESS), encoding="utf-8") as file:
             progress: dict[str, object] = json.load(file)
