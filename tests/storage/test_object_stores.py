@@ -7,7 +7,7 @@ import pytest
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.storage.connect import object_store
-from tune_core.storage.objects import redacted
+from tune_core.storage.objects import part_bytes, redacted
 from tune_core.testing.storage import ObjectStoreContract
 
 
@@ -80,6 +80,14 @@ class TestObstore(ObjectStoreContract):
         store.copy("large", "copy")
         store.get_file("copy", str(tmp_path / "copy"))
         assert (tmp_path / "copy").read_bytes() == (tmp_path / "large").read_bytes()
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 << 20, 5 << 30, 80 << 30, 200 << 30, (5 << 40)])
+def test_parts_of_an_upload_are_short_and_never_more_than_s3_takes(size):
+    length = part_bytes(size)
+    assert length >= 5 << 20  # no part but the last may be shorter
+    assert -(-size // length) <= 10_000
+    assert length <= max(8 << 20, size // 9_999 + 1)
 
 
 def test_password_in_a_url_is_refused_without_showing_it():

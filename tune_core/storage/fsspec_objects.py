@@ -6,6 +6,7 @@ The file systems are used without their caches of listings, which give old answe
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
 import time
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Any
 
 from tune_core.core.optional_imports import require
 from tune_core.errors import MissingDependencyError, StorageError
-from tune_core.storage.objects import redacted
+from tune_core.storage.objects import PARTS_AT_ONCE, part_bytes, redacted
 
 _PACKAGES = {  # scheme: (package, extra of tune-core)
     "s3": ("s3fs", "s3"),
@@ -25,8 +26,6 @@ _PACKAGES = {  # scheme: (package, extra of tune-core)
     "az": ("adlfs", "azure"),
 }
 _EXISTS = ("PreconditionFailed", "BlobAlreadyExists", "ResourceExists", "conditionNotMet", " 412")
-_PART_BYTES = 16 << 20
-_PARTS_AT_ONCE = 4
 
 
 class FsspecObjects:
@@ -97,7 +96,7 @@ class FsspecObjects:
         target = self._path(key)
         self._make_folder(target)
         if self._protocols & {"s3", "s3a"}:  # its defaults hold a whole large file in memory
-            self._fs.put_file(path, target, chunksize=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+            self._fs.put_file(path, target, chunksize=part_bytes(os.path.getsize(path)), max_concurrency=PARTS_AT_ONCE)
         else:
             self._fs.put_file(path, target)
 

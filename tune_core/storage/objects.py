@@ -13,7 +13,13 @@ from typing import Protocol, runtime_checkable
 
 from tune_core.errors import StorageError
 
-__all__ = ["ObjectStore", "ObjectStoreError", "join", "redacted"]
+__all__ = ["PARTS_AT_ONCE", "ObjectStore", "ObjectStoreError", "join", "part_bytes", "redacted"]
+
+PARTS_AT_ONCE = 4
+"""How many parts of a large object go up at once, each of them in memory."""
+
+_PART_BYTES = 8 << 20
+_MOST_PARTS = 10_000  # an upload's limit on S3
 
 
 @runtime_checkable
@@ -65,6 +71,11 @@ class ObjectStoreError(StorageError):
 def join(*parts: str) -> str:
     """A key or URL of its parts."""
     return "/".join(part.strip("/") if i else part.rstrip("/") for i, part in enumerate(parts) if part)
+
+
+def part_bytes(size: int) -> int:
+    """How long the parts are in which an object of ``size`` bytes goes up: short, unless there would be too many."""
+    return max(_PART_BYTES, -(-size // _MOST_PARTS))
 
 
 SECRET = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from tune_core.core.optional_imports import require
+from tune_core.storage.objects import PARTS_AT_ONCE, part_bytes
 
-_PART_BYTES = 16 << 20
-_PARTS_AT_ONCE = 4
 _WRITE_BYTES = 4 << 20
 _COPY_BYTES = 5 << 30  # S3 copies no larger object in one request
 
@@ -53,18 +53,18 @@ class ObstoreObjects:
 
     def put_file(self, key: str, path: str) -> None:
         """Write an object with the content of a local file; a large one goes up in parts, several at once."""
+        how = {"chunk_size": part_bytes(os.path.getsize(path)), "max_concurrency": PARTS_AT_ONCE}
         with open(path, "rb") as file:
-            self._obstore.put(
-                self._store, self._path(key), file, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
-            )
+            self._obstore.put(self._store, self._path(key), file, **how)
 
     def copy(self, source: str, key: str) -> None:
         """Make a second object by the store's own copy; one too large for that passes through here."""
-        if (self.size(source) or 0) <= _COPY_BYTES:
+        size = self.size(source) or 0
+        if size <= _COPY_BYTES:
             self._obstore.copy(self._store, self._path(source), self._path(key))
             return
         found = self._obstore.get(self._store, self._path(source))
-        options = {"buffer_size": _PART_BYTES, "max_concurrency": _PARTS_AT_ONCE}
+        options = {"buffer_size": part_bytes(size), "max_concurrency": PARTS_AT_ONCE}
         with self._obstore.open_writer(self._store, self._path(key), **options) as file:
             for chunk in found.stream(min_chunk_size=_WRITE_BYTES):
                 file.write(chunk)
