@@ -11,6 +11,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "integrations")]
 
+import charts
 import chinese
 import gallery
 import matrix
@@ -113,6 +114,7 @@ GENERATED.mkdir(exist_ok=True)
 (GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
 gallery.make(HERE / "_examples", GENERATED / "examples.md")
+charts.make(HERE / "_charts")
 with mock(autodoc_mock_imports):
     (GENERATED / "reference.md").write_text(
         reference.pages(HERE / "_api"), encoding="utf-8"

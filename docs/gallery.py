@@ -128,6 +128,22 @@ def missing(script: Path) -> list[str]:
     )
 
 
+def surroundings(results: Path, scratch: Path) -> dict[str, str]:
+    """The environment of a script whose results and temporary files go to given folders."""
+    paths = [str(ROOT), str(ROOT / "integrations"), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "TUNE_CORE_STORAGE": str(results),
+        "TMPDIR": str(scratch),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        "OMP_NUM_THREADS": "1",
+        "KERAS_BACKEND": "torch",
+        "COLUMNS": str(WIDTH),
+    }
+
+
 def run(script: Path, folder: Path) -> None:
     """Run a script as a reader would; keep what it prints and draw its run. A failure is an error."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,25 +153,11 @@ def run(script: Path, folder: Path) -> None:
         )
         for made in (results, here, scratch):
             made.mkdir()
-        paths = [
-            str(ROOT),
-            str(ROOT / "integrations"),
-            os.environ.get("PYTHONPATH", ""),
-        ]
-        surroundings = {
-            "TUNE_CORE_STORAGE": str(results),
-            "TMPDIR": str(scratch),
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONWARNINGS": "ignore",
-            "OMP_NUM_THREADS": "1",
-            "KERAS_BACKEND": "torch",
-            "COLUMNS": str(WIDTH),
-        }
+        env = surroundings(results, scratch)
         done = subprocess.run(
             [sys.executable, str(script)],
             cwd=here,
-            env={**os.environ, **surroundings},
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -178,7 +180,7 @@ def run(script: Path, folder: Path) -> None:
             old.unlink()
         drawn = [sys.executable, "-c", DRAW, work, str(folder / stem(script))]
         if importlib.util.find_spec("matplotlib"):
-            subprocess.run(drawn, check=True, env={**os.environ, **surroundings})
+            subprocess.run(drawn, check=True, env=env)
         for picture in folder.glob(f"{stem(script)}-*.svg"):
             text = picture.read_text(encoding="utf-8")
             picture.write_text(

@@ -66,6 +66,11 @@ PRINTS: dict[str, list[str]] = {
     "catboost_breast_cancer.py": [r"Iterations: \d+ of 1620, [5-9]\d% saved", r"Its model has \d+ trees"],
     "lightning_digits.py": [r"accuracy 0\.9\d+", r"Epochs: \d+ of 144, [3-9]\d% saved", r"Linear\(in_features=64"],
     "keras_digits.py": [r"Best accuracy 0\.9\d+", r"Epochs: \d+ of 144, [3-9]\d% saved", r"has \d+ weights"],
+    "transformers_digits.py": [
+        r"Best accuracy 0\.[7-9]\d+",
+        r"Epochs: \d+ of 144, [3-9]\d% saved",
+        r"Its model has \d+ weights",
+    ],
     "pytorch_digits.py": [r"The best after 5 iterations: 0\.9\d+"],
     "pytorch_pbt.py": [
         r"learning rate \S+ from epoch 1, then \S+ from epoch \d+",
