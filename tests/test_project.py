@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import re
@@ -156,16 +157,42 @@ def test_no_list_in_tox_ini_hides_several_names_in_one_conditional_line() -> Non
     assert [line for line in matrix_lines[1].splitlines() if "," in line.partition(": ")[2]] == []
 
 
-def test_links_of_the_readme_are_absolute_on_a_package_index() -> None:
+@pytest.fixture
+def hatch_build(monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("hatchling")
-    sys.path.insert(0, str(ROOT))
-    try:
-        from hatch_build import with_absolute_links
-    finally:
-        sys.path.remove(str(ROOT))
-    text = with_absolute_links(read("README.md"), "https://example.org/tune-core/")
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("hatch_build")
+
+
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
+
+
+def test_links_of_the_readme_are_absolute_on_a_package_index(hatch_build: Any) -> None:
+    text = hatch_build.with_absolute_links(read("README.md"), "https://example.org/tune-core/")
     assert "](https://example.org/tune-core/blob/main/docs/getting-started.md)" in text
     assert 'src="https://example.org/tune-core/raw/main/docs/images/overview-light.svg"' in text
     assert "](https://docs.ray.io)" in text
-    links = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
-    assert [link for link in links if not link.startswith("https://")] == []
+    assert [link for link in links(text) if not link.startswith("https://")] == []
+
+
+def test_readme_without_an_address_has_the_words_of_its_links_and_no_broken_picture(hatch_build: Any) -> None:
+    text = hatch_build.without_relative_links(read("README.md"))
+    assert "](https://docs.ray.io)" in text
+    assert "Start with\ngetting started, or" in text
+    assert [link for link in links(text) if not link.startswith("https://")] == []
+    assert "<picture>" not in text
+    assert "<img" not in text
+
+
+@pytest.mark.parametrize("given", ["setting", "variable", "nothing"])
+def test_addresses_of_the_project_follow_from_the_repositorys(
+    hatch_build: Any, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNE_CORE_SOURCE", "https://example.org/fork" if given == "variable" else "")
+    source = "https://example.org/tune-core" if given == "setting" else ""
+    metadata: dict[str, Any] = {}
+    hatch_build.Readme(str(ROOT), {"source": source}).update(metadata)
+    wanted = {"setting": source, "variable": "https://example.org/fork", "nothing": None}[given]
+    assert metadata["urls"].get("Source") == wanted
+    assert (f"]({wanted}/blob/main/docs/" in metadata["readme"]["text"]) is (wanted is not None)
