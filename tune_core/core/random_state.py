@@ -7,12 +7,15 @@ imported them. Whoever lends them takes the one lock here, so that no two thread
 
 from __future__ import annotations
 
+import base64
 import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from tune_core.core.values import JsonObject
 
 _lock = threading.RLock()  # a function that is lent them may itself draw from a space
 
@@ -82,3 +85,45 @@ def _generators() -> dict[str, _Generator]:
     if torch is not None and hasattr(torch, "set_rng_state"):
         found["torch"] = _Generator(torch.get_rng_state, torch.set_rng_state, torch.default_generator.manual_seed)
     return found
+
+
+def portable_state(generator: Any) -> JsonObject:
+    """The state of one of NumPy's generators, of the old kind or the new, as JSON."""
+    old = hasattr(generator, "get_state")
+    return _to_json(generator.get_state(legacy=False) if old else generator.bit_generator.state)  # type: ignore[no-any-return]
+
+
+def set_portable_state(generator: Any, state: JsonObject) -> None:
+    """Give a generator the state that :func:`portable_state` wrote.
+
+    Raises
+    ------
+    ValueError, TypeError, LookupError
+        If it is no state of such a generator, which then keeps its own.
+    """
+    raw = _from_json(state)
+    if hasattr(generator, "set_state"):
+        generator.set_state(raw)
+    else:
+        generator.bit_generator.state = raw
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_json(one) for key, one in value.items()}
+    if hasattr(value, "tobytes"):
+        little = value.astype(value.dtype.newbyteorder("<"))
+        return {"dtype": little.dtype.str, "bytes": base64.b64encode(little.tobytes()).decode()}
+    return {"int": str(value)} if isinstance(value, int) and value >> 63 else value  # JSON libraries hold 64 bits
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"int"}:
+        return int(value["int"])
+    if value.keys() == {"dtype", "bytes"}:
+        import numpy as np
+
+        return np.frombuffer(base64.b64decode(value["bytes"]), np.dtype(value["dtype"])).copy()
+    return {key: _from_json(one) for key, one in value.items()}

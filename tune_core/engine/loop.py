@@ -26,6 +26,7 @@ from tune_core.engine.signals import on_signals
 from tune_core.engine.suggestions import Suggestions
 from tune_core.errors import UserCodeError
 from tune_core.executors.base import Executor
+from tune_core.journal.kept_search import Moment
 from tune_core.trainable.resources import resources_to_json
 
 LONGEST_RETRY_S = 60.0
@@ -330,12 +331,21 @@ class Loop:
     def commit(self) -> None:
         """Write the journal, then carry out the commands, then tell the callbacks."""
         self.journal.write()
+        if self.suggestions.moment is not None and self.plan.keep_moment is not None:
+            self._keep_moment(self.plan.keep_moment)
         commands, self._commands = self._commands, []
         for command in commands:
             self._act[type(command)](command)
         if self._watches and self._happened:
             happened, self._happened = self._happened, []
             self.observers.turn(happened)
+
+    def _keep_moment(self, keep: Callable[[Moment], object]) -> None:
+        """Keep where the searcher stood, once all its suggestions of then are in the journal."""
+        moment = self.suggestions.moment
+        if moment is not None and moment.asked <= self.suggestions.asked:
+            self.suggestions.moment = None
+            keep(moment)
 
     def _launch(self, command: ev.Launch) -> None:
         trial = self.controller.trials[command.trial]

@@ -13,6 +13,7 @@ from tune_core.engine.expected_names import ExpectedNames
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.remote_control import RemoteControl
 from tune_core.executors.base import END_GRACE_S, RunSpec
+from tune_core.journal.kept_search import Moment
 from tune_core.trainable.resources import Request
 
 RETRY_S = 0.5
@@ -81,4 +82,5 @@ class LoopSettings:
     checkpoints: CheckpointFiles | None = None  # None: checkpoints are no files
     look_after: Callable[[], str] | None = None  # sees to the folder; what happened to it, if anything
     expected: ExpectedNames | None = None  # names in the configuration that results should have
+    keep_moment: Callable[[Moment], object] | None = None  # keeps where the searcher stood beside the journal
     control: RemoteControl | None = None  # commands from outside, if the run takes them

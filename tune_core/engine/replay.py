@@ -181,7 +181,7 @@ class _ReplayCursor:
             event.resources = resources_from_json(event.resources)
             if suggestions is not None:
                 is_known = event.trial not in self.salvage.unknown
-                suggestions.repeat_ask(event.trial, event.config if is_known else None, event.told)
+                suggestions.repeat_ask(event.trial, event.config if is_known else None, event.told, event.why)
         elif kind is ev.Decided and event.config is not None:
             event.config = self.decode_config(event.trial, event.config)
         elif kind is ev.Exhausted and suggestions is not None:

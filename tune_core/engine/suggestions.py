@@ -3,7 +3,8 @@
 Asks and tells go through one queue, so their order is known and journaled: a suggestion carries the number of tells
 that came before it. Restoring repeats the same asks and tells in that order. A searcher whose suggestion *i* depends
 on the seed and *i* alone is asked directly, and nothing is repeated. One that cannot repeat itself is told what it
-suggested.
+suggested. One that can say on what its next suggestion depends is not asked again what it was asked before the last
+moment that was kept (:mod:`tune_core.journal.kept_search`): it is given back its answers, and goes on from there.
 
 A searcher is asked for the trial that a free worker is waiting for, so that it knows all results by then. One that
 takes long, measured against the trials, is asked for the next one already while several workers are busy.
@@ -11,6 +12,8 @@ takes long, measured against the trials, is asked for the next one already while
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 import queue
 import threading
@@ -19,17 +22,27 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from tune_core.core.events import WAITS_FOR_SCHEDULER, Reported
-from tune_core.core.values import Config, ResultDict
+from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.errors import UserCodeError
+from tune_core.journal.kept_search import Moment
 from tune_core.search.base import Searcher
 from tune_core.space.sampling import equal
+
+_log = logging.getLogger(__name__)
 
 SLOW_SHARE = 0.005
 """A searcher that needs more than this share of a trial's time is asked ahead..."""
 SLOW_S = 0.02
 """...if it also needs more than so many seconds. A quick one is always asked with all results known: that is worth more
 than the moment that a worker waits."""
+
+KEEP_S = 1.0
+"""After so many seconds of asking, where the searcher stands is kept again: a restore asks for no more than that."""
+_MOST_REPEATED = 1000
+"""So many asks and tells may wait to be repeated: each holds a result."""
 
 
 class Suggestions:
@@ -69,6 +82,12 @@ class Suggestions:
         self._trial_s = 0.0
         self._not_now_at = -1
         self.repeat_mismatches = 0
+        self.moment: Moment | None = None  # where the searcher stood at the last ask that was worth keeping
+        self._begins: str | None = None  # what tells the searcher from others, if it can say where it stands
+        self._thought_s = 0.0  # time of asks since the last moment
+        self._told_done = 0  # tells that the searcher has been given; changed by the thread only
+        self._recalls: Moment | None = None  # up to there suggestions are given back, until it stands there
+        self._repeats = threading.Semaphore(_MOST_REPEATED)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -152,7 +171,10 @@ class Suggestions:
         finally:
             took = time.perf_counter() - began
             self._ask_s = took if not self._ask_s else 0.8 * self._ask_s + 0.2 * took
+            self._thought_s += took
             self._answered += 1
+        if self._thought_s >= KEEP_S and isinstance(answer, Mapping):
+            self._note_moment()
 
     def retry(self) -> None:
         """Ask again although nothing has changed since the searcher said "not now"."""
@@ -196,31 +218,53 @@ class Suggestions:
         """Pass on an intermediate result."""
         self.told += 1
         if self._direct:
-            self._call("on_trial_result", trial_id, result)
+            self._guard(lambda searcher: searcher.on_trial_result(trial_id, result), "on_trial_result")
         else:
-            self._submit(lambda: self._call("on_trial_result", trial_id, result))
+            tell: Callable[[Any], None] = lambda searcher: searcher.on_trial_result(trial_id, result)  # noqa: E731
+            self._submit(lambda: self._guard(tell, "on_trial_result"))
 
     # --- repeating ----------------------------------------------------------------------------------------------------
 
-    def repeat_ask(self, index: int, config: Config | None, told: int) -> None:
+    def go_on_from(self, moment: Moment) -> None:
+        """On restore, before anything is repeated: where the searcher stood, for :meth:`repeat_ask` to go by.
+
+        It is left aside if the searcher is another one, or cannot go on from there.
+        """
+        if self._direct or self._begun() != moment.begins:
+            return
+        try:
+            self.searcher.set_random_state(moment.state)  # to see whether it can; its place is behind the last tell
+        except Exception as error:
+            _log.debug("The searcher is asked again, since it cannot go on from %r: %s", moment.state, error)
+            return
+        self._recalls = moment
+
+    def repeat_ask(self, index: int, config: Config | None, told: int, reason: str = "") -> None:
         """On restore: the suggestion that was number ``index``, made after ``told`` tells; None: it is lost."""
+        if not self._direct and config is not None:
+            self._repeat_tells(told)
         self.asked = self._next_id = max(self.asked, index + 1)
         if self._direct or config is None:
             return
-        while self._replay_tells and self._replayed_tells < told:
-            self._submit(self._replay_tells.popleft())
-            self._replayed_tells += 1
+        trial_id = f"{index:05d}"
+        if self._recalls is not None and index < self._recalls.asked:
+            self._repeat(lambda: self._call("recall", trial_id, config, reason))
+            self._stand(index + 1)
+            return
+        self._stand(index, at_once=True)
 
         def ask() -> None:
-            trial_id = f"{index:05d}"
-            if getattr(self.searcher, "replays", True):
-                if equal(self._call("suggest", trial_id), config):
+            if getattr(self.searcher, "replays", True) and not self.repeat_mismatches:
+                began = time.perf_counter()
+                answer = self._call("suggest", trial_id)
+                self._thought_s += time.perf_counter() - began
+                if equal(answer, config):
                     return
-                self.repeat_mismatches += 1
+                self.repeat_mismatches += 1  # it goes another way than it did then: what ran is all that it can be told
             if hasattr(self.searcher, "adopt"):  # searchers written for Ray Tune lack it
                 self._call("adopt", trial_id, config)
 
-        self._submit(ask)
+        self._repeat(ask)
 
     @property
     def is_told_again(self) -> bool:
@@ -235,8 +279,61 @@ class Suggestions:
 
     def end_repeating(self) -> None:
         """All of the journal has been repeated."""
-        while self._replay_tells:
-            self._submit(self._replay_tells.popleft())
+        self._repeat_tells(self.told)
+        self._stand(self.asked, at_once=True)
+
+    def _repeat_tells(self, told: int) -> None:
+        while self._replay_tells and self._replayed_tells < told:
+            self._repeat(self._replay_tells.popleft())
+            self._replayed_tells += 1
+            self._stand(self.asked)
+
+    def _stand(self, asked: int, at_once: bool = False) -> None:
+        """Have the searcher stand where it stood at the moment that was kept, if this is it, or ``at_once``."""
+        moment = self._recalls
+        if moment is not None and (at_once or (moment.asked, moment.told) == (asked, self._replayed_tells)):
+            self._recalls = None
+            self._repeat(lambda: self._call("set_random_state", moment.state))
+
+    def _repeat(self, job: Callable[[], object]) -> None:
+        self._repeats.acquire()
+
+        def repeated() -> None:
+            try:
+                job()
+            finally:
+                self._repeats.release()
+
+        self._submit(repeated)
+
+    # --- where the searcher stands ------------------------------------------------------------------------------------
+
+    def last_moment(self) -> Moment | None:
+        """Where the searcher stands, or stood last, when the run is over; None if that is not worth keeping."""
+        self.close()
+        done = self._thread is not None and not self._thread.is_alive()
+        if done and self._failure is None and self._next_id == self.asked and self._thought_s >= KEEP_S / 2:
+            self._note_moment()
+        return self.moment if self.moment is not None and self.moment.asked <= self.asked else None
+
+    def _begun(self) -> str:
+        """What tells the searcher, before it is asked or told anything, from others; empty if it cannot be kept."""
+        if self._begins is None:
+            state = self._state()
+            self._begins = hashlib.sha256(msgspec.json.encode(state)).hexdigest() if state is not None else ""
+        return self._begins
+
+    def _state(self) -> JsonObject | None:
+        if not hasattr(self.searcher, "random_state"):  # written for Ray Tune
+            return None
+        return self._call("random_state")  # type: ignore[no-any-return]
+
+    def _note_moment(self) -> None:
+        """Note where the searcher stands, which the loop keeps once what it was asked and told is in the journal."""
+        self._thought_s = 0.0
+        state = self._state() if self._begins else None
+        if state is not None:
+            self.moment = Moment(asked=self._next_id, told=self._told_done, begins=self._begins, state=state)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -248,6 +345,7 @@ class Suggestions:
 
     def _submit(self, job: Callable[[], None]) -> None:
         if self._thread is None:
+            self._begun()
             self._thread = threading.Thread(target=self._work, name="tune-core-searcher", daemon=True)
             self._thread.start()
         self._jobs.put(job)
@@ -260,11 +358,12 @@ class Suggestions:
                 self._failure = self._failure or error
             self._wake()
 
-    def _guard(self, tell: Callable[[Searcher], None]) -> None:
+    def _guard(self, tell: Callable[[Searcher], None], method: str = "on_trial_complete") -> None:
+        self._told_done += 1
         try:
             tell(self.searcher)
         except Exception as error:
-            raise self._blame("on_trial_complete", error) from error
+            raise self._blame(method, error) from error
 
     def _call(self, method: str, *args: object) -> Any:
         try:

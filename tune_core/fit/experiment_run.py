@@ -41,7 +41,9 @@ from tune_core.fit.agreement import agreed_metric, check_unused, describe_search
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
+from tune_core.journal import kept_search
 from tune_core.journal.kept_index import LEAST_BYTES
+from tune_core.journal.kept_search import Moment
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
 from tune_core.journal.reader import Reader, damage_text
@@ -178,6 +180,8 @@ class ExperimentRun:
             stack.callback(suggestions.close)
             replayed = None
             if log is not None:
+                if self.stored is None and (moment := kept_search.load(self.folder)) is not None:
+                    suggestions.go_on_from(moment)
                 args = (self.controller, suggestions, self._decode, self.stopper, self._config_at)
                 replayed = replay(log.header, itertools.chain.from_iterable(log.read()), *args)
                 refuse_links(self.folder, self.controller.trials)
@@ -189,14 +193,16 @@ class ExperimentRun:
             self.checkpoints.hurry = self.writer.hurry
             stack.callback(self.checkpoints.close)
             if self.stored is None and (log is None or not log.gaps):
-                stack.callback(self._keep_derived_files)
+                stack.callback(self._keep_derived_files, suggestions)
             stack.callback(self.writer.close)
             self._drive(self.writer, suggestions, log, unkept, replayed)
         self._raise_if_asked()
 
-    def _keep_derived_files(self) -> None:
+    def _keep_derived_files(self, suggestions: Suggestions) -> None:
         """What readers of a large journal would make, made here once: they find it beside the journal."""
         size_bytes = self.writer.size_bytes
+        if (moment := suggestions.last_moment()) is not None:
+            kept_search.keep(self.folder, moment, size_bytes)
         if size_bytes < LEAST_BYTES:
             return
         from tune_core.results import kept_row  # not at the top: importing the Tuner would load all that reads results
@@ -209,6 +215,9 @@ class ExperimentRun:
                 kept_row.keep(self.folder, kept_row.row_of(self.header, self.controller, state), stamp)
         except (OSError, TuneError) as error:  # readers make them
             _log.debug("What is derived from the journal could not be kept beside it: %s", error)
+
+    def _keep_moment(self, moment: Moment) -> None:
+        kept_search.keep(self.folder, moment, self.writer.size_bytes)
 
     @property
     def place(self) -> Place:
@@ -403,6 +412,7 @@ class ExperimentRun:
             checkpoints=self.checkpoints,
             look_after=self._look_after,
             expected=self._expected(),
+            keep_moment=self._keep_moment if self.stored is None else None,
             control=RemoteControl(self.folder) if self.run_config.control else None,
             total=self._total(),
         )

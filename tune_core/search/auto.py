@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,8 @@ from typing import Any
 
 from tune_core.core import validation
 from tune_core.core.objective import Objective
-from tune_core.core.values import Array, Metrics
+from tune_core.core.random_state import portable_state, set_portable_state
+from tune_core.core.values import Array, JsonObject, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.acquisition import Acquisition
 from tune_core.search.compromises import ConstraintModel, weighted
@@ -201,6 +203,37 @@ class AutoSearch(ModelSearcher):
             )
             self._usable += not failed
 
+    # --- going on after a restore -------------------------------------------------------------------------------------
+
+    def random_state(self) -> JsonObject | None:
+        """The generator's state, how many initial points are left, and where the models' fits were left."""
+        if type(self) is not AutoSearch or self.encoding is None or not self.encoding.is_reversible:
+            return None
+        return {
+            "searcher": "AutoSearch",
+            "space": self.encoding.digest,
+            "generator": portable_state(self._rng),
+            "initial": len(self._design),
+            "fits": self._fits,
+            "model": self._model.state(),
+            "chances": [model.process.theta.tolist() for model in self._chances],
+        }
+
+    def set_random_state(self, state: JsonObject) -> None:
+        """Go on from there."""
+        np = self._np
+        left, fits, thetas = int(state["initial"]), int(state["fits"]), [np.array(t) for t in state["chances"]]
+        if len(thetas) != len(self._chances) or not left >= 0:
+            raise ValueError(f"{len(thetas)} constraints and {left} initial points are not those of this search")
+        if any(theta.shape != model.process.theta.shape for theta, model in zip(thetas, self._chances, strict=True)):
+            raise ValueError("the length-scales are not those of this space")
+        set_portable_state(copy.deepcopy(self._rng), state["generator"])  # raises before anything has changed
+        self._model.set_state(state["model"])
+        set_portable_state(self._rng, state["generator"])
+        self._fits, self._design = fits, self._design[max(0, len(self._design) - left) :]
+        for model, theta in zip(self._chances, thetas, strict=True):
+            model.process.theta = theta
+
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _ask(self, trial_id: str) -> Values | str | None:
@@ -212,13 +245,24 @@ class AutoSearch(ModelSearcher):
         self._taken.add(self._table.key(row))
         return self._table.values(row)
 
-    def _next(self) -> Array | None:
+    def _recall(self, trial_id: str, values: Values, reason: str) -> None:
+        self._has_room()
+        if not reason.startswith(("initial", "random")):
+            self._by_model.add(trial_id)
+        self._taken.add(self._table.key(self._table.row(values)))
+
+    def _has_room(self) -> bool:
+        """Whether points are left; if all have been tried, those that were stopped early are."""
         size = self._table.size
-        if size is not None and len(self._taken) >= size:
-            self._taken -= self._cut_short
-            self._cut_short.clear()
-            if len(self._taken) >= size:
-                return None
+        if size is None or len(self._taken) < size:
+            return True
+        self._taken -= self._cut_short
+        self._cut_short.clear()
+        return len(self._taken) < size
+
+    def _next(self) -> Array | None:
+        if not self._has_room():
+            return None
         while self._design and len(self._taken) < 10_000:
             row = self._design.pop(0)
             if self._table.key(row) not in self._taken:

@@ -146,6 +146,9 @@ class ModelSearcher(Searcher):
         """The same for a point that the library did not propose."""
         self._tell_before(values, loss)
 
+    def _recall(self, trial_id: str, values: Values, reason: str) -> None:
+        """Have all that :meth:`_ask` would have left, had it given this point for this reason. Must not draw."""
+
     def _begin_foreign(self, trial_id: str, values: Values) -> None:
         """A point that the library did not propose begins to run."""
         self._foreign[trial_id] = values
@@ -329,6 +332,18 @@ class ModelSearcher(Searcher):
                 self._queue.popleft()
         self._begin_foreign(trial_id, point)
         self._log.append(["adopt", trial_id, point])
+
+    def recall(self, trial_id: str, config: ConfigView, reason: str = "") -> None:
+        """Take back a suggestion that was made before the run was restored."""
+        self._need_ready()
+        if self._queue:  # a point to evaluate first, for which no library is asked
+            self.suggest(trial_id)
+            return
+        values = self._encode(config, "configuration")
+        self._recall(trial_id, values, reason)
+        self._live[trial_id] = values
+        self._asked += 1
+        self._log.append(["ask", trial_id])
 
     def on_trial_result(self, trial_id: str, result: Metrics) -> None:
         """Pass on the metric at a rung, once, where the library can make use of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tune_core.core.values import Config, ConfigView, Metrics
+from tune_core.core.values import Config, ConfigView, JsonObject, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
 from tune_core.search.wrapping import WrappingSearcher
@@ -80,6 +80,20 @@ class ConcurrencyLimiter(WrappingSearcher):
         if self._limits:
             self._live.add(trial_id)
         self.searcher.adopt(trial_id, config)
+
+    def random_state(self) -> JsonObject | None:
+        """The searcher's, unless results are held back."""
+        return None if self.batch else self.searcher.random_state()
+
+    def set_random_state(self, state: JsonObject) -> None:
+        """Forward to the searcher."""
+        self.searcher.set_random_state(state)
+
+    def recall(self, trial_id: str, config: ConfigView, reason: str = "") -> None:
+        """Count the trial, and forward."""
+        if self._limits:
+            self._live.add(trial_id)
+        self.searcher.recall(trial_id, config, reason)
 
     def on_trial_result(self, trial_id: str, result: Metrics) -> None:
         """Forward to the searcher."""

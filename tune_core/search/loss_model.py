@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tune_core.core.values import Array
+from tune_core.core.values import Array, JsonObject
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.models.target_transform import CURVES, curve, winsorised
 from tune_core.search.encoding.columns import ObservationTable
@@ -75,10 +75,7 @@ class LossModel:
 
         if (len(levels) > 1) != (self._levels > 1):
             before = self.process.theta
-            groups = self.table.groups
-            if len(levels) > 1:
-                groups = np.append(groups, groups.max() + 1)
-            self.process = GaussianProcess(groups)
+            self.process = self._process_for(len(levels))
             shared = int(self.table.groups.max()) + 1
             self.process.theta[:shared], self.process.theta[-1] = before[:shared], before[-1]
             self._fitted = 0
@@ -87,6 +84,37 @@ class LossModel:
         ends = [min(step, 3.0 * finite[-1]) for step in levels]
         spread = math.log(max(ends[-1] / max(ends[0], 1e-9), 1.0 + 1e-9))
         self._depth = np.array([math.log(max(step / ends[-1], 1e-9)) / max(spread, 1e-9) for step in ends])
+
+    def _process_for(self, levels: int) -> GaussianProcess:
+        import numpy as np
+
+        groups = self.table.groups
+        return GaussianProcess(np.append(groups, groups.max() + 1) if levels > 1 else groups)
+
+    # --- to go on from ------------------------------------------------------------------------------------------------
+
+    def state(self) -> JsonObject:
+        """What the next fit starts from, as JSON."""
+        theta = self.process.theta.tolist()
+        return {"theta": theta, "curve": self._curve, "fitted": self._fitted, "levels": self._levels}
+
+    def set_state(self, state: JsonObject) -> None:
+        """Start the next fit from there.
+
+        Raises
+        ------
+        ValueError, TypeError, LookupError
+            If it is no such state; nothing has changed then.
+        """
+        import numpy as np
+
+        theta, (power, bend) = np.array(state["theta"], dtype=float), state["curve"]
+        fitted, levels = int(state["fitted"]), int(state["levels"])
+        process = self._process_for(levels)
+        if theta.shape != process.theta.shape or (power, bend) not in CURVES:
+            raise ValueError("these are not the length-scales, or not the curve, of a model of this space")
+        process.theta = theta
+        self.process, self._curve, self._fitted, self._levels = process, (power, bend), fitted, levels
 
     def _inputs(self, rows: Array, level: Any) -> tuple[Array, Array]:
         import numpy as np

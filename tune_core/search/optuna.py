@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import warnings
@@ -12,7 +13,8 @@ from tune_core.core.automatic import AUTO_RESULT_KEYS
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.optional_imports import require
-from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
+from tune_core.core.random_state import portable_state, set_portable_state
+from tune_core.core.values import Config, ConfigView, JsonObject, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.search.encoding.optuna_params import NativeParam, suggest
 from tune_core.search.encoding.params import Values, plain
@@ -141,6 +143,7 @@ class OptunaSearch(ModelSearcher):
         if self.encoding is not None:
             self._params = {p.name: NativeParam(self._optuna.distributions, p) for p in self.encoding.params}
             self._distributions = {name: native.distribution for name, native in self._params.items()}
+            self._is_exact = all(native.is_exact for native in self._params.values())
 
     def _own_sampler(self) -> Any:
         self._constraints = tuple(self._spec.get("constraints") or ())
@@ -177,7 +180,7 @@ class OptunaSearch(ModelSearcher):
             for param in self.encoding.params:
                 if not param.condition or param.is_active(values):
                     values[param.name] = self._params[param.name].suggest(trial)
-            if not all(native.is_exact for native in self._params.values()):
+            if not self._is_exact:
                 trial.set_user_attr(_CONFIG, _plain_text(super()._decode(values)))
             return values
         if not callable(self._space_given):
@@ -209,6 +212,54 @@ class OptunaSearch(ModelSearcher):
                 self._study.enqueue_trial(dict(point))  # the function draws what the point leaves out
             else:
                 self._learn_point(point, reward)
+
+    # --- going on after a restore -------------------------------------------------------------------------------------
+
+    def random_state(self) -> JsonObject | None:
+        """The states of the sampler's generators, of samplers that keep nothing else; the study is in the journal."""
+        if type(self) is not OptunaSearch or self._storage is not None or self._study is None or self._over:
+            return None
+        if self.encoding is None or not self.encoding.is_reversible:
+            return None
+        generators = self._generators()
+        if not generators:
+            return None
+        return {
+            "searcher": f"OptunaSearch({type(self._study.sampler).__name__})",
+            "space": self.encoding.digest,
+            "generators": [portable_state(generator) for generator in generators],
+        }
+
+    def set_random_state(self, state: JsonObject) -> None:
+        """Go on from there."""
+        generators = self._generators()
+        for generator, one in zip(copy.deepcopy(generators), state["generators"], strict=True):
+            set_portable_state(generator, one)  # raises before anything has changed
+        for generator, one in zip(generators, state["generators"], strict=True):
+            set_portable_state(generator, one)
+
+    def _generators(self) -> list[Any]:
+        """The generators of a sampler whose draws depend on these and the study's trials alone; none of others."""
+        sampler, kinds = self._study.sampler, self._optuna.samplers
+        try:
+            if type(sampler) is kinds.TPESampler:
+                return [sampler._rng.rng, sampler._random_sampler._rng.rng]
+            return [sampler._rng.rng] if type(sampler) is kinds.RandomSampler else []
+        except AttributeError:  # another version of Optuna keeps them elsewhere
+            return []
+
+    def _recall(self, trial_id: str, values: Values, reason: str) -> None:
+        """Let the study have the trial as if its sampler had drawn it."""
+        storage = self._study._storage
+        trial = self._optuna.trial.Trial(self._study, storage.create_new_trial(self._study._study_id))
+        for name, native in self._params.items():
+            if name not in values:
+                continue
+            internal = native.distribution.to_internal_repr(native.write(values[name]))
+            storage.set_trial_param(trial._trial_id, name, internal, native.distribution)
+        if not self._is_exact:
+            trial.set_user_attr(_CONFIG, _plain_text(super()._decode(values)))
+        self._trials[trial_id] = trial
 
     # --- telling ------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ become flat ones, and what depends on a choice becomes conditional.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from random import Random
@@ -77,6 +78,20 @@ class Encoding:
     def is_conditional(self) -> bool:
         """Whether some parameters exist only under some choices."""
         return any(param.condition for param in self.params)
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether a configuration tells to the last bit the point that it was decoded from."""
+        return not any(
+            param.kind == "float" and (param.domain.sd is not None or param.domain.q is not None)
+            for param in self.params
+        )
+
+    @property
+    def digest(self) -> str:
+        """A text that is equal for spaces of the same parameters."""
+        told = repr([(p.name, p.kind, p.low, p.high, p.log, p.condition) for p in self.params])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @property
     def size(self) -> int | None:
