@@ -69,9 +69,13 @@ def exponent(by_size: dict[int, int]) -> float:
     )
 
 
-def stays_linear(prepare: Callable[[int], Callable[[], object]], n: int) -> None:
-    """Fail if what ``prepare`` gives for n, 2n and 8n does more than in proportion; preparing is not counted."""
+def stays_linear(prepare: Callable[[int], Callable[[], object]], n: int) -> dict[int, int]:
+    """Fail if what ``prepare`` gives for n, 2n and 8n does more than in proportion; preparing is not counted.
+
+    Returns the work at each size.
+    """
     by_size = {size: work(prepare(size)) for size in (n, 2 * n, 8 * n)}
     grows = exponent(by_size)
     print(f"grows with the exponent {grows:.2f}: {by_size}")  # pytest -rP shows it
     assert grows <= MOST, f"the work grows with the exponent {grows:.2f}: {by_size}"
+    return by_size

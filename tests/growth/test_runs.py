@@ -15,7 +15,9 @@ import tune_core as tune
 from growth.counting import exponent, stays_linear, work
 from tune_core import logger, stopper
 from tune_core.dashboard import board, views
+from tune_core.engine import suggestions
 from tune_core.search import create_searcher
+from tune_core.search.library_searcher import ModelSearcher
 from tune_core.trainable import prepare as prepare_trainable
 
 N = 30
@@ -172,6 +174,34 @@ def test_searchers(tmp_path: Path, name: str, restored: bool) -> None:
         return lambda: tune.Tuner.restore(os.path.join(tmp_path, str(n)), objective).fit()
 
     stays_linear(prepare, SEARCHERS[name])
+
+
+@pytest.mark.parametrize("name", ["optuna", "auto"])
+def test_a_restore_does_not_think_again(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes in what the searcher knows: as much for each trial, and little of what the run took."""
+    pytest.importorskip("numpy" if name == "auto" else name)
+    monkeypatch.setattr(suggestions, "KEEP_S", 0.0)
+    runs: dict[int, int] = {}
+    asks: list[str] = []
+    monkeypatch.setattr(ModelSearcher, "suggest", counted(ModelSearcher.suggest, asks))
+
+    def prepare(n: int) -> Callable[[], object]:
+        runs[n] = work(tuner(tmp_path, n, search_alg=create_searcher(name)).fit)
+        asks.clear()
+        return lambda: tune.Tuner.restore(os.path.join(tmp_path, str(n)), objective).fit()
+
+    restores = stays_linear(prepare, SEARCHERS[name])
+    assert not asks
+    if name == "auto":  # the other's work is its library's
+        assert all(restores[n] < runs[n] / 4 for n in runs), (restores, runs)
+
+
+def counted(suggest: Callable[..., Any], asks: list[str]) -> Callable[..., Any]:
+    def asked(searcher: Any, trial_id: str) -> Any:
+        asks.append(trial_id)
+        return suggest(searcher, trial_id)
+
+    return asked
 
 
 def test_a_suggestion_of_auto_costs_the_same_after_many_results() -> None:

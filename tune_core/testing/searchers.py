@@ -331,6 +331,15 @@ def check_replay(make: Make, asks: int) -> None:
         fresh = SearcherDriver(make(), seed=5)
         assert _follow(fresh, steps[:cut]) == answers[:cut], f"cut off after {cut} steps it repeated other suggestions"
         assert _follow(fresh, steps[cut : cut + 2]) == answers[cut : cut + 2]
+        stands = SearcherDriver(make(), seed=5)
+        _follow(stands, steps[:cut])
+        if (
+            state := getattr(stands.searcher, "random_state", lambda: None)()
+        ) is not None:  # then it is not asked again
+            fresh = SearcherDriver(make(), seed=5)
+            _adopt(fresh, steps[:cut], answers, fresh.searcher.recall)
+            fresh.searcher.set_random_state(json.loads(json.dumps(state)))
+            assert _follow(fresh, steps[cut:]) == answers[cut:], f"recalled, it went on otherwise after {cut} steps"
 
 
 @_check("restore, adopting")
@@ -446,14 +455,20 @@ def _moments(steps: list[tuple[str, int]]) -> list[int]:
     return sorted(random.Random(0).sample(inside, min(_MOMENTS, len(inside))))
 
 
-def _adopt(drive: SearcherDriver, steps: list[tuple[str, int]], answers: list[Any]) -> None:
+def _adopt(
+    drive: SearcherDriver,
+    steps: list[tuple[str, int]],
+    answers: list[Any],
+    give: Callable[[str, Mapping[str, Any]], None] | None = None,
+) -> None:
     """Tell what ran, as the engine does after a crash."""
+    give = give or drive.searcher.adopt
     for (what, number), answer in zip(steps, answers, strict=False):
         trial_id = f"{number:05d}"
         if what == "ask":
             drive.configs.append(dict(answer or {}))
             if isinstance(answer, Mapping):
-                drive.searcher.adopt(trial_id, answer)
+                give(trial_id, answer)
                 drive.open[trial_id] = dict(answer)
         elif trial_id in drive.open:
             drive.tell(trial_id, error=what == "fail")
