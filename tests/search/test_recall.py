@@ -100,7 +100,7 @@ class Life:
         tell(searcher, kind, trial_id, result)
 
     def moment(self, searcher: Any, begins: str, asked: int, told: int) -> None:
-        self.moments.append(Moment(asked=asked, told=told, begins=begins, state=searcher.random_state()))
+        self.moments.append(Moment(asked=asked, told=told, begins=begins, state=searcher.resume_state()))
 
 
 def tell(searcher: Any, kind: str, trial_id: str, result: dict[str, Any]) -> None:

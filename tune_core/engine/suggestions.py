@@ -233,7 +233,7 @@ class Suggestions:
         if self._direct or self._begun() != moment.begins:
             return
         try:
-            self.searcher.set_random_state(moment.state)  # to see whether it can; its place is behind the last tell
+            self.searcher.set_resume_state(moment.state)  # to see whether it can; its place is behind the last tell
         except Exception as error:
             _log.debug("The searcher is asked again, since it cannot go on from %r: %s", moment.state, error)
             return
@@ -293,7 +293,7 @@ class Suggestions:
         moment = self._recalls
         if moment is not None and (at_once or (moment.asked, moment.told) == (asked, self._replayed_tells)):
             self._recalls = None
-            self._repeat(lambda: self._call("set_random_state", moment.state))
+            self._repeat(lambda: self._call("set_resume_state", moment.state))
 
     def _repeat(self, job: Callable[[], object]) -> None:
         self._repeats.acquire()
@@ -324,16 +324,16 @@ class Suggestions:
         return self._begins
 
     def _state(self) -> JsonObject | None:
-        if not hasattr(self.searcher, "random_state"):  # written for Ray Tune
+        if not hasattr(self.searcher, "resume_state"):  # written for Ray Tune
             return None
-        return self._call("random_state")  # type: ignore[no-any-return]
+        return self._call("resume_state")  # type: ignore[no-any-return]
 
     def _note_moment(self) -> None:
         """Note where the searcher stands, which the loop keeps once what it was asked and told is in the journal."""
         self._thought_s = 0.0
-        state = self._state() if self._begins else None
+        state = self._state() if self._begun() else None
         if state is not None:
-            self.moment = Moment(asked=self._next_id, told=self._told_done, begins=self._begins, state=state)
+            self.moment = Moment(asked=self._next_id, told=self._told_done, begins=self._begun(), state=state)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     begins: str
     """What tells searchers made from the same arguments from others."""
     state: JsonObject
-    """What :meth:`tune_core.search.base.Searcher.random_state` gave."""
+    """What :meth:`tune_core.search.base.Searcher.resume_state` gave."""
 
 
 class _Kept(msgspec.Struct, frozen=True):

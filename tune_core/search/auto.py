@@ -205,7 +205,7 @@ class AutoSearch(ModelSearcher):
 
     # --- going on after a restore -------------------------------------------------------------------------------------
 
-    def random_state(self) -> JsonObject | None:
+    def resume_state(self) -> JsonObject | None:
         """The generator's state, how many initial points are left, and where the models' fits were left."""
         if type(self) is not AutoSearch or self.encoding is None or not self.encoding.is_reversible:
             return None
@@ -219,7 +219,7 @@ class AutoSearch(ModelSearcher):
             "chances": [model.process.theta.tolist() for model in self._chances],
         }
 
-    def set_random_state(self, state: JsonObject) -> None:
+    def set_resume_state(self, state: JsonObject) -> None:
         """Go on from there."""
         np = self._np
         left, fits, thetas = int(state["initial"]), int(state["fits"]), [np.array(t) for t in state["chances"]]

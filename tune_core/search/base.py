@@ -42,8 +42,8 @@ depend on its arguments, the seed and the sequence of asks and tells alone.
 (:attr:`Searcher.replays`). If it answers differently this time, ``adopt`` says which configuration the trial really
 has, and those of all trials after it. Where replaying is too slow, asks are not repeated: ``adopt`` gives each trial's
 configuration, and its tells follow. A searcher that can say in a few numbers what its next suggestion depends on beside
-all asks and tells (``random_state``) is not asked again either: ``recall`` gives back what it had suggested, and
-``set_random_state`` those numbers, so it goes on exactly as it would have.
+all asks and tells (``resume_state``) is not asked again either: ``recall`` gives back what it had suggested, and
+``set_resume_state`` those numbers, so it goes on exactly as it would have.
 
 **Invariants** (``tune_core.testing.searchers`` checks them for each searcher): configurations lie in the space; the
 same seed and the same asks and tells give the same configurations; a failed trial does not end the search; a tell of an
@@ -148,7 +148,7 @@ class Searcher:
         Called if a searcher does not repeat its suggestions (``replays`` is False, or it did not repeat this one).
         """
 
-    def random_state(self) -> JsonObject | None:
+    def resume_state(self) -> JsonObject | None:
         """What its suggestions depend on beside its arguments, the asks and the tells, as JSON of a bounded size.
 
         None: it cannot say that, and a restore asks everything again. What a fresh one says must differ where it is
@@ -156,20 +156,20 @@ class Searcher:
         """
         return None
 
-    def set_random_state(self, state: JsonObject) -> None:
-        """On restore: go on as the searcher does that gave this by :meth:`random_state`, after the same asks and tells.
+    def set_resume_state(self, state: JsonObject) -> None:
+        """On restore: go on as the searcher does that gave this by :meth:`resume_state`, after the same asks and tells.
 
         Raises
         ------
         ValueError, TypeError, LookupError, AttributeError
             If it is no such state; the searcher's own is unchanged then.
         """
-        raise TypeError(f"{type(self).__name__} has no random state to set")
+        raise TypeError(f"{type(self).__name__} has no state to go on from")
 
     def recall(self, trial_id: str, config: ConfigView, reason: str = "") -> None:
         """On restore: trial ``trial_id`` runs ``config``, which this searcher suggested then, for ``reason``.
 
-        Called in place of :meth:`suggest`, if :meth:`random_state` is not None; must not draw.
+        Called in place of :meth:`suggest`, if :meth:`resume_state` is not None; must not draw.
         """
         self.adopt(trial_id, config)
 

@@ -81,13 +81,13 @@ class ConcurrencyLimiter(WrappingSearcher):
             self._live.add(trial_id)
         self.searcher.adopt(trial_id, config)
 
-    def random_state(self) -> JsonObject | None:
+    def resume_state(self) -> JsonObject | None:
         """The searcher's, unless results are held back."""
-        return None if self.batch else self.searcher.random_state()
+        return None if self.batch else self.searcher.resume_state()
 
-    def set_random_state(self, state: JsonObject) -> None:
+    def set_resume_state(self, state: JsonObject) -> None:
         """Forward to the searcher."""
-        self.searcher.set_random_state(state)
+        self.searcher.set_resume_state(state)
 
     def recall(self, trial_id: str, config: ConfigView, reason: str = "") -> None:
         """Count the trial, and forward."""

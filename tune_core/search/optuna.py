@@ -215,7 +215,7 @@ class OptunaSearch(ModelSearcher):
 
     # --- going on after a restore -------------------------------------------------------------------------------------
 
-    def random_state(self) -> JsonObject | None:
+    def resume_state(self) -> JsonObject | None:
         """The states of the sampler's generators, of samplers that keep nothing else; the study is in the journal."""
         if type(self) is not OptunaSearch or self._storage is not None or self._study is None or self._over:
             return None
@@ -230,7 +230,7 @@ class OptunaSearch(ModelSearcher):
             "generators": [portable_state(generator) for generator in generators],
         }
 
-    def set_random_state(self, state: JsonObject) -> None:
+    def set_resume_state(self, state: JsonObject) -> None:
         """Go on from there."""
         generators = self._generators()
         for generator, one in zip(copy.deepcopy(generators), state["generators"], strict=True):

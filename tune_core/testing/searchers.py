@@ -334,11 +334,11 @@ def check_replay(make: Make, asks: int) -> None:
         stands = SearcherDriver(make(), seed=5)
         _follow(stands, steps[:cut])
         if (
-            state := getattr(stands.searcher, "random_state", lambda: None)()
+            state := getattr(stands.searcher, "resume_state", lambda: None)()
         ) is not None:  # then it is not asked again
             fresh = SearcherDriver(make(), seed=5)
             _adopt(fresh, steps[:cut], answers, fresh.searcher.recall)
-            fresh.searcher.set_random_state(json.loads(json.dumps(state)))
+            fresh.searcher.set_resume_state(json.loads(json.dumps(state)))
             assert _follow(fresh, steps[cut:]) == answers[cut:], f"recalled, it went on otherwise after {cut} steps"
 
 
