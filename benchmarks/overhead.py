@@ -8,6 +8,7 @@ Peers that are not installed are left out. See `benchmarks/README.md`.
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib.metadata
 import json
 import os
@@ -152,25 +153,26 @@ def run(command: list[str], peer: str) -> str:
     return done.stdout
 
 
-def measure(peer: str, part: str, scale: float) -> dict[str, float]:
-    """One measurement in a fresh process and a fresh folder."""
-    folder = tempfile.mkdtemp(prefix="overhead-")
-    try:
-        if part == "import":
-            return {
-                "s": over_bare(f"import {MODULES[peer][0]}"),
-                "s_tuner": over_bare(f"from {' import '.join(MODULES[peer])}"),
-            }
-        if part == "quickstart":
-            script = Path(folder, "quickstart.py")
-            script.write_text(QUICKSTART.format(imports=IMPORTS[peer], folder=folder))
-            return {"s": timed([sys.executable, str(script)], peer)}
-        size = max(8, int(SIZES[peer, part] * scale))
-        figures: dict[str, float] = json.loads(
-            run([sys.executable, str(WORKLOADS), peer, part, str(size), folder], peer).splitlines()[-1]
-        )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def measure(peer: str, part: str, scale: float, base: str) -> dict[str, float]:
+    """One measurement in a fresh process and a fresh folder below ``base``.
+
+    The folder is left to be deleted when all is measured: for minutes after many folders were deleted, ext4 takes
+    three to eight times as long to make one, and a trial has one.
+    """
+    if part == "import":
+        return {
+            "s": over_bare(f"import {MODULES[peer][0]}"),
+            "s_tuner": over_bare(f"from {' import '.join(MODULES[peer])}"),
+        }
+    folder = tempfile.mkdtemp(dir=base)
+    if part == "quickstart":
+        script = Path(folder, "quickstart.py")
+        script.write_text(QUICKSTART.format(imports=IMPORTS[peer], folder=folder))
+        return {"s": timed([sys.executable, str(script)], peer)}
+    size = max(8, int(SIZES[peer, part] * scale))
+    figures: dict[str, float] = json.loads(
+        run([sys.executable, str(WORKLOADS), peer, part, str(size), folder], peer).splitlines()[-1]
+    )
     if part == "growth":
         figures["mb_more"] = figures["mb_later"] - figures["mb"]
         if "us_at_100000" in figures:
@@ -271,9 +273,11 @@ def main() -> None:
             peers.append(peer)
     print(machine(peers), flush=True)
     began, failures = time.monotonic(), 0
+    base = tempfile.mkdtemp(prefix="overhead-")
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
     for part, peer, number in plan(arguments.only or PARTS, peers, arguments.rounds):
         try:
-            figures = measure(peer, part, arguments.scale)
+            figures = measure(peer, part, arguments.scale, base)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             print(f"{part}, {PEERS[peer]}: {error}", file=sys.stderr)
             failures += 1

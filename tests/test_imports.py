@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 from imports import BLOCK_OPTIONAL, ROOT, Import, imports_of, is_under, modules
@@ -219,11 +220,12 @@ HEAVY = {
 """Modules that take long to import, and that nobody needs before a run."""
 
 
-def newly_loaded(statement: str) -> set[str]:
-    """The modules that a statement loads in a fresh interpreter, beside those that it begins with."""
-    code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.split())
+def newly_loaded(code: str, *arguments: str) -> set[str]:
+    """The modules that a program loads in a fresh interpreter, beside those that this begins with."""
+    whole = f"import sys; before = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", whole, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_importing_the_tuner_loads_nothing_that_only_a_run_needs() -> None:
@@ -231,3 +233,36 @@ def test_importing_the_tuner_loads_nothing_that_only_a_run_needs() -> None:
     rooms = {name.split(".")[1] for name in loaded if name.startswith("tune_core.")}
     assert "tuner" in rooms and not rooms & ROOMS_OF_A_RUN
     assert not loaded & HEAVY
+
+
+A_RUN = """
+import tune_core as tune
+run = tune.RunConfig(storage_path=sys.argv[1], name="run")
+tune.Tuner(lambda config: {"a": 1}, run_config=run).fit()
+"""
+
+
+def test_a_local_run_loads_nothing_of_object_stores_nor_of_the_worker_s_side(tmp_path: Path) -> None:
+    loaded = newly_loaded(A_RUN, str(tmp_path))
+    assert "tune_core.engine.loop" in loaded
+    assert not loaded & {
+        "concurrent.futures.thread",
+        "csv",
+        "difflib",
+        "hashlib",
+        "tune_core.executors.local.process",
+        "tune_core.executors.worker.worker",
+        "tune_core.fit.stored",
+        "tune_core.journal.mirror",
+        "tune_core.journal.stored",
+        "tune_core.storage.segments",
+        "zipfile",
+    }
+
+
+def test_what_workers_are_forked_from_loads_nothing_of_the_driver_s() -> None:
+    loaded = newly_loaded("import tune_core.executors.local.template")
+    assert "tune_core.executors.worker.worker" in loaded
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("tune_core.")}
+    assert not rooms & {"config", "engine", "fit", "journal", "results", "schedulers", "search", "space", "tuner"}
+    assert not loaded & {"concurrent.futures", "csv", "difflib", "hashlib", "zipfile"}

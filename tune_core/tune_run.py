@@ -14,7 +14,8 @@ from tune_core.core.values import ConfigView
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError, in_terms_of
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.journal.stored import exists, is_stored
+from tune_core.journal.place import is_stored
+from tune_core.journal.stored import exists
 from tune_core.storage import default_storage_path
 from tune_core.trainable import prepare, with_resources
 from tune_core.tuner import Tuner

@@ -15,7 +15,7 @@ from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core.flatten import flatten
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
-from tune_core.trainable import Prepared, prepare
+from tune_core.trainable import Prepared, prepare, request_of
 from tune_core.trainable.export import ExportFormat
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Tuner:
         TuneError
             If the run could not begin or had to end; all results up to then are kept in the folder.
         """
+        from tune_core.executors import load_ahead
+
+        load_ahead(self._run.executor, self._run.env, request_of(self._prepared))
         from tune_core.fit.experiment_run import ExperimentRun
         from tune_core.results import ResultGrid
 
@@ -144,9 +147,11 @@ class Tuner:
             If a store cannot be asked.
         """
         from tune_core.journal import reader as journal
-        from tune_core.journal.stored import exists, is_stored
+        from tune_core.journal.place import is_stored
 
         if is_stored(path, storage_filesystem):
+            from tune_core.journal.stored import exists
+
             return exists(path, storage_filesystem)
         try:
             journal.outline(os.path.expanduser(os.fspath(path)))
@@ -194,12 +199,13 @@ class Tuner:
             hyperparameters, or it cannot be restored as asked.
         """
         from tune_core.fit.directory import load_setup
-        from tune_core.fit.stored import StoredExperiment
         from tune_core.journal import reader as journal
-        from tune_core.journal.stored import is_stored
+        from tune_core.journal.place import is_stored
 
         stored = None
         if is_stored(path, storage_filesystem):
+            from tune_core.fit.stored import StoredExperiment
+
             stored = StoredExperiment(os.fspath(path), storage_filesystem)
         folder = stored.fetch() if stored is not None else os.path.abspath(os.path.expanduser(os.fspath(path)))
         header, restores = journal.outline(folder)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tune_core.errors import InvalidArgumentError, TuneError
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.journal.stored import Place, experiments_below, is_driven, is_stored, open_place
+from tune_core.journal.place import Place, is_stored
+from tune_core.journal.stored import experiments_below, is_driven, open_place
 from tune_core.storage import default_storage_path
 from tune_core.storage.objects import redacted
 

@@ -15,7 +15,8 @@ from tune_core.cli.finding import changed_at, experiments_in, find_experiment, f
 from tune_core.display.formatting import printable
 from tune_core.errors import InvalidArgumentError, JournalDamageWarning, TuneError
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.journal.stored import Place, experiments_below, is_stored, open_place, refresh
+from tune_core.journal.place import Place, is_stored
+from tune_core.journal.stored import experiments_below, open_place, refresh
 
 if TYPE_CHECKING:
     from tune_core.results.experiment_reader import Experiment

@@ -12,14 +12,11 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from tune_core.callback import LoggerCallback, Trials, TrialView
 from tune_core.compat.ray_utils import CallbackList, date_str
-from tune_core.core.environment import flag
-from tune_core.errors import InvalidArgumentError
 from tune_core.logger.csv import CSVLoggerCallback
 from tune_core.logger.json import JsonLoggerCallback
 from tune_core.logger.tensorboardx import TBXLoggerCallback
@@ -118,37 +115,9 @@ class OutputLinks(LoggerCallback):
             pass  # a trial that prints nothing has an empty one
 
 
-def further_callbacks(ray_files: bool | None, log_to_file: Any = False, policies: bool = False) -> list[Any]:
-    """Callbacks that a setting or an environment variable adds to a run.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If ``$RAY_TUNE_CALLBACKS`` names a class that cannot be imported.
-    """
-    added: list[Any] = []
-    if log_to_file:
-        names = ("stdout", "stderr") if log_to_file is True else log_to_file
-        added.append(OutputLinks([names] if isinstance(names, str) else list(names)))
-    wanted = ray_files if ray_files is not None else flag("TUNE_CORE_RAY_FILES")
-    if wanted and not flag("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"):
-        loggers: list[Any] = [JsonLoggerCallback(), CSVLoggerCallback(), ErrorsAndPickles()]
-        if find_spec("tensorboardX") is not None:
-            loggers.append(TBXLoggerCallback())
-        added.append(CallbackList(loggers))
-    if policies:
-        added.append(PolicyFiles())
-    if flag("TUNE_PRINT_ALL_TRIAL_ERRORS"):
-        added.append(PrintErrors())
-    for path in filter(None, os.environ.get("RAY_TUNE_CALLBACKS", "").split(",")):
-        module, _, name = path.strip().rpartition(".")
-        try:
-            added.append(getattr(import_module(module), name)())
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InvalidArgumentError(
-                "The environment variable RAY_TUNE_CALLBACKS",
-                f"holds {path!r}",
-                f"{type(error).__name__}: {error}",
-                "It is a list of classes' import paths, joined by commas.",
-            ) from error
-    return added
+def default_loggers() -> CallbackList:
+    """The callbacks that write the files, as one."""
+    loggers: list[Any] = [JsonLoggerCallback(), CSVLoggerCallback(), ErrorsAndPickles()]
+    if find_spec("tensorboardX") is not None:
+        loggers.append(TBXLoggerCallback())
+    return CallbackList(loggers)

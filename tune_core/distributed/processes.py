@@ -17,7 +17,7 @@ from tune_core.core.values import Config
 from tune_core.distributed.members import write_output
 from tune_core.distributed.rank import Outcome
 from tune_core.errors import ExecutorError
-from tune_core.executors.local.process import bootstrap
+from tune_core.executors.local.bootstrap import bootstrap
 from tune_core.executors.worker import payload
 from tune_core.executors.worker.system import nameless_file
 

@@ -12,11 +12,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from tune_core.core.files import sync_path
 from tune_core.core.paths import trial_folder
 from tune_core.storage import marks
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 SYNC_THREADS = 16
 """So many files are synced at the same time: measured, it takes an eighth of what one after another takes."""
@@ -111,6 +114,8 @@ class CheckpointFiles:
                 sync_path(path)
             return
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # for runs with checkpoints
+
             self._pool = ThreadPoolExecutor(SYNC_THREADS, "tune-core-sync")
         for _ in self._pool.map(sync_path, paths):
             pass

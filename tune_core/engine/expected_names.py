@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.flatten import flatten
+from tune_core.core.near_names import nearest
 
 RESULTS = 10
 """A trial that has reported so often has shown what it reports; so has one that ended."""
@@ -45,8 +45,8 @@ class ExpectedNames:
         return True
 
     def _text(self, name: str, where: str) -> str:
-        close = difflib.get_close_matches(name, self._seen, 1, 0.6)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = nearest(name, self._seen)
+        hint = f" Did you mean {close!r}?" if close else ""
         reported = ", ".join(list(self._seen)[:20])
         return f"{where} names the metric {name!r}, which no result has so far; reported were: {reported}.{hint}"
 
@@ -62,7 +62,7 @@ def misspelt_mutations(mutated: object, space: Mapping[str, object]) -> list[str
     unmutated = [name for name in known if name not in names]
     return [
         f"hyperparam_mutations names {name!r}, which param_space does not have: it is drawn from there at the start, "
-        f"beside {close[0]!r}, which never changes. Did you mean {close[0]!r}?"
+        f"beside {close!r}, which never changes. Did you mean {close!r}?"
         for name in names
-        if name not in known and (close := difflib.get_close_matches(name, unmutated, 1, 0.6))
+        if name not in known and (close := nearest(name, unmutated))
     ]

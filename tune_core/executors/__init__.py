@@ -27,7 +27,8 @@ run nothing of the user's, and forks itself. A worker lives for one run. The tem
 next, which therefore finds its libraries loaded, and nothing else: a redefined function, an edited module, a changed
 environment cannot be stale where nothing was kept. A run whose module path, working directory, environment or CPU
 affinity differ gets a template of its own; one whose libraries have changed on disk starts over. After 300 seconds
-without work a template leaves (``LocalExecutor(idle_s=...)``, ``TUNE_CORE_IDLE_WORKERS_S``; 0 keeps none). Where
+without work a template leaves (``LocalExecutor(idle_s=...)``, ``TUNE_CORE_IDLE_WORKERS_S``; 0 keeps none). ``fit``
+starts it first of all (``load_ahead``): it loads its modules while the driver loads the engine. Where
 forking is not safe (macOS), and in frozen programs, each worker is an interpreter of its own.
 
 A worker has three descriptors: its *connection* (a socket pair: length-prefixed messages in, journal lines out), its
@@ -45,6 +46,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_core.errors import InvalidArgumentError
@@ -55,7 +57,16 @@ if TYPE_CHECKING:
     from tune_core.executors.local.executor import LocalExecutor
     from tune_core.executors.ray.executor import RayExecutor
 
-__all__ = ["Executor", "InlineExecutor", "LocalExecutor", "RayExecutor", "RunSpec", "executor_from", "ray_is_up"]
+__all__ = [
+    "Executor",
+    "InlineExecutor",
+    "LocalExecutor",
+    "RayExecutor",
+    "RunSpec",
+    "executor_from",
+    "load_ahead",
+    "ray_is_up",
+]
 
 _MODULES = {
     "Executor": "base",
@@ -86,6 +97,39 @@ def ray_is_up() -> bool:
     return bool(os.environ.get("RAY_ADDRESS")) or bool(getattr(ray, "is_initialized", bool)())
 
 
+def _chosen(executor: object) -> object:
+    """What a user gave, or what holds where nothing was given."""
+    if executor is None:
+        executor = os.environ.get(VARIABLE) or None
+    if executor is None:
+        from tune_core.trainable.session import in_session
+
+        executor = "ray" if ray_is_up() and not in_session() else "local"
+    return executor
+
+
+def load_ahead(executor: object, env: Mapping[str, str], request: object) -> None:
+    """Let what local workers come from load its modules from now on, while this process goes on with its own.
+
+    Nothing happens where trials will run elsewhere. If the workers turn out to need other surroundings than these,
+    nothing is lost but the processor's time.
+
+    Parameters
+    ----------
+    executor
+        What :func:`executor_from` will be given.
+    env
+        ``RunConfig.env``.
+    request
+        What trials ask for; all but a dict counts as one CPU.
+    """
+    chosen = _chosen(executor)
+    if isinstance(chosen, str) and chosen.lower() == "local":
+        from tune_core.executors.local import pool
+
+        pool.load_ahead(env, request.get("cpu", 1) if isinstance(request, Mapping) else 1)
+
+
 def executor_from(executor: object) -> Any:
     """The executor for what a user gave.
 
@@ -101,14 +145,8 @@ def executor_from(executor: object) -> Any:
     InvalidArgumentError
         If there is no such executor.
     """
-    asked = "RunConfig(executor)"
-    if executor is None:
-        executor = os.environ.get(VARIABLE) or None
-        asked = f"The environment variable {VARIABLE}"
-    if executor is None:
-        from tune_core.trainable.session import in_session
-
-        executor = "ray" if ray_is_up() and not in_session() else "local"
+    asked = "RunConfig(executor)" if executor is not None else f"The environment variable {VARIABLE}"
+    executor = _chosen(executor)
     if isinstance(executor, str) and executor.lower() in _NAMED:
         return __getattr__(_NAMED[executor.lower()])()
     if isinstance(executor, type) or not hasattr(executor, "launch"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tune_core.core.events import Batch, Ended, Launch, Lease, Noted
-from tune_core.storage.artifacts import ArtifactRules
 from tune_core.trainable.resources import Request
+
+if TYPE_CHECKING:
+    from tune_core.storage.artifacts import ArtifactRules
 
 END_GRACE_S = 600.0
 """How long a trial that was told to end may take to finish its step, save and clean up before it is killed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import sys
 import warnings
 from collections.abc import Sequence
@@ -134,7 +134,7 @@ def fresh_seed() -> int:
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):
         return int(numpy.random.randint(0, 2**31 - 1))
-    return secrets.randbits(32)
+    return random.SystemRandom().getrandbits(32)
 
 
 def describe_searcher(searcher: Searcher) -> str:

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_core._version import __version__
 from tune_core.config import RunConfig, SyncConfig, TuneConfig
@@ -25,7 +25,7 @@ from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
 from tune_core.engine.loop import Loop
-from tune_core.engine.loop_settings import LoopSettings, RunWatcher
+from tune_core.engine.loop_settings import LoopSettings, RunWatcher, Writer
 from tune_core.engine.naming import TrialNames
 from tune_core.engine.observers import Observers
 from tune_core.engine.remote_control import RemoteControl
@@ -40,14 +40,12 @@ from tune_core.executors.worker import log_setup
 from tune_core.fit.agreement import agreed_metric, check_unused, describe_searcher, fresh_seed, set_up_searcher
 from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
-from tune_core.fit.stored import KEPT_FILES, StoredExperiment, new_stored
 from tune_core.journal import kept_search
 from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.journal.kept_search import Moment
 from tune_core.journal.lock import LOCK_FILE, Lock
-from tune_core.journal.mirror import Mirror, MirroredWriter, MirrorSettings, Unsent
+from tune_core.journal.place import Place, is_stored
 from tune_core.journal.reader import Reader, damage_text
-from tune_core.journal.stored import Place, is_stored
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
 from tune_core.schedulers import scheduler_from
@@ -58,11 +56,14 @@ from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
-from tune_core.storage.artifacts import ArtifactRules
 from tune_core.storage.locations import default_storage_variable
-from tune_core.storage.objects import redacted
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, Request, resources_from
+
+if TYPE_CHECKING:
+    from tune_core.fit.stored import StoredExperiment
+    from tune_core.journal.mirror import Mirror, MirrorSettings, Unsent
+    from tune_core.storage.artifacts import ArtifactRules
 
 _log = logging.getLogger(__name__)
 
@@ -254,6 +255,9 @@ class ExperimentRun:
     def _make_folder(self, path: str) -> str | None:
         run, trainable = self.run_config, self.prepared.__name__
         if is_stored(path, run.storage_filesystem):
+            from tune_core.fit.stored import new_stored
+            from tune_core.storage.objects import redacted
+
             self.stored = new_stored(path, run.storage_filesystem, run.name, trainable)
             self.name, self.folder, self.moved = self.stored.name, self.stored.folder, redacted(self.stored.moved)
         else:
@@ -268,7 +272,7 @@ class ExperimentRun:
         unkept: str | None,
         replayed: Replayed | None,
     ) -> None:
-        from tune_core.compat.ray_files import further_callbacks
+        from tune_core.compat.further_callbacks import further_callbacks
 
         watcher = self._watcher()
         policies = getattr(self.scheduler, "log_config", False)
@@ -277,10 +281,13 @@ class ExperimentRun:
         observers = Observers(callbacks, self.controller.trials, self._facts(), self._notes_to(watcher))
         if hasattr(watcher, "views"):
             watcher.views = observers.views
+        log_writer: Writer = writer
         if self.stored is not None:
+            from tune_core.journal.mirror import MirroredWriter
+
             self.mirror = self.stored.mirror(self._mirror_settings())
+            log_writer = MirroredWriter(writer, self.mirror, watcher.note)
         plan = self._plan(replayed.used_s if replayed is not None else 0.0)
-        log_writer = writer if self.mirror is None else MirroredWriter(writer, self.mirror, watcher.note)
         self.loop = loop = Loop(self.controller, self.executor, log_writer, suggestions, observers, watcher, plan)
         ended = ""
         try:
@@ -322,6 +329,9 @@ class ExperimentRun:
             self.mirror.check()
 
     def _mirror_settings(self) -> MirrorSettings:
+        from tune_core.fit.stored import KEPT_FILES
+        from tune_core.journal.mirror import MirrorSettings
+
         sync = self._sync_config
         times = sync.mirror_interval_s, sync.upload_queue_bytes, sync.flush_timeout_s
         return MirrorSettings(*times, KEPT_FILES, self._artifact_rules(), self._keeps)
@@ -337,7 +347,11 @@ class ExperimentRun:
 
     def _artifact_rules(self) -> ArtifactRules | None:
         sync = self._sync_config
-        return ArtifactRules(tuple(sync.artifact_patterns), sync.max_artifact_bytes) if sync.sync_artifacts else None
+        if not sync.sync_artifacts:
+            return None
+        from tune_core.storage.artifacts import ArtifactRules
+
+        return ArtifactRules(tuple(sync.artifact_patterns), sync.max_artifact_bytes)
 
     def _send_rest(self, writer: Journal, note: Callable[[str], None]) -> Unsent | None:
         """The run is over: send to the store what is not there yet."""

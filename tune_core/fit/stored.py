@@ -27,7 +27,8 @@ from tune_core.fit.stored_aside import Mover
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
-from tune_core.journal.stored import Place, folder_of, no_experiment
+from tune_core.journal.place import Place
+from tune_core.journal.stored import folder_of, no_experiment
 from tune_core.journal.uploads import checkpoint_key, named_checkpoints
 from tune_core.storage.connect import object_store
 from tune_core.storage.folders import delete_folder, is_whole

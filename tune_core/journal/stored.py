@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from tune_core.core.paths import trial_folder
 from tune_core.errors import NoExperimentError
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.storage import is_remote, local_path
+from tune_core.journal.place import Place, is_stored
+from tune_core.storage import local_path
 from tune_core.storage.connect import object_store
 from tune_core.storage.lease import last_lease, read_head
 from tune_core.storage.local import write_bytes_atomic
@@ -33,24 +29,6 @@ class _Read(msgspec.Struct):
     last: SegmentHead
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where an experiment is: its folder on this machine, and its URL if that is only a copy."""
-
-    folder: str
-    url: str | None = None
-    filesystem: Any = field(default=None, repr=False)
-
-    @property
-    def path(self) -> str:
-        """The experiment's own path: its URL, or its folder."""
-        return self.url if self.url is not None else self.folder
-
-    def trial_path(self, trial: int, name: str = "") -> str:
-        """A trial's folder, which may have a name of its own, or its URL."""
-        return trial_folder(self.folder, trial, name) if self.url is None else trial_folder(self.url, trial)
-
-
 def cache_folder() -> str:
     """Where copies of what is in stores are kept: ``$TUNE_CORE_CACHE``, else ``~/.cache/tune-core``."""
     given = os.environ.get("TUNE_CORE_CACHE")
@@ -63,13 +41,10 @@ def cache_folder() -> str:
 def folder_of(url: str, purpose: str) -> str:
     """The folder in the cache for the experiment at ``url``."""
     parent, _, name = url.rstrip("/").rpartition("/")
+    import hashlib  # where there is no store, nobody needs this
+
     digest = hashlib.sha256(parent.encode()).hexdigest()[:12]
     return os.path.join(cache_folder(), purpose, digest, name)
-
-
-def is_stored(path: str | os.PathLike[str], filesystem: object = None) -> bool:
-    """Whether a path is in an object store, not on a file system of this machine."""
-    return filesystem is not None or is_remote(os.fspath(path))
 
 
 def open_place(path: str | os.PathLike[str], filesystem: object = None) -> Place:
@@ -144,6 +119,8 @@ def experiments_below(url: str, filesystem: object = None) -> list[str]:
     if exists(url, filesystem):
         return [url]
     names = with_retries(f"list {redacted(url)}", lambda: store.folders())
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda name: exists(f"{url}/{name}", filesystem), names)
         return [f"{url}/{name}" for name, is_one in zip(names, found, strict=True) if is_one]

@@ -14,7 +14,7 @@ from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
 from tune_core.journal.histories import history
-from tune_core.journal.stored import Place
+from tune_core.journal.place import Place
 from tune_core.results import Result, ResultGrid, selection
 from tune_core.results.experiment_reader import read_experiment
 

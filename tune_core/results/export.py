@@ -18,7 +18,7 @@ from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.histories import history
 from tune_core.journal.kept_index import LEAST_BYTES
-from tune_core.journal.stored import Place
+from tune_core.journal.place import Place
 from tune_core.results import ResultGrid
 
 

@@ -17,7 +17,7 @@ from tune_core.core.values import ResultDict
 from tune_core.display.formatting import counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError, TuneError
 from tune_core.journal.histories import history
-from tune_core.journal.stored import Place, open_place
+from tune_core.journal.place import Place
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, read_experiment
 from tune_core.results.result import Result, last_config, pandas_for, result_fields
@@ -66,6 +66,8 @@ class ResultGrid(Sequence[Result]):
         JournalError
             If there is no experiment.
         """
+        from tune_core.journal.stored import open_place
+
         return cls.from_place(open_place(path, storage_filesystem))
 
     @classmethod

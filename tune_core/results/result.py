@@ -18,7 +18,7 @@ from tune_core.core.values import Config, ConfigView, ResultDict
 from tune_core.display.formatting import config_text, value_text
 from tune_core.errors import InvalidArgumentError, JournalError, TrialError, trial_error
 from tune_core.journal.histories import history
-from tune_core.journal.stored import Place, is_stored, open_place
+from tune_core.journal.place import Place, is_stored
 from tune_core.results import selection
 from tune_core.results.experiment_reader import read_experiment
 from tune_core.storage import local_path
@@ -54,6 +54,8 @@ class Result:
         whole = os.fspath(path).rstrip("/") if stored else str(local_path(path))
         folder, _, name = whole.rpartition("/")
         with contextlib.suppress(JournalError):
+            from tune_core.journal.stored import open_place
+
             place = open_place(folder, storage_filesystem)
             experiment = read_experiment(place.folder)
             for trial in experiment.trials:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from tune_core.core.near_names import nearest
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.ray_methods import overrides
@@ -101,8 +101,8 @@ def create_scheduler(scheduler: str, **kwargs: object) -> Scheduler:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    near = nearest(name, known)
+    return f" Did you mean {near}?" if near else ""
 
 
 def _arguments(cls: type) -> dict[str, inspect.Parameter]:

@@ -53,7 +53,6 @@ told.
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 from collections.abc import Collection, Mapping
@@ -215,6 +214,8 @@ class Searcher:
         RestoreError
             If there is none.
         """
+        import glob
+
         found = glob.glob(os.path.join(glob.escape(checkpoint_dir), STATE_FILE.format("*")))
         if not found:
             raise RestoreError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
 from importlib import import_module
 from typing import Any
 
+from tune_core.core.near_names import nearest
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 HOMES = {
@@ -56,12 +56,12 @@ def searcher_class(name: str) -> Any:
     key = name.lower() if isinstance(name, str) else name
     key = _ALIASES.get(key, key) if isinstance(key, str) else key
     if not isinstance(key, str) or key not in NAMES:
-        near = difflib.get_close_matches(str(key), [*NAMES, *_ALIASES], n=1)
+        near = nearest(str(key), [*NAMES, *_ALIASES])
         raise InvalidArgumentError(
             "create_searcher(name)",
             f"is {name!r}",
             f"there are {', '.join(map(repr, sorted(NAMES)))}",
-            f"Use {near[0]!r}." if near else "Use one of these names, or an instance of a Searcher.",
+            f"Use {near!r}." if near else "Use one of these names, or an instance of a Searcher.",
         )
     return getattr(import_module(HOMES[NAMES[key]]), NAMES[key])
 
@@ -97,10 +97,10 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
     everyones = {key for other in NAMES for key in _parameters(searcher_class(other))}
     for key in arguments:
         if key not in everyones:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = nearest(key, known)
             warnings.warn(
                 f"create_searcher({name!r}, {key}=...) names an argument that no searcher takes; it has no effect. "
-                f"{cls.__name__} takes {', '.join(known)}." + (f" Did you mean {near[0]}?" if near else ""),
+                f"{cls.__name__} takes {', '.join(known)}." + (f" Did you mean {near}?" if near else ""),
                 stacklevel=2,
             )
     return cls(**{key: value for key, value in arguments.items() if key in known})

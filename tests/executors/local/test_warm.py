@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
+from tune_core import executors
 from tune_core.errors import InvalidArgumentError
 from tune_core.executors.local import pool, template
 from tune_core.executors.worker.system import children_of
@@ -323,3 +324,31 @@ def test_forked_child_of_the_driver_has_a_template_of_its_own(fit: Any) -> None:
     assert its != mine
     assert fit(looks_around)["parent"] == mine
     wait_until(lambda: not is_alive(its))
+
+
+class SeesTemplates(tune.Callback):
+    """Notes the templates of the process before the first trial gets its place."""
+
+    def setup(self, **info: object) -> None:
+        self.seen = list(pool._templates)
+
+
+@pytest.mark.parametrize(("env", "resources"), [({}, None), ({"TUNE_TEST_SET": "yes"}, {"cpu": 2})])
+def test_the_template_that_loads_ahead_is_the_one_that_workers_come_from(
+    env: dict[str, str], resources: Any, tmp_path: Path
+) -> None:
+    pool.end_templates()
+    trainable = tune.with_resources(looks_around, resources) if resources else looks_around
+    looker = SeesTemplates()
+    config = tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="local", env=env, callbacks=[looker])
+    result = tune.Tuner(trainable, run_config=config).fit()[0]
+    assert [template._popen.pid for template in looker.seen] == [result.metrics["parent"]]
+    assert pool._templates == looker.seen
+    pool.end_templates()
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_nothing_is_loaded_ahead_where_trials_run_elsewhere(executor: str) -> None:
+    pool.end_templates()
+    executors.load_ahead(executor, {}, None)
+    assert not pool._templates

@@ -23,7 +23,7 @@ from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
-from tune_core.executors.local.pool import idle_seconds, start_worker
+from tune_core.executors.local.pool import free_thread_variables, idle_seconds, start_worker, worker_environment
 from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus, total_memory
 from tune_core.executors.worker import payload
 from tune_core.executors.worker.system import fill_standard_streams
@@ -31,7 +31,6 @@ from tune_core.trainable import Prepared
 from tune_core.trainable.resources import PlacementGroupFactory, Request, check_resources
 
 _log = logging.getLogger(__name__)
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _RECEIVE_BYTES = 1 << 18
 
 
@@ -103,7 +102,7 @@ class LocalExecutor(Answering, Executor):
 
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         self._run = run
-        self._thread_variables = [name for name in _THREAD_VARIABLES if name not in os.environ]
+        self._thread_variables = free_thread_variables()
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._wake_read, self._wake_write = os.pipe()
@@ -159,12 +158,9 @@ class LocalExecutor(Answering, Executor):
         return None
 
     def _environment(self, grant: Allocation, request: Mapping[str, float]) -> dict[str, str]:
-        environment = dict(self._run.env)
+        environment = worker_environment(self._run.env, request.get("cpu", 1), self._thread_variables)
         if self._machine.gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
-        threads = str(max(1, int(request.get("cpu", 1))))
-        for variable in self._thread_variables:
-            environment.setdefault(variable, threads)
         return environment
 
     def _process_for(self, environment: Mapping[str, str]) -> WorkerProcess:

@@ -12,15 +12,18 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tune_core.core import events as ev
 from tune_core.core.values import Message
 from tune_core.errors import ResourceError
-from tune_core.executors.local import definitions, process, wire
-from tune_core.executors.machine_resources import Allocation
+from tune_core.executors.local import definitions, wire
+from tune_core.executors.local.bootstrap import FROZEN, bootstrap
 from tune_core.executors.worker.system import above_standard, nameless_file
 from tune_core.trainable.protocol import SHARED
+
+if TYPE_CHECKING:
+    from tune_core.core import events as ev
+    from tune_core.executors.machine_resources import Allocation
 
 _OURS_ALONE: weakref.WeakSet[Any] = weakref.WeakSet()  # what a forked child of the driver's must let go of
 
@@ -236,7 +239,7 @@ class Forked:
 
 def plain_environment() -> dict[str, str]:
     """The driver's environment as its processes get it."""
-    return {name: value for name, value in os.environ.items() if name not in (SHARED, process.FROZEN)}
+    return {name: value for name, value in os.environ.items() if name not in (SHARED, FROZEN)}
 
 
 def _interpreter(
@@ -249,12 +252,12 @@ def _interpreter(
         arguments = [str(number) for number in (*descriptors, *numbers)]
         if getattr(sys, "frozen", False):
             command = [sys.executable]
-            environment = {**environment, process.FROZEN: ",".join(arguments)}
+            environment = {**environment, FROZEN: ",".join(arguments)}
         else:
             command = [
                 sys.executable,
                 "-c",
-                process.bootstrap(f"tune_core.executors.local.{module}"),
+                bootstrap(f"tune_core.executors.local.{module}"),
                 str(path),
                 *arguments,
             ]

@@ -6,20 +6,22 @@ used them for a while, and with the process, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tune_core.errors import InvalidArgumentError
+from tune_core.errors import InvalidArgumentError, TuneError
 from tune_core.executors.local.handle import Template, WorkerProcess, module_path, plain_environment, start
 
 IDLE_VARIABLE = "TUNE_CORE_IDLE_WORKERS_S"
 """Environment variable with the seconds for which worker processes are kept after a run; 0 keeps none."""
 DEFAULT_IDLE_S = 300.0
 _MOST_TEMPLATES = 3
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _OF_EACH = ("CUDA_VISIBLE_DEVICES",)  # may differ among the workers of a template: no import reads it
 
 _templates: list[Template] = []
@@ -41,6 +43,25 @@ def idle_seconds(asked: float | None) -> float:
             "Use e.g. 300, or 0 to keep none.",
         )
     return seconds
+
+
+def free_thread_variables() -> list[str]:
+    """The environment variables with numbers of threads that the driver's environment leaves to us."""
+    return [name for name in _THREADS if name not in os.environ]
+
+
+def worker_environment(env: Mapping[str, str], cpus: float, thread_variables: Sequence[str]) -> dict[str, str]:
+    """What a worker's environment has beside the driver's: the run's variables, and as many threads as CPUs."""
+    return {**dict.fromkeys(thread_variables, str(max(1, int(cpus)))), **env}
+
+
+def load_ahead(env: Mapping[str, str], cpus: float) -> None:
+    """Start the template that workers of such a run will be forked from; it loads what they need."""
+    with contextlib.suppress(OSError, TuneError):  # what is wrong is said when a worker is asked for
+        idle_s = idle_seconds(None)
+        if idle_s > 0 and can_fork():
+            with _lock:
+                _template_for(worker_environment(env, cpus, free_thread_variables()), idle_s)
 
 
 def start_worker(worker: WorkerProcess, idle_s: float, modules: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from tune_core.core import events as ev
 from tune_core.core.values import Message
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local import definitions, wire
+from tune_core.executors.local.bootstrap import FROZEN
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.worker import log_setup, payload
 from tune_core.executors.worker.surroundings import Surroundings
@@ -23,20 +24,6 @@ from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_g
 from tune_core.executors.worker.worker import Worker
 
 TICK_S = 0.1
-FROZEN = "TUNE_CORE_WORKER"
-"""Environment variable that makes a frozen program, which can run no other script, serve as a worker."""
-
-
-def bootstrap(module: str) -> str:
-    """A program for a fresh interpreter: take over this process's module path, then run ``main`` of a module.
-
-    Its arguments are descriptors: of a file with the module path, then those for ``main``.
-    """
-    return (
-        "import os,sys;f=int(sys.argv[1]);"
-        "sys.path[:]=os.pread(f,os.fstat(f).st_size,0).decode('utf-8','surrogateescape').split('\\0');"
-        f"from {module} import main;main(*map(int,sys.argv[2:]))"
-    )
 
 
 class SocketLink:

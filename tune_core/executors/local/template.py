@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from tune_core.executors.local import process, wire
+from tune_core.executors.local.bootstrap import bootstrap
 from tune_core.executors.local.output import redirect
 from tune_core.executors.worker.system import has_children, is_readable, kill_group_at_hangup
 
@@ -166,7 +167,7 @@ def _start_over(*arguments: int) -> NoReturn:
     command = [
         sys.executable,
         "-c",
-        process.bootstrap("tune_core.executors.local.template"),
+        bootstrap("tune_core.executors.local.template"),
         *map(str, (arguments[2], *arguments)),
     ]
     os.execv(sys.executable, command)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import zipfile
-import zlib
 from collections.abc import Iterator
 
 from tune_core.errors import CheckpointError
@@ -35,7 +33,12 @@ class UnloadableError(CheckpointError):
     """A class trainable's checkpoint cannot be read: not the trainable's fault."""
 
 
-_UNREADABLE = (OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What the libraries that wrote a checkpoint raise where they cannot read it again."""
+    import zipfile
+    import zlib
+
+    return (OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
 
 
 def restore_state(trainable: Trainable, folder: str) -> None:
@@ -48,7 +51,7 @@ def restore_state(trainable: Trainable, folder: str) -> None:
     """
     try:
         trainable.load_checkpoint(load_state(folder))
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         raise UnloadableError(
             f"The checkpoint {folder}",
             f"could not be loaded: {type(error).__name__}: {error}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import platform
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.automatic import TOTALS, is_always_ours
 from tune_core.core.flatten import flatten
+from tune_core.core.near_names import nearest
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
@@ -330,14 +330,14 @@ class TrialSession:
         if self.halted or self.last_metrics is None or self.job.iteration or not self._unseen:
             return ""
         name, seen = self._unseen[0], list(self._seen)
-        close = difflib.get_close_matches(name, seen, 1, 0.6)
+        close = nearest(name, seen)
         judges = "the scheduler measures a trial's progress" if name == self._time_attr else "trials are compared"
         error = MissingMetricError(
             f"The metric {name!r}",
             f"was never reported; reported were {', '.join(map(repr, seen[:20])) or 'no metrics'}",
             f"{judges} by it",
             f"Report it: tune.report({{{name!r}: ...}})"
-            + (f". Did you mean {close[0]!r}?" if close else ", or name one of the reported metrics."),
+            + (f". Did you mean {close!r}?" if close else ", or name one of the reported metrics."),
         )
         return str(error)
 

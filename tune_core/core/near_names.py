@@ -1,0 +1,12 @@
+"""What somebody who wrote an unknown name most likely meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like ``name``, if one is like it at all."""
+    import difflib  # only for what went wrong
+
+    return next(iter(difflib.get_close_matches(name, list(known), 1, 0.6)), None)
