@@ -50,6 +50,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.trainable.resources import PlacementGroupFactory
 
 if TYPE_CHECKING:
     from tune_core.executors.base import Executor, RunSpec
@@ -121,13 +122,15 @@ def load_ahead(executor: object, env: Mapping[str, str], request: object) -> Non
     env
         ``RunConfig.env``.
     request
-        What trials ask for; all but a dict counts as one CPU.
+        What trials ask for. Where that depends on the configuration, nothing is loaded ahead: workers have as many
+        threads as CPUs.
     """
     chosen = _chosen(executor)
-    if isinstance(chosen, str) and chosen.lower() == "local":
+    asked: Any = request.total() if isinstance(request, PlacementGroupFactory) else request
+    if isinstance(chosen, str) and chosen.lower() == "local" and isinstance(asked, Mapping):
         from tune_core.executors.local import pool
 
-        pool.load_ahead(env, request.get("cpu", 1) if isinstance(request, Mapping) else 1)
+        pool.load_ahead(env, asked.get("cpu", 1))
 
 
 def executor_from(executor: object) -> Any:

@@ -333,11 +333,17 @@ class SeesTemplates(tune.Callback):
         self.seen = list(pool._templates)
 
 
-@pytest.mark.parametrize(("env", "resources"), [({}, None), ({"TUNE_TEST_SET": "yes"}, {"cpu": 2})])
+TWO_BUNDLES = tune.PlacementGroupFactory([{"cpu": 1}, {"cpu": 1}])
+
+
+@pytest.mark.parametrize(
+    ("env", "resources"), [({}, None), ({"TUNE_TEST_SET": "yes"}, {"cpu": 2}), ({}, TWO_BUNDLES)], ids=str
+)
 def test_the_template_that_loads_ahead_is_the_one_that_workers_come_from(
-    env: dict[str, str], resources: Any, tmp_path: Path
+    env: dict[str, str], resources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool.end_templates()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # then it follows from the CPUs
     trainable = tune.with_resources(looks_around, resources) if resources else looks_around
     looker = SeesTemplates()
     config = tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="local", env=env, callbacks=[looker])
@@ -347,8 +353,8 @@ def test_the_template_that_loads_ahead_is_the_one_that_workers_come_from(
     pool.end_templates()
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_nothing_is_loaded_ahead_where_trials_run_elsewhere(executor: str) -> None:
+@pytest.mark.parametrize(("executor", "request_"), [("inline", {}), ("ray", {}), ("local", lambda config: {"cpu": 2})])
+def test_nothing_is_loaded_ahead_where_nobody_can_tell_what_for(executor: str, request_: Any) -> None:
     pool.end_templates()
-    executors.load_ahead(executor, {}, None)
+    executors.load_ahead(executor, {}, request_)
     assert not pool._templates

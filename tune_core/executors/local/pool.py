@@ -16,6 +16,7 @@ from typing import Any
 
 from tune_core.errors import InvalidArgumentError, TuneError
 from tune_core.executors.local.handle import Template, WorkerProcess, module_path, plain_environment, start
+from tune_core.executors.worker.system import fill_standard_streams
 
 IDLE_VARIABLE = "TUNE_CORE_IDLE_WORKERS_S"
 """Environment variable with the seconds for which worker processes are kept after a run; 0 keeps none."""
@@ -60,6 +61,7 @@ def load_ahead(env: Mapping[str, str], cpus: float) -> None:
     with contextlib.suppress(OSError, TuneError):  # what is wrong is said when a worker is asked for
         idle_s = idle_seconds(None)
         if idle_s > 0 and can_fork():
+            fill_standard_streams()
             with _lock:
                 _template_for(worker_environment(env, cpus, free_thread_variables()), idle_s)
 
