@@ -12,7 +12,6 @@ takes long, measured against the trials, is asked for the next one already while
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import queue
@@ -319,6 +318,8 @@ class Suggestions:
     def _begun(self) -> str:
         """What tells the searcher, before it is asked or told anything, from others; empty if it cannot be kept."""
         if self._begins is None:
+            import hashlib  # with all of OpenSSL: for searchers that are slow enough for their state to be kept
+
             state = self._state()
             self._begins = hashlib.sha256(msgspec.json.encode(state)).hexdigest() if state is not None else ""
         return self._begins
