@@ -74,6 +74,8 @@ html_theme_options = {
     },
 }
 
+copybutton_exclude = ".linenos, .callout"
+
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
@@ -145,6 +147,17 @@ def for_keyboards_and_readers(
     )
 
 
+def callouts(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """A comment that is a number in brackets refers to the list below the code: it is shown as a mark."""
+    context["body"] = re.sub(
+        r'<span class="c1"># \((\d)\)</span>',
+        r'<span class="callout">\1</span>',
+        context.get("body", ""),
+    )
+
+
 def short_navigation(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -170,6 +183,7 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx when this file has been read."""
     app.connect("doctree-read", without_empty_ends)
     app.connect("html-page-context", without_back_links)
+    app.connect("html-page-context", callouts)
     app.connect("html-page-context", short_navigation, priority=100)  # before the theme
     app.connect(
         "html-page-context", for_keyboards_and_readers, priority=900

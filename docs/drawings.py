@@ -191,31 +191,59 @@ def logo(s: Sheet) -> None:
     s.dot(58, 39, "warm", 5)
 
 
+INTO = (
+    "Training function\nyour code, as it is",
+    "Search space\nwhat may vary",
+    "Searcher\nproposes configurations",
+)
+OUT = (
+    "Best configuration\nand its checkpoint",
+    "Every decision\nwith its reason",
+    "Journal\nrestore, explain, plot",
+)
+
+
+def race(s: Sheet, left: float, top: float, unit: float) -> None:
+    """Seven trials, of which five end on a rung; the best is in colour. ``unit``: how far a trial gets."""
+    for rung in (0.26, 0.58):
+        x = left - 2 + rung * unit
+        s.line((x, top - 10), (x, top + 146), colour="line", width=1)
+    for i, share in enumerate([0.27, 0.59, 1, 0.27, 0.59, 0.27, 0.86]):
+        y = top + 22 * i
+        end = left + round(share * unit)
+        colour = "hue" if share == 1 else "line"
+        s.line((left, y), (end - 4, y), colour=colour, width=8)
+        if share < 0.6:
+            s.text(end, y + 5, "×", "warm")
+
+
 def overview(s: Sheet) -> None:
-    s.box(12, 20, 190, 64, "Training function\nyour code, as it is")
-    s.box(12, 104, 190, 64, "Search space\nwhat may vary")
-    s.box(12, 188, 190, 64, "Searcher\nproposes configurations")
+    for i, words in enumerate(INTO):
+        s.box(12, 20 + 84 * i, 190, 64, words)
     s.line((202, 52), (226, 52), (226, 220), (202, 220))
     s.arrow((202, 136), (254, 136))
     s.box(258, 20, 290, 232, edge="hue")
     s.text(403, 46, "Trials, side by side", "ink", "middle", bold=True)
     s.text(403, 240, "worker processes · Ray actors", "soft", "middle")
-    for x in (340, 420):
-        s.line((x, 62), (x, 218), colour="line", width=1)
-    for i, length in enumerate([68, 148, 250, 68, 148, 68, 216]):
-        y = 72 + 22 * i
-        best = i == 2
-        s.line(
-            (276, y), (276 + length - 4, y), colour="hue" if best else "line", width=8
-        )
-        if length in (68, 148):
-            s.text(276 + length, y + 5, "×", "warm")
+    race(s, 276, 72, 250)
     s.arrow((548, 136), (594, 136))
-    s.box(598, 20, 190, 64, "Best configuration\nand its checkpoint", edge="hue")
-    s.box(598, 104, 190, 64, "Every decision\nwith its reason")
-    s.box(598, 188, 190, 64, "Journal\nrestore, explain, plot")
+    for i, words in enumerate(OUT):
+        s.box(598, 20 + 84 * i, 190, 64, words, edge="line" if i else "hue")
     for y in (52, 220):
         s.arrow((572, 136), (572, y), (594, y))
+
+
+def overview_phone(s: Sheet) -> None:
+    for i, words in enumerate(INTO):
+        s.box(40, 8 + 66 * i, 280, 56, words)
+    s.arrow((180, 196), (180, 222))
+    s.box(8, 226, 344, 232, edge="hue")
+    s.text(180, 252, "Trials, side by side", "ink", "middle", bold=True)
+    s.text(180, 446, "worker processes · Ray actors", "soft", "middle")
+    race(s, 28, 278, 300)
+    s.arrow((180, 458), (180, 484))
+    for i, words in enumerate(OUT):
+        s.box(40, 488 + 66 * i, 280, 56, words, edge="line" if i else "hue")
 
 
 def trial_life(s: Sheet) -> None:
@@ -317,6 +345,12 @@ PICTURES: dict[str, tuple[Callable[[Sheet], None], int, int, str]] = {
         overview,
         800,
         272,
+        "From a function and a search space, over trials, to the best configuration",
+    ),
+    "overview-phone": (
+        overview_phone,
+        360,
+        684,
         "From a function and a search space, over trials, to the best configuration",
     ),
     "trial-life": (

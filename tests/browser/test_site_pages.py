@@ -16,17 +16,23 @@ from .axe import all_findings
 SITE = ROOT / "docs" / "_build" / "html"
 PAGES = [
     "index.html",
-    "zh/index.html",
     "tutorial.html",
     "key-concepts.html",
+    "guides/plots.html",
     "guides/search.html",
-    "zh/guides/schedulers.html",
     "examples.html",
     "_examples/digits_asha.html",
     "reference-api.html",
     "_api/tune_core.Tuner.html",
     "migration/ray-tune.html",
     "faq.html",
+    "zh/index.html",
+    "zh/tutorial.html",
+    "zh/guides/command-line.html",
+    "zh/guides/plots.html",
+    "zh/guides/schedulers.html",
+    "zh/examples.html",
+    "zh/faq.html",
 ]
 
 pytestmark = pytest.mark.skipif(not SITE.exists(), reason="needs the built site: tox -e docs")
