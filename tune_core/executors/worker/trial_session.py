@@ -167,9 +167,11 @@ class TrialSession:
         """Metrics that were not reported before: those with names of automatic fields do not count; say so once."""
         new = [name for name in metrics if name not in self._names]
         self._names.update(new)
+        ours = [name for name in new if is_always_ours(name, metrics[name])]
+        if not ours:
+            return
         same = {"training_iteration": self.iteration + 1, "pid": os.getpid(), "hostname": platform.node()}
         same |= {"trial_id": f"{self.job.trial:05d}", "node_ip": node_ip(), "config": self.job.config}
-        ours = [name for name in new if is_always_ours(name, metrics[name])]
         taken = [name for name in ours if name not in same or metrics[name] != same[name]]
         self._taken_names.update(taken)
         to_tell = [name for name in taken if (self._spec.folder, name) not in _TOLD]
@@ -323,7 +325,8 @@ class TrialSession:
 
     def _look_for_unseen(self, event: ev.Reported) -> None:
         self._unseen = [name for name in self._unseen if ev.value_of(event, name) is None]
-        self._seen.update(dict.fromkeys(flatten(event.metrics)))
+        if self._unseen:
+            self._seen.update(dict.fromkeys(flatten(event.metrics)))
 
     def unmeasured(self) -> str:
         """What to say of an attempt that has ended by itself and never reported what it is judged by; else empty."""
