@@ -57,6 +57,12 @@ def test_newest_version_in_the_changelog_is_the_packages_version() -> None:
     assert versions[0] == version()
 
 
+def test_citation_names_the_version_and_its_date() -> None:
+    released = re.search(rf"^## \[{re.escape(version())}\] - (\S+)", read("CHANGELOG.md"), re.MULTILINE)
+    assert released
+    assert f"\nversion: {version()}\ndate-released: {released[1]}\n" in read("CITATION.cff")
+
+
 def test_installed_distribution_ships_types_and_has_the_version() -> None:
     try:
         distribution = importlib.metadata.distribution("tune-core")
