@@ -39,7 +39,11 @@ def needs(page: Path) -> set[str]:
 
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 OF_FRAMEWORKS = [page for page in WITH_CODE if needs(page) & FRAMEWORKS]
-OTHERS = [page for page in WITH_CODE if page not in OF_FRAMEWORKS]
+OTHERS = [
+    pytest.param(page, marks=[pytest.mark.ray] if "ray" in needs(page) else [])  # run by `ray`
+    for page in WITH_CODE
+    if page not in OF_FRAMEWORKS
+]
 
 
 def name(page: Path) -> str:
