@@ -54,7 +54,7 @@ class Controller(RunState):
             ev.Suggested: self._on_suggested,
             ev.Exhausted: self._on_exhausted,
             ev.Launched: self._on_launched,
-            ev.Reported: self._on_reported,
+            ev.Reported: self.take_report,
             ev.Saved: self._on_saved,
             ev.Ended: self._on_ended,
             ev.Decided: self._on_decided,
@@ -173,7 +173,8 @@ class Controller(RunState):
             )
         )
 
-    def _on_reported(self, event: ev.Reported, out: Commands) -> None:
+    def take_report(self, event: ev.Reported, out: Commands) -> None:
+        """As :meth:`apply` of a result, for those who take in many; commands are added to ``out``."""
         trial = self.trials[event.trial]
         if trial.status is not RUNNING or event.iteration <= trial.iteration or event.attempt != trial.attempt:
             return  # late, or told twice

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
+from tune_core.core.collecting import no_collection
 from tune_core.core.trial import IllegalTransitionError
 from tune_core.core.values import Config, ResultDict
 from tune_core.engine.controller import Controller
@@ -64,13 +63,8 @@ def replay(
     clock = _Clock(header.at)
     recent: deque[Any] = deque(maxlen=RECENT)
     try:
-        with _no_collection():
-            for event, recorded, is_last in _groups(events):
-                again.take(event, recorded, is_last)
-                clock.see(event)
-                recent.append(event)
-                if recorded:
-                    recent.extend(recorded)
+        with no_collection():
+            _take_all(events, again, clock, recent)
     except (IllegalTransitionError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
         if isinstance(error, TuneError) and not isinstance(error, IllegalTransitionError):
             raise
@@ -83,34 +77,38 @@ def replay(
     return Replayed(clock.used_s, trials, again.unrecorded, again.salvage)
 
 
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Millions of small objects come, without cycles: looking for those again and again would only cost time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _groups(events: Iterable[Any]) -> Iterator[tuple[Any, list[ev.Decided], bool]]:
-    """Each event with the decisions that were journaled behind it, and whether it is the last."""
+def _take_all(events: Iterable[Any], again: _ReplayCursor, clock: _Clock, recent: deque[Any]) -> None:
+    """Take in each event with the decisions that were journaled behind it. Most are results with none."""
     coming = iter(events)
     before = next(coming, None)
     if before is None:
         return
     recorded: list[ev.Decided] = []
+    out: list[ev.Command] = []
+    take_report, is_plain = again.controller.take_report, False
     for event in coming:
         if type(event) is ev.Decided:
             recorded.append(event)
+            continue
+        if is_plain and not recorded and type(before) is ev.Reported:
+            take_report(before, out)
+            if out:
+                again.carry_out(out)
+                out.clear()
+            if before.at > clock.last:
+                clock.last = before.at
         else:
-            yield before, recorded, False
-            before = event
-            if recorded:
-                recorded = []
-    yield before, recorded, True
+            again.take(before, recorded, False)
+            clock.see(before)
+            is_plain = again.takes_plain_results()
+        recent.append(before)
+        if recorded:
+            recent.extend(recorded)
+            recorded = []
+        before = event
+    again.take(before, recorded, True)
+    clock.see(before)
+    recent.extend([before, *recorded])
 
 
 class _ReplayCursor:
@@ -134,6 +132,11 @@ class _ReplayCursor:
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[ev.Decided | ev.StopRequested] = []
         self._expects_none = False  # whether the scheduler knows that the journal has no decision on the next event
+
+    def takes_plain_results(self) -> bool:
+        """Whether a result that no decision follows is only the controller's business."""
+        hears = self.suggestions is not None and self.suggestions.hears_results
+        return self._expects_none and self.stopper is None and not self.salvage.gaps and not hears
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
@@ -195,18 +198,23 @@ class _ReplayCursor:
 
     def _apply(self, event: ev.Event) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""
-        made: list[object] = []
         suggestions = self.suggestions
-        for command in self.controller.apply(event):
-            if type(command) is ev.Record:
-                made.append(command.event)
-            elif type(command) is ev.TellComplete and suggestions is not None:
-                self._tell_end(suggestions, command)
+        made = self.carry_out(self.controller.apply(event))
         if type(event) is ev.Reported and suggestions is not None and suggestions.wants(event):
             trial = self.controller.trials[event.trial]
             if not trial.is_copy and self.controller.is_news(event) and event.trial not in self.salvage.unknown:
                 seen = trial.trial_id, trial.last_result
                 suggestions.repeat_tell(lambda searcher, seen=seen: searcher.on_trial_result(*seen))  # type: ignore[misc]
+        return made
+
+    def carry_out(self, commands: list[ev.Command]) -> list[Any]:
+        """Tell the searcher what the controller wants it to be told; the decisions that were made."""
+        made: list[object] = []
+        for command in commands:
+            if type(command) is ev.Record:
+                made.append(command.event)
+            elif type(command) is ev.TellComplete and self.suggestions is not None:
+                self._tell_end(self.suggestions, command)
         return made
 
     def _tell_end(self, suggestions: Suggestions, command: ev.TellComplete) -> None:
@@ -225,26 +233,26 @@ class _Clock:
 
     def __init__(self, started: float) -> None:
         self._before = 0.0
-        self._started = self._last = started
+        self._started = self.last = started
 
     def see(self, event: ev.Event) -> None:
         if type(event) is ev.Reported:
-            if event.at > self._last:
-                self._last = event.at
+            if event.at > self.last:
+                self.last = event.at
             return
         if type(event) is ev.Restored:
             self.restart(event.at)
         elif type(event) is ev.Noted and event.clock_s:  # the clock was set: what it jumped was not used
             self._started += event.clock_s
-            self._last += event.clock_s
+            self.last += event.clock_s
         at = getattr(event, "at", None)
-        if at is not None and at > self._last:
-            self._last = at
+        if at is not None and at > self.last:
+            self.last = at
 
     def restart(self, at: float) -> None:
-        self._before += self._last - self._started
-        self._started = self._last = at
+        self._before += self.last - self._started
+        self._started = self.last = at
 
     @property
     def used_s(self) -> float:
-        return self._before + self._last - self._started
+        return self._before + self.last - self._started

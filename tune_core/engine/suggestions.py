@@ -207,6 +207,11 @@ class Suggestions:
         else:
             self._submit(lambda: self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned)))
 
+    @property
+    def hears_results(self) -> bool:
+        """Whether there may be results, before the last ones of trials, that the searcher is told."""
+        return bool(self._results_wanted)
+
     def wants(self, event: Reported) -> bool:
         """Whether the searcher is to be told this result: of a rung, where a scheduler decides, or any."""
         if not self._results_wanted:

@@ -7,7 +7,6 @@ between; :func:`history` and :func:`decisions` read those when somebody asks.
 from __future__ import annotations
 
 import contextlib
-import gc
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_core.core import events as ev
+from tune_core.core.collecting import no_collection
 from tune_core.core.trial import IllegalTransitionError, Trial
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
@@ -103,26 +103,34 @@ class TailReader:
 
     def refresh(self) -> Experiment:
         """Take in what the journal has got since the last time."""
-        collecting = gc.isenabled()
-        gc.disable()  # hundreds of thousands of small live objects, no cycles: collecting would only cost time
         reader, salvage = self._reader, self._salvage
-        try:
-            with _clear_errors(reader):
-                for batch in reader.read():
-                    if type(batch[0]) is Gap:
-                        salvage.open(batch[0])
-                    elif salvage.gaps:
-                        for event in batch:
-                            salvage.apply(event, self._take)
-                    else:
-                        for event in batch:
-                            self._take(event)
-        finally:
-            if collecting:
-                gc.enable()
+        with no_collection(), _clear_errors(reader):
+            for batch in reader.read():
+                if type(batch[0]) is Gap:
+                    salvage.open(batch[0])
+                elif salvage.gaps:
+                    for event in batch:
+                        salvage.apply(event, self._take)
+                else:
+                    self._take_all(batch)
         torn_bytes = reader.torn_bytes if reader.torn_bytes and not is_running(self.experiment.folder) else 0
         self.experiment.damage = damage_text(reader.gaps, torn_bytes, salvage.skipped)
         return self.experiment
+
+    def _take_all(self, batch: list[Any]) -> None:
+        experiment = self.experiment
+        take_report, trials = experiment.controller.take_report, experiment.trials
+        out: list[ev.Command] = []
+        for event in batch:
+            if type(event) is ev.Reported:
+                take_report(event, out)
+                if trials[event.trial].last is event:  # not one that came late
+                    experiment.reports += 1
+                    experiment.last_at = event.at
+                if out:
+                    out.clear()
+            else:
+                self._take(event)
 
     def _take(self, event: Any) -> None:
         experiment = self.experiment
