@@ -28,9 +28,11 @@ PARTS = {
     "second ls": "main(['ls', base])",
     "export": "main(['export', folder, '-o', out + '.csv'])",
     "export --results": "main(['export', folder, '--results', '-o', out + '.csv'])",
+    "export to Parquet": "main(['export', folder, '--results', '-o', out + '.parquet'])",
     "from_path": "ResultGrid.from_path(folder)",
     "get_dataframe": "ResultGrid.from_path(folder).get_dataframe()",
-    "trial_dataframes": "ExperimentAnalysis(folder).trial_dataframes",
+    "trial_dataframes": "for frame in ExperimentAnalysis(folder).trial_dataframes.values(): pass",
+    "metrics_dataframe": "ResultGrid.from_path(folder).metrics_dataframe",
     "all histories": "[result.metrics_dataframe for result in ResultGrid.from_path(folder)]",
     "restore (random)": "tune.Tuner.restore(folder, objective).fit()",
 }

@@ -16,17 +16,18 @@ from tune_core.journal.reader import Reader
 from tune_core.journal.trial_index import forget, keep_own
 
 
-def by_scan(folder: str, trial: int) -> list[Any]:
+def by_scan(folder: str, trial: int | range) -> list[Any]:
     events = [event for some in Reader(folder).read() for event in some]
-    return [event for event in events if getattr(event, "trial", None) in (None, -1, trial)]
+    wanted = [None, -1, *([trial] if isinstance(trial, int) else trial)]
+    return [event for event in events if getattr(event, "trial", None) in wanted]
 
 
-def by_index(folder: str, trial: int) -> list[Any]:
+def by_index(folder: str, trial: int | range) -> list[Any]:
     return [event for some in Reader(folder, trial).read() for event in some]
 
 
 def check(folder: str, forgets: bool = False) -> None:
-    for trial in (0, 3, 1, 999):
+    for trial in (0, 3, range(1, 4), 1, range(999), 999, range(2, 3)):
         if forgets:  # as another process would read it
             forget(str(Path(folder, JOURNAL_FILE)))
         reader, whole = Reader(folder, trial), Reader(folder)

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
+from tune_core.core.collecting import no_collection
 from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.journal.reader import reader_of
 from tune_core.space.serialization import readable
@@ -65,20 +66,21 @@ class Histories(Generic[T]):
     keep
         What to keep of a result.
     trial
-        Only this trial; None: all.
+        Only this trial, or these; None: all.
     """
 
     def __init__(
-        self, folder: str, keep: Callable[[ev.Reported, JsonObject], T | None], trial: int | None = None
+        self, folder: str, keep: Callable[[ev.Reported, JsonObject], T | None], trial: int | range | None = None
     ) -> None:
         self._keep = keep
         self._configs: dict[int, dict[str, object]] = {}
         self._next: dict[int, JsonObject] = {}  # of trials that are about to become copies
         self._found: dict[int, History[T]] = {}
         self._present: dict[int, tuple[int, int]] = {}  # each trial's attempt, and its last iteration in that
+        wanted = (trial,) if isinstance(trial, int) else trial
         for batch in reader_of(folder, trial).read():
             for event in batch:
-                if trial is None or getattr(event, "trial", None) == trial:
+                if wanted is None or getattr(event, "trial", None) in wanted:
                     self._take(event)
 
     def values(self) -> dict[int, list[T]]:
@@ -127,8 +129,29 @@ def reports(folder: str, trial: int | None = None) -> Iterator[ev.Reported]:
                 yield event
 
 
-def history(folder: str, trial: int | None = None) -> dict[int, list[ResultDict]]:
-    """The results of one trial, or of all, by trial index: flat dicts with the automatic fields and ``config``."""
+BATCH_BYTES = 4 << 20
+"""About so many bytes of the journal are read at a time where the results of all trials are wanted, one by one."""
+
+
+def stretch(folder: str, first: int, most: int) -> range:
+    """``first`` and as many trials after it, up to ``most`` in all, as are well read at a time; at least it alone."""
+    reader = reader_of(folder)
+    return reader.stretch(first, most, BATCH_BYTES) if hasattr(reader, "stretch") else range(first, first + most)
+
+
+def in_batches(folder: str, count: int) -> Iterator[dict[int, list[ResultDict]]]:
+    """The results of trials 0 to ``count``, as :func:`history` gives them, of some trials at a time, in order."""
+    first = 0
+    while first < count:
+        trials = stretch(folder, first, count - first)
+        with no_collection():
+            found = history(folder, trials)
+        yield {trial: found[trial] for trial in trials if trial in found}
+        first = trials.stop
+
+
+def history(folder: str, trial: int | range | None = None) -> dict[int, list[ResultDict]]:
+    """The results of one trial, of some, or of all, by trial index: dicts with the automatic fields and ``config``."""
     found: dict[int, list[JsonObject]] = {}
     courses = Courses()
     for index, kept in Histories(folder, ReportWithConfig, trial).values().items():

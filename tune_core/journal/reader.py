@@ -33,7 +33,7 @@ class Reader:
     folder
         The experiment's folder.
     trial
-        Only decode the events of this trial, and those that concern the whole run; None decodes all.
+        Only decode the events of this trial, or of these, and those that concern the whole run; None decodes all.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Reader:
         If there is no journal, its first line is not whole, or a newer tune-core wrote it.
     """
 
-    def __init__(self, folder: str, trial: int | None = None) -> None:
+    def __init__(self, folder: str, trial: int | range | None = None) -> None:
         self._setup(os.path.join(folder, JOURNAL_FILE), trial)
         with self._open(folder) as file:
             self._read_header(file)
@@ -62,7 +62,7 @@ class Reader:
         reader._read_header(io.BytesIO(data))
         return reader
 
-    def _setup(self, path: str, trial: int | None) -> None:
+    def _setup(self, path: str, trial: int | range | None) -> None:
         self.path = path
         self.gaps: list[Gap] = []
         self._only = trial
@@ -89,6 +89,11 @@ class Reader:
             else:
                 yield self._decode(lines)
 
+    def stretch(self, first: int, most: int, most_bytes: int) -> range:
+        """``first`` and as many trials after it, up to ``most`` in all, as have about so many bytes of lines."""
+        with self._open(os.path.dirname(self.path)) as file:
+            return index_of(self.path, file, self._begin).stretch(first, most, most_bytes)
+
     def find(self, head: bytes) -> list[Any]:
         """The events, of those not read yet, whose lines begin with ``head``; no others are decoded."""
         found: list[Any] = []
@@ -102,8 +107,8 @@ class Reader:
         with self._open(os.path.dirname(self.path)) as file:
             yield from self._scanner.scan(file, is_checked)
 
-    def _lines_of_trial(self, trial: int) -> Iterator[bytes | Gap]:
-        """The lines of one trial and of the whole run, by the index; what was appended since, line by line."""
+    def _lines_of_trial(self, trial: int | range) -> Iterator[bytes | Gap]:
+        """The lines of trials and of the whole run, by the index; what was appended since, line by line."""
         if self._data is not None or self._scanner.at != self._begin:
             yield from self._lines()
             return
@@ -166,15 +171,17 @@ class Reader:
 
     def _concerns(self, line: bytes) -> bool:
         head = TRIAL_HEAD.match(line)
-        return head is None or int(head[1]) == self._only
+        if head is None or self._only is None:
+            return True
+        return int(head[1]) in self._only if isinstance(self._only, range) else int(head[1]) == self._only
 
 
-def reader_of(folder: str, trial: int | None = None) -> Any:
+def reader_of(folder: str, trial: int | range | None = None) -> Any:
     """What reads an experiment's folder: its journal, or the files of Ray Tune if it has written it."""
     from tune_core.journal.ray_folder import RayReader, is_ray_folder
 
     if not os.path.exists(os.path.join(folder, JOURNAL_FILE)) and is_ray_folder(folder):
-        return RayReader(folder, trial)
+        return RayReader(folder, None if isinstance(trial, range) else trial)
     return Reader(folder, trial)
 
 

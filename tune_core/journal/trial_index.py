@@ -130,14 +130,28 @@ class TrialIndex:
             at = line.end() - 1
         self._last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
 
-    def lines_of(self, trial: int, file: IO[bytes]) -> list[bytes | Gap] | None:
-        """The lines of a trial and of the whole run, and gaps, in the order of the journal; None if it has changed."""
+    def stretch(self, first: int, most: int, most_bytes: int) -> range:
+        """``first`` and as many trials after it, up to ``most`` in all, as have lines in so many bytes of blocks."""
+        numbers: set[int] = set(self._blocks_of(first))
+        end = first + 1
+        while end < first + most:
+            numbers.update(self._blocks_of(end))
+            if len(numbers) * BLOCK_BYTES > most_bytes:
+                break
+            end += 1
+        return range(first, end)
+
+    def lines_of(self, trials: int | range, file: IO[bytes]) -> list[bytes | Gap] | None:
+        """The lines of trials and of the whole run, and gaps, in the order of the journal; None if it has changed."""
         places: list[tuple[int, bytes | Gap]] = [(gap.offset, gap) for gap in self.gaps]
-        for number in self._blocks_of(trial):
+        several = not isinstance(trials, int)
+        numbers = sorted({n for t in trials for n in self._blocks_of(t)}) if several else self._blocks_of(trials)  # type: ignore[union-attr,arg-type]
+        for number in numbers:
             if 2 * number >= len(self._blocks):
                 return None
             offset, size = self._blocks[2 * number : 2 * number + 2]
-            lines = _lines_in(self._read(file, offset, size), trial)
+            block = self._read(file, offset, size)
+            lines = _lines_among(block, trials) if several else _lines_in(block, trials)  # type: ignore[arg-type]
             if not lines:
                 return None
             places += ((offset + begin, line) for begin, line in lines)
@@ -174,6 +188,19 @@ def _lines_in(block: bytes, trial: int) -> list[tuple[int, bytes]]:
                 return []
             found.append((begin, block[begin:end]))
         at = block.find(marker, end)
+    return found
+
+
+def _lines_among(block: bytes, trials: range) -> list[tuple[int, bytes]]:
+    """The lines of several trials in a block, and where in it they begin; none if one of them is damaged."""
+    found = []
+    for head in _OF_TRIAL.finditer(b"\n" + block):
+        if int(head[1]) in trials:
+            begin = head.start()
+            end = block.find(b"\n", begin) + 1 or len(block)
+            if not ev.is_whole(block[begin : end - 1]):
+                return []
+            found.append((begin, block[begin:end]))
     return found
 
 

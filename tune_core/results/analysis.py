@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.automatic import varied_in
@@ -13,10 +14,10 @@ from tune_core.core.optional_imports import require
 from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
-from tune_core.journal.histories import history
 from tune_core.journal.place import Place
 from tune_core.results import Result, ResultGrid, selection
 from tune_core.results.experiment_reader import read_experiment
+from tune_core.results.frames import FrameReader, TrialFrames
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
@@ -128,16 +129,17 @@ class ExperimentAnalysis:
         return pandas.DataFrame.from_records([flatten(result) for result in self.results.values()], index="trial_id")
 
     @property
-    def trial_dataframes(self) -> dict[str, Any]:
-        """Every result of each trial as a pandas data frame, by the trial's folder."""
-        pandas = require("ExperimentAnalysis.trial_dataframes", "pandas", "pandas")
-        histories = history(self._grid._folder)
-        return {
-            trial.path: pandas.DataFrame([flatten(row) for row in histories.get(trial._trial.index, [])])
-            for trial in self.trials
-        }
+    def trial_dataframes(self) -> Mapping[str, Any]:
+        """Every result of each trial as a pandas data frame, by the trial's folder.
 
-    def fetch_trial_dataframes(self) -> dict[str, Any]:
+        A frame is read when it is asked for, and each time anew: keep one that you change.
+        """
+        require("ExperimentAnalysis.trial_dataframes", "pandas", "pandas")
+        place = self._grid._place
+        paths = {place.trial_path(trial.index, trial.folder): trial.index for trial in self._grid._trials}
+        return TrialFrames(FrameReader(self._grid._folder), paths)
+
+    def fetch_trial_dataframes(self) -> Mapping[str, Any]:
         """The same as :attr:`trial_dataframes`."""
         return self.trial_dataframes
 

@@ -9,14 +9,14 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import IO
+from typing import IO, Any
 
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.core.values import ResultDict
 from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
-from tune_core.journal.histories import history
+from tune_core.journal.histories import in_batches
 from tune_core.journal.kept_index import LEAST_BYTES
 from tune_core.journal.place import Place
 from tune_core.results import ResultGrid
@@ -25,8 +25,8 @@ from tune_core.results import ResultGrid
 def export(place: Place | str, kind: str, path: str | None, every_report: bool) -> int:
     """Write the experiment at ``place`` to ``path`` (None: standard output) and return the number of rows."""
     grid = _grid(place)
-    if every_report and kind != "parquet" and _is_large(grid):
-        return _write_large(grid, path) if kind == "csv" else _write_large_json(grid, path)
+    if every_report and _is_large(grid):
+        return _LARGE[kind](grid, path)
     rows = report_rows(place) if every_report else trial_rows(place)
     if kind == "parquet":
         _write_parquet(rows, path)
@@ -56,13 +56,7 @@ def trial_rows(place: Place | str) -> list[ResultDict]:
 
 def report_rows(place: Place | str) -> list[ResultDict]:
     """One row a report, by trial and in order, with the trial's configuration."""
-    grid = _grid(place)
-    histories = history(grid._folder)
-    return [
-        {"trial_id": result.trial_id, "config": row["config"], **row}
-        for result in grid
-        for row in histories.get(result._trial.index, [])
-    ]
+    return [row for rows in _batches(_grid(place)) for row in rows]
 
 
 def _is_large(grid: ResultGrid) -> bool:
@@ -97,9 +91,19 @@ def _write_large_json(grid: ResultGrid, path: str | None) -> int:
 
 
 def _rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
-    for result in grid:
-        for row in result._history():
-            yield {"trial_id": result.trial_id, "config": row["config"], **row}
+    for rows in _batches(grid):
+        yield from rows
+
+
+def _batches(grid: ResultGrid) -> Iterator[list[dict[str, object]]]:
+    """The rows of some trials at a time."""
+    ids = {result._trial.index: result.trial_id for result in grid}
+    for histories in in_batches(grid._folder, 1 + max(ids, default=-1)):
+        yield [
+            {"trial_id": ids[index], "config": row["config"], **row}
+            for index, rows in histories.items()
+            for row in rows
+        ]
 
 
 def _flat_rows(grid: ResultGrid) -> Iterator[dict[str, object]]:
@@ -128,8 +132,17 @@ def _columns(rows: list[dict[str, object]]) -> list[str]:
 
 
 def _write_parquet(rows: list[dict[str, object]], path: str | None) -> None:
-    arrow = require("Export to Parquet", "pyarrow", "parquet")
     parquet = require("Export to Parquet", "pyarrow.parquet", "parquet")
+    table = _table(rows)
+    try:
+        parquet.write_table(table, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _table(rows: list[dict[str, object]]) -> Any:
+    """The rows as a table of Arrow; a column of several types as text."""
+    arrow = require("Export to Parquet", "pyarrow", "parquet")
     flat = [flatten(row) for row in rows]
     columns = {}
     for name in _columns(flat):
@@ -137,11 +150,79 @@ def _write_parquet(rows: list[dict[str, object]], path: str | None) -> None:
         try:
             columns[name] = arrow.array(values)
         except (arrow.ArrowInvalid, arrow.ArrowTypeError, arrow.ArrowNotImplementedError, OverflowError):
-            columns[name] = arrow.array([None if v is None else str(v) for v in values])  # of several types
+            columns[name] = _texts(arrow, values)
+    return arrow.table(columns)
+
+
+def _texts(arrow: Any, values: list[object]) -> Any:
+    return arrow.array([None if v is None else str(v) for v in values], arrow.string())
+
+
+def _write_large_parquet(grid: ResultGrid, path: str | None) -> int:
+    """The same rows, some trials at a time: once more if the first trials do not tell all columns and their types."""
     try:
-        parquet.write_table(arrow.table(columns), path)
+        count = _write_parquet_parts(grid, path, {})
+        if count is None:
+            types: dict[str, Any] = {}
+            for rows in _batches(grid):
+                for field in _table(rows).schema:
+                    types[field.name] = _common_type(types.get(field.name, field.type), field.type)
+            count = _write_parquet_parts(grid, path, types)
     except OSError as error:
         raise _unwritable(path, error) from error
+    assert count is not None
+    return count
+
+
+def _write_parquet_parts(grid: ResultGrid, path: str | None, types: dict[str, Any]) -> int | None:
+    """Write with columns of these types, else with those of the first part; None if a part does not fit them."""
+    arrow = require("Export to Parquet", "pyarrow", "parquet")
+    parquet = require("Export to Parquet", "pyarrow.parquet", "parquet")
+    count, is_learnt = 0, bool(types)
+    with contextlib.ExitStack() as stack:
+        writer: Any = None
+        for rows in _batches(grid):
+            table = _table(rows)
+            if writer is None:
+                types = types or {field.name: field.type for field in table.schema}
+                schema = arrow.schema(list(types.items()))
+                writer = stack.enter_context(parquet.ParquetWriter(path, schema))
+            if not is_learnt and any(types.get(field.name) != field.type for field in table.schema):
+                return None
+            columns = [
+                _typed(arrow, table.column(name) if name in table.schema.names else None, type_, rows, name)
+                for name, type_ in types.items()
+            ]
+            writer.write_table(arrow.table(columns, schema=schema))
+            count += len(rows)
+    if not count:
+        parquet.write_table(arrow.table({}), path)
+    return count
+
+
+def _typed(arrow: Any, column: Any, type_: Any, rows: list[dict[str, object]], name: str) -> Any:
+    """A part's column in the type that it has in all parts."""
+    if column is None:
+        return arrow.nulls(len(rows), type_)
+    if column.type == type_:
+        return column
+    values = [flatten(row).get(name) for row in rows]
+    return _texts(arrow, values) if arrow.types.is_string(type_) else arrow.array(values, type_)
+
+
+def _common_type(one: Any, other: Any) -> Any:
+    """The type of a column that has these in two parts: text where nothing else is."""
+    arrow = require("Export to Parquet", "pyarrow", "parquet")
+    if one == other:
+        return one
+    try:
+        schemas = [arrow.schema([("column", kind)]) for kind in (one, other)]
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError, TypeError):  # the last: an older Arrow
+        return arrow.string()
+
+
+_LARGE = {"csv": _write_large, "json": _write_large_json, "parquet": _write_large_parquet}
 
 
 @contextlib.contextmanager

@@ -16,10 +16,11 @@ from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
 from tune_core.core.values import ResultDict
 from tune_core.display.formatting import counts_text, html_table, plain_table, value_text
 from tune_core.errors import InvalidArgumentError, TrialError, TuneError
-from tune_core.journal.histories import history
+from tune_core.journal.histories import in_batches
 from tune_core.journal.place import Place
 from tune_core.results import pareto, selection
 from tune_core.results.experiment_reader import Experiment, read_experiment
+from tune_core.results.frames import Columns, FrameReader
 from tune_core.results.result import Result, last_config, pandas_for, result_fields
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ResultGrid(Sequence[Result]):
         self._folder = self._place.folder
         self._header = header
         self._trials = trials
+        self._frames = FrameReader(self._folder)
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str], storage_filesystem: object = None) -> ResultGrid:
@@ -98,7 +100,9 @@ class ResultGrid(Sequence[Result]):
         return map(self._result, self._trials)
 
     def _result(self, trial: Trial) -> Result:
-        return Result(trial, self._place, self._header)
+        result = Result(trial, self._place, self._header)
+        result._frames = self._frames
+        return result
 
     @property
     def experiment_path(self) -> str:
@@ -259,17 +263,15 @@ class ResultGrid(Sequence[Result]):
             raise InvalidArgumentError(
                 "get_metrics_dataframe(library)", f"is {library!r}", "two are known", 'Use "pandas" or "polars".'
             )
-        histories = history(self._folder)
-        rows = [
-            {"trial_id": trial.trial_id, **flatten(row)}
-            for trial in self._trials
-            for row in histories.get(trial.index, [])
-        ]
+        columns, ids = Columns(), {trial.index: trial.trial_id for trial in self._trials}
+        for histories in in_batches(self._folder, 1 + max((trial.index for trial in self._trials), default=-1)):
+            for index, rows in histories.items():
+                for row in rows:
+                    columns.add({"trial_id": ids[index], **flatten(row)})
         if library == "pandas":
-            return pandas_for("ResultGrid.get_metrics_dataframe").DataFrame(rows)
+            return columns.frame(pandas_for("ResultGrid.get_metrics_dataframe"))
         polars = require("ResultGrid.get_metrics_dataframe", "polars", "polars")
-        names = dict.fromkeys(name for row in rows for name in row)
-        return polars.DataFrame({name: _column([row.get(name) for row in rows]) for name in names}, strict=False)
+        return polars.DataFrame({name: _column(values) for name, values in columns.lists().items()}, strict=False)
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core.core.automatic import experiment_tag, fields_of, varied_in
 from tune_core.core.events import Header, Reported, error_line
-from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
@@ -21,6 +20,7 @@ from tune_core.journal.histories import history
 from tune_core.journal.place import Place, is_stored
 from tune_core.results import selection
 from tune_core.results.experiment_reader import read_experiment
+from tune_core.results.frames import FrameReader
 from tune_core.storage import local_path
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Result:
 
     Made by :class:`ResultGrid` and :meth:`from_path`. Histories and checkpoints are read when they are asked for.
     """
+
+    _frames: FrameReader | None = None  # of all trials of a grid, which may be asked for one after the other
 
     def __init__(self, trial: Trial, place: Place | str, header: Header, config: Config | None = None) -> None:
         self._trial = trial
@@ -183,8 +185,8 @@ class Result:
         A trial that went back to a checkpoint of its own replaced what it had reported after that. ``config/<name>`` is
         the configuration that each result was made with.
         """
-        rows = [flatten(row) for row in self._history()]
-        return pandas_for("Result.metrics_dataframe").DataFrame(rows) if rows else None
+        frames = self._frames if self._frames is not None else FrameReader(self._folder)
+        return frames.frame(self._trial.index, "Result.metrics_dataframe")
 
     def explain(self) -> str:
         """The trial's story: launches, decisions and ends in their order, with the reasons."""
