@@ -13,7 +13,8 @@ import pytest
 import tune_core as tune
 from growth.counting import stays_linear, work
 from tune_core.cli.main import main
-from tune_core.results import ResultGrid
+from tune_core.journal import histories
+from tune_core.results import ResultGrid, export, frames
 from tune_core.results.analysis import ExperimentAnalysis
 from tune_core.results.recording import record
 from tune_core.schedulers import ASHAScheduler
@@ -59,7 +60,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "each trial's data frame": lambda folder: [r.metrics_dataframe for r in ResultGrid.from_path(folder)],
     "each trial's story": lambda folder: [r.explain() for r in ResultGrid.from_path(folder)],
     "each trial's value": lambda folder: [(r.metrics, r.config, r.error, r.path) for r in ResultGrid.from_path(folder)],
-    "all data frames": lambda folder: ExperimentAnalysis(folder).trial_dataframes,
+    "all data frames": lambda folder: list(ExperimentAnalysis(folder).trial_dataframes.values()),
+    "one data frame of all": lambda folder: ResultGrid.from_path(folder).metrics_dataframe,
     "analysis": lambda folder: (ExperimentAnalysis(folder).best_config, ExperimentAnalysis(folder).results),
     "recording": record,
 }
@@ -113,6 +115,33 @@ def test_one_trials_results_after_the_first_cost_the_same_in_a_large_experiment(
         results[0].explain()  # finds where each trial's lines are
         costs[n] = work(lambda results=results: (results[7].explain(), results[7].metrics_dataframe))
     assert costs[8 * N] <= 1.5 * costs[N]
+
+
+@pytest.mark.parametrize("name", ["trial_dataframes", "parquet"])
+def test_memory_of_all_results_is_that_of_a_few_trials(
+    experiments: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what is known of each trial, that is: which is counted apart."""
+    pytest.importorskip("pandas" if name == "trial_dataframes" else "pyarrow")
+    monkeypatch.setattr(histories, "BATCH_BYTES", 1)
+    monkeypatch.setattr(frames, "MOST_TRIALS", 8)
+    monkeypatch.setattr(export, "LEAST_BYTES", 0)
+
+    def peak(n: int) -> int:
+        grid = ResultGrid.from_path(path(experiments, n))
+        analysis = ExperimentAnalysis(grid)
+        tracemalloc.start()
+        try:
+            if name == "parquet":
+                export._write_large_parquet(grid, str(tmp_path / "out.parquet"))
+            else:
+                assert sum(map(len, analysis.trial_dataframes.values())) > n
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(N)  # what is imported then is not counted again
+    assert peak(8 * N) < 2 * peak(N)
 
 
 def long_course(config: dict[str, Any]) -> None:

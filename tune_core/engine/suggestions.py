@@ -66,7 +66,7 @@ class Suggestions:
         self._results_wanted = _wants_results(searcher)
         self._direct = searcher.stateless
         self._wake = wake
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], bool] | None] = queue.SimpleQueue()
         self._ready: deque[Any] = deque()
         self._submitted = 0  # asks handed to the thread; changed by the loop only
         self._answered = 0  # asks answered; changed by the thread only
@@ -308,7 +308,7 @@ class Suggestions:
             finally:
                 self._repeats.release()
 
-        self._submit(repeated)
+        self._submit(repeated, wakes=False)
 
     # --- where the searcher stands ------------------------------------------------------------------------------------
 
@@ -349,20 +349,24 @@ class Suggestions:
             self._jobs.put(None)
             self._thread.join(timeout=5.0)
 
-    def _submit(self, job: Callable[[], None]) -> None:
+    def _submit(self, job: Callable[[], None], wakes: bool = True) -> None:
+        """Hand a job to the thread; the loop waits for none that does not wake it."""
         if self._thread is None:
             self._begun()
             self._thread = threading.Thread(target=self._work, name="tune-core-searcher", daemon=True)
             self._thread.start()
-        self._jobs.put(job)
+        self._jobs.put((job, wakes))
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (given := self._jobs.get()) is not None:
+            job, wakes = given
             try:
                 job()
             except Exception as error:
                 self._failure = self._failure or error
-            self._wake()
+                wakes = True
+            if wakes:
+                self._wake()
 
     def _guard(self, tell: Callable[[Searcher], None], method: str = "on_trial_complete") -> None:
         self._told_done += 1
