@@ -13,6 +13,7 @@ import pytest
 import tune_core as tune
 from growth.counting import stays_linear, work
 from tune_core.cli.main import main
+from tune_core.journal import format as journal_format
 from tune_core.journal import histories
 from tune_core.results import ResultGrid, export, frames
 from tune_core.results.analysis import ExperimentAnalysis
@@ -118,30 +119,31 @@ def test_one_trials_results_after_the_first_cost_the_same_in_a_large_experiment(
 
 
 @pytest.mark.parametrize("name", ["trial_dataframes", "parquet"])
-def test_memory_of_all_results_is_that_of_a_few_trials(
+def test_memory_of_all_results_is_that_of_a_few_trials_at_a_time(
     experiments: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside what is known of each trial, that is: which is counted apart."""
     pytest.importorskip("pandas" if name == "trial_dataframes" else "pyarrow")
-    monkeypatch.setattr(histories, "BATCH_BYTES", 1)
-    monkeypatch.setattr(frames, "MOST_TRIALS", 8)
+    monkeypatch.setattr(journal_format, "CHUNK_BYTES", 1 << 13)
     monkeypatch.setattr(export, "LEAST_BYTES", 0)
 
-    def peak(n: int) -> int:
-        grid = ResultGrid.from_path(path(experiments, n))
-        analysis = ExperimentAnalysis(grid)
+    def peak(batch_bytes: int, most_trials: int) -> int:
+        monkeypatch.setattr(histories, "BATCH_BYTES", batch_bytes)
+        monkeypatch.setattr(frames, "MOST_TRIALS", most_trials)
+        grid = ResultGrid.from_path(path(experiments, 8 * N))
+        every = ExperimentAnalysis(grid).trial_dataframes
+        grid[0].explain()  # finds where each trial's lines are
         tracemalloc.start()
         try:
             if name == "parquet":
-                export._write_large_parquet(grid, str(tmp_path / "out.parquet"))
+                export.export(grid.experiment_path, "parquet", str(tmp_path / "out.parquet"), every_report=True)
             else:
-                assert sum(map(len, analysis.trial_dataframes.values())) > n
+                assert sum(map(len, every.values())) > 8 * N
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
-    peak(N)  # what is imported then is not counted again
-    assert peak(8 * N) < 2 * peak(N)
+    peak(1, 8)  # what is imported then is not counted again
+    assert peak(1, 8) < 0.5 * peak(1 << 40, 8 * N)
 
 
 def long_course(config: dict[str, Any]) -> None:

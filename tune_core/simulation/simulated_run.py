@@ -352,7 +352,7 @@ class _Target:
 class _Suggestions(Suggestions):
     """Asks and tells at once, in the loop's own thread: a simulated run depends on no real time."""
 
-    def _submit(self, job: Callable[[], None]) -> None:
+    def _submit(self, job: Callable[[], None], wakes: bool = True) -> None:
         job()
 
     def next(self) -> Config | None:
