@@ -9,7 +9,7 @@ from typing import Any
 
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
-from tune_core.core.trial import Status, TrialView
+from tune_core.core.trial import TERMINATED, Status, TrialView
 from tune_core.core.validation import fraction, integer, one_of
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
@@ -63,8 +63,9 @@ class AsyncHyperBandScheduler(Scheduler):
     -----
     A trial that jumps over rungs between two reports is counted on the highest that it reached. One that goes back to a
     checkpoint after a failure is not counted a second time. NaN, infinite and missing values rank last and never go on.
-    Under ``"promotion"``, if the last suggestion has run and no trial has reached ``max_t``, the best trial of the
-    highest rung goes on, so that a short run ends with a fully trained trial.
+    Under ``"promotion"``, if the last suggestion has run and no trial was trained in full, the best trial of the
+    highest rung goes on, so that a short run ends with a fully trained trial. That is one that has reached ``max_t``,
+    or that has ended by itself beyond all rungs on which others wait: by returning, or by a stop condition.
 
     References
     ----------
@@ -122,7 +123,7 @@ class AsyncHyperBandScheduler(Scheduler):
         self._bounds = _cumulated_softmax([len(rungs) for rungs in self._brackets])
         self._places: dict[int, _RungEntry] = {}
         self._active: set[int] = set()  # pending or running: may still report
-        self._reached_end = False
+        self._trained_to: Any = -math.inf  # the latest time at which a trial ended that had all that it could get
         self._finish: int | None = None  # the trial that goes on to max_t since no other will
 
     def setup(self, metric: str | None, mode: str | None, seed: int, space: Mapping[str, object] | None) -> None:
@@ -160,7 +161,7 @@ class AsyncHyperBandScheduler(Scheduler):
         while reached < len(rungs) and time >= rungs[reached].milestone:
             reached += 1
         if time >= self.max_t:
-            self._reached_end = True
+            self._trained_to = math.inf
             if self.stop_last_trials:
                 if reached > place.target:
                     place.target = reached
@@ -196,6 +197,8 @@ class AsyncHyperBandScheduler(Scheduler):
             self._finish = None
         if place is not None and place.waits:
             self._brackets[place.bracket][place.target - 1].leave(trial.index, place.loss)
+        elif self.rule == "promotion" and status is TERMINATED and trial.last_result:
+            self._has_ended(trial.last_result)
 
     def on_requeue(self, trial: TrialView) -> None:
         place = self._places[trial.index]
@@ -213,9 +216,11 @@ class AsyncHyperBandScheduler(Scheduler):
         return self._best_promotable(waiting)
 
     def on_stall(self, exhausted: bool) -> None:
-        if not exhausted or self._active or self.rule == "stopping" or self._reached_end or self._finish is not None:
+        if not exhausted or self._active or self.rule == "stopping" or self._finish is not None:
             return
         for rung in self._order:
+            if rung.milestone <= self._trained_to:
+                return  # whoever waits here, another was trained in full from here on
             best = rung.best_open()
             if best is not None:
                 self._finish = best
@@ -244,6 +249,12 @@ class AsyncHyperBandScheduler(Scheduler):
             f"rung {rung.milestone}: {self._show(place.loss)} waits to be among the best {show_share(self._factor)} "
             f"of {len(rung)} or more"
         )
+
+    def _has_ended(self, result: Metrics) -> None:
+        """A trial has ended between two rungs: by itself, since on a rung it would wait. That is all its training."""
+        time = lookup(result, self.time_attr)
+        if time is not None and self._loss(result) != math.inf:
+            self._trained_to = max(self._trained_to, time)
 
     def _promote(self, index: int, place: _RungEntry) -> None:
         self._brackets[place.bracket][place.target - 1].leave(index, place.loss)

@@ -411,3 +411,16 @@ def test_first_steps_are_scored_on_as_many_folds_as_hold_enough_rows_of_each_cla
     assert scored[results["n_resources"] == 6].tolist() == [folds] * 2
     assert scored[results["n_resources"] == 18].tolist() == [4]
     assert results["stop_reason"][search.best_index_] == ""
+
+
+def test_promotion_rule_stops_early_where_max_iters_is_below_its_max_t(binary):
+    search = TuneGridSearchCV(
+        SGDClassifier(random_state=0),
+        {"alpha": list(np.logspace(-5, 2, 8))},
+        cv=2,
+        early_stopping=ASHAScheduler(rule="promotion", reduction_factor=2),
+        max_iters=5,
+    ).fit(*binary)
+    iterations = search.cv_results_["training_iteration"]
+    assert iterations.max() == 5
+    assert (iterations < 5).sum() >= 4, "half of the candidates end on the first rung"
