@@ -158,6 +158,18 @@ def callouts(
     )
 
 
+def drawings_that_scroll(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Drawings get a box in which they scroll on a phone, where their words would be too small to read."""
+    if page == "key-concepts":
+        context["body"] = re.sub(
+            r'<img alt="[^"]*" class="(only-light|only-dark)" [^>]*>',
+            r'<div class="drawing \1" tabindex="0">\g<0></div>',
+            context.get("body", ""),
+        )
+
+
 def short_navigation(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -184,6 +196,7 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-read", without_empty_ends)
     app.connect("html-page-context", without_back_links)
     app.connect("html-page-context", callouts)
+    app.connect("html-page-context", drawings_that_scroll)
     app.connect("html-page-context", short_navigation, priority=100)  # before the theme
     app.connect(
         "html-page-context", for_keyboards_and_readers, priority=900

@@ -2,6 +2,8 @@
 transformer, and ASHA ends poor trials early.
 """
 
+# slow
+
 import torch
 import transformers
 from sklearn.datasets import load_digits
