@@ -202,7 +202,7 @@ class Controller(RunState):
         if event.checkpoint is not None:
             self.keep(trial, event.checkpoint, event.iteration, event.seconds, out)
         if event.waiting or self.scheduler.observes:
-            is_measured = loss is not None or not self.scheduler.needs_metric
+            is_measured = (loss is not None or not self.scheduler.needs_metric) and self.has_time(trial)
             if event.waiting:
                 verdicts.answer(self, trial, event, is_measured, out)
             elif is_measured:

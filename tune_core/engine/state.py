@@ -9,8 +9,9 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import totals_in
-from tune_core.core.objective import Objective
+from tune_core.core.objective import Objective, lookup
 from tune_core.core.standing import NOTHING, Standing
+from tune_core.core.time_attribute import OF_EVERY_RESULT, is_time
 from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial
 from tune_core.core.values import ResultDict
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
@@ -160,6 +161,12 @@ class RunState:
             self.pending.remove(trial.index)
 
     # --- results ------------------------------------------------------------------------------------------------------
+
+    def has_time(self, trial: Trial) -> bool:
+        """Whether the scheduler can tell how far a trial has come; without that, it is not asked about a result."""
+        scheduler = self.scheduler
+        name = scheduler.time_attr
+        return name in OF_EVERY_RESULT or not scheduler.needs_metric or is_time(lookup(trial.last_result, name))
 
     def loss_of(self, event: ev.Reported) -> float | None:
         """The run's metric in a result as a loss; None where the result lacks it."""

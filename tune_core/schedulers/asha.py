@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
+from tune_core.core.time_attribute import is_time
 from tune_core.core.trial import TERMINATED, Status, TrialView
 from tune_core.core.validation import fraction, integer, one_of
 from tune_core.core.values import Metrics
@@ -253,7 +254,7 @@ class AsyncHyperBandScheduler(Scheduler):
     def _has_ended(self, result: Metrics) -> None:
         """A trial has ended between two rungs: by itself, since on a rung it would wait. That is all its training."""
         time = lookup(result, self.time_attr)
-        if time is not None and self._loss(result) != math.inf:
+        if is_time(time) and self._loss(result) != math.inf:
             self._trained_to = max(self._trained_to, time)
 
     def _promote(self, index: int, place: _RungEntry) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.objective import lookup
 from tune_core.core.plain_values import plain_metrics
-from tune_core.errors import InvalidArgumentError, TuneError
+from tune_core.core.time_attribute import OF_EVERY_RESULT, check_time
+from tune_core.errors import InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
 from tune_core.executors.machine_resources import Allocation, Machine
 from tune_core.simulation.objective import Model, Store
@@ -307,8 +308,7 @@ class SimulatedExecutor(Executor):
         try:
             step = self.model(run.job.config, run.iteration + 1, run.state)
         except Exception as error:
-            self._end(run, "errored", "", f"{type(error).__name__}: {error}")
-            self._count_failure(run, error)
+            self._fail(run, error)
             return
         if step is None:
             self._end(run, "completed", "", "")
@@ -320,6 +320,10 @@ class SimulatedExecutor(Executor):
                 self._push(self._now + within, CRASH, run, within)
                 return
         self._push(self._now + seconds, STEP, run, (seconds, step))
+
+    def _fail(self, run: _Attempt, error: Exception) -> None:
+        self._end(run, "errored", "", f"{type(error).__name__}: {error}")
+        self._count_failure(run, error)
 
     def _count_failure(self, run: _Attempt, error: Exception) -> None:
         """An objective that always fails at the same step would be tried for ever where retries have no limit."""
@@ -338,13 +342,20 @@ class SimulatedExecutor(Executor):
         """A step has been done: report it as a worker would."""
         if run.over:
             return
-        seconds, (_, metrics, run.state) = what
+        seconds, (_, metrics, state) = what
         self.working_s += seconds
-        run.iteration += 1
         run.seconds += seconds
-        self.reports += 1
         job = run.job
         plain, nonfinite = plain_metrics(metrics)
+        if self._spec.time_attr not in OF_EVERY_RESULT:
+            try:
+                check_time(plain, self._spec.time_attr)
+            except MetricError as error:  # a worker's report raises it in the objective
+                self._fail(run, error)
+                return
+        run.iteration += 1
+        run.state = state
+        self.reports += 1
         event = ev.Reported(job.trial, run.iteration, self._now, run.seconds, plain, None, 0, nonfinite, job.attempt)
         stop = self._meets_stop(event)
         how = "stopped"
@@ -395,7 +406,8 @@ class SimulatedExecutor(Executor):
             return event.iteration >= run.until
         if attr == "time_total_s":
             return event.seconds >= run.until
-        return bool(lookup(event.metrics, attr) >= run.until)
+        value = lookup(event.metrics, attr)
+        return value is not None and bool(value >= run.until)
 
     def _on_crash(self, run: _Attempt, worked: float) -> None:
         if run.over:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core import events as ev
-from tune_core.core.automatic import TOTALS, is_always_ours
+from tune_core.core.automatic import AUTO_RESULT_KEYS, TOTALS, is_always_ours
 from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.plain_values import plain_metrics
 from tune_core.core.stop_conditions import end_reached
+from tune_core.core.time_attribute import OF_EVERY_RESULT, check_time
 from tune_core.core.values import Message, Metrics, ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import RunSpec
@@ -45,6 +46,7 @@ class TrialSession:
         self._steps = job.lease.steps
         self.advice = job.lease.advice  # of the scheduler, to the last report
         self._time_attr = self._spec.time_attr
+        self._reports_time = self._time_attr not in OF_EVERY_RESULT
         self._lock = threading.RLock()
         self._closed = False  # the attempt is over: what comes now is of something that it left behind
         self._stray_said = False
@@ -56,11 +58,14 @@ class TrialSession:
         self.halted = False  # whether the driver wants it to end
         self._asked_to_end: tuple[object, ...] | None = None  # the driver's wish, while the trial may still save
         wanted = dict.fromkeys(self._spec.metrics)
-        if self._until is not None:
+        judged_by_steps = (
+            self._steps is not None and self._spec.lease_metrics and self._time_attr not in AUTO_RESULT_KEYS
+        )
+        if self._until is not None or judged_by_steps:
             wanted[self._time_attr] = None
         self._names: set[str] = set()  # that were reported
         self._taken_names: set[str] = set()  # those of automatic fields
-        self._unseen = [name for name in wanted if name not in ("training_iteration", "time_total_s")]
+        self._unseen = [name for name in wanted if name not in OF_EVERY_RESULT]
         self._seen: dict[str, None] = {}  # names that were reported while some are unseen
         self.refused = ""  # why no trial of this objective can be judged, seen in another process
         self._saved_at = -1
@@ -124,6 +129,8 @@ class TrialSession:
                 began = [platform.node(), node_ip(), os.getpid(), self._base, steps]
             if "timesteps_this_iter" in plain or "episodes_this_iter" in plain:
                 plain = self._count(plain)
+            if self._reports_time:
+                check_time(plain, self._time_attr)
             self.last_metrics = plain
             self.iteration += 1
             self.advice = ""
@@ -265,8 +272,11 @@ class TrialSession:
             return self.iteration + 1 >= self._until
         if self._time_attr == "time_total_s":
             return time.perf_counter() - self._began - self._waited + self._base >= self._until
-        value = lookup(metrics, self._time_attr)
-        return value is not None and value >= self._until
+        value: Any = lookup(metrics, self._time_attr)
+        try:
+            return value is not None and bool(value >= self._until)
+        except (TypeError, ValueError):
+            return False  # the report will say what is wrong with it
 
     def _lease_ends(self, event: ev.Reported) -> bool:
         """Whether the scheduler is to judge this result: it is due, and it has what is judged by."""
