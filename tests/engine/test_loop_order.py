@@ -26,7 +26,7 @@ def test_decision_on_a_result_comes_before_the_loss_of_its_worker_in_the_same_ba
     observers = Observers((), controller.trials, "", lambda text: None)
     nobody, no_searcher = (
         SimpleNamespace(),
-        SimpleNamespace(wants=lambda event: False, tell=lambda *args: None),
+        SimpleNamespace(hears_results=False, hears_ends=False, tell=lambda *args: None),
     )
     loop = Loop(controller, nobody, journal, no_searcher, observers, nobody, plan)
     loop.feed(ev.Suggested(0, {}))

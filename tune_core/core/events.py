@@ -358,6 +358,18 @@ class Launch(Command, frozen=True, gc=False):
     folder: str = ""
 
 
+def parts_of(job: Launch) -> tuple[Any, ...]:
+    """A launch as plain values: pickled, they are half as long, and read without looking for classes."""
+    trial, config, lease, *rest = msgspec.structs.astuple(job)
+    return trial, config, msgspec.structs.astuple(lease), *rest
+
+
+def launch_of(parts: tuple[Any, ...]) -> Launch:
+    """The launch that :func:`parts_of` took apart."""
+    trial, config, lease, *rest = parts
+    return Launch(trial, config, Lease(*lease), *rest)
+
+
 class Extend(Command, frozen=True, gc=False):
     """Answer a waiting worker: go on under a new lease, or with None under the present one."""
 

@@ -90,6 +90,9 @@ class Objective:
 
     def as_loss(self, value: Any) -> float:
         """One value of the metric as a loss."""
+        if value.__class__ is float:  # the common case, and each report comes by here
+            signed = value * self._sign
+            return signed if signed - signed == 0.0 else math.inf
         try:
             signed = float(value) * self._sign
         except (TypeError, ValueError, OverflowError):

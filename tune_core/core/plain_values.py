@@ -6,7 +6,7 @@ import datetime
 import enum
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from tune_core.errors import MetricError
@@ -52,22 +52,7 @@ def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tup
         If ``metrics`` is no mapping or holds a value that has no plain form, is too large or nested too deep.
     """
     if type(metrics) is dict:
-        for key, value in metrics.items():
-            kind = type(value)
-            if kind is float:
-                if value - value:  # not 0 for NaN and infinities only
-                    break
-            elif kind is int:
-                if not _INT_MIN <= value <= _INT_MAX:
-                    break
-            elif kind is str:
-                if not value.isascii() or len(value) > MAX_TEXT:  # may hold lone surrogates, which UTF-8 cannot
-                    break
-            elif kind is not bool and kind is not _NONE:
-                break
-            if type(key) is not str or not key.isascii():
-                break
-        else:
+        if is_plain(metrics):
             return metrics, None
     elif not isinstance(metrics, Mapping):
         raise MetricError(
@@ -79,6 +64,34 @@ def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tup
     found = _Found([], as_text)
     plain = _plain_mapping(metrics, (), found, True)
     return plain, found.nonfinite or None
+
+
+def is_plain(metrics: dict[Any, Any], names: Container[str] | None = None) -> bool:
+    """Whether all values are finite numbers, short texts and the like, which the journal holds as they are.
+
+    Parameters
+    ----------
+    metrics
+        What was reported.
+    names
+        If given, only these names may occur, of which each was found to be plain before; None: any plain text.
+    """
+    for name, value in metrics.items():
+        kind = type(value)
+        if kind is float:
+            if value - value:  # not 0 for NaN and infinities only
+                return False
+        elif kind is int:
+            if not _INT_MIN <= value <= _INT_MAX:
+                return False
+        elif kind is str:
+            if not value.isascii() or len(value) > MAX_TEXT:  # may hold lone surrogates, which UTF-8 cannot
+                return False
+        elif kind is not bool and kind is not _NONE:
+            return False
+        if type(name) is not str or (name not in names if names is not None else not name.isascii()):
+            return False
+    return True
 
 
 class _Found(NamedTuple):

@@ -80,7 +80,7 @@ class Controller(RunState):
         for returned in self.returned:
             if returned not in self.held:
                 return self.trials[returned]
-        index: int | None = self.ask("choose", self._waiting)
+        index: int | None = self.ask("choose", self._waiting) if "choose" in self.acts_in else None
         if index is None:
             if not self.held:
                 return self.trials[self.pending[0]] if self.pending else None
@@ -121,7 +121,8 @@ class Controller(RunState):
         self.counts[PENDING] += 1
         self.pending.append(event.trial)
         self._stalled = False
-        self.ask("on_add", trial)
+        if "on_add" in self.acts_in:
+            self.ask("on_add", trial)
 
     def _on_exhausted(self, event: ev.Exhausted, out: Commands) -> None:
         self.exhausted = True
@@ -201,8 +202,8 @@ class Controller(RunState):
                     self.rate(trial, event, loss)
         if event.checkpoint is not None:
             self.keep(trial, event.checkpoint, event.iteration, event.seconds, out)
-        if event.waiting or self.scheduler.observes:
-            is_measured = (loss is not None or not self.scheduler.needs_metric) and self.has_time(trial)
+        if event.waiting or self._scheduler.observes:
+            is_measured = (loss is not None or not self._scheduler.needs_metric) and self.has_time(trial)
             if event.waiting:
                 verdicts.answer(self, trial, event, is_measured, out)
             elif is_measured:

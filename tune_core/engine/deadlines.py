@@ -55,7 +55,8 @@ class Deadlines:
     ) -> None:
         self.now = now
         self._wall = wall
-        self._budget_s = budget_s
+        #: How long the run may take, over all its drivers; None: without end.
+        self.budget_s = budget_s
         self._used_s = used_s
         self._began = now()
         self._offset = wall() - now()
@@ -71,13 +72,13 @@ class Deadlines:
 
     def set_budget(self, seconds: float) -> None:
         """Another time budget, counted from the start of the run."""
-        self._budget_s = seconds
+        self.budget_s = seconds
 
     def budget_left_s(self) -> float | None:
         """What is left of the time budget; None without one."""
-        if self._budget_s is None:
+        if self.budget_s is None:
             return None
-        return self._budget_s - self._used_s - (self.now() - self._began)
+        return self.budget_s - self._used_s - (self.now() - self._began)
 
     def clock_change_s(self) -> float:
         """By how much the wall clock was set forward (back: negative) since the last call; 0: it was not."""

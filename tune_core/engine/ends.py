@@ -131,7 +131,8 @@ def end(state: RunState, trial: Trial, change: Change, why: str, out: Commands) 
     trial.verdict = trial.exploit = trial.copy_from = None
     if trial.start_pinned:
         state.forget_start(trial, out)
-    state.ask("on_end", trial, trial.status)
+    if "on_end" in state.acts_in:
+        state.ask("on_end", trial, trial.status)
     state.tell_searcher(trial, pruned, out)
 
 
@@ -184,9 +185,9 @@ def finish_if_idle(state: RunState, out: Commands) -> None:
     """Carry out what the scheduler says of paused trials, and see whether the run is over."""
     if state.stopping is not None and not state.interrupted and (state.pending or state.paused):
         _end_waiting(state, state.stopping, out)  # put back after the run began to stop: nothing will run it
-    if state.stopping is None:
+    if state.stopping is None and "pending_exploits" in state.acts_in:
         exploits.carry_out_pending(state, out)
-    for index, why in state.ask("discard"):
+    for index, why in state.ask("discard") if "discard" in state.acts_in else ():
         trial = state.trials[index]
         stop = why if isinstance(why, Stop) else Stop(why)
         if trial.status is PAUSED:

@@ -66,6 +66,8 @@ class Loop:
         self._refusals = 0
         self._courses = Courses()
         self._watches = bool(observers)
+        self._hears_results = suggestions.hears_results
+        self._has_names = bool(plan.names)
         self._expected = plan.expected
         self._noted: set[str] = set()  # what was said of single trials
         self._on_hold = False  # no trial is started, as asked from outside
@@ -111,7 +113,7 @@ class Loop:
     def take(self, batches: list[ev.Batch]) -> None:
         """Take in what the workers sent."""
         for batch in batches:
-            if self.plan.stopper is None and not any(map(_may_decide, batch.events[:-1])):
+            if self.plan.stopper is None and not _decides_within(batch.events):
                 self.journal.append(batch.lines)
                 for event in batch.events:
                     self._apply(event)
@@ -144,12 +146,13 @@ class Loop:
                 self._commands.append(command)
         kind = type(event)
         if kind is ev.Reported:
-            if self.suggestions.wants(event):
+            if self._hears_results and self.suggestions.wants(event):
                 trial = controller.trials[event.trial]
                 if not trial.is_copy and controller.is_news(event):  # of the configuration that was suggested
                     self.suggestions.tell_result(trial.trial_id, trial.last_result)
         elif kind is ev.Ended:
-            self._back_off(event)
+            if event.how in _FAILURES:
+                self._back_off(event)
         elif kind is ev.Noted and event.trial >= 0:  # of one trial: nobody else says it
             self._say_once(event.what)
         if self._watches and kind in _WATCHED:
@@ -172,7 +175,7 @@ class Loop:
 
     def _tell_complete(self, command: ev.TellComplete) -> None:
         trial = self.controller.trials[command.trial]
-        result = trial.last_result or None
+        result = (trial.last_result or None) if self.suggestions.hears_ends else None
         took = (trial.ended_at or 0.0) - (trial.started_at or 0.0)
         self.suggestions.tell(trial.trial_id, result, command.error, took, command.pruned)
         if self._watches:
@@ -181,7 +184,7 @@ class Loop:
     def _back_off(self, event: ev.Ended) -> None:
         """A trial that fails again and again is not launched again at once."""
         trial = self.controller.trials[event.trial]
-        if self.plan.retry_s <= 0 or trial.status is not Status.PENDING or event.how not in _FAILURES:
+        if self.plan.retry_s <= 0 or trial.status is not Status.PENDING:
             return
         delay_s = retry_delay_s(trial.failures + trial.worker_losses, self.plan.retry_s, LONGEST_RETRY_S)
         if delay_s > 0:
@@ -293,7 +296,7 @@ class Loop:
         asked_for = resources_to_json(resources)
         why = self.suggestions.last_why
         event = ev.Suggested(index, self.plan.encode_config(config), told, asked_for, why=why)
-        if self.plan.names:
+        if self._has_names and self.plan.names is not None:
             event.name, event.folder = self.plan.names(index, config, resources)
         self.journal.append(ev.encode(event))
         event.config, event.resources = config, resources
@@ -382,14 +385,16 @@ class Loop:
         controller = self.controller
         if self.interrupts and not controller.interrupted:
             self.feed(ev.Interrupted("interrupted by the user", self.executor.clock()))
-        left = self.deadlines.budget_left_s()
+        has_budget = self.deadlines.budget_s is not None
+        left = self.deadlines.budget_left_s() if has_budget else None
         if left is not None and left <= 0 and controller.stopping is None:
             self.feed(ev.StopRequested(-1, f"the time budget of {self.plan.time_budget_s:g} s is used up"))
         if self.deadlines.leaving:
             for trial, leaving in self.deadlines.overdue(controller.running):
                 _log.warning("Trial %05d did not let go in %g s and is killed.", trial, self.plan.end_grace_s)
                 self.executor.kill(trial, leaving.how, leaving.why)
-        controller.held.difference_update(self.deadlines.release())
+        if controller.held:
+            controller.held.difference_update(self.deadlines.release())
         if self.deadlines.now() - self._looked_at >= LOOK_AFTER_S:
             self._look_around()
 
@@ -437,7 +442,7 @@ class Loop:
 
     def _patience(self) -> float:
         """How long to wait for the next event."""
-        left = self.deadlines.budget_left_s()
+        left = self.deadlines.budget_left_s() if self.deadlines.budget_s is not None else None
         return POLL_S if left is None else min(POLL_S, max(0.0, left))
 
     def _pump(self, batches: list[ev.Batch]) -> None:
@@ -455,9 +460,13 @@ class Loop:
         self.executor.wake()
 
 
-def _may_decide(event: ev.Event) -> bool:
-    """Whether decisions may follow from an event of a worker's."""
-    return type(event) is not ev.Reported or event.waiting != 0
+def _decides_within(events: list[ev.Event]) -> bool:
+    """Whether decisions may follow from an event of a worker's before the last."""
+    reported = ev.Reported
+    for event in events:
+        if event.__class__ is not reported or event.waiting:
+            return event is not events[-1]
+    return False
 
 
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))

@@ -52,7 +52,8 @@ class RunState:
     def __init__(self, rules: Rules, scheduler: Scheduler) -> None:
         #: The parts of the configuration that the events are judged by.
         self.rules = rules
-        #: Whom to ask for decisions.
+        #: Which of the methods that do nothing by themselves the scheduler has made something of.
+        self.acts_in: frozenset[str]
         self.scheduler = scheduler
         #: What makes one result better than another; None without a metric.
         self.objective = Objective(rules.metric, rules.mode or "max") if rules.metric else None
@@ -89,10 +90,20 @@ class RunState:
         self._has_warned = False
         self._waiting = WaitingTrials(self)
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """Whom to ask for decisions."""
+        return self._scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.acts_in = frozenset(method for method in _OPTIONAL if _acts_in(scheduler, method))
+
     def ask(self, method: str, *args: object) -> Any:
         """Call the scheduler; an exception becomes an error that names it."""
         try:
-            return getattr(self.scheduler, method)(*args)
+            return getattr(self._scheduler, method)(*args)
         except Exception as error:
             scheduler = getattr(self.scheduler, "followed", self.scheduler)
             raise UserCodeError(
@@ -246,6 +257,15 @@ class RunState:
         """Nobody of another trial refers to a checkpoint any more."""
         self.retention.unpin(kept)
         self.drop_surplus(self.trials[kept.trial], out)
+
+
+_OPTIONAL = ("on_add", "on_end", "choose", "discard", "pending_exploits")
+
+
+def _acts_in(scheduler: object, method: str) -> bool:
+    """Whether a scheduler has a method of its own, not the one of the base class, which does nothing."""
+    its_own = getattr(type(scheduler), method, None) is not getattr(Scheduler, method)
+    return its_own or method in getattr(scheduler, "__dict__", ())
 
 
 def is_being_paused(trial: Trial) -> bool:

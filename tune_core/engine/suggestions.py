@@ -64,6 +64,9 @@ class Suggestions:
         self.told = 0
         self.finished = False
         self._results_wanted = _wants_results(searcher)
+        #: Whether the searcher does anything with the result that a trial ended with.
+        self.hears_ends = _hears_ends(type(searcher))
+        self._innermost = _innermost(searcher)
         self._direct = searcher.stateless
         self._wake = wake
         self._jobs: queue.SimpleQueue[tuple[Callable[[], None], bool] | None] = queue.SimpleQueue()
@@ -102,7 +105,7 @@ class Suggestions:
             answer = self._call("suggest", f"{self.asked:05d}")
             if answer is None:
                 self._not_now_at = self.told
-            self.last_why = reason_of(self.searcher)
+            self.last_why = str(getattr(self._innermost, "last_reason", ""))
             return self._take(answer)
         while self._ready:
             number, answer, self.last_why = self._ready.popleft()
@@ -185,7 +188,7 @@ class Suggestions:
             return None
         if answer is None:
             return None
-        if not isinstance(answer, Mapping):
+        if answer.__class__ is not dict and not isinstance(answer, Mapping):
             raise UserCodeError(
                 f"{type(self.searcher).__name__}.suggest",
                 f"returned {answer!r}",
@@ -203,9 +206,16 @@ class Suggestions:
         if took_s > 0:
             self._trial_s = took_s if not self._trial_s else 0.8 * self._trial_s + 0.2 * took_s
         if self._direct:
-            self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned))
+            self._tell_end(trial_id, result, error, pruned)
         else:
-            self._submit(lambda: self._guard(lambda searcher: tell_end(searcher, trial_id, result, error, pruned)))
+            self._submit(lambda: self._tell_end(trial_id, result, error, pruned))
+
+    def _tell_end(self, trial_id: str, result: ResultDict | None, error: bool, pruned: bool) -> None:
+        self._told_done += 1
+        try:
+            tell_end(self.searcher, trial_id, result, error, pruned)
+        except Exception as raised:
+            raise self._blame("on_trial_complete", raised) from raised
 
     @property
     def hears_results(self) -> bool:
@@ -402,10 +412,19 @@ def _wants_results(searcher: object) -> str:
 
 def reason_of(searcher: object) -> str:
     """What speaks for a searcher's last suggestion, in the words of the one that it wraps; empty if it does not say."""
+    return str(getattr(_innermost(searcher), "last_reason", ""))
+
+
+def _hears_ends(kind: type) -> bool:
+    """Whether searchers of this class may read the result that a trial ended with: else none is put together."""
+    ignores = getattr(getattr(kind, "on_trial_complete", None), "ignores_result", False)
+    return not ignores or getattr(kind, "on_trial_pruned", None) is not Searcher.on_trial_pruned
+
+
+def _innermost(searcher: object) -> object:
+    """The searcher that makes the suggestions, where others are wrapped around it."""
     inner = getattr(searcher, "searcher", None)
-    if inner is not None and hasattr(inner, "suggest"):
-        return reason_of(inner)
-    return str(getattr(searcher, "last_reason", ""))
+    return _innermost(inner) if inner is not None and hasattr(inner, "suggest") else searcher
 
 
 def tell_end(searcher: Any, trial_id: str, result: ResultDict | None, error: bool, pruned: bool) -> None:

@@ -64,7 +64,10 @@ class RunSpec:
 
 def ends_a_trial(events: Sequence[Any]) -> bool:
     """Whether a batch brings a trial's end: its last event, but for notes that may come at any time."""
-    return next((type(event) is Ended for event in reversed(events) if type(event) is not Noted), False)
+    for event in reversed(events):
+        if event.__class__ is not Noted:
+            return event.__class__ is Ended
+    return False
 
 
 class Executor(Protocol):

@@ -26,6 +26,7 @@ class Machine:
         self._total = {"cpu": resource_units(cpus), **{name: resource_units(amount) for name, amount in custom.items()}}
         self._free = dict(self._total)
         self._gpu_free = [GRAIN] * len(self.gpus)
+        self._counted: tuple[Mapping[str, float], Allocation, int] = ({}, Allocation({}, ()), 0)  # the last request
 
     def capacity(self) -> dict[str, float]:
         """What there is, as a dict."""
@@ -49,10 +50,28 @@ class Machine:
 
     def fits(self, request: Mapping[str, float]) -> bool:
         """Whether a request can be met now."""
-        for name, amount in request.items():
-            if name != "gpu" and resource_units(amount) > self._free.get(name, 0):
-                return False
-        return self._gpu_shares(resource_units(request.get("gpu", 0))) is not None
+        _, whole, gpu = self._count(request)
+        return self._has(whole.amounts) and (not gpu or self._gpu_shares(gpu) is not None)
+
+    def _count(self, request: Mapping[str, float]) -> tuple[Mapping[str, float], Allocation, int]:
+        """A request, what it holds apart from GPUs, and its GPUs in ten-thousandths.
+
+        Of the last request that is kept: most often all trials ask for the same, by the same object.
+        """
+        if self._counted[0] is not request:
+            amounts = {name: resource_units(amount) for name, amount in request.items() if name != "gpu"}
+            self._counted = request, Allocation(amounts, ()), resource_units(request.get("gpu", 0))
+        return self._counted
+
+    def _has(self, amounts: Mapping[str, int]) -> bool:
+        """Whether so much is free of everything but GPUs."""
+        free = self._free
+        for name, amount in amounts.items():
+            if amount > free.get(name, 0):
+                break
+        else:
+            return True
+        return False
 
     def how_many(self, request: Mapping[str, float]) -> int:
         """How many such requests can be met at once now (GPUs aside)."""
@@ -62,15 +81,17 @@ class Machine:
 
     def take(self, request: Mapping[str, float]) -> Allocation | None:
         """Meet a request now, or None."""
-        if not self.fits(request):
+        _, whole, gpu = self._count(request)
+        shares = self._gpu_shares(gpu) if gpu else ()
+        if shares is None or not self._has(whole.amounts):
             return None
-        amounts = {name: resource_units(amount) for name, amount in request.items() if name != "gpu"}
-        shares = self._gpu_shares(resource_units(request.get("gpu", 0))) or ()
-        for name, amount in amounts.items():
+        for name, amount in whole.amounts.items():
             self._free[name] -= amount
+        if not shares:
+            return whole
         for position, share in shares:
             self._gpu_free[position] -= share
-        return Allocation(amounts, shares, tuple(self.gpus[p] for p, _ in shares))
+        return Allocation(whole.amounts, shares, tuple(self.gpus[p] for p, _ in shares))
 
     def take_again(self, grant: Allocation) -> bool:
         """Hold what an earlier picture of the same machine had granted; False if it does not fit this one."""

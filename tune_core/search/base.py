@@ -55,7 +55,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tune_core.core.objective import check_mode, lookup
@@ -64,6 +64,15 @@ from tune_core.errors import RestoreError
 
 STATE_FILE = "searcher-state-{}.pkl"
 """Name of a searcher's state file in a folder. The ending is Ray Tune's; the content is JSON."""
+
+
+def ignores_result(method: Callable[..., None]) -> Callable[..., None]:
+    """Mark an ``on_trial_complete`` that does not read the result, so that none is put together for it.
+
+    A method that overrides it in a subclass is given results again.
+    """
+    method.ignores_result = True  # type: ignore[attr-defined]
+    return method
 
 
 class Searcher:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
-from tune_core.search.base import Searcher
+from tune_core.search.base import Searcher, ignores_result
 from tune_core.space import Compiled, compile_space, pin, rng_for, validate
 from tune_core.space.domains import as_rng
 
@@ -75,6 +75,7 @@ class BasicVariantGenerator(Searcher):
         self._points_end = 0
         self._seed = 0
         self._num_samples = 1
+        self._total: int | None = None
 
     multi_objective = handles_constraints = True  # it learns from no result, so any metrics and constraints will do
 
@@ -97,14 +98,15 @@ class BasicVariantGenerator(Searcher):
             self._points.append((first, rest))
             first += rest.grid_size
         self._points_end = first
+        further = max(self._num_samples - len(self._points), 0)
+        self._total = None if self._num_samples == -1 else first + further * self._space.grid_size
         return True
 
     @property
     def total(self) -> int | None:
         """Number of suggestions: ``num_samples`` times the size of the grid; None if there is no end."""
-        if self._num_samples == -1:
-            return None
-        return self._points_end + max(self._num_samples - len(self._points), 0) * self._ready().grid_size
+        self._ready()
+        return self._total
 
     def suggest(self, trial_id: str) -> Config | str | None:
         """The configuration of a trial; an id that is a number says which one, otherwise suggestions are counted."""
@@ -118,6 +120,7 @@ class BasicVariantGenerator(Searcher):
             self._live.add(trial_id)
         return config
 
+    @ignores_result
     def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
         """Make room for another trial, if their number is limited."""
         self._live.discard(trial_id)
@@ -129,8 +132,7 @@ class BasicVariantGenerator(Searcher):
     def config_at(self, index: int) -> Config | None:
         """Suggestion ``index``, whatever was asked before; None past the end."""
         space = self._ready()
-        total = self.total
-        if index < 0 or (total is not None and index >= total):
+        if index < 0 or (self._total is not None and index >= self._total):
             return None
         if index >= self._points_end:
             sample, point = divmod(index - self._points_end, space.grid_size)
@@ -140,7 +142,7 @@ class BasicVariantGenerator(Searcher):
             first, space = self._points[sample]
             point = index - first
         rng = rng_for(self._seed, sample if self.constant_grid_search else index)
-        return space.build(rng, space.grid_point(point))
+        return space.build(rng, space.grid_point(point) if space.grid_paths else [])
 
     def _ready(self) -> Compiled:
         if self._space is None:

@@ -97,7 +97,9 @@ def _is_plain(value: Any) -> bool:
         return value.isascii() or is_utf8(value)
     if kind is dict:
         for key, child in value.items():
-            if key.__class__ is not str or not _is_plain(child) or key in _MARKS:
+            if key.__class__ is not str or key in _MARKS:
+                return False
+            if not (-math.inf < child < math.inf if child.__class__ is float else _is_plain(child)):
                 return False
             if not key.isascii() and not is_utf8(key):
                 return False

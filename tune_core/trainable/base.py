@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -293,6 +294,12 @@ class Trainable:
 
 
 _node_ip = ""
+
+
+@functools.cache
+def place() -> tuple[str, str]:
+    """The name of this machine and its address, as the automatic fields tell them."""
+    return node_name(), node_ip()
 
 
 def node_name() -> str:

@@ -16,7 +16,6 @@ import contextvars
 import functools
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -38,8 +37,10 @@ class Scope:
 
 
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("tune_core_scope", default=None)
-_open: weakref.WeakSet[Scope] = weakref.WeakSet()
+_open: set[Scope] = set()
 _of_process: Scope | None = None  # for threads of unknown origin, in a process that runs one trial at a time
+in_context = _scope.get
+"""The scope of the present context, which is most often the current one."""
 
 
 def current_scope() -> Scope | None:
@@ -50,8 +51,36 @@ def current_scope() -> Scope | None:
     return scope
 
 
-@contextlib.contextmanager
-def entered(session: Session, owns_process: bool = False) -> Iterator[Scope]:
+class _Entered:
+    """What :func:`entered` returns: a generator would cost each trial as much as all else here."""
+
+    __slots__ = ("_owns_process", "_scope", "_token")
+
+    def __init__(self, scope: Scope, owns_process: bool) -> None:
+        self._scope = scope
+        self._owns_process = owns_process
+
+    def __enter__(self) -> Scope:
+        global _of_process
+        _open.add(self._scope)
+        self._token = _scope.set(self._scope)
+        if self._owns_process:
+            _of_process = self._scope
+        return self._scope
+
+    def __exit__(self, *raised: object) -> None:
+        global _of_process
+        scope = self._scope
+        _scope.reset(self._token)
+        _open.discard(scope)
+        if self._owns_process:
+            _of_process = None
+        if scope.close_shared is not None:
+            scope.close_shared()
+            scope.close_shared = None
+
+
+def entered(session: Session, owns_process: bool = False) -> contextlib.AbstractContextManager[Scope]:
     """Let the calling thread, and what it starts, belong to ``session`` until the context ends.
 
     Parameters
@@ -62,23 +91,8 @@ def entered(session: Session, owns_process: bool = False) -> Iterator[Scope]:
         Whether this process runs nothing but trials, one at a time. Then threads whose origin is unknown (those that
         compiled code has started) belong to the present trial too.
     """
-    global _of_process
     _carry_over()
-    scope = Scope(session)
-    _open.add(scope)
-    token = _scope.set(scope)
-    if owns_process:
-        _of_process = scope
-    try:
-        yield scope
-    finally:
-        _scope.reset(token)
-        _open.discard(scope)
-        if owns_process:
-            _of_process = None
-        if scope.close_shared is not None:
-            scope.close_shared()
-            scope.close_shared = None
+    return _Entered(Scope(session), owns_process)
 
 
 @contextlib.contextmanager
@@ -98,7 +112,7 @@ def any_open() -> bool:
 
 def other_open(scope: Scope) -> bool:
     """Whether another trial runs in this process too."""
-    return any(other is not scope for other in _open)
+    return any(other is not scope for other in list(_open))
 
 
 def _after_fork() -> None:

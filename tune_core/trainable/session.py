@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core.core.values import ConfigView, Metrics
 from tune_core.trainable.protocol import SHARED, Session, StopTrial
 from tune_core.trainable.resources import as_held
-from tune_core.trainable.scope import current_scope, other_open
+from tune_core.trainable.scope import current_scope, in_context, other_open
 
 if TYPE_CHECKING:
     from tune_core.checkpoint import Checkpoint
@@ -195,7 +195,7 @@ def report(
     """
     if named_metrics or metrics is None:
         raise _no_metrics(metrics, named_metrics)
-    scope = current_scope()
+    scope = in_context() or current_scope()
     session = (scope.session if scope is not None else None) or _session()
     if session is None:
         return True

@@ -84,6 +84,7 @@ class LocalExecutor(Answering, Executor):
         self._busy: dict[int, WorkerProcess] = {}  #: by the trial that they run
         self._reserved: dict[str, WorkerProcess] = {}  #: by name: a place is held, the launch is to come
         self._local_events: deque[ev.Event] = deque()  #: made here, for the next poll
+        self._environments: dict[tuple[float, tuple[str, ...]], dict[str, str]] = {}  #: by CPUs and GPU devices
         self._started = 0  #: workers so far, for their names
         self._payload: payload.Dumped | None = None  #: the trainable
         self._selector: selectors.BaseSelector | None = None  #: over all workers' connections and the wake-up pipe
@@ -103,6 +104,7 @@ class LocalExecutor(Answering, Executor):
     def start(self, run: RunSpec, pump: Callable[[list[ev.Batch]], None]) -> None:
         self._run = run
         self._thread_variables = free_thread_variables()
+        self._environments.clear()
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._wake_read, self._wake_write = os.pipe()
@@ -149,7 +151,11 @@ class LocalExecutor(Answering, Executor):
         grant = self._machine.take(request)
         if grant is None:
             return None
-        process = self._process_for(self._environment(grant, request))
+        asked = request.get("cpu", 1), grant.devices
+        environment = self._environments.get(asked)
+        if environment is None:
+            environment = self._environments[asked] = self._environment(grant, request)
+        process = self._process_for(environment)
         process.grant = grant
         self._reserved[process.name] = process
         return process.name
@@ -204,7 +210,7 @@ class LocalExecutor(Answering, Executor):
         limit = self._run.trial_timeout_s
         process.deadline = None if limit is None else time.monotonic() + limit
         try:
-            process.send(("launch", job))
+            process.send(("launch", *ev.parts_of(job)))
         except Exception as error:  # it could not be pickled
             raise _unsendable(job, error) from error
 
@@ -323,9 +329,12 @@ def _size(path: str) -> int:
         return 0
 
 
+_NOTHING: Mapping[str, float] = {}
+
+
 def _as_dict(resources: Request | None) -> Mapping[str, float]:
     if resources is None:
-        return {}
+        return _NOTHING
     return resources.total() if isinstance(resources, PlacementGroupFactory) else resources
 
 

@@ -70,8 +70,10 @@ class WorkerProcess:
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message; whether the worker still lives is seen when it is read from."""
-        with contextlib.suppress(OSError):
+        try:
             wire.send(self.socket, message, descriptors)
+        except OSError:  # it has ended
+            return
 
     def printed(self) -> int:
         """How much it has printed so far, in bytes."""

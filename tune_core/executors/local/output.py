@@ -48,8 +48,10 @@ class Output:
     def end(self, keep_tail: bool) -> str:
         """A trial ends; with ``keep_tail`` the last lines of its output."""
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
+            try:
                 stream.flush()
+            except Exception:  # the trial has closed or replaced it
+                continue
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
@@ -91,8 +93,10 @@ class Output:
         """How long the file is; descriptors and streams that an earlier trial has closed go to it again."""
         try:
             ours = os.fstat(self._file)
-            if not all(os.path.samestat(ours, os.fstat(descriptor)) for descriptor in (1, 2)):
-                raise OSError
+            for descriptor in (1, 2):
+                there = os.fstat(descriptor)
+                if there.st_ino != ours.st_ino or there.st_dev != ours.st_dev:
+                    raise OSError
         except OSError:
             redirect(self._file)
             return self._size()

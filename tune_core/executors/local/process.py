@@ -31,7 +31,8 @@ class SocketLink:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self.descriptors: list[int] = []  # that came with the last message
+        self.descriptors: list[int] = []  # that came with the first message, and with no later one
+        self._rest: bytes | None = None  # what was read behind the last message; None before the first
 
     def send(self, lines: bytes) -> None:
         """Pass journal lines to the driver."""
@@ -39,12 +40,18 @@ class SocketLink:
 
     def receive(self) -> Message | None:
         """Wait for a message; None when the driver has closed the connection."""
-        message, self.descriptors = wire.receive(self._socket)
+        if self._rest is None:
+            self._rest = b""
+            message, self.descriptors = wire.receive(self._socket)
+        else:
+            message, self._rest = wire.receive_plain(self._socket, self._rest)
+            if message is not None and message[0] == "launch":
+                message = ("launch", ev.launch_of(message[1:]))
         return message
 
     def has_message(self) -> bool:
         """Whether a message is there."""
-        return is_readable(self._socket.fileno())
+        return bool(self._rest) or is_readable(self._socket.fileno())
 
 
 def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:

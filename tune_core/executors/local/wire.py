@@ -12,6 +12,7 @@ from tune_core.core.values import Message
 
 LENGTH = struct.Struct("<Q")
 _MOST_DESCRIPTORS = 8
+_RECEIVE_BYTES = 1 << 14
 
 
 def pack(message: Message) -> bytes:
@@ -30,12 +31,11 @@ def pack(message: Message) -> bytes:
 
 def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message; the receiver gets copies of the descriptors."""
-    data = memoryview(pack(message))
+    data = pack(message)
     if descriptors:
         sent = socket.send_fds(connection, [data], list(descriptors))
         data = data[sent:]
-    if data:
-        connection.sendall(data)
+    connection.sendall(data)
 
 
 def receive(connection: socket.socket) -> tuple[Message | None, list[int]]:
@@ -52,6 +52,34 @@ def receive(connection: socket.socket) -> tuple[Message | None, list[int]]:
         return None, descriptors
     message: Message = pickle.loads(body)
     return message, descriptors
+
+
+def receive_plain(connection: socket.socket, rest: bytes) -> tuple[Message | None, bytes]:
+    """Wait for a message that brings no descriptors, in as few calls of the system as can be.
+
+    ``rest`` is what was read behind the message before; what is read behind this one comes back beside it.
+    """
+    while len(rest) < LENGTH.size:
+        more = _some(connection)
+        if not more:
+            return None, b""
+        rest += more
+    end = LENGTH.size + LENGTH.unpack_from(rest)[0]
+    missing = end - len(rest)
+    if missing > 0:
+        more = exactly(connection, missing) or b""
+        if not more:
+            return None, b""
+        rest += more
+    message: Message = pickle.loads(memoryview(rest)[LENGTH.size : end])
+    return message, rest[end:]
+
+
+def _some(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(_RECEIVE_BYTES)
+    except OSError:  # a reset connection is a closed one
+        return b""
 
 
 def exactly(connection: socket.socket, size: int) -> bytes | None:

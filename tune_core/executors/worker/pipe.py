@@ -48,12 +48,13 @@ class EventPipe:
         self._flushed_at = _NO_TIME
         self._lock = threading.RLock()  #: over the buffer, and the order in which batches leave
 
-    def add(self, event: ev.Event) -> None:
-        """Put an event into the present batch."""
+    def add(self, event: ev.Event, now: float = _NO_TIME) -> bool:
+        """Put an event into the present batch; whether it is large, or old at ``now`` (of ``time.perf_counter``)."""
         line = ev.encode(event)
         with self._lock:
             self._buffer.append(line)
             self._bytes += len(line)
+        return now - self._flushed_at >= FLUSH_S or self._bytes >= FLUSH_BYTES
 
     def note(self, text: str, trial: int) -> None:
         """Have something said to the user; in the driver's own process at once, since the run may be over."""
@@ -71,12 +72,11 @@ class EventPipe:
                 self._bytes = 0
                 self.link.send(lines)
 
-    def flush_if_due(self, take: Callable[[Message], object], at_once: bool = False) -> None:
-        """Send the batch if it is large or old, or that is asked; then let ``take`` have what the driver has sent."""
-        if at_once or self._bytes >= FLUSH_BYTES or time.perf_counter() - self._flushed_at >= FLUSH_S:
-            self.flush()
-            while self.link.has_message():
-                take(self.receive())
+    def exchange(self, take: Callable[[Message], object]) -> None:
+        """Send the present batch; then let ``take`` have what the driver has sent."""
+        self.flush()
+        while self.link.has_message():
+            take(self.receive())
 
     def receive(self) -> Message:
         """Wait for a message inside a trial.

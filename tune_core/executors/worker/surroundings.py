@@ -73,8 +73,10 @@ class Surroundings:
             sys.stdin, sys.stdout, sys.stderr = self._streams
             signal.alarm(0)
         if self._chdir or _current_folder() != self._home:
-            with contextlib.suppress(OSError):
+            try:
                 os.chdir(self._home)
+            except OSError:  # it was deleted
+                return
 
 
 def _current_folder() -> str:

@@ -15,17 +15,24 @@ from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
 from tune_core.core.objective import lookup
 from tune_core.core.paths import CheckpointStore, trial_folder
-from tune_core.core.plain_values import plain_metrics
+from tune_core.core.plain_values import is_plain, plain_metrics
 from tune_core.core.stop_conditions import end_reached
 from tune_core.core.time_attribute import OF_EVERY_RESULT, check_time
 from tune_core.core.values import Message, Metrics, ResultDict
 from tune_core.errors import CheckpointError, MissingMetricError
 from tune_core.executors.base import RunSpec
 from tune_core.executors.worker.pipe import EventPipe
-from tune_core.trainable.base import node_ip
+from tune_core.trainable.base import node_ip, place
 
 _TOLD: set[tuple[str, str]] = set()
 """Metrics that became text, as (experiment's folder, name): those that this process has spoken of."""
+
+
+_SPECIAL = frozenset((*TOTALS, "done"))
+"""Names of metrics that are looked at in each result."""
+_MOST_NAMES = 10_000
+_usual_names: set[str] = set()
+"""Names of metrics that this process has seen and need not look at again, whichever trial reports them."""
 
 
 class TrialSession:
@@ -49,6 +56,7 @@ class TrialSession:
         self._reports_time = self._time_attr not in OF_EVERY_RESULT
         self._lock = threading.RLock()
         self._closed = False  # the attempt is over: what comes now is of something that it left behind
+        self._is_over = False  # and no thread is being answered any more
         self._stray_said = False
         self._waited = 0.0
         self._base = job.seconds
@@ -63,6 +71,8 @@ class TrialSession:
         )
         if self._until is not None or judged_by_steps:
             wanted[self._time_attr] = None
+        self._has_stop = bool(spec.stop)
+        self._has_lease_end = self._until is not None or self._steps is not None
         self._names: set[str] = set()  # that were reported
         self._taken_names: set[str] = set()  # those of automatic fields
         self._unseen = [name for name in wanted if name not in OF_EVERY_RESULT]
@@ -115,26 +125,20 @@ class TrialSession:
             if self._closed or self.ended_how is not None:
                 self._say_if_stray()
                 return False
-            as_text: dict[str, str] = {}
-            plain, nonfinite = plain_metrics(metrics, as_text)
-            if as_text:
-                self._say_what_became_text(as_text)
-            if not self._names.issuperset(plain):
-                self._look_at_names(plain)
-            if self._taken_names:
-                plain = {name: value for name, value in plain.items() if name not in self._taken_names}
+            if type(metrics) is dict and is_plain(metrics, _usual_names):
+                plain, nonfinite = metrics, None
+            else:
+                plain, nonfinite = self._plain(metrics)
             began = None
             if self.last_metrics is None:
-                steps = self._totals.get("timesteps_total", 0)
-                began = [platform.node(), node_ip(), os.getpid(), self._base, steps]
-            if "timesteps_this_iter" in plain or "episodes_this_iter" in plain:
-                plain = self._count(plain)
+                began = [*place(), os.getpid(), self._base, self._totals.get("timesteps_total", 0)]
             if self._reports_time:
                 check_time(plain, self._time_attr)
             self.last_metrics = plain
             self.iteration += 1
             self.advice = ""
-            seconds = time.perf_counter() - self._began - self._waited + self._base
+            now = time.perf_counter()
+            seconds = now - self._began - self._waited + self._base
             name = self._save(checkpoint) if checkpoint is not None else None
             attempt = self.job.attempt
             event = ev.Reported(
@@ -142,10 +146,10 @@ class TrialSession:
             )
             if self._unseen:
                 self._look_for_unseen(event)
-            if self._meets_stop(event):
+            if (self._has_stop or "done" in plain) and self._meets_stop(event):
                 self._pipe.add(event)
                 return False
-            due = self._lease_ends(event)
+            due = self._has_lease_end and self._lease_ends(event)
             if self._asked_to_end is not None:
                 self._pipe.add(event)
                 self.take(self._asked_to_end)
@@ -154,10 +158,23 @@ class TrialSession:
                 event.waiting = ev.WAITS_FOR_SCHEDULER if due else ev.WAITS_FOR_DRIVER
                 self._pipe.add(event)
                 self._await_verdict()
-            else:
-                self._pipe.add(event)
-                self._pipe.flush_if_due(self.take, at_once=name is not None)  # a crash must not cost a checkpoint
+            elif self._pipe.add(event, now) or name is not None:  # a crash must not cost a checkpoint
+                self._pipe.exchange(self.take)
             return self.ended_how is None
+
+    def _plain(self, metrics: Mapping[str, object]) -> tuple[ResultDict, list[str] | None]:
+        """Metrics as the journal holds them; plain values under names that were seen before need none of this."""
+        as_text: dict[str, str] = {}
+        plain, nonfinite = plain_metrics(metrics, as_text)
+        if as_text:
+            self._say_what_became_text(as_text)
+        if not self._names.issuperset(plain):
+            self._look_at_names(plain)
+        if self._taken_names:
+            plain = {name: value for name, value in plain.items() if name not in self._taken_names}
+        if not TOTALS.keys().isdisjoint(plain):
+            plain = self._count(plain)
+        return plain, nonfinite
 
     def _say_what_became_text(self, kinds: dict[str, str]) -> None:
         """Once for each metric in this process: a run may report it a million times."""
@@ -175,6 +192,8 @@ class TrialSession:
         new = [name for name in metrics if name not in self._names]
         self._names.update(new)
         ours = [name for name in new if is_always_ours(name, metrics[name])]
+        if len(_usual_names) < _MOST_NAMES:
+            _usual_names.update(n for n in new if n not in ours and n not in _SPECIAL and n.isascii())
         if not ours:
             return
         same = {"training_iteration": self.iteration + 1, "pid": os.getpid(), "hostname": platform.node()}
@@ -241,9 +260,12 @@ class TrialSession:
 
         Waits for a thread of the trial's that is just being answered.
         """
+        if self._is_over:
+            return
         self._closed = True  # before the lock: threads that report without pause might not let go of it
         with self._lock:
             self._at_end.clear()
+        self._is_over = True
 
     def _say_if_stray(self) -> None:
         """Something that the trial has left behind still reports: say so once."""
@@ -286,7 +308,8 @@ class TrialSession:
                 return True
         if self._until is None:
             return False
-        value = ev.value_of(event, self._time_attr)
+        by_count = self._time_attr == "training_iteration"
+        value = event.iteration if by_count else ev.value_of(event, self._time_attr)
         return value is not None and bool(value >= self._until) and self._has_lease_metrics(event.metrics)
 
     def _has_lease_metrics(self, metrics: Mapping[str, object]) -> bool:
@@ -318,6 +341,7 @@ class TrialSession:
             lease: ev.Lease | None = message[3]
             if lease is not None:
                 self._until, self._steps, self.advice = lease.until, lease.steps, lease.advice
+                self._has_lease_end = self._until is not None or self._steps is not None
         elif kind == "halt":
             self.halted = True
             self.end(message[3], message[4])
@@ -334,7 +358,8 @@ class TrialSession:
     # --- checks and checkpoints ---------------------------------------------------------------------------------------
 
     def _look_for_unseen(self, event: ev.Reported) -> None:
-        self._unseen = [name for name in self._unseen if ev.value_of(event, name) is None]
+        seen = event.metrics
+        self._unseen = [n for n in self._unseen if seen.get(n) is None and ev.value_of(event, n) is None]
         if self._unseen:
             self._seen.update(dict.fromkeys(flatten(event.metrics)))
 

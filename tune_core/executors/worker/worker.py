@@ -43,6 +43,7 @@ class Worker:
         self.output: Output | None = None
         self.surroundings: Surroundings | None = None
         self._prepared = prepared
+        self._is_class = prepared.is_class
         self._kept: Trainable | None = None
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ class Worker:
             if self.surroundings is not None:
                 self.surroundings.enter(folder)
             with entered(session, owns_process=self.output is not None):
-                if self._prepared.is_class:
+                if self._is_class:
                     self._run_class(session)
                 else:
                     self._run_function(session)
@@ -123,7 +124,11 @@ class Worker:
 
     def _drive(self, session: TrialSession) -> None:
         answer = self._prepared(session.job.config)
-        if inspect.isgenerator(answer):
+        if answer is None or answer.__class__ is bool:  # a bool is what tune.report() returned
+            return
+        if answer.__class__ is dict:  # the usual answers are told first
+            session.report(answer)
+        elif inspect.isgenerator(answer):
             with contextlib.closing(answer):
                 for item in answer:
                     if not session.report(_as_metrics(item, self.spec)):
@@ -132,7 +137,7 @@ class Worker:
             if inspect.iscoroutine(answer):
                 answer.close()  # else Python warns that nobody awaited it
             raise FatalError(*asynchronous(self.spec.trainable_name))
-        elif answer is not None and not isinstance(answer, bool):  # a bool is what tune.report() returned
+        else:
             session.report(_as_metrics(answer, self.spec))
 
     def _run_class(self, session: TrialSession) -> None:
