@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from random import Random
 from typing import Any
 
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.base import Searcher, ignores_result
-from tune_core.space import Compiled, compile_space, pin, rng_for, validate
+from tune_core.space import Compiled, compile_space, pin, validate
 from tune_core.space.domains import as_rng
+from tune_core.space.sampling import set_rng_for
 
 
 class BasicVariantGenerator(Searcher):
@@ -76,6 +78,7 @@ class BasicVariantGenerator(Searcher):
         self._seed = 0
         self._num_samples = 1
         self._total: int | None = None
+        self._rng = Random()  # set anew for each configuration
 
     multi_objective = handles_constraints = True  # it learns from no result, so any metrics and constraints will do
 
@@ -141,7 +144,7 @@ class BasicVariantGenerator(Searcher):
             sample = bisect_right(self._points, index, key=lambda point: point[0]) - 1
             first, space = self._points[sample]
             point = index - first
-        rng = rng_for(self._seed, sample if self.constant_grid_search else index)
+        rng = set_rng_for(self._rng, self._seed, sample if self.constant_grid_search else index)
         return space.build(rng, space.grid_point(point) if space.grid_paths else [])
 
     def _ready(self) -> Compiled:

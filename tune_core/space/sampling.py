@@ -49,8 +49,18 @@ class _Draw:
 
 def rng_for(seed: int, index: int) -> Random:
     """The generator of configuration ``index``: the same for the same two numbers, in every process."""
+    return Random(_number_of(seed, index))
+
+
+def set_rng_for(rng: Random, seed: int, index: int) -> Random:
+    """Make of ``rng`` what :func:`rng_for` returns: a new generator is seeded twice by Python, an old one once."""
+    rng.seed(_number_of(seed, index))
+    return rng
+
+
+def _number_of(seed: int, index: int) -> int:
     positive = seed << 1 if seed >= 0 else (-seed << 1) - 1
-    return Random(positive << 64 | index)
+    return positive << 64 | index
 
 
 def path_str(path: Path) -> str:

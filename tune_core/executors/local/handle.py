@@ -78,7 +78,7 @@ class WorkerProcess:
     def printed(self) -> int:
         """How much it has printed so far, in bytes."""
         try:
-            return os.fstat(self.output).st_size
+            return os.lseek(self.output, 0, os.SEEK_END)  # what is written goes to the end whatever is sought
         except OSError:  # closed with the worker
             return 0
 

@@ -85,7 +85,7 @@ class Output:
 
     def _size(self) -> int:
         try:
-            return os.fstat(self._file).st_size
+            return os.lseek(self._file, 0, os.SEEK_END)  # what is written goes to the end whatever is sought
         except OSError:  # closed
             return 0
 
