@@ -82,6 +82,7 @@ class TuneConfig:
     constraints: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        validation.python_fields(self)
         check_objectives(self.metric, self.mode)
         constraints_from(self.constraints)
         for name in ("trial_name_creator", "trial_dirname_creator"):
@@ -93,12 +94,13 @@ class TuneConfig:
                     'Use e.g. lambda trial: f"model_{trial.trial_id}".',
                 )
         if self.num_samples != -1 or isinstance(self.num_samples, bool):
-            validation.integer("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
+            self.num_samples = validation.integer("TuneConfig(num_samples)", self.num_samples, 1, ", or -1 for no end")
         if self.max_concurrent_trials is not None:
             if self.max_concurrent_trials == 0 and not isinstance(self.max_concurrent_trials, bool):
                 self.max_concurrent_trials = None  # Ray Tune's "no limit"
             else:
-                validation.integer("TuneConfig(max_concurrent_trials)", self.max_concurrent_trials, 1, ", or None")
+                asked, most = "TuneConfig(max_concurrent_trials)", self.max_concurrent_trials
+                self.max_concurrent_trials = validation.integer(asked, most, 1, ", or None")
         if isinstance(self.time_budget_s, datetime.timedelta):
             self.time_budget_s = self.time_budget_s.total_seconds()
         if not isinstance(self.reuse_actors, bool | None):
@@ -202,6 +204,7 @@ class SyncConfig:
     flush_timeout_s: float = 120.0
 
     def __post_init__(self) -> None:
+        validation.python_fields(self)
         for name in ("mirror_interval_s", "upload_queue_bytes", "flush_timeout_s", "max_artifact_bytes"):
             validation.number(f"SyncConfig({name})", getattr(self, name), 0)
         if isinstance(self.artifact_patterns, str):
@@ -239,6 +242,7 @@ class FailureConfig:
     max_worker_losses: int = 100
 
     def __post_init__(self) -> None:
+        validation.python_fields(self)
         if self.max_failures != -1 or isinstance(self.max_failures, bool):
             validation.integer("FailureConfig(max_failures)", self.max_failures, 0, ", or -1 for no limit")
         if self.fail_fast not in (True, False, "raise"):
@@ -316,6 +320,7 @@ class RunConfig:
     control: bool = False
 
     def __post_init__(self) -> None:
+        validation.python_fields(self)
         if self.local_dir is not None:
             raise InvalidArgumentError(
                 "RunConfig(local_dir)",

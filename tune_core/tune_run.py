@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
+from tune_core.core.validation import python_values
 from tune_core.core.values import ConfigView
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError, TrialError, in_terms_of
@@ -47,6 +48,7 @@ _NAMES = {
 """What the arguments of a Tuner and its configurations are called in :func:`run`."""
 
 
+@python_values
 def run(
     run_or_experiment: object,
     *,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core.flatten import flatten
+from tune_core.core.validation import python_value
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.trainable import Prepared, prepare, request_of
 from tune_core.trainable.export import ExportFormat
@@ -203,6 +204,7 @@ class Tuner:
         from tune_core.journal.place import is_stored
 
         stored = None
+        num_samples = python_value(num_samples)
         if is_stored(path, storage_filesystem):
             from tune_core.fit.stored import StoredExperiment
 

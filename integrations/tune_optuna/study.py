@@ -235,7 +235,7 @@ class Study(optuna.Study):
         search.known = {result.trial_id for result in grid if str(result.status) in ("TERMINATED", "ERROR")}
         tuner: Any = tune.Tuner.restore(folder, objective, param_space={}, tune_config=tune_config, run_config=config)
         if n_trials is not None:  # so many more; those that were cut off are the first of them
-            tuner._tune.num_samples = max(len(grid), len(search.known) + n_trials)
+            tuner._tune.num_samples = max(len(grid), len(search.known) + int(n_trials))
             tuner._restored["num_samples"] = tuner._tune.num_samples
         return tuner
 

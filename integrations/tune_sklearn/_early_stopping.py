@@ -297,7 +297,7 @@ class _Choice:
 
     def _in_size(self, size: Size) -> BudgetSteps:
         search = self.search
-        if size.growth is not None and (self.epochs_asked or search.early_stopping is not True):
+        if size.growth is not None and (self.epochs_asked or search.early_stopping not in (True,)):
             count = search.max_iters if self.epochs_asked else _EPOCHS
             return BudgetSteps("iterations", linear_steps(size.total, count), size.growth, size.parameter)
         least = whole(search.min_resources) or max(_LEAST_ITERATIONS, int(size.total // search.factor**3))
@@ -397,7 +397,7 @@ def _may_be_refused(variant: Variant) -> bool:
     """Whether to try: not for numbers alone, nor for an estimator without the settings that are known for it."""
     params = variant.estimator.get_params()
     settings = {name.rpartition("__")[2]: value for name, value in params.items()}
-    return variant.has_words or settings.get("class_weight") is not None or settings.get("early_stopping") is True
+    return variant.has_words or settings.get("class_weight") is not None or settings.get("early_stopping") in (True,)
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str:

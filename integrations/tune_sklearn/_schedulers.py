@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tune_core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ BOHB = ("hyperbandforbohb", "hb_bohb")
 def wanted(search: TuneBaseSearchCV) -> Any:
     """What a search's ``early_stopping`` comes to: False, True, a name or a scheduler. BOHB brings its own."""
     asked = search.early_stopping
+    if isinstance(asked, np.bool_):
+        asked = bool(asked)
     by_bohb = _is_bohb_search(getattr(search, "search_optimization", "random"))
     if by_bohb:
         if asked is False:

@@ -176,7 +176,7 @@ def _continues_exactly(estimator: BaseEstimator, rows: int) -> bool:
         return False
     if _is_histogram_boosting(estimator):
         stops = params["early_stopping"]
-        return stops is False or (stops == "auto" and rows <= _STOPS_FROM_ROWS)
+        return stops in (False,) or (stops == "auto" and rows <= _STOPS_FROM_ROWS)
     if isinstance(estimator, (GradientBoostingClassifier, GradientBoostingRegressor)):
         return params["n_iter_no_change"] is None
     if isinstance(estimator, (BaggingClassifier, BaggingRegressor)):

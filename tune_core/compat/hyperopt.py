@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tune_core.core.optional_imports import require
-from tune_core.core.validation import synchronous
+from tune_core.core.validation import python_values, synchronous
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError, in_terms_of
 from tune_core.stopper import Stopper
@@ -37,6 +37,7 @@ _NAMES = {
 """What the arguments of a Tuner are called in :func:`fmin`."""
 
 
+@python_values
 def fmin(
     fn: Callable[[Any], Any],
     space: Any,

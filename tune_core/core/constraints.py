@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tune_core.core.objective import lookup
+from tune_core.core.validation import python_value
 from tune_core.errors import InvalidArgumentError
 
 
@@ -71,7 +72,7 @@ def constraints_from(value: object, asked: str = "TuneConfig(constraints)") -> t
         for pair in pairs:
             if not isinstance(metric, str) or not metric or not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise _wrong(asked, value)
-            relation, bound = pair
+            relation, bound = pair[0], python_value(pair[1])
             number = isinstance(bound, (int, float)) and not isinstance(bound, bool) and math.isfinite(bound)
             if relation not in ("<=", ">=") or not number:
                 raise _wrong(f"{asked}[{metric!r}]", given)

@@ -10,13 +10,56 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from tune_core.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from fractions import Fraction
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def python_value(value: Any) -> Any:
+    """A NumPy scalar as Python's own number, truth value or text; anything else as it is.
+
+    What users compute with NumPy is converted once, where it is given: the journal, and tests such as
+    ``isinstance(value, int)``, know Python's own types alone.
+    """
+    if type(value).__module__ != "numpy" or getattr(value, "shape", None) != ():
+        return value
+    plain = value.item()
+    return float(plain) if type(plain).__module__ == "numpy" else plain  # longdouble is its own item
+
+
+def python_values(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function or constructor, so that it is given Python's own values for NumPy's scalars."""
+
+    @functools.wraps(function)
+    def converting(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*map(python_value, args), **{name: python_value(value) for name, value in kwargs.items()})
+
+    return converting
+
+
+def python_fields(instance: Any) -> None:
+    """Convert the fields of a new dataclass by :func:`python_value`."""
+    for one in fields(instance):
+        value = getattr(instance, one.name)
+        plain = python_value(value)
+        if plain is not value:
+            object.__setattr__(instance, one.name, plain)  # it may be frozen
+
+
+def python_list(value: Any) -> Any:
+    """A one-dimensional array or a list of NumPy's scalars as a list of Python's own values; others as they are."""
+    if hasattr(value, "tolist") and getattr(value, "ndim", None) == 1:
+        return [python_value(one) for one in value.tolist()]
+    return list(map(python_value, value)) if isinstance(value, list) else value
 
 
 def is_asynchronous(function: Any) -> bool:
@@ -38,10 +81,16 @@ def synchronous(asked: str, function: Any) -> None:
         )
 
 
+def _is_one(value: Any) -> bool:
+    """Whether a value is no array of several."""
+    return getattr(value, "shape", ()) == ()
+
+
 def number(asked: str, value: object, least: float = -math.inf) -> float:
     """``value`` as a float, if it is a finite number of at least ``least``."""
-    if not isinstance(value, (str, bool)) and hasattr(value, "__float__"):
-        found = float(value)
+    plain = python_value(value)
+    if not isinstance(plain, (str, bool)) and hasattr(plain, "__float__") and _is_one(plain):
+        found = float(plain)
         if math.isfinite(found) and found >= least:
             return found
     needed = "a finite number" if least == -math.inf else f"a number of {least:g} or more"
@@ -50,8 +99,10 @@ def number(asked: str, value: object, least: float = -math.inf) -> float:
 
 def integer(asked: str, value: object, least: int = 1, also: str = "") -> int:
     """``value`` as an int, if it is an integer of at least ``least``; ``also`` says what else is allowed."""
-    if not isinstance(value, (str, float, bool)) and hasattr(value, "__index__") and int(value) >= least:
-        return int(value)
+    plain: Any = python_value(value)
+    is_whole = not isinstance(plain, (str, float, bool)) and hasattr(plain, "__index__") and _is_one(plain)
+    if is_whole and int(plain) >= least:
+        return int(plain)
     raise InvalidArgumentError(
         asked,
         f"is {value!r}",
@@ -131,6 +182,7 @@ def takes(asked: str, function: Callable[..., object], *names: str, example: str
 def points(name: str, value: object) -> list[Mapping[str, Any]]:
     """The ``points_to_evaluate`` of the searcher ``name``: a list of configurations; None is an empty one."""
     asked = f"{name}(points_to_evaluate)"
+    value = python_list(value)
     if value is None:
         return []
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
@@ -145,6 +197,7 @@ def rewards(name: str, value: object, points: Sequence[object]) -> list[Any] | N
     """The ``evaluated_rewards`` of the searcher ``name``: one value, or None, for each point."""
     if value is None:
         return None
+    value = python_list(value)
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or len(value) != len(points):
         raise InvalidArgumentError(
             f"{name}(evaluated_rewards)",
@@ -157,6 +210,7 @@ def rewards(name: str, value: object, points: Sequence[object]) -> list[Any] | N
 
 def seed(asked: str, value: object) -> int | None:
     """An integer, or None."""
-    if value is None or (hasattr(value, "__index__") and not isinstance(value, bool)):
-        return None if value is None else int(value)
+    plain: Any = python_value(value)
+    if plain is None or (hasattr(plain, "__index__") and not isinstance(plain, bool) and _is_one(plain)):
+        return None if plain is None else int(plain)
     raise InvalidArgumentError(asked, f"is {value!r}", "a seed is a whole number", "Use e.g. 0, or None.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from tune_core.core.validation import python_values
 from tune_core.core.values import Config
 from tune_core.distributed import on_ray
 from tune_core.distributed.members import Answers, Member
@@ -38,6 +39,7 @@ class Rank(Protocol):
         """Give up what was needed for it, once it has ended."""
 
 
+@python_values
 def with_workers(
     trainable: object,
     num_workers: int,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.standing import NOTHING, Standing
+from tune_core.core.validation import python_fields
 from tune_core.errors import InvalidArgumentError
 
 
@@ -50,6 +51,7 @@ class CheckpointConfig:
     checkpoint_at_end: bool | None = None
 
     def __post_init__(self) -> None:
+        python_fields(self)
         check_mode(self.checkpoint_score_order, "CheckpointConfig(checkpoint_score_order)")
         score = self.checkpoint_score_attribute
         if score is not None and (not isinstance(score, str) or not score):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tune_core.checkpoint import Checkpoint
+from tune_core.core.validation import python_value
 from tune_core.errors import InvalidArgumentError, MissingMetricError
 from tune_core.integration.resuming import start_metadata
 from tune_core.trainable.session import draft, get_context, in_session, report
@@ -84,7 +85,8 @@ def check_count(who: str, name: str, value: object) -> None:
     InvalidArgumentError
         If it is anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    count = python_value(value)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise InvalidArgumentError(
             f"{who}({name})",
             f"is {value!r}",

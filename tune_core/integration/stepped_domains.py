@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tune_core.core.validation import python_values
 from tune_core.errors import InvalidArgumentError
 from tune_core.space import choice, qrandint, quniform, randint
 
 
+@python_values
 def steps(lower: float, upper: float, step: float) -> Any:
     """The values ``lower``, ``lower + step``, … up to ``upper``, as a domain; a single value as itself.
 

@@ -24,6 +24,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Trial
+from tune_core.core.validation import python_value
 from tune_core.core.values import Config, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
 
@@ -123,6 +124,7 @@ class Tracker(Callback):
     """
 
     def __init__(self, finish_s: float = FINISH_S) -> None:
+        finish_s = python_value(finish_s)
         if isinstance(finish_s, bool) or not isinstance(finish_s, (int, float)) or not finish_s >= 0:
             raise InvalidArgumentError(
                 f"{type(self).__name__}(finish_s)",

@@ -11,7 +11,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.time_attribute import is_time
 from tune_core.core.trial import TERMINATED, Status, TrialView
-from tune_core.core.validation import fraction, integer, one_of
+from tune_core.core.validation import fraction, integer, one_of, python_values
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
@@ -82,6 +82,7 @@ class AsyncHyperBandScheduler(Scheduler):
 
     restarts_without_checkpoint = True
 
+    @python_values
     def __init__(
         self,
         time_attr: str = ITERATION,

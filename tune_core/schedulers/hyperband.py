@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from tune_core.core.validation import fraction, integer
+from tune_core.core.validation import fraction, integer, python_values
 from tune_core.schedulers.rung_levels import ITERATION, as_number
 from tune_core.schedulers.synchronous import BracketPlan, SynchronousScheduler, halvings
 
@@ -62,6 +62,7 @@ class HyperBandScheduler(SynchronousScheduler):
     Optimization. JMLR 2018, Algorithm 1 and Table 1.
     """
 
+    @python_values
     def __init__(
         self,
         time_attr: str = ITERATION,
@@ -129,6 +130,7 @@ class SuccessiveHalvingScheduler(SynchronousScheduler):
     Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization. AISTATS 2016.
     """
 
+    @python_values
     def __init__(
         self,
         time_attr: str = ITERATION,

@@ -16,7 +16,7 @@ from sortedcontainers import SortedList
 from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
-from tune_core.core.validation import fraction, integer
+from tune_core.core.validation import fraction, integer, python_values
 from tune_core.core.values import Metrics
 from tune_core.schedulers.base import Continue, Decision, Pause, Scheduler, Stop, WaitingTrials
 from tune_core.schedulers.rung_levels import show
@@ -81,6 +81,7 @@ class MedianStoppingRule(Scheduler):
 
     restarts_without_checkpoint = True
 
+    @python_values
     def __init__(
         self,
         time_attr: str = "time_total_s",

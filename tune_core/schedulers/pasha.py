@@ -11,7 +11,7 @@ from sortedcontainers import SortedList
 
 from tune_core.core.objective import lookup
 from tune_core.core.trial import Status, TrialView
-from tune_core.core.validation import share
+from tune_core.core.validation import python_values, share
 from tune_core.core.values import Metrics
 from tune_core.schedulers.asha import AsyncHyperBandScheduler
 from tune_core.schedulers.base import Decision, Pause, Stop, WaitingTrials
@@ -54,6 +54,7 @@ class PASHAScheduler(AsyncHyperBandScheduler):
 
     observes = True
 
+    @python_values
     def __init__(
         self,
         time_attr: str = ITERATION,

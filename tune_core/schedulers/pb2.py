@@ -10,11 +10,12 @@ from typing import Any
 
 from tune_core import space
 from tune_core.core.optional_imports import require
+from tune_core.core.validation import python_values
 from tune_core.core.values import Array, Config
 from tune_core.errors import InvalidArgumentError
 from tune_core.models.gaussian_process import GaussianProcess
 from tune_core.schedulers.pbt import Population, PopulationMember
-from tune_core.schedulers.perturbation import as_python_number, complete, show
+from tune_core.schedulers.perturbation import as_python_number, complete, python_mutations, show
 
 Path = tuple[str, ...]
 
@@ -72,6 +73,7 @@ class PB2(Population):
     Exploration-Exploitation Tradeoffs in Gaussian Process Bandit Optimization, JMLR 2014, algorithm GP-BUCB.
     """
 
+    @python_values
     def __init__(
         self,
         time_attr: str = "time_total_s",
@@ -88,7 +90,7 @@ class PB2(Population):
         seed: int | None = None,
     ) -> None:
         super().__init__(time_attr, metric, mode, perturbation_interval, 0.0, quantile_fraction, synch, seed)
-        self.hyperparam_bounds = dict(hyperparam_bounds or {})
+        self.hyperparam_bounds = dict(python_mutations(hyperparam_bounds or {}))
         self._bounds = dict(_flat_bounds(self.hyperparam_bounds))  # by path of a nested parameter
         if not self._bounds:
             raise InvalidArgumentError(

@@ -13,11 +13,11 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.random_state import seeded
 from tune_core.core.trial import PAUSED, PENDING, Status, TrialView
-from tune_core.core.validation import fraction, share
+from tune_core.core.validation import fraction, python_value, python_values, share
 from tune_core.core.values import Config, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Pause, Scheduler, WaitingTrials
-from tune_core.schedulers.perturbation import as_python_number, check_mutations, complete, explore
+from tune_core.schedulers.perturbation import as_python_number, check_mutations, complete, explore, python_mutations
 from tune_core.schedulers.rung_levels import as_number, show
 
 
@@ -40,6 +40,7 @@ class Population(Scheduler):
 
     custom_explore_fn: Callable[[Config], Config] | None = None
 
+    @python_values
     def __init__(
         self,
         time_attr: str,
@@ -301,6 +302,7 @@ class PopulationBasedTraining(Population):
     Kavukcuoglu: Population Based Training of Neural Networks. arXiv:1711.09846, 2017.
     """
 
+    @python_values
     def __init__(
         self,
         time_attr: str = "time_total_s",
@@ -320,7 +322,7 @@ class PopulationBasedTraining(Population):
         seed: int | None = None,
     ) -> None:
         super().__init__(time_attr, metric, mode, perturbation_interval, burn_in_period, quantile_fraction, synch, seed)
-        mutations = hyperparam_mutations or {}
+        mutations = python_mutations(hyperparam_mutations or {})
         check_mutations("PopulationBasedTraining(hyperparam_mutations)", mutations)
         if not mutations and custom_explore_fn is None:
             raise InvalidArgumentError(
@@ -329,7 +331,8 @@ class PopulationBasedTraining(Population):
                 "copies would train with the very same hyperparameters",
                 'Use e.g. hyperparam_mutations={"lr": tune.loguniform(1e-4, 1e-1)}.',
             )
-        if not perturbation_factors or not all((as_python_number(f) or 0) > 0 for f in perturbation_factors):
+        factors = tuple(map(python_value, perturbation_factors))
+        if not factors or not all((as_python_number(f) or 0) > 0 for f in factors):
             raise InvalidArgumentError(
                 "PopulationBasedTraining(perturbation_factors)",
                 f"is {perturbation_factors!r}",
@@ -338,7 +341,7 @@ class PopulationBasedTraining(Population):
             )
         self.hyperparam_mutations = mutations
         self.resample_probability = share("PopulationBasedTraining(resample_probability)", resample_probability)
-        self.perturbation_factors = tuple(perturbation_factors)
+        self.perturbation_factors = factors
         self.custom_explore_fn = custom_explore_fn
         self.log_config = log_config
 

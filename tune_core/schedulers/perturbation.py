@@ -11,10 +11,20 @@ from typing import Any
 
 from tune_core import space
 from tune_core.core.random_state import seeded
+from tune_core.core.validation import python_list
 from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
 
 Mutations = Mapping[str, Any]
+
+
+def python_mutations(mutations: Any) -> Any:
+    """Mutations with lists of Python's own values for NumPy's arrays and scalars, as ``np.linspace`` makes them."""
+    if not isinstance(mutations, Mapping):
+        return mutations
+    return {
+        name: python_mutations(how) if isinstance(how, Mapping) else python_list(how) for name, how in mutations.items()
+    }
 
 
 def check_mutations(asked: str, mutations: object) -> None:

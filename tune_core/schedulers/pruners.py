@@ -22,7 +22,7 @@ from tune_core.core.events import Lease
 from tune_core.core.objective import lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import TERMINATED, Status, TrialView
-from tune_core.core.validation import integer, number
+from tune_core.core.validation import integer, number, python_values
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Scheduler, Stop
@@ -143,6 +143,7 @@ class PercentilePruner(Pruner):
     'PercentilePruner: the best 25 % go on; after 10 complete trials'
     """
 
+    @python_values
     def __init__(
         self,
         percentile: float,
@@ -222,6 +223,7 @@ class MedianPruner(PercentilePruner):
         As for :class:`PercentilePruner`.
     """
 
+    @python_values
     def __init__(
         self,
         n_startup_trials: int = 5,
@@ -256,6 +258,7 @@ class ThresholdPruner(Pruner):
         As for :class:`PercentilePruner`.
     """
 
+    @python_values
     def __init__(
         self,
         lower: float | None = None,
@@ -313,6 +316,7 @@ class PatientPruner(Pruner):
         As for :class:`PercentilePruner`; the wrapped pruner uses the same.
     """
 
+    @python_values
     def __init__(
         self,
         wrapped_pruner: Pruner | None,
@@ -416,6 +420,7 @@ class WilcoxonPruner(Pruner):
     Wilcoxon, 1945, "Individual Comparisons by Ranking Methods".
     """
 
+    @python_values
     def __init__(
         self,
         *,

@@ -8,7 +8,7 @@ from typing import Any
 from tune_core.core.events import Lease
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.trial import PENDING, RUNNING, Status, TrialView
-from tune_core.core.validation import integer
+from tune_core.core.validation import integer, python_values
 from tune_core.core.values import Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Continue, Decision, Exploit, Scheduler, Stop, WaitingTrials
@@ -70,6 +70,7 @@ class DistributeResources:
         Accepted and ignored: a trial holds its resources in one piece.
     """
 
+    @python_values
     def __init__(
         self,
         add_bundles: bool = False,
@@ -113,6 +114,7 @@ class DistributeResourcesToTopJob(DistributeResources):
         What makes a trial the best; None takes the scheduler's.
     """
 
+    @python_values
     def __init__(
         self,
         add_bundles: bool = False,
@@ -158,6 +160,7 @@ class ResourceChangingScheduler(Scheduler):
     saves_at_lease_end = True
     needs_metric = False
 
+    @python_values
     def __init__(
         self,
         base_scheduler: Scheduler | None = None,

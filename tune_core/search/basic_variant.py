@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from tune_core.core.validation import python_values
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, SearchSpaceError
 from tune_core.search.base import Searcher, ignores_result
@@ -41,6 +42,7 @@ class BasicVariantGenerator(Searcher):
     {'lr': 0.5}
     """
 
+    @python_values
     def __init__(
         self,
         points_to_evaluate: Sequence[Mapping[str, object]] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tune_core.core.validation import python_values
 from tune_core.core.values import Config, ConfigView, JsonObject, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
@@ -33,6 +34,7 @@ class ConcurrencyLimiter(WrappingSearcher):
     _done_to_it = "limited"
     _example = "ConcurrencyLimiter(OptunaSearch(), max_concurrent=4)"
 
+    @python_values
     def __init__(self, searcher: Searcher, max_concurrent: int, batch: bool = False) -> None:
         super().__init__(searcher)
         if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 1:

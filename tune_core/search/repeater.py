@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_core.core.objective import Objective
+from tune_core.core.validation import python_values
 from tune_core.core.values import Config, ConfigView, Metrics
 from tune_core.errors import InvalidArgumentError, RestoreError
 from tune_core.search.base import Searcher
@@ -78,6 +79,7 @@ class Repeater(WrappingSearcher):
     _done_to_it = "repeated"
     _example = "Repeater(OptunaSearch(), 3)"
 
+    @python_values
     def __init__(self, searcher: Searcher, repeat: int = 1, set_index: bool = True) -> None:
         super().__init__(searcher)
         if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:

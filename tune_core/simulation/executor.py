@@ -17,6 +17,7 @@ from tune_core.core import events as ev
 from tune_core.core.objective import lookup
 from tune_core.core.plain_values import plain_metrics
 from tune_core.core.time_attribute import OF_EVERY_RESULT, check_time
+from tune_core.core.validation import python_fields
 from tune_core.errors import InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import END_GRACE_S, Executor, RunSpec
 from tune_core.executors.machine_resources import Allocation, Machine
@@ -71,6 +72,7 @@ class Faults:
     driver_deaths: int = 0
 
     def __post_init__(self) -> None:
+        python_fields(self)
         for name, value in vars(self).items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise InvalidArgumentError(
@@ -313,7 +315,7 @@ class SimulatedExecutor(Executor):
         if step is None:
             self._end(run, "completed", "", "")
             return
-        seconds = step[0] * run.slowness
+        seconds = float(step[0]) * run.slowness
         if self._hazard:
             within = self._random.expovariate(self._hazard)
             if within < seconds:

@@ -11,6 +11,7 @@ from typing import Any
 from tune_core import space
 from tune_core._version import __version__
 from tune_core.core import events as ev
+from tune_core.core.validation import python_values
 from tune_core.core.values import Config
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.engine.controller import Controller
@@ -34,6 +35,7 @@ from tune_core.space.serialization import describe, from_json, to_json
 Check = Callable[[Controller, SimulatedExecutor, Any], None]
 
 
+@python_values
 def simulate(
     objective: Any,
     param_space: Mapping[str, object] | None = None,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tune_core.core.validation import python_values
 from tune_core.errors import InvalidArgumentError, ResourceError
 
 _QUERY = "--query-gpu=index,uuid,memory.used,memory.total"
@@ -28,6 +29,7 @@ class Memory(NamedTuple):
         return self.used_mib / self.total_mib if self.total_mib else 0.0
 
 
+@python_values
 def wait_for_gpu(
     gpu_id: int | str | None = None,
     target_util: float = 0.01,

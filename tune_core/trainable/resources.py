@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tune_core.core.validation import python_value
 from tune_core.core.values import Config
 from tune_core.errors import ResourceError, UserCodeError
 
@@ -147,7 +148,8 @@ def check_resources(resources: object, asked: str) -> dict[str, float]:
             'Use e.g. {"cpu": 1, "gpu": 0.5}.',
         )
     checked: dict[str, float] = {}
-    for name, amount in _flat(resources).items():
+    for name, given in _flat(resources).items():
+        amount = python_value(given)
         key = name.lower() if isinstance(name, str) and name.lower() in ("cpu", "gpu") else name
         if not isinstance(key, str):
             raise ResourceError(asked, f"has the key {name!r}", "a resource has a name", 'Use e.g. {"cpu": 1}.')

@@ -424,3 +424,15 @@ def test_promotion_rule_stops_early_where_max_iters_is_below_its_max_t(binary):
     iterations = search.cv_results_["training_iteration"]
     assert iterations.max() == 5
     assert (iterations < 5).sum() >= 4, "half of the candidates end on the first rung"
+
+
+def test_numpys_truth_value_asks_for_early_stopping_as_pythons_does(binary):
+    def fitted(early_stopping):
+        return TuneGridSearchCV(
+            SGDClassifier(random_state=0), {"alpha": list(np.logspace(-5, 2, 8))}, cv=3, early_stopping=early_stopping
+        ).fit(*binary)
+
+    asked, stopped = fitted(True), fitted(np.True_)
+    assert stopped.early_stopping_ == asked.early_stopping_
+    assert stopped.best_params_ == asked.best_params_
+    assert not hasattr(fitted(np.False_), "early_stopping_")

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
+from tune_core.core.validation import python_values
 from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
@@ -53,6 +54,7 @@ class LocalExecutor(Answering, Executor):
 
     name = "local"
 
+    @python_values
     def __init__(
         self,
         num_cpus: float | None = None,

@@ -20,6 +20,7 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.paths import trial_folder
+from tune_core.core.validation import python_values
 from tune_core.errors import ExecutorError, InvalidArgumentError
 from tune_core.executors.base import Answering, Executor, RunSpec
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
@@ -84,6 +85,7 @@ class RayExecutor(Answering, Executor):
 
     name = "ray"
 
+    @python_values
     def __init__(
         self,
         address: str | None = None,
