@@ -301,6 +301,42 @@ def test_a_metric_that_never_comes_ends_the_run_and_names_what_was_reported(fit,
     assert len(tune.ResultGrid.from_path(tmp_path / "run")) < 9
 
 
+@pytest.mark.filterwarnings("ignore:TuneConfig.metric. names the metric")
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_metric_that_is_always_none_is_said_to_be_none(fit, executor):
+    def unmeasured(config):
+        tune.report({"loss": None, "cost": 1.0})
+
+    with pytest.raises(TrialError, match=r"'loss' was None in each result.*None is no value") as caught:
+        fit(unmeasured, num_samples=9, metric="loss", mode="min", executor=executor)
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_the_warning_about_a_metric_that_is_none_does_not_ask_for_its_own_name(fit):
+    def unmeasured(config):
+        tune.report({"loss": None, "cost": 1.0})
+
+    expected = r"TuneConfig\(metric\) names the metric 'loss', which was None in each result"
+    with pytest.warns(UserWarning, match=expected), pytest.raises(TrialError):
+        fit(unmeasured, metric="loss", mode="min", executor="inline")
+
+
+def test_a_misspelt_metric_of_a_constraint_is_named(fit):
+    def two(config):
+        tune.report({"loss": 1.0, "cost": 1.0})
+
+    options = {"num_samples": 2, "metric": "loss", "mode": "min", "executor": "inline"}
+    with pytest.warns(UserWarning, match=r"TuneConfig\(constraints\) names the metric 'costt'.*Did you mean 'cost'"):
+        results = fit(two, constraints={"costt": ("<=", 5)}, **options)
+    expected = r"none of the 2 trials meets.*costt <= 5.*no result has the metric 'costt' \(did you mean 'cost'\?\)"
+    with pytest.warns(UserWarning, match=expected):
+        results.get_best_result()
+    results = fit(two, constraints={"cost": ("<=", 0)}, **options)
+    with pytest.warns(UserWarning, match="none of the 2 trials meets") as caught:
+        results.get_best_result()
+    assert "no result has" not in str(caught[0].message)
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_an_objective_that_reports_nothing_is_told_so(fit, executor):
     results = fit(lambda config: None, num_samples=2, metric="loss", mode="min", executor=executor)

@@ -95,3 +95,13 @@ def test_auto_without_a_metric_is_no_scheduler() -> None:
     scheduler.setup(None, None, 0, {})
     assert not scheduler.needs_metric
     assert scheduler.lease(None).until is None
+
+
+@pytest.mark.parametrize(("trials", "steps"), [(1, [1]), (2, [1, 1]), (3, [3, 1, 1])])
+def test_pasha_promotes_nobody_among_fewer_trials_than_the_reduction_factor(trials: int, steps: list[int]) -> None:
+    run = tune.simulate(
+        lambda config, step: (1.0, {"loss": config["x"] + 1 / step}),
+        {"x": tune.grid_search([0.1, 0.2, 0.3][:trials])},
+        metric="loss", mode="min", num_samples=1, workers=1, scheduler=PASHAScheduler(max_t=27),
+    )  # fmt: skip
+    assert [trial.iteration for trial in run.trials] == steps

@@ -45,6 +45,8 @@ class ExpectedNames:
         return True
 
     def _text(self, name: str, where: str) -> str:
+        if name in self._seen:
+            return f"{where} names the metric {name!r}, which was None in each result so far: None is no value."
         close = nearest(name, self._seen)
         hint = f" Did you mean {close!r}?" if close else ""
         reported = ", ".join(list(self._seen)[:20])

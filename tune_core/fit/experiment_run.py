@@ -404,6 +404,8 @@ class ExperimentRun:
             names.setdefault(score, "CheckpointConfig(checkpoint_score_attribute)")
         if self.metric:
             names.setdefault(self.metric, "TuneConfig(metric)")
+        for one in self.constraints:
+            names.setdefault(one.metric, "TuneConfig(constraints)")
         if self.restored is None:
             for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
                 warnings.warn(text, stacklevel=2)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
+from tune_core.core.flatten import flatten
+from tune_core.core.near_names import nearest
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.trial import ERROR, RUNNING, Trial, known_value
 from tune_core.core.values import Config
@@ -106,10 +108,22 @@ def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Seque
         warnings.warn(
             f"{asked}: none of the {len(trials)} trials meets the run's constraints "
             f"({', '.join(str(Constraint(*one)) for one in header.constraints)}); "
-            "those that break them least are used.",
+            f"{_without_values(trials, header)}those that break them least are used.",
             stacklevel=4,
         )
     return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
+
+
+def _without_values(trials: Sequence[Trial], header: Header) -> str:
+    """Which of the constraints' metrics no trial has, as a clause of a warning; most often they are misspelt."""
+    metrics = dict.fromkeys(Constraint(*one).metric for one in header.constraints)
+    absent = [name for name in metrics if all(known_value(trial, name) is None for trial in trials)]
+    if not absent:
+        return ""
+    reported = dict.fromkeys(name for trial in trials if trial.known for name in flatten(trial.known))
+    close = nearest(absent[0], [name for name in reported if name not in absent])
+    hint = f" (did you mean {close!r}?)" if close else ""
+    return f"no result has the metric {', '.join(map(repr, absent))}{hint}; "
 
 
 def scores(trials: Sequence[Trial], folder: str, header: Header, objective: Objective, scope: str) -> dict[int, Score]:

@@ -43,7 +43,8 @@ class PASHAScheduler(AsyncHyperBandScheduler):
     The two lowest rungs are compared first. ε is 0 until two curves have crossed twice, and keeps its value while the
     present top rung has no such pair. A trial that reaches the top rung is compared with the latest 100 that have
     reached it before; with n > 100 of them, the rankings are compared after every n/100-th. Trials that stand on the
-    top rung when the run ends are complete: PASHA trains nobody longer.
+    top rung when the run ends are complete: PASHA trains nobody longer. With fewer trials than the reduction factor
+    nobody is promoted, and each ends on the first rung.
 
     References
     ----------

@@ -368,8 +368,17 @@ class TrialSession:
         if self.halted or self.last_metrics is None or self.job.iteration or not self._unseen:
             return ""
         name, seen = self._unseen[0], list(self._seen)
-        close = nearest(name, seen)
         judges = "the scheduler measures a trial's progress" if name == self._time_attr else "trials are compared"
+        if name in seen:
+            return str(
+                MissingMetricError(
+                    f"The metric {name!r}",
+                    "was None in each result",
+                    f"{judges} by it, and None is no value",
+                    f"Report a number: tune.report({{{name!r}: ...}}).",
+                )
+            )
+        close = nearest(name, seen)
         error = MissingMetricError(
             f"The metric {name!r}",
             f"was never reported; reported were {', '.join(map(repr, seen[:20])) or 'no metrics'}",
