@@ -358,3 +358,33 @@ def test_nothing_is_loaded_ahead_where_nobody_can_tell_what_for(executor: str, r
     pool.end_templates()
     executors.load_ahead(executor, {}, request_)
     assert not pool._templates
+
+
+SCRIPT = """
+import tune_core as tune
+from tune_core.executors.local import pool
+
+def objective(config):
+    for step in range(3):
+        tune.report({"loss": config["x"]})
+
+for name in ("one", "two"):
+    tune.Tuner(
+        objective,
+        param_space={"x": tune.grid_search([1, 2, 3])},
+        run_config=tune.RunConfig(name=name, storage_path=FOLDER, verbose=0, executor=tune.LocalExecutor(idle_s=IDLE)),
+    ).fit()
+print(*[template._popen.pid for template in pool._templates])
+"""
+
+
+@pytest.mark.parametrize(("idle_s", "kept"), [(0, 0), (300, 1)])
+def test_a_script_ends_without_a_warning_and_leaves_no_process_behind(tmp_path: Path, idle_s: int, kept: int) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("FOLDER", repr(str(tmp_path / "runs"))).replace("IDLE", str(idle_s)))
+    command = [sys.executable, "-W", "default", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stderr == ""
+    processes = [int(pid) for pid in done.stdout.split()]
+    assert len(processes) == kept
+    wait_until(lambda: not any(map(is_alive, processes)))

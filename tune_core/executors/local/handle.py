@@ -201,6 +201,12 @@ class Template:
         self._popen.wait()
         self.let_go()
 
+    def leave(self) -> None:
+        """The driver ends: this process sees that its lifeline is closed and ends by itself; nobody waits for it."""
+        self.let_go()
+        if self._popen.poll() is None:
+            self._popen.returncode = 0  # else Python warns of a process that still runs
+
     def let_go(self) -> None:
         """Close the driver's ends."""
         self._socket.close()

@@ -6,6 +6,7 @@ used them for a while, and with the process, however it ends.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -117,6 +118,16 @@ def end_templates() -> None:
     with _lock:
         while _templates:
             _templates.pop().end()
+
+
+def _leave_templates() -> None:
+    """The process ends, and its templates by themselves behind it: Python need not warn of what is open."""
+    for template in list(_templates):
+        if not template.live:  # else a run goes on in a thread, to the very end
+            template.leave()
+
+
+atexit.register(_leave_templates)
 
 
 def _after_fork() -> None:
