@@ -523,14 +523,18 @@ def test_a_callback_that_raises_is_said_once_and_the_run_goes_on(fit, capsys, mo
     results = fit(three, num_samples=3, callbacks=[Raises()], verbose=verbose)
     assert len(results) == 3 and results.num_errors == 0
     printed = capsys.readouterr()
-    assert (printed.out + printed.err).count("Raises.on_trial_result raised RuntimeError: in the callback") == 1
+    said = printed.out + printed.err
+    assert said.count("Raises.on_trial_result raised RuntimeError: in the callback") == 1
+    assert "The run goes on, and Raises is called further; Raises.strict = True would end the run instead." in said
 
 
 def test_a_strict_callback_ends_the_run(fit, tmp_path):
     strict = Raises()
     strict.strict = True
-    with pytest.raises(UserCodeError, match=r"Raises\.on_trial_result raised RuntimeError"):
+    with pytest.raises(UserCodeError, match=r"Raises\.on_trial_result raised RuntimeError") as raised:
         fit(three, num_samples=3, callbacks=[strict])
+    assert "It ends the run, as Raises.strict = True asks" in str(raised.value)
+    assert "goes on" not in str(raised.value)
     assert len(tune.ResultGrid.from_path(tmp_path / "run")) >= 1
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError
 from tune_core.journal.histories import history
+from tune_core.logger.tracker import Tracker
 
 from . import readers
 
@@ -98,6 +101,7 @@ def test_tracker_holds_what_the_journal_holds(kind: str, tmp_path: Path, capfd: 
 
 SCRIPT = """
 import sys
+import threading
 sys.path[:0] = [{tests!r}, {root!r}]
 from pathlib import Path
 import tune_core as tune
@@ -253,3 +257,100 @@ def test_a_missing_library_is_named_with_its_extra(kind: str) -> None:
     name = TRACKERS[kind][1].partition("(")[0]
     with pytest.raises(MissingDependencyError, match="pip install"):
         getattr(logger, name)()
+
+
+def run_tracked(tracker: Any, tmp_path: Path, **more: Any) -> tune.ResultGrid:
+    return tune.Tuner(
+        more.pop("trainable", objective),
+        param_space={"x": tune.grid_search([1]), "steps": 3},
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, callbacks=[tracker], executor="inline"),
+    ).fit()
+
+
+def test_a_server_that_refuses_connections_is_named_at_once_and_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    from tune_core.logger import MLflowLoggerCallback
+
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)  # MLflow tries for two minutes
+    tracker = MLflowLoggerCallback("http://127.0.0.1:9")
+    assert run_tracked(tracker, tmp_path).num_errors == 0
+    said = capfd.readouterr().err
+    assert "http://127.0.0.1:9 cannot be reached: Connection refused" in said
+    assert "nothing was sent; all of it is in the journal" in said
+    assert tracker._thread is None
+
+
+class Hangs(Tracker):
+    """A service that answers only when it is let."""
+
+    def __init__(self, why: str, finish_s: float) -> None:
+        super().__init__(finish_s)
+        self.why = why
+        self.answer = threading.Event()
+
+    def unreachable(self) -> str:
+        return self.why
+
+    def send_open(self, trial: Any) -> tuple[Any, int]:
+        self.answer.wait(60)
+        return None, 0
+
+
+def test_a_long_wait_at_the_end_is_announced_with_its_cause(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_core.logger.tracker.ANNOUNCE_S", 0.1)
+    monkeypatch.setattr("tune_core.logger.tracker.UNREACHED_S", 0.2)
+    tracker = Hangs("http://there cannot be reached: gone", 120.0)
+    run_tracked(tracker, tmp_path)
+    tracker.answer.set()
+    said = capfd.readouterr().err
+    assert "it is still sending, and http://there cannot be reached: gone; the end of the run waits 0.1 s more" in said
+    assert "it has not sent everything after 0.2 s; what is missing is in the journal only" in said
+
+
+def test_a_service_that_comes_back_gets_what_it_has_missed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_core.logger.tracker.AGAIN_S", 0.05)
+
+    class Late(Tracker):
+        attempts = 0
+        sent: tuple[int, ...] = ()
+
+        def send_connect(self, name: str, folder: str) -> None:
+            type(self).attempts += 1
+            if self.attempts < 3:
+                raise ConnectionRefusedError("nobody listens")
+
+        def send_open(self, trial: Any) -> tuple[Any, int]:
+            return None, 0
+
+        def send_result(self, trial: Any, number: int, result: Any) -> None:
+            type(self).sent += (number,)
+
+    def waits(config: dict[str, Any]) -> None:
+        objective(config)
+        deadline = time.monotonic() + 30
+        while Late.attempts < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    run_tracked(Late(), tmp_path, trainable=waits)
+    assert Late.sent == (0, 1, 2)
+    assert capfd.readouterr().err.count("nobody listens (connecting); the run goes on, and it is tried again") == 1
+
+
+def test_tensorboard_leaves_out_what_is_not_finite(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorboardX")
+    from tune_core.logger import TBXLoggerCallback
+
+    def diverges(config: dict[str, Any]) -> None:
+        for value in (1.0, math.nan, math.inf, 2.0):
+            tune.report({"loss": value, "sizes": [1.0, value], "huge": 10**400 if value == 2.0 else 1})
+
+    assert run_tracked(TBXLoggerCallback(), tmp_path, trainable=diverges).num_errors == 0
+    said = capfd.readouterr()
+    assert "NaN or Inf" not in said.out + said.err
+    assert "TBXLoggerCallback: " not in said.err

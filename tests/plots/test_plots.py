@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -265,6 +266,89 @@ def test_importance_is_right_on_a_mixed_and_conditional_space(tmp_path: Path, me
     assert set(found.spread) == set(found.shares) == {"strong", "weak", "inert", "kind"}
     assert (found.used, found.left_out) == (300, 0)
     assert plots.importances(str(tmp_path), method=method).shares == found.shares
+
+
+EXTREMES: dict[str, Any] = {
+    "huge": lambda u: u * 1e308,
+    "huge of both signs": lambda u: (u - 0.5) * 1.7e308 * 2,
+    "the same": lambda u: 1.0,
+    "the same and huge": lambda u: 1.7e308,
+    "zero": lambda u: 0.0,
+    "tiny": lambda u: u * 1e-320,
+    "nearly the same": lambda u: 1.0 + (u > 0.5) * 2.3e-16,
+    "all sizes": lambda u: 10 ** (u * 600 - 300),
+    "not finite": lambda u: (math.inf, math.nan, -math.inf, 1.0, 1e300, -1e300, 1e-300, 0.0)[int(u * 8)],
+}
+
+
+@pytest.fixture(params=list(EXTREMES))
+def extreme(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A run of values at the ends of what a number can be, and parameters there, too."""
+    from random import Random
+
+    value, rng = EXTREMES[request.param], Random(3)
+    run = Run(tmp_path)
+    for _ in range(24):
+        u = rng.random()
+        run.trial([value(u)], u=u, v=rng.random(), x=(u - 0.5) * 1.7e308 * 2, y=10 ** -(308 + 12 * u), z=1e16 + 4 * u)
+    run.exhaust()
+    return run.save()
+
+
+KINDS = ("history", "learning_curves", "parallel_coordinates", "slices", "contour", "rungs", "timeline")
+
+
+@pytest.mark.filterwarnings("error")
+def test_charts_of_values_of_any_size_are_pages(extreme: str) -> None:
+    from tune_core.reporting import report
+
+    for kind in KINDS:
+        assert "</html>" in getattr(plots, kind)(extreme).html()
+    assert "</html>" in report(extreme)
+    assert report(extreme, format="md")
+
+
+@pytest.mark.filterwarnings("error")
+def test_charts_of_values_of_any_size_are_pictures(extreme: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for kind in ("history", "parallel_coordinates", "slices", "contour"):
+        getattr(plots, kind)(extreme, **({"parameters": ["u", "x", "z"]} if kind == "slices" else {})).matplotlib(
+            width=4
+        ).savefig(tmp_path / "chart.png", dpi=20)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("method", "library"), [("forest", "sklearn"), ("pedanova", "optuna")])
+def test_importance_takes_values_of_any_size_or_says_that_they_explain_nothing(
+    extreme: str, method: str, library: str
+) -> None:
+    pytest.importorskip(library)
+    found = plots.importances(extreme, method=method)
+    assert found.shares or "nothing to explain" in found.note
+    assert all(0 <= share <= 1 for share in found.shares.values())
+
+
+def test_importance_does_not_depend_on_the_size_of_the_values(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    shares = []
+    for factor in (1.0, 2.0**1020, 2.0**-900):
+        run = Run(tmp_path / str(factor))
+        for k in range(40):
+            run.trial([k % 7 / 7 * factor], x=k % 7, y=k % 5)
+        shares.append(plots.importances(run.save(), method="forest").shares)
+    assert shares[0]["x"] > 0.9
+    assert shares[1:] == [pytest.approx(shares[0], abs=1e-9)] * 2
+
+
+def test_a_page_keeps_numbers_that_32_bits_cannot_hold() -> None:
+    import struct
+
+    from tune_core.plots.page import floats
+
+    for values in ([1e308] * 20, [1e-300] * 20, [1 + k * 1e-9 for k in range(20)]):
+        (packed,) = floats(values).values()
+        assert list(struct.unpack("<20d", base64.b64decode(packed))) == values
+    assert set(floats([float(k) for k in range(20)])) == {"f"}
 
 
 def test_importance_of_a_run_that_was_stopped_early_compares_at_the_same_iteration(tmp_path: Path) -> None:

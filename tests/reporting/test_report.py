@@ -41,10 +41,10 @@ def data_of(page: str) -> dict[str, Any]:
 
     def unpacked(value: Any) -> Any:
         if isinstance(value, dict):
-            if set(value) in ({"f"}, {"i"}):
+            if set(value) in ({"f"}, {"d"}, {"i"}):
                 ((kind, at),) = value.items()
                 raw = base64.b64decode(pool[at])
-                return list(struct.unpack(f"<{len(raw) // 4}{kind}", raw))
+                return list(struct.unpack(f"<{len(raw) // struct.calcsize(f'<{kind}')}{kind}", raw))
             return {key: unpacked(child) for key, child in value.items()}
         return [unpacked(child) for child in value] if isinstance(value, list) else value
 

@@ -98,6 +98,7 @@ class Progress:
         self._in_process = in_process
         self._due = math.inf
         self._began = self._clock()
+        self._over_at: float | None = None  # when the last trial had ended
         self._ended_before: int | None = None  # trials that an earlier driver ended
         self._live: Any = None
         self._handle: Any = None
@@ -176,6 +177,10 @@ class Progress:
             self._waiting_notes.append(text)
         else:
             self._safely(self._print, text)
+
+    def over(self) -> None:
+        """No trial runs any more: what follows is not the run's time."""
+        self._over_at = self._clock()
 
     def finish(self, controller: Controller, why: str, error: str) -> None:
         """The run is over: take the view down and sum up."""
@@ -267,7 +272,7 @@ class Progress:
     def _sum_up(self, controller: Controller, why: str, error: str) -> None:
         if self.style == "notebook":
             self._show_html(html_view(self._snapshot(controller, time.time(), None, self.columns.max_rows)))
-        elapsed = self._clock() - self._began
+        elapsed = (self._clock() if self._over_at is None else self._over_at) - self._began
         self._print(summary(controller, self._metric, self._mode, self._name, self._folder, elapsed, why))
 
     def _print(self, text: str) -> None:

@@ -234,6 +234,9 @@ class ReporterWatcher:
         """Something worth knowing."""
         print(text, flush=True)
 
+    def over(self) -> None:
+        """No trial runs any more."""
+
     def finish(self, controller: Any, why: str, error: str) -> None:
         """The run is over: the last report."""
         if self.reporter.should_report(self.views, done=True):

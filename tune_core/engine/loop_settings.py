@@ -46,6 +46,9 @@ class RunWatcher(Watcher, Protocol):
     def start(self) -> None:
         """The run begins."""
 
+    def over(self) -> None:
+        """No trial runs any more: the run's time ends here. Callbacks and stores may still be waited for."""
+
     def finish(self, controller: Controller, why: str, error: str) -> None:
         """The run is over."""
 

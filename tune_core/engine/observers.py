@@ -240,13 +240,16 @@ class Observers:
 
     def _failed(self, position: int, callback: Any, hook: str, error: Exception) -> None:
         name = type(callback).__name__
+        strict = getattr(callback, "strict", False)
         blame = UserCodeError(
             f"The callback {name}.{hook}",
             f"raised {type(error).__name__}: {error}",
             "the callback is at fault, not the trials",
-            f"The run goes on without it; set strict = True on {name} to end the run instead.",
+            f"It ends the run, as {name}.strict = True asks; what was done is in the journal, for Tuner.restore."
+            if strict
+            else f"The run goes on, and {name} is called further; {name}.strict = True would end the run instead.",
         )
-        if getattr(callback, "strict", False):
+        if strict:
             raise blame from error
         if (position, hook) not in self._said:
             self._said.add((position, hook))

@@ -314,6 +314,7 @@ class ExperimentRun:
                 watcher.note(f"search_alg='auto' is {describe_searcher(self.searcher)}: {why}.")
             observers.begin(stop=self.stop, num_samples=self.tune_config.num_samples, total_num_samples=self._total())
             loop.run()
+            watcher.over()
             observers.end()
             for line in observers.how_to_look():
                 watcher.note(line)

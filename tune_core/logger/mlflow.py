@@ -11,7 +11,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.core.values import ConfigView, ResultDict
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
-from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, in_trial, numbers_of, step_of
+from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, in_trial, numbers_of, refusal, step_of
 
 __all__ = ["MLflowLoggerCallback", "setup_mlflow"]
 
@@ -104,8 +104,15 @@ class MLflowLoggerCallback(Tracker):
     def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), "_client": None, "_parent": None}
 
+    def unreachable(self) -> str:
+        """Why the server cannot be reached: its own client tries for minutes before it says so."""
+        mlflow = require("MLflowLoggerCallback", "mlflow", "mlflow")
+        return refusal(str(self._tracking_uri or mlflow.get_tracking_uri()))
+
     def send_connect(self, name: str, folder: str) -> None:
         """Find or make the experiment and the parent run."""
+        if why := self.unreachable():
+            raise ConnectionError(why)
         mlflow = require("MLflowLoggerCallback", "mlflow", "mlflow")
         client = mlflow.tracking.MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._registry_uri)
         wanted = self._experiment_name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"

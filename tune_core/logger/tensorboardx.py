@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import math
 import os
 import shlex
 from typing import Any
 
 from tune_core.core.optional_imports import require
 from tune_core.core.values import ResultDict
-from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, numbers_of, step_of
+from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker, is_finite, numbers_of, step_of
 
 _NOT_SHOWN = ("timestamp", "training_iteration")
 _SUFFIX = ".tune_core"
@@ -20,10 +19,11 @@ _SUFFIX = ".tune_core"
 class TBXLoggerCallback(Tracker):
     """Write each trial's results for TensorBoard: ``tensorboard --logdir EXPERIMENT``, as the run's end says.
 
-    Numbers become scalars, lists of numbers histograms. At a trial's end its configuration becomes a row of the
-    hyperparameter table, with its last numbers and, for the run's metric, its best value as ``best/<metric>``. The
-    step is ``timesteps_total`` if it was reported, else the iteration. The files of a trial that goes on after a kill
-    are written anew from the journal, so that no point is lost or there twice.
+    Numbers become scalars, lists of numbers histograms; NaN and infinite ones are left out, which leaves a gap. At a
+    trial's end its configuration becomes a row of the hyperparameter table, with its last numbers and, for the run's
+    metric, its best value as ``best/<metric>``. The step is ``timesteps_total`` if it was reported, else the
+    iteration. The files of a trial that goes on after a kill are written anew from the journal, so that no point is
+    lost or there twice.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class TBXLoggerCallback(Tracker):
         for tag, value in result.items():
             if tag in _NOT_SHOWN:
                 continue
-            if _is_number(value):
+            if _is_number(value) and is_finite(value):  # of the others, tensorboardX prints a line each
                 writer.add_scalar(tag, value, global_step=step, walltime=at)
-            elif isinstance(value, list) and value and all(_is_number(v) and math.isfinite(v) for v in value):
+            elif isinstance(value, list) and value and all(_is_number(v) and is_finite(v) for v in value):
                 writer.add_histogram(tag, _as_array(value), global_step=step, walltime=at)
         self._unflushed[trial.trial_id] = writer
 
@@ -81,6 +81,8 @@ class TBXLoggerCallback(Tracker):
         numbers = numbers_of(trial.last_numbers(), finite=True) if last is not None else {}
         step = last.iteration if last is not None else 0
         for name, value in trial.best_numbers().items():
+            if not is_finite(value):
+                continue
             writer.add_scalar(f"best/{name}", value, global_step=step)
             numbers[f"best/{name}"] = value
         params = {

@@ -31,6 +31,12 @@ from tune_core.errors import InvalidArgumentError
 POLL_S = 0.2
 FINISH_S = 120.0
 """How long the end of a run waits for what is still to be sent."""
+ANNOUNCE_S = 3.0
+"""After so long a wait it is said what is waited for."""
+UNREACHED_S = 10.0
+"""How long the end of a run waits for a service that cannot be reached."""
+AGAIN_S = 10.0
+"""After so long, a service that could not be reached is tried again."""
 
 _NOT_METRICS = frozenset(("config", "trial_id", "experiment_tag", "done", "date", "pid", "hostname", "node_ip"))
 
@@ -115,12 +121,15 @@ class Tracker(Callback):
     time: services keep what they were sent.
 
     A subclass overrides the methods that begin with ``send_``; they are called in one thread, in the order of the
-    journal. What they raise is said once, ends that trial's log and nothing else.
+    journal. What they raise is said once, ends that trial's log and nothing else. A service that cannot be reached at
+    the beginning (``send_connect`` raises a ``ConnectionError``) is tried again until the run ends: what it has missed
+    is in the journal.
 
     Parameters
     ----------
     finish_s
-        Most seconds that the end of a run waits for what is still to be sent. What is not sent by then is said.
+        Most seconds that the end of a run waits for what is still to be sent; 10 s at most for a service that cannot
+        be reached. A longer wait is announced, and what is not sent by then is said.
     """
 
     def __init__(self, finish_s: float = FINISH_S) -> None:
@@ -150,6 +159,10 @@ class Tracker(Callback):
 
     def send_connect(self, name: str, folder: str) -> None:
         """Reach the service; called once, before anything else."""
+
+    def unreachable(self) -> str:
+        """Why the service cannot be reached now; empty if it can, or if that is not known. Must answer soon."""
+        return ""
 
     def send_open(self, trial: TrackedTrial) -> tuple[Any, int]:
         """Begin, or go on with, a trial's log: its handle, and how many of its reports the service has already."""
@@ -194,9 +207,16 @@ class Tracker(Callback):
             return
         self._closing.set()
         self._wake.set()
-        thread.join(self._finish_s)
+        thread.join(min(ANNOUNCE_S, self._finish_s))
+        wait_s = self._finish_s
+        if thread.is_alive() and wait_s > ANNOUNCE_S:
+            why = self.unreachable()
+            wait_s = min(wait_s, UNREACHED_S) if why else wait_s
+            still = f"it is still sending, and {why}" if why else "it is still sending"
+            self._say(still, f"the end of the run waits {wait_s - ANNOUNCE_S:g} s more for it at most (finish_s)")
+            thread.join(wait_s - ANNOUNCE_S)
         if thread.is_alive():
-            self._say("it is still sending", f"what is missing after {self._finish_s:g} s is in the journal only")
+            self._say(f"it has not sent everything after {wait_s:g} s", "what is missing is in the journal only")
         else:
             self._thread = None
             self._closing.clear()
@@ -230,7 +250,18 @@ class Tracker(Callback):
             while True:
                 closing = self._closing.is_set()
                 self._wake.clear()
-                follower.refresh()
+                try:
+                    follower.refresh()
+                except _NotReachedError:
+                    if closing:
+                        self._say(
+                            "nothing was sent", "all of it is in the journal, and Tuner.restore(...).fit() sends it"
+                        )
+                        return
+                    self._closing.wait(AGAIN_S)
+                    self._connected = False
+                    follower = _follower(folder, self)  # from the journal's beginning
+                    continue
                 self._guarded("writing", self.send_pause)
                 if closing:
                     break
@@ -281,9 +312,14 @@ class Tracker(Callback):
         if not self._connected:
             self._connected = True
             name, folder = experiment.header.name, experiment.folder
-            if not self._guarded("connecting", lambda: self.send_connect(name, folder)):
-                self._refused = True
-                return
+            try:
+                if not self._guarded("connecting", lambda: self.send_connect(name, folder), ConnectionError):
+                    self._refused = True
+                    return
+            except ConnectionError as error:
+                text = f"{' '.join(str(error).split())[:400]} (connecting)"
+                self._say(text, "the run goes on, and it is tried again until the run ends", "connecting")
+                raise _NotReachedError from error
         tracked = self._made(trial, experiment)
         self._tracked[trial.index] = tracked
 
@@ -321,9 +357,11 @@ class Tracker(Callback):
             tracked.broken = True
         return well
 
-    def _guarded(self, what: str, action: Any) -> bool:
+    def _guarded(self, what: str, action: Any, passes: type[Exception] | tuple[()] = ()) -> bool:
         try:
             action()
+        except passes:
+            raise
         except Exception as error:
             kind = type(error).__name__
             self._say(f"{kind}: {' '.join(str(error).split())[:400]} ({what})", "the run goes on", kind)
@@ -338,10 +376,43 @@ class Tracker(Callback):
             print(f"{type(self).__name__}: {found}; {then}.", file=sys.stderr)
 
 
+class _NotReachedError(Exception):
+    """The service cannot be reached yet."""
+
+
+def refusal(url: str, within_s: float = 3.0) -> str:
+    """Why nobody listens at an ``http`` address, in words; empty if somebody does, or a proxy stands between."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
+        return ""
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname, port), within_s).close()
+    except (OSError, ValueError, UnicodeError) as error:
+        return f"{parts.scheme}://{parts.hostname}:{parts.port or ''}".rstrip(":") + (
+            f" cannot be reached: {getattr(error, 'strerror', None) or error}"
+        )
+    return ""
+
+
 def numbers_of(result: Metrics, finite: bool = False) -> dict[str, float]:
     """The numbers of a flat result; booleans count as 0 and 1."""
     found = {name: float(v) if isinstance(v, bool) else v for name, v in result.items() if isinstance(v, (int, float))}
-    return {name: v for name, v in found.items() if math.isfinite(v)} if finite else found
+    return {name: v for name, v in found.items() if is_finite(v)} if finite else found
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number is finite, also as the float that services keep."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def step_of(result: Metrics) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.optional_imports import require
@@ -13,9 +14,13 @@ from tune_core.plots.palette import SEQUENTIAL, THEMES, color_of
 if TYPE_CHECKING:
     from tune_core.plots.chart import Axis, Chart, Marks, Panel
 
+_REACH = 1e200
+"""Beyond such numbers, and nearer to 0 than their reciprocals, the powers that ticks are made of overflow."""
+
 
 def draw(chart: Chart, theme: str, width: float) -> Any:
     """A figure of the chart."""
+    chart = _within_reach(chart)
     figures = require("Chart.matplotlib", "matplotlib.figure", "plots")
     colors = THEMES[theme]
     columns = max(1, min(chart.columns, len(chart.panels)))
@@ -37,6 +42,46 @@ def draw(chart: Chart, theme: str, width: float) -> Any:
         note = "\n".join(textwrap.wrap(chart.note + ".", int(width * 13)))
         figure.supxlabel(_plain(note), color=colors["soft"], fontsize=8)
     return figure
+
+
+def _within_reach(chart: Chart) -> Chart:
+    """The chart with numbers that Matplotlib's ticks can be computed for; its note says where that changes some."""
+    changed = False
+
+    def near(value: float) -> float:
+        nonlocal changed
+        size = abs(value)
+        if math.isfinite(value) and size and not 1 / _REACH <= size <= _REACH:
+            changed = True
+            return math.copysign(_REACH if size > 1 else 1 / _REACH, value)
+        return value
+
+    def all_near(values: list[float] | None) -> list[float] | None:
+        return [near(v) for v in values] if values is not None else None
+
+    panels = []
+    for panel in chart.panels:
+        marks = [
+            replace(
+                m,
+                x=list(map(near, m.x)),
+                y=list(map(near, m.y)),
+                x2=all_near(m.x2),
+                y2=all_near(m.y2),
+                values=all_near(m.values),
+            )
+            for m in panel.marks
+        ]
+        panels.append(replace(panel, marks=marks))
+    scale = chart.scale
+    if scale is not None:
+        scale = replace(scale, low=near(scale.low), high=near(scale.high))
+        if scale.low == scale.high:
+            scale = replace(scale, low=0.0) if scale.high > 0 else replace(scale, high=0.0)
+    if not changed:
+        return chart
+    note = f"numbers beyond {_REACH:g}, or nearer to 0 than {1 / _REACH:g}, are drawn there"
+    return replace(chart, panels=panels, scale=scale, note=". ".join(filter(None, (chart.note, note))))
 
 
 def _canvas(figure: object) -> None:

@@ -91,9 +91,12 @@ def _marks(marks: Marks, packed: bool) -> JsonObject:
 
 
 def floats(values: Sequence[float], packed: bool = True) -> Any:
-    """Numbers as a JSON value: a list, or if there are many, packed as 32-bit floats."""
+    """Numbers as a JSON value: a list, or many packed as floats of 32 bits, or of 64 where these say less."""
     if packed and len(values) > PACK_ABOVE:
-        return {"f": _base64(array("f", [_single(v) for v in values]))}
+        finite = [v for v in values if math.isfinite(v)]
+        if _need_64_bits(finite):
+            return {"d": _base64(array("d", [v if math.isfinite(v) else math.nan for v in values]))}
+        return {"f": _base64(array("f", [v if math.isfinite(v) else math.nan for v in values]))}
     return [v if math.isfinite(v) else None for v in values]
 
 
@@ -102,8 +105,17 @@ def integers(values: Sequence[int], packed: bool = True) -> Any:
     return {"i": _base64(array("i", values))} if packed and len(values) > PACK_ABOVE else list(values)
 
 
-def _single(value: float) -> float:
-    return value if -3.4e38 < value < 3.4e38 else math.nan
+def _need_64_bits(finite: Sequence[float]) -> bool:
+    """Whether 32 bits would lose numbers by their size, or make those equal that differ little."""
+    if not finite:
+        return False
+    low, high = min(finite), max(finite)
+    size = max(-low, high)
+    if size > 3.4e38 or 0 < size < 1e-36:
+        return True
+    if low < high and high - low < size * 1e-4:
+        return True
+    return low > 0 and low < 1e-36  # on a logarithmic axis
 
 
 def _base64(values: array[Any]) -> str:
@@ -199,7 +211,7 @@ def _pooled(data: Mapping[str, object]) -> tuple[JsonObject, list[str]]:
 
     def walk(value: object) -> object:
         if isinstance(value, dict):
-            if len(value) == 1 and isinstance(packed := next(iter(value.values())), str) and next(iter(value)) in "fi":
+            if len(value) == 1 and isinstance(packed := next(iter(value.values())), str) and next(iter(value)) in "fid":
                 return {next(iter(value)): position.setdefault(packed, len(position))}
             return {key: walk(child) for key, child in value.items()}
         return [walk(child) for child in value] if isinstance(value, (list, tuple)) else value

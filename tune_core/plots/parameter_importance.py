@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from tune_core.core.values import JsonObject
 from tune_core.errors import InvalidArgumentError
 from tune_core.plots.basic import need_metric, unnamed
 from tune_core.plots.chart import Axis, Chart, Marks, Panel
-from tune_core.plots.parameters import Parameter, parameters_of
+from tune_core.plots.parameters import Parameter, parameters_of, place_between
 from tune_core.results.recording import Recording
 
 LEAST_TRIALS = 10
@@ -138,6 +139,11 @@ def measure(recording: Recording, method: str = "auto", seed: int = 0) -> Import
         why = f"too few: it takes at least {LEAST_TRIALS}" if few else "no parameter has more than one value"
         result.note = f"{compared.note}; {why}"
         return result
+    losses = _told_apart(list(compared.losses.values()))
+    if losses is None:
+        result.note = f"{compared.note}; their values do not differ, beside the worst ones: nothing to explain"
+        return result
+    compared = _Compared(dict(zip(compared.losses, losses)), compared.note, compared.left_out)
     raw = _forest(compared, parameters, seed, result) if method == "forest" else _pedanova(compared, parameters, seed)
     _normalise(result, raw)
     if len(compared.losses) < ROOM_PER_PARAMETER * len(parameters):
@@ -184,7 +190,7 @@ def _forest(
     np = require("importance(method='forest')", "numpy", "sklearn")
     ids = list(compared.losses)
     x = np.array(_matrix(parameters, ids))
-    y = _squeezed(np, np.array([compared.losses[i] for i in ids]))
+    y = np.array([compared.losses[i] for i in ids])
     raw: dict[str, list[float]] = {p.name: [] for p in parameters}
     scores = []
     for k in range(_FORESTS):
@@ -202,9 +208,18 @@ def _forest(
     return raw
 
 
-def _squeezed(np: Any, losses: Any) -> Any:
-    """Losses with the worst tenth cut off: diverged trials would otherwise be all that a forest learns."""
-    return np.minimum(losses, np.quantile(losses, 0.9))
+def _told_apart(losses: Sequence[float]) -> list[float] | None:
+    """Losses between 0 and 1, with the worst tenth cut off; None if they are the same then.
+
+    Diverged trials would otherwise be all that a forest learns, and numbers whose squares are infinite, or nothing,
+    more than it can learn from. The shares do not depend on the losses' scale.
+    """
+    ranked = sorted(losses)
+    at = 0.9 * (len(ranked) - 1)
+    low, high = ranked[int(at)], ranked[math.ceil(at)]
+    worst = low * (1 - (at - int(at))) + high * (at - int(at))
+    best = ranked[0]
+    return [min(1.0, place_between(v, best, worst)) for v in losses] if best < worst else None
 
 
 def _pedanova(compared: _Compared, parameters: Sequence[Parameter], seed: int) -> dict[str, list[float]]:
@@ -220,7 +235,9 @@ def _pedanova(compared: _Compared, parameters: Sequence[Parameter], seed: int) -
         study = _quiet_study(optuna)
         study.add_trials([trials[i] for i in sample])
         try:
-            found = evaluator.evaluate(study)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a sample without a difference: equal shares, as is right
+                found = evaluator.evaluate(study)
         except (ValueError, RuntimeError):  # a sample without the second value that it needs
             found = {}
         for p in parameters:
@@ -248,8 +265,8 @@ def _frozen_trial(optuna: Any, index: int, loss: float, parameters: Sequence[Par
             params[p.name] = p.labels[int(value)]
             distributions[p.name] = optuna.distributions.CategoricalDistribution(p.labels)
         else:
-            params[p.name] = value
-            distributions[p.name] = optuna.distributions.FloatDistribution(*p.bounds(), log=p.log)
+            params[p.name] = min(1.0, max(0.0, p.unit(value)))  # it divides by the width, which may be infinite
+            distributions[p.name] = optuna.distributions.FloatDistribution(0.0, 1.0)
     return optuna.trial.create_trial(params=params, distributions=distributions, value=loss)
 
 

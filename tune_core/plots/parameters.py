@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from tune_core.display.formatting import value_text
 from tune_core.results.recording import Recording, flat_config
 
 MAX_CATEGORIES = 24
+_LARGEST = sys.float_info.max
 _CHOICES = ("choice", "grid_search")
 _NESTED = re.compile(r"'([^']+)': ((?:q?(?:log)?(?:uniform|randint|randn))\([^()]*\))")
 
@@ -50,21 +52,37 @@ class Parameter:
         if self.labels is not None:
             return 0.0, max(1.0, len(self.labels) - 1.0)
         finite = [v for v in self.values.values() if math.isfinite(v)] or [0.0]
-        low, high = min(finite), max(finite)
-        return (low, high) if low < high else (low - 0.5, high + 0.5)
+        return apart(min(finite), max(finite), 0.5, 0.5)
 
     def unit(self, value: float) -> float:
         """A value's place between 0 and 1, on the scale that the parameter is searched on."""
-        low, high = self.bounds()
-        if self.log and low > 0:
-            return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low)) if value > 0 else 0.0
-        return (value - low) / (high - low)
+        return place_between(value, *self.bounds(), self.log)
 
     def text(self, value: float) -> str:
         """A value as people read it."""
         if self.labels is not None:
             return self.labels[int(value)]
-        return value_text(int(value) if value == int(value) and abs(value) < 1e15 else float(value))
+        return value_text(int(value) if abs(value) < 1e15 and value == int(value) else float(value))
+
+
+def apart(low: float, high: float, below: float, above: float) -> tuple[float, float]:
+    """The ends of an axis: ``low`` and ``high``, or around them where they are the same, never the same."""
+    if low < high:
+        return low, high
+    least = abs(low) * 1e-3  # beside a large number, the steps that fit small ones are nothing
+    below, above = (max(step, least) if step else 0.0 for step in (below, above))
+    return max(-_LARGEST, low - below), min(_LARGEST, high + above)
+
+
+def place_between(value: float, low: float, high: float, log: bool = False) -> float:
+    """A value's place between ``low`` (0) and ``high`` (1), whatever the numbers are."""
+    if log and low > 0:
+        width = math.log(high) - math.log(low)
+        if width > 0:
+            return (math.log(value) - math.log(low)) / width if value > 0 else 0.0
+    if math.isinf(high - low):  # too far apart for their difference to be a number
+        value, low, high = value / 4, low / 4, high / 4
+    return (value - low) / (high - low)
 
 
 def parameters_of(recording: Recording, wanted: Iterable[str] | None = None) -> list[Parameter]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tune_core.errors import InvalidArgumentError
 from tune_core.plots.basic import log_fits, need_metric, unnamed
 from tune_core.plots.chart import Axis, Chart, Marks, Panel, Scale, Text
-from tune_core.plots.parameters import Parameter, parameters_of
+from tune_core.plots.parameters import Parameter, apart, parameters_of, place_between
 from tune_core.results.recording import Recording
 
 MAX_LINES = 2000
@@ -27,17 +27,15 @@ def scale_of(recording: Recording) -> Scale:
     worst = values[int(0.9 * (len(values) - 1))] if recording.mode == "min" else values[int(0.1 * (len(values) - 1))]
     low, high = (values[0], worst) if recording.mode == "min" else (worst, values[-1])
     if low == high:
-        low, high = values[0], values[-1] if values[-1] > values[0] else values[0] + 1.0
+        low, high = apart(values[0], values[-1], 0.0, 1.0)
+        if low == high:  # the largest number that there is
+            low = values[0] / 2
     return Scale(metric, low, high, log_fits([low, high]), reverse=recording.mode == "min")
 
 
 def on_scale(scale: Scale, value: float) -> float:
     """A value's place on the scale, 0 to 1, 1 the best."""
-    if scale.log and value > 0 and scale.low > 0:
-        at = (math.log(value) - math.log(scale.low)) / (math.log(scale.high) - math.log(scale.low))
-    else:
-        at = (value - scale.low) / (scale.high - scale.low)
-    at = min(1.0, max(0.0, at))
+    at = min(1.0, max(0.0, place_between(value, scale.low, scale.high, scale.log and value > 0)))
     return 1.0 - at if scale.reverse else at
 
 
@@ -133,7 +131,7 @@ def _axis_texts(at: float, axis: Parameter) -> list[Text]:
             texts.append(Text(at, axis.unit(float(k)), axis.labels[k][:14], "left"))
     elif axis.values:
         low, high = axis.bounds()
-        middle = math.sqrt(low * high) if axis.log and low > 0 else (low + high) / 2
+        middle = math.sqrt(low) * math.sqrt(high) if axis.log and low > 0 else low / 2 + high / 2
         texts += [Text(at, axis.unit(v), axis.text(v), "left") for v in (low, middle, high)]
     return texts
 
@@ -290,6 +288,8 @@ def _kernel_mean(a: Parameter, b: Parameter, ids: Sequence[int], values: dict[in
     points = [(a.unit(a.values[i]), b.unit(b.values[i]), values[i]) for i in ids]
     width = max(0.04, 0.35 / math.sqrt(len(points)))
     places = [(k + 0.5) / _GRID for k in range(_GRID)]
+    largest = max(abs(z) for _, _, z in points)
+    unit = largest if largest > 1e300 else 1.0  # a sum of such would be infinite
     cells: list[float] = []
     for v in places:
         rows = [(u, (v - y) ** 2, z) for u, y, z in points]
@@ -300,8 +300,8 @@ def _kernel_mean(a: Parameter, b: Parameter, ids: Sequence[int], values: dict[in
                 if distance < 12:
                     w = math.exp(-distance)
                     weight += w
-                    total += w * z
-            cells.append(total / weight if weight > 0.2 else math.nan)
+                    total += w * (z / unit)
+            cells.append(total / weight * unit if weight > 0.2 else math.nan)
     return Marks(
         "heat",
         [_back(a, u) for u in places],
@@ -318,4 +318,4 @@ def _back(parameter: Parameter, unit: float) -> float:
     low, high = parameter.bounds()
     if parameter.log and low > 0:
         return math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
-    return low + unit * (high - low)
+    return low * (1 - unit) + high * unit

@@ -25,10 +25,10 @@
   TC.unpack = function (packed) {
     if (Array.isArray(packed)) return packed.map((v) => (v === null ? NaN : v));
     if (!packed || packed.buffer) return packed;
-    const sent = packed.f !== undefined ? packed.f : packed.i, text = atob(typeof sent === 'number' ? pool()[sent] : sent);
+    const sent = packed.f ?? packed.d ?? packed.i, text = atob(typeof sent === 'number' ? pool()[sent] : sent);
     const bytes = new Uint8Array(text.length);
     for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
-    return packed.f !== undefined ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer);
+    return new (packed.f !== undefined ? Float32Array : packed.d !== undefined ? Float64Array : Int32Array)(bytes.buffer);
   };
   let arrays = null; // equal arrays are sent once
   function pool() { if (arrays === null) arrays = TC.data('array-pool'); return arrays; }
@@ -57,21 +57,23 @@
     return `rgb(${part(1)},${part(3)},${part(5)})`;
   }
   const colorOf = (color) => (typeof color === 'number' ? sequential(color) : theme(color));
+  // A quarter of each: the difference of two numbers may be too large for one.
+  const between = (value, low, high) => (value / 4 - low / 4) / (high / 4 - low / 4);
   function scaled(scale, value) {
     let at = scale.log && scale.low > 0
       ? (Math.log(value) - Math.log(scale.low)) / (Math.log(scale.high) - Math.log(scale.low))
-      : (value - scale.low) / (scale.high - scale.low);
+      : between(value, scale.low, scale.high);
     at = Math.min(1, Math.max(0, at));
     return scale.reverse ? 1 - at : at;
   }
 
   // --- axes ---------------------------------------------------------------------------------------------------------
   function linearTicks(low, high, count) {
-    const raw = (high - low) / Math.max(1, count);
+    const raw = high / Math.max(1, count) - low / Math.max(1, count);
     const power = Math.pow(10, Math.floor(Math.log10(raw)));
     const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw) || raw;
-    const ticks = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push(Number((k * step).toPrecision(12)));
+    const ticks = [], end = Math.min(Number.MAX_VALUE, high + step * 1e-9);
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= end && ticks.length < 200; k++) ticks.push(Number((k * step).toPrecision(12)));
     return ticks;
   }
   function logTicks(low, high, count) {
@@ -91,9 +93,9 @@
     }
     at(v) {
       const u = this.log ? (v > 0 ? Math.log(v) : this.a - 1e9) : v;
-      return this.from + ((u - this.a) / (this.b - this.a)) * (this.to - this.from);
+      return this.from + between(u, this.a, this.b) * (this.to - this.from);
     }
-    back(p) { const u = this.a + ((p - this.from) / (this.to - this.from)) * (this.b - this.a); return this.log ? Math.exp(u) : u; }
+    back(p) { const part = (p - this.from) / (this.to - this.from), u = this.a * (1 - part) + this.b * part; return this.log ? Math.exp(u) : u; }
     ticks(count) {
       if (this.axis.labels) {
         const step = Math.max(1, Math.ceil(this.axis.labels.length / count)), all = [];
@@ -105,6 +107,7 @@
     }
     text(v) { return this.axis.labels ? String(this.axis.labels[v] ?? '') : TC.number(v); }
   }
+  const held = (low, high) => [Math.max(-Number.MAX_VALUE, low), Math.min(Number.MAX_VALUE, high)];
   function extent(panel, which, clip) {
     const axis = panel[which];
     if (axis.range) return axis.range.slice();
@@ -130,11 +133,12 @@
     } else for (const v of all) { if (v < low) low = v; if (v > high) high = v; }
     if (zero) { low = Math.min(0, low); high = Math.max(0, high); }
     if (axis.log) {
-      const pad = Math.pow(high / low, 0.04) || 1;
-      return low === high ? [low / 2, high * 2] : [low / pad, high * pad];
+      const pad = Math.pow(high, 0.04) / Math.pow(low, 0.04) || 1;
+      return low === high ? held(Math.max(Number.MIN_VALUE, low / 2), high * 2) : held(Math.max(Number.MIN_VALUE, low / pad), high * pad);
     }
-    const pad = low === high ? Math.abs(low) * 0.1 || 0.5 : (high - low) * 0.04;
-    return [zero && low === 0 ? 0 : low - pad, zero && high === 0 ? 0 : high + pad];
+    const size = Math.max(Math.abs(low), Math.abs(high)), thin = high - low <= size * 1e-12; // no ticks are between
+    const pad = thin ? size * (low === high ? 0.1 : 1e-11) || 0.5 : high * 0.04 - low * 0.04;
+    return held(zero && low === 0 ? 0 : low - pad, zero && high === 0 ? 0 : high + pad);
   }
   function cut(context, text, width) {
     if (context.measureText(text).width <= width) return text;
