@@ -81,7 +81,10 @@ def compare(kind: str, found: dict[str, readers.Logged], experiment: str) -> Non
 
 @pytest.mark.real
 @each
-def test_tracker_holds_what_the_journal_holds(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_tracker_holds_what_the_journal_holds(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_core.logger.tracker.ANNOUNCE_S", 120.0)  # a slow machine has to wait
     tracker = made(kind, tmp_path / "kept")
     results = tune.Tuner(
         objective,
