@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +13,7 @@ from typing import Any
 from tune_core.core import validation
 from tune_core.core.constraints import constraints_from
 from tune_core.core.objective import check_objectives
+from tune_core.core.user_warnings import warn_user
 from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
 from tune_core.stopper import coerce
@@ -215,10 +215,9 @@ class SyncConfig:
         needless = {"sync_period": 300, "sync_timeout": 1800, "upload_dir": None, "syncer": None}
         given = [name for name, default in needless.items() if getattr(self, name) not in (default, "auto")]
         if given:
-            warnings.warn(
+            warn_user(
                 f"SyncConfig({', '.join(given)}) has no effect: what a run writes is brought to its storage_path as it "
-                "is made, and an upload that fails is tried again.",
-                stacklevel=4,
+                "is made, and an upload that fails is tried again."
             )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core.config import FailureConfig, ResumeConfig, RunConfig, TuneConfig
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.validation import python_values
 from tune_core.core.values import ConfigView
 from tune_core.engine.checkpoint_retention import CheckpointConfig
@@ -289,9 +289,8 @@ def run_experiments(
 
     found = experiments_from(experiments)
     if concurrent and len(found) > 1:
-        warnings.warn(
-            "run_experiments: the experiments run one after another, each on all resources; results are the same.",
-            stacklevel=2,
+        warn_user(
+            "run_experiments: the experiments run one after another, each on all resources; results are the same."
         )
     trials: list[Any] = []
     for experiment in found:

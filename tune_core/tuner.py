@@ -6,7 +6,6 @@ This is the door that scripts come in by, so what only a run or a restore needs 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core import space
 from tune_core.config import RunConfig, TuneConfig
 from tune_core.core.flatten import flatten
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.validation import python_value
 from tune_core.errors import InvalidArgumentError, RestoreError, TuneError
 from tune_core.trainable import Prepared, prepare, request_of
@@ -98,6 +98,12 @@ class Tuner:
         run.start_from, run.export_formats = self._starts()
         try:
             run.run()
+        except KeyboardInterrupt:
+            if not run.begun:
+                raise
+            path = run.place.path  # what was interrupted is of no use to the reader: anything may have been
+            then = f"The run was ended at once; Tuner.restore({path!r}, ...) goes on with it."
+            raise KeyboardInterrupt(then) from None
         finally:
             if run.begun:  # another call goes on with this run
                 self._folder, self._restored, self._stored = run.folder, {}, run.stored
@@ -221,7 +227,7 @@ class Tuner:
             raise RestoreError(
                 f"Tuner.restore({folder!r})",
                 "finds no configuration beside the journal",
-                "it could not be pickled when the run began",
+                "there is no tuner.pkl: it was deleted or not copied, or could not be pickled when the run began",
                 "Pass param_space=, tune_config= and run_config= as in the first run.",
             )
         _check_same_trainable(header, trainable)
@@ -266,9 +272,7 @@ def _check_same_trainable(header: Header, trainable: object) -> None:
             "its results so far are those of another trainable",
             "Pass the trainable of the first run, under its name; or start a new run.",
         )
-    warnings.warn(
-        f"Tuner.restore(trainable) {found}: results so far stay, and trials go on with {name!r}.", stacklevel=3
-    )
+    warn_user(f"Tuner.restore(trainable) {found}: results so far stay, and trials go on with {name!r}.")
 
 
 def _check_same_names(before: object, param_space: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,10 +20,12 @@ from imports import ROOT
 from journals import Run
 
 from tune_core.cli import demo
-from tune_core.cli.main import main
+from tune_core.cli.main import SCOPES, main
+from tune_core.cli.shell_words import in_words_of_the_shell
 from tune_core.core import events as ev
+from tune_core.errors import InvalidArgumentError, MetricError, TuneError
 from tune_core.journal.lock import Lock
-from tune_core.results import ResultGrid, experiment_reader, kept_row
+from tune_core.results import ResultGrid, experiment_reader, kept_row, selection
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -271,7 +274,6 @@ ERRORS = [
     (("show", "storage"), "experiments inside: cut, good"),
     (("ls", "nowhere"), "does not exist"),
     (("best", "good", "--metric", "acc", "--mode", "max"), "what was reported: loss"),
-    (("best", "good", "--scope", "median"), "'median'"),
     (("explain", "good", "77"), "00000 to 00002"),
     (("explain", "good", "x"), "00000 to 00002"),
     (("export", "good", "-o", "no/such/folder.csv"), "cannot be written"),
@@ -323,7 +325,7 @@ def test_newest_experiment_where_there_is_none(
     monkeypatch.setenv("TUNE_CORE_STORAGE", str(tmp_path / "elsewhere"))
     code, _, err = command("explain", "0")
     assert code == 1
-    assert "no experiment is" in err
+    assert "has none; no run has begun there" in err
 
 
 def test_reading_runs_no_code_of_the_experiment(command: Command, storage: Path) -> None:
@@ -407,3 +409,131 @@ def test_a_large_experiment_is_exported_trial_by_trial_with_the_same_rows(
     monkeypatch.setattr("tune_core.results.export.report_rows", None)
     assert command("export", "good", "--results")[1] == whole
     assert whole.count("\n") > 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "good"],
+        ["ls"],
+        ["best", "good"],
+        ["explain", "good", "0"],
+        ["export", "good"],
+        ["export", "good", "--format", "json"],
+        ["report", "good", "--format", "md"],
+        ["watch", "good", "--once"],
+    ],
+)
+def test_a_closed_standard_output_is_said(
+    storage: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it for a stream that the caller closed
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == (
+        "tune-core: the standard output is closed: what was asked for could not be printed\n"
+    )
+
+
+@pytest.mark.real
+def test_what_writes_a_file_needs_no_standard_output(storage: Path, tmp_path: Path) -> None:
+    run = f"{sys.executable} -m tune_core.cli"
+    table = tmp_path / "table.csv"
+    done = subprocess.run(
+        ["bash", "-c", f"{run} export good -o {table} >&- && {run} report good -o {tmp_path}/report.html >&-"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert table.read_text().startswith("trial_id,")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_errors_are_not_printed_where_standard_error_is_closed(
+    storage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["show", "nowhere"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def without_metric(storage: Path) -> Path:
+    run = Run(storage / "plain", name="plain")
+    run.header.metric = run.header.mode = None
+    run.lines[0] = ev.encode(run.header)
+    run.trial([0.5], lr=0.1)
+    run.exhaust()
+    run.save()
+    return storage / "plain"
+
+
+def test_advice_is_for_the_shell(command: Command, without_metric: Path) -> None:
+    code, out, err = command("best", "plain")
+    assert (code, out) == (1, "")
+    assert err == (
+        "tune-core: --metric is missing; the run was not given a metric either. Add --metric loss --mode min.\n"
+    )
+    assert "--metric nowhere was never reported" in command("best", "good", "--metric", "nowhere")[2]
+
+
+PYTHON_ADVICE = [
+    MetricError("f(metric='x')", "found only NaN", "", "Look at get_dataframe(), or pass filter_nan_and_inf=False to."),
+    InvalidArgumentError("plots.history(metric)", "is None", "", 'Give one: metric="loss", mode="min".'),
+    InvalidArgumentError("f(metric)", "is None", "", "Take a compromise from pareto_front(), or name one: f(mode='a')"),
+    InvalidArgumentError("f(mode)", "is None", "", 'Call f(metric="loss", mode="min"), or set both in TuneConfig.'),
+]
+
+
+@pytest.mark.parametrize("error", PYTHON_ADVICE, ids=range(4))
+def test_no_python_is_left_in_what_the_command_says(error: TuneError) -> None:
+    said = in_words_of_the_shell(error)
+    assert not re.search(r"\w\(|\w=|TuneConfig", said), said
+
+
+def test_scopes_are_those_of_the_library(command: Command) -> None:
+    assert SCOPES == selection.SCOPES
+    code, _, err = command("best", "good", "--scope", "bogus")
+    assert code == 2
+    assert "choose from" in err and "get_best_result" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "good", "-n", "0"], "'0' is not a whole number from 1"),
+        (["demo", "--num-samples", "x"], "'x' is not a whole number from 1"),
+        (["dashboard", "--port", "70000"], "'70000' is not a port"),
+        (["watch", "good", "--interval", "nan"], "'nan' is not a time in seconds"),
+    ],
+)
+def test_a_wrong_number_is_refused_in_words(command: Command, arguments: list[str], said: str) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert said in err and "_positive" not in err
+
+
+def test_a_path_that_does_not_exist_is_named_once_and_nothing_unlike_is_proposed(
+    command: Command, storage: Path
+) -> None:
+    Run(storage / "inflist", name="inflist").save()
+    _, _, err = command("show", "/nonexistent")
+    assert err.count("/nonexistent") == 1
+    assert "neither" not in err and "Did you mean" not in err
+    assert "Did you mean inflist?" in command("show", "inflsit")[2]
+    assert "the dashboard shows the experiments in a folder" in command("dashboard", "/nonexistent")[2]
+
+
+def test_an_unknown_trial_is_said_to_be_of_the_newest_experiment_by_its_name(command: Command, storage: Path) -> None:
+    _, _, err = command("explain", "q1")
+    assert "The trial 'q1' is not in cut, the newest experiment; it has 00000 to 00000." in err
+    assert "'good' is not in cut" in command("explain", "good")[2]
+    assert "good is an experiment: tune-core explain good TRIAL." in command("explain", "good")[2]
+    assert "is not in good; it has 00000 to 00002." in command("explain", "good", "77")[2]
+
+
+@pytest.mark.parametrize("url", ["s3://", "gs://", "az:///"])
+def test_a_url_without_a_bucket_is_refused(command: Command, url: str) -> None:
+    code, out, err = command("ls", url)
+    assert (code, out) == (1, "")
+    assert "names no bucket" in err

@@ -1,13 +1,15 @@
 """The contract of object stores, on every kind that can run here."""
 
 import os
+import time
 
 import fsspec
 import pytest
 
 from tune_core.errors import InvalidArgumentError
+from tune_core.storage import retries
 from tune_core.storage.connect import object_store
-from tune_core.storage.objects import part_bytes, redacted
+from tune_core.storage.objects import ObjectStoreError, part_bytes, redacted
 from tune_core.testing.storage import ObjectStoreContract
 
 
@@ -95,3 +97,39 @@ def test_password_in_a_url_is_refused_without_showing_it():
         object_store("sftp://user:hidden-word@host/folder")
     assert "hidden-word" not in str(caught.value)
     assert redacted("s3://key:hidden-word@bucket/x?X-Amz-Signature=1") == "s3://key:***@bucket/x"
+
+
+def test_a_missing_bucket_is_said_and_no_empty_list(s3_bucket, capsys):
+    from tune_core.cli.main import main
+
+    assert main(["ls", s3_bucket]) == 0
+    assert "No experiments in" in capsys.readouterr().out
+    for command in ("ls", "show"):
+        assert main([command, f"{s3_bucket}-missing/e"]) == 1
+        assert f"the bucket {s3_bucket.removeprefix('s3://')}-missing does not exist" in capsys.readouterr().err
+
+
+def test_what_is_waited_for_is_said_with_its_cause(monkeypatch, caplog):
+    monkeypatch.setattr(retries, "ANNOUNCE_S", 0.05)
+    monkeypatch.setattr(retries._Announcement, "_last_at", -1e9)
+    until = time.monotonic() + 30
+
+    def action():
+        if not caplog.messages and time.monotonic() < until:
+            raise ConnectionError("nobody listens")
+
+    retries.with_retries("list s3://bucket", action)
+    (said,) = caplog.messages
+    assert said.startswith(
+        "Still trying to list s3://bucket: ConnectionError: nobody listens. It is tried for about 60 s"
+    )
+
+
+def test_only_a_failed_write_says_that_everything_so_far_is_kept():
+    def fail():
+        raise PermissionError("no")
+
+    for what, kept in (("list s3://b", False), ("read s3://b/k", False), ("write s3://b/k", True)):
+        with pytest.raises(ObjectStoreError) as raised:
+            retries.with_retries(what, fail)
+        assert ("Everything so far is kept" in str(raised.value)) is kept

@@ -48,7 +48,10 @@ def _newest_stored(base: str) -> Place:
 
 def _none_in(base: str) -> TuneError:
     return InvalidArgumentError(
-        "The newest experiment", f"is not in {base}", "no experiment is", "Name an experiment's folder."
+        "The newest experiment",
+        f"cannot be told: {base} has none",
+        "no run has begun there",
+        "Name an experiment's folder or URL.",
     )
 
 
@@ -69,12 +72,15 @@ def _unknown(name: str, path: str, base: str) -> TuneError:
     import difflib
 
     known = [os.path.basename(folder) for folder in experiments_in(base)]
-    close = [other for other in known if other.startswith(name)][-3:] or difflib.get_close_matches(name, known, 3, 0.4)
+    short = os.path.basename(name.rstrip(os.sep))
+    close = [other for other in known if short and other.startswith(short)][-3:]
+    close = close or difflib.get_close_matches(short, known, 3, 0.6)
     if os.path.isdir(path):
         inside = [os.path.basename(folder) for folder in experiments_in(path)]
         cause = f"there is no {JOURNAL_FILE} in it{'; experiments inside: ' + ', '.join(inside[:5]) if inside else ''}"
         return InvalidArgumentError(f"The folder {path}", "is no experiment", cause, "`tune-core ls DIR` lists them.")
-    cause = f"neither {path} nor {os.path.join(base, name)} is an experiment's folder"
+    below = os.path.join(base, name)
+    cause = f"neither {path} nor {below} is an experiment's folder" if below != path else "there is no such folder"
     fix = f"Did you mean {' or '.join(close)}?" if close else "`tune-core ls DIR` lists the experiments in a folder."
     return InvalidArgumentError(f"The experiment {name!r}", "was not found", cause, fix)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core._version import __version__
 from tune_core.cli.finding import changed_at, experiments_in, find_experiment, find_place, state_of
+from tune_core.cli.shell_words import in_words_of_the_shell
 from tune_core.display.formatting import printable
 from tune_core.errors import InvalidArgumentError, JournalDamageWarning, TuneError
 from tune_core.journal.format import JOURNAL_FILE
@@ -22,12 +26,14 @@ if TYPE_CHECKING:
     from tune_core.results.experiment_reader import Experiment
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")  # of get_best_result
 TRACEBACK = "TUNE_CORE_TRACEBACK"
 """Environment variable: with a value, errors that nobody expected show where they happened."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 well, 1 an error (said in one line), 2 wrong usage."""
+    _replace_closed_streams()
     arguments = _parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
@@ -35,9 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             code: int = arguments.run(arguments)
         sys.stdout.flush()
+        if isinstance(sys.stdout, _Closed) and sys.stdout.asked_for and _is_an_answer(arguments):
+            _complain("the standard output is closed: what was asked for could not be printed")
+            return FAILED
         return code
     except TuneError as error:
-        _complain(str(error))
+        _complain(in_words_of_the_shell(error))
         return FAILED
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -55,6 +64,40 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"with {TRACEBACK}=1 in the environment you see where it happens"
         )
         return FAILED
+
+
+class _Closed(io.StringIO):
+    """Stands for a stream that the caller has closed; it only remembers whether anything was to be printed."""
+
+    asked_for = False
+
+    def write(self, text: str) -> int:
+        self.asked_for = self.asked_for or bool(text)
+        return len(text)
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def _replace_closed_streams() -> None:
+    """Where the caller has closed a stream, as by ``>&-``, Python has None, and the next file would get its number."""
+    while sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            break
+    sys.stdin = sys.stdin if sys.stdin is not None else io.StringIO()
+    sys.stdout = sys.stdout if sys.stdout is not None else _Closed()
+    sys.stderr = sys.stderr if sys.stderr is not None else _Closed()
+
+
+def _is_an_answer(arguments: argparse.Namespace) -> bool:
+    """Whether a command prints what it was called for, rather than what it has done."""
+    if arguments.run is _export:
+        return arguments.output is None and arguments.to is None
+    if arguments.run is _report:
+        return arguments.output is None and arguments.format == "md"
+    return arguments.run in (_ls, _show, _best, _explain, _watch)
 
 
 def _complain(text: str) -> None:
@@ -97,7 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     best.add_argument("experiment", metavar="EXP")
     best.add_argument("--metric", help="default: the run's")
     best.add_argument("--mode", choices=("min", "max"), help="default: the run's")
-    best.add_argument("--scope", default="all", help="last, avg, last-5-avg, last-10-avg, min, max or all (default)")
+    best.add_argument(
+        "--scope",
+        default="all",
+        choices=SCOPES,
+        metavar="SCOPE",
+        help=f"which of a trial's values counts: {', '.join(SCOPES[:-1])} or all, its best one (default); "
+        "Python's get_best_result() has last",
+    )
     best.add_argument("--json", action="store_true", help="print JSON")
     best.set_defaults(run=_best)
 
@@ -131,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 
     dashboard = commands.add_parser("dashboard", help="a live page in the browser, on this machine only")
     dashboard.add_argument("folders", metavar="DIR", nargs="*", help="default: the default storage path")
-    dashboard.add_argument("--port", type=int, default=0, help="default: a free one")
+    dashboard.add_argument("--port", type=_port, default=0, help="default: a free one")
     dashboard.add_argument("--control", action="store_true", help="let the page stop trials of runs that allow it")
     dashboard.add_argument("--open", action="store_true", help="open it in the browser")
     dashboard.set_defaults(run=_dashboard)
@@ -139,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", help="follow a running experiment")
     watch.add_argument("experiment", metavar="EXP", nargs="?", help="default: the newest in the default storage path")
     watch.add_argument("--once", action="store_true", help="show it once and return")
-    watch.add_argument("--interval", type=float, default=1.0, help="seconds between looks (default: 1)")
+    watch.add_argument("--interval", type=_seconds, default=1.0, help="seconds between looks (default: 1)")
     watch.set_defaults(run=_watch)
 
     migrate = commands.add_parser("migrate", help="change a script's imports from Ray Tune's to tune-core's")
@@ -161,9 +211,24 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("must be at least 1")
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a whole number from 0 (a free one) to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, from 0 to a million")
     return value
 
 
@@ -188,7 +253,9 @@ def _ls(arguments: argparse.Namespace) -> int:
         return _ls_stored(folder)
     folder = os.path.abspath(os.path.expanduser(folder))
     if arguments.folder and not os.path.isdir(folder):
-        raise InvalidArgumentError(f"The folder {folder}", "does not exist", "ls lists a folder", "Check the path.")
+        raise InvalidArgumentError(
+            f"The folder {folder}", "does not exist", "ls lists what is in it", "Check the path."
+        )
     rows: list[list[object]] = []
     for path in experiments_in(folder):
         name = os.path.basename(path)
@@ -301,9 +368,24 @@ def _explain(arguments: argparse.Namespace) -> int:
     if story is None:
         from tune_core.results import ResultGrid
 
-        story = ResultGrid.from_place(place).explain(names[-1])
+        grid = ResultGrid.from_place(place)
+        try:
+            story = grid.explain(names[-1])
+        except InvalidArgumentError as error:
+            raise _unknown_trial(names[-1], os.path.basename(place.path), name is None, error) from None
     _print(story)
     return OK
+
+
+def _unknown_trial(trial: str, experiment: str, is_newest: bool, error: InvalidArgumentError) -> InvalidArgumentError:
+    where = f"is not in {experiment}" + (", the newest experiment" if is_newest else "")
+    fix = "Give a trial's id, e.g. 00003 or 3."
+    if is_newest:
+        fix = f"{fix} For a trial of another experiment: tune-core explain EXP TRIAL."
+        with contextlib.suppress(TuneError):
+            find_place(trial)
+            fix = f"{trial} is an experiment: tune-core explain {shlex.quote(trial)} TRIAL."
+    return InvalidArgumentError(f"The trial {trial!r}", where, error.cause, fix)
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -357,7 +439,8 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     folders = [folder_of(name) for name in arguments.folders] or [os.path.expanduser(default_storage_path())]
     for folder in folders:
         if not os.path.isdir(folder):
-            raise InvalidArgumentError(f"The folder {folder}", "does not exist", "it is shown", "Check the path.")
+            cause = "the dashboard shows the experiments in a folder"
+            raise InvalidArgumentError(f"The folder {folder}", "does not exist", cause, "Check the path.")
     try:
         served = Dashboard(folders, arguments.port, arguments.control)
     except OSError as error:

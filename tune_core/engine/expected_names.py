@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
+from tune_core.core.user_warnings import warn_user
 
 RESULTS = 10
 """A trial that has reported so often has shown what it reports; so has one that ended."""
@@ -41,7 +41,7 @@ class ExpectedNames:
         elif kind is not ev.Ended or event.trial not in self._results:
             return not self._missing
         for name, where in self._missing.items():
-            warnings.warn(self._text(name, where), stacklevel=2)
+            warn_user(self._text(name, where))
         return True
 
     def _text(self, name: str, where: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ import msgspec
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses, experiment_tag
 from tune_core.core.trial import Status, Trial
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import JsonObject, ResultDict
 from tune_core.engine.controller import Controller
 from tune_core.engine.deadlines import Deadlines, retry_delay_s
@@ -141,7 +141,7 @@ class Loop:
                 if self._checkpoints is not None:  # before the line that names it is written
                     self._checkpoints.name(command.trial, command.name)  # type: ignore[attr-defined]
             elif kind is ev.Warn:
-                warnings.warn(command.text, stacklevel=2)  # type: ignore[attr-defined]
+                warn_user(command.text)  # type: ignore[attr-defined]
             else:
                 self._commands.append(command)
         kind = type(event)

@@ -16,7 +16,7 @@ from tune_core.core.trial import ERROR, PAUSED, PENDING, RUNNING, Change, Trial
 from tune_core.core.values import ResultDict
 from tune_core.engine.checkpoint_retention import RetainedCheckpoint, Retention
 from tune_core.engine.rules import Rules
-from tune_core.errors import UserCodeError
+from tune_core.errors import SearchSpaceError, UserCodeError
 from tune_core.schedulers.base import Pause, Scheduler
 
 Commands = list[ev.Command]
@@ -104,6 +104,8 @@ class RunState:
         """Call the scheduler; an exception becomes an error that names it."""
         try:
             return getattr(self._scheduler, method)(*args)
+        except (UserCodeError, SearchSpaceError):  # it says whose it is already
+            raise
         except Exception as error:
             scheduler = getattr(self.scheduler, "followed", self.scheduler)
             raise UserCodeError(

@@ -25,7 +25,7 @@ import msgspec
 
 from tune_core.core.events import WAITS_FOR_SCHEDULER, Reported
 from tune_core.core.values import Config, JsonObject, ResultDict
-from tune_core.errors import UserCodeError
+from tune_core.errors import SearchSpaceError, UserCodeError
 from tune_core.journal.kept_search import Moment
 from tune_core.search.base import Searcher
 from tune_core.space.sampling import equal
@@ -382,12 +382,16 @@ class Suggestions:
         self._told_done += 1
         try:
             tell(self.searcher)
+        except (UserCodeError, SearchSpaceError):  # it says whose it is already
+            raise
         except Exception as error:
             raise self._blame(method, error) from error
 
     def _call(self, method: str, *args: object) -> Any:
         try:
             return getattr(self.searcher, method)(*args)
+        except (UserCodeError, SearchSpaceError):  # it says whose it is already
+            raise
         except Exception as error:
             raise self._blame(method, error) from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from tune_core.config import TuneConfig
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import DEFAULT_METRIC
+from tune_core.core.user_warnings import warn_user
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Scheduler
 from tune_core.search.base import Searcher
@@ -57,10 +57,9 @@ def agreed_metric(tune: TuneConfig, scheduler: Scheduler, searcher: Searcher) ->
             'Give it: TuneConfig(metric="loss", mode="min", ...).',
         )
     if metric is not None and mode is None:
-        warnings.warn(
+        warn_user(
             f'TuneConfig(metric={metric!r}) was given without a mode: "max" is taken, as in Ray Tune. '
-            'Add mode="min" or mode="max" to say which.',
-            stacklevel=5,
+            'Add mode="min" or mode="max" to say which.'
         )
         mode = "max"
     return metric, mode
@@ -97,10 +96,9 @@ def _searched(
     while isinstance(getattr(inner, "searcher", None), Searcher):
         inner = inner.searcher
     if constraints and not getattr(inner, "handles_constraints", False):
-        warnings.warn(
+        warn_user(
             f"{name} knows no constraints: it searches without them, and only the results are chosen by them. "
-            'search_alg="auto", "optuna" and "ax" look where constraints are met.',
-            stacklevel=5,
+            'search_alg="auto", "optuna" and "ax" look where constraints are met.'
         )
     if not tune.objectives:
         return agreed

@@ -59,7 +59,7 @@ def move_aside(folder: str) -> str:
     ExperimentLockedError
         If it is running.
     """
-    if not _has_begun(folder):
+    if not has_begun(folder):
         return ""
     lock = Lock(folder)
     try:
@@ -79,7 +79,7 @@ def move_aside(folder: str) -> str:
     raise StorageError(f"No free name like {stem}", "is left", "all are taken", "Give another RunConfig(name=...).")
 
 
-def _has_begun(folder: str) -> bool:
+def has_begun(folder: str) -> bool:
     """Whether a folder holds an experiment. One whose driver was killed before its first line does not count."""
     try:
         with open(os.path.join(folder, JOURNAL_FILE), "rb") as file:
@@ -91,12 +91,12 @@ def _has_begun(folder: str) -> bool:
 
 
 def refuse_if_begun(folder: str) -> None:
-    """Raise if the folder holds an experiment."""
-    if _has_begun(folder):
+    """Raise if the folder, which is locked, holds an experiment: others of its name keep beginning."""
+    if has_begun(folder):
         base, name = os.path.split(folder)
         raise StorageError(
             f"The experiment {name!r} in {base}",
-            "exists already",
+            "has just been begun by another driver",
             "a new run would mix with its results",
             f"Go on with it by Tuner.restore({folder!r}, trainable), or choose another RunConfig(name=...).",
         )

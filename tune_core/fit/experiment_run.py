@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
 from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
@@ -38,7 +38,7 @@ from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
 from tune_core.fit.agreement import agreed_metric, check_unused, describe_searcher, fresh_seed, set_up_searcher
-from tune_core.fit.directory import folder_for, keep_setup, refuse_if_begun, refuse_links, sweep_trials
+from tune_core.fit.directory import folder_for, has_begun, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.journal import kept_search
 from tune_core.journal.kept_index import LEAST_BYTES
@@ -57,6 +57,7 @@ from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
 from tune_core.storage import default_storage_path
 from tune_core.storage.locations import default_storage_variable
+from tune_core.storage.objects import redacted
 from tune_core.trainable import Prepared, request_of
 from tune_core.trainable.resources import PlacementGroupFactory, Request, resources_from
 
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from tune_core.storage.artifacts import ArtifactRules
 
 _log = logging.getLogger(__name__)
+_CLAIMS = 5
+"""So often a folder is made and locked, where other drivers of the same name begin and end between the two."""
 
 
 class ExperimentRun:
@@ -159,15 +162,17 @@ class ExperimentRun:
             stack.callback(self.executor.close, 1.0)
             self.payload = self.executor.pack(self.prepared)
             self._refuse_impossible_resources()
-            unkept = self._claim_folder()
-            self._lock = Lock(self.folder)
+            self._claim_folder()
             stack.callback(lambda: self._lock.release())
             if self.stored is not None:
                 stack.callback(self.stored.release)
                 if self.restored is not None:
                     self.stored.claim()
+            unkept = None
             if self.restored is None:
-                refuse_if_begun(self.folder)  # another driver may have been here a moment ago
+                refuse_if_begun(self.folder)
+                if self.kept is not None:
+                    unkept = keep_setup(self.folder, self.kept)
             for part in (self.searcher, self.scheduler):
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = Reader(self.folder) if self.restored is not None else None
@@ -230,21 +235,44 @@ class ExperimentRun:
         happened = self.writer.heal()
         if happened and not os.path.exists(os.path.join(self.folder, LOCK_FILE)):
             with contextlib.suppress(TuneError):
-                self._lock, old = Lock(self.folder), self._lock
+                self._lock, old = self._lock_folder(), self._lock
                 old.release()
                 if self.kept is not None:
                     keep_setup(self.folder, self.kept)
         return happened
 
-    def _claim_folder(self) -> str | None:
-        """Make the folder of a new experiment; returns why the configuration cannot be kept in it, or None."""
+    def _claim_folder(self) -> None:
+        """Lock the experiment's folder; a new one's is made before.
+
+        Another driver of that name may have begun and ended, between the two: then its folder is moved aside.
+        """
         if self.folder:
-            return None
+            self._lock = self._lock_folder()
+            return
+        for _ in range(_CLAIMS):
+            self._make_new_folder()
+            self._lock = self._lock_folder()
+            if self.stored is not None or (self._lock.is_in(self.folder) and not has_begun(self.folder)):
+                return
+            self._lock.release()
+        refuse_if_begun(self.folder)
+        raise StorageError(
+            f"The folder {self.folder}",
+            "was moved or deleted each time that it was locked",
+            "several drivers begin experiments of this name at once",
+            "Give each a name of its own with RunConfig(name=...).",
+        )
+
+    def _lock_folder(self) -> Lock:
+        return Lock(self.folder, redacted(self.stored.url) if self.stored is not None else "")
+
+    def _make_new_folder(self) -> None:
         run = self.run_config
         if run.storage_path is not None:
-            return self._make_folder(run.storage_path)
+            self._make_folder(run.storage_path)
+            return
         try:
-            return self._make_folder(default_storage_path())
+            self._make_folder(default_storage_path())
         except StorageError as error:
             variable = default_storage_variable()
             if variable:  # which nobody sees in the script
@@ -252,17 +280,16 @@ class ExperimentRun:
                 TuneError.__init__(error, error.asked, error.found, named, f"{error.fix} Or change {variable}.")
             raise
 
-    def _make_folder(self, path: str) -> str | None:
+    def _make_folder(self, path: str) -> None:
         run, trainable = self.run_config, self.prepared.__name__
         if is_stored(path, run.storage_filesystem):
             from tune_core.fit.stored import new_stored
-            from tune_core.storage.objects import redacted
 
             self.stored = new_stored(path, run.storage_filesystem, run.name, trainable)
             self.name, self.folder, self.moved = self.stored.name, self.stored.folder, redacted(self.stored.moved)
         else:
-            self.name, self.folder, self.moved = folder_for(path, run.name, trainable)
-        return keep_setup(self.folder, self.kept) if self.kept is not None else None
+            self.name, self.folder, moved = folder_for(path, run.name, trainable)
+            self.moved = moved or self.moved
 
     def _drive(
         self,
@@ -325,7 +352,7 @@ class ExperimentRun:
             unsent = self._send_rest(writer, watcher.note)
             watcher.finish(self.controller, ended or self.controller.finished or "", loop.error)
             if unsent is not None:
-                warnings.warn(f"{self.name}: {unsent}", stacklevel=4)
+                warn_user(f"{self.name}: {unsent}")
         if self.mirror is not None:
             self.mirror.check()
 
@@ -409,7 +436,7 @@ class ExperimentRun:
             names.setdefault(one.metric, "TuneConfig(constraints)")
         if self.restored is None:
             for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
-                warnings.warn(text, stacklevel=2)
+                warn_user(text)
         return ExpectedNames(names)
 
     def _plan(self, used_s: float) -> LoopSettings:

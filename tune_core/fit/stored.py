@@ -124,7 +124,7 @@ class StoredExperiment:
                 self._begin(record)
             return record is not None
         os.makedirs(self.folder, exist_ok=True)
-        lock = Lock(self.folder)  # who has it knows that this machine's last driver is dead
+        lock = Lock(self.folder, redacted(self.url))  # who has it knows that this machine's last driver is dead
         try:
             state = read_state(self.folder)
             own = state.token if state is not None and state.url == self.url else None
@@ -189,7 +189,7 @@ class StoredExperiment:
         """
         self._journal = read_segments(self.store, self._journal)
         if not self._journal.segments or not self._journal.data:
-            raise no_experiment(self.url)
+            raise no_experiment(self.url, self.store)
         self._merge(self._journal.data)
         for name in KEPT_FILES:
             self._fetch_file(name)

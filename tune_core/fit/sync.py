@@ -57,7 +57,7 @@ def send_rest(
             "it is no working folder of an experiment at a URL",
             "Name the folder that the run's warning named; without a name, all are sent.",
         )
-    lock = Lock(folder)
+    lock = Lock(folder, redacted(state.url))
     try:
         stored = StoredExperiment(state.url)
         stored.folder = folder

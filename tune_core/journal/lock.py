@@ -45,6 +45,8 @@ class Lock:
     ----------
     folder
         The experiment's folder.
+    known_as
+        What errors call the experiment's place, if not by its folder: its URL.
 
     Attributes
     ----------
@@ -59,8 +61,9 @@ class Lock:
         If the lock's file cannot be written, or is a link.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, known_as: str = "") -> None:
         self.note = ""
+        self._known_as = known_as or folder
         self._descriptor = -1
         self._released = threading.Event()
         self._toucher = 0  # the process that keeps the file touched
@@ -97,7 +100,7 @@ class Lock:
                     self._go_without(folder, error)
                     return
                 if time.monotonic() >= until:
-                    raise _locked(folder, _owner(self._descriptor)) from error
+                    raise _locked(self._known_as, _owner(self._descriptor)) from error
                 time.sleep(0.02)
 
     def _refuse_if_touched(self, folder: str) -> None:
@@ -108,7 +111,7 @@ class Lock:
                 "The last driver of %s cannot be seen from here: waiting %g s for a touch of its", folder, _SILENT_S
             )
             if _is_touched(self._path, _SILENT_S):
-                raise _locked(folder, owner)
+                raise _locked(self._known_as, owner)
 
     def _go_without(self, folder: str, error: OSError) -> None:
         """The file system has no locks: the file says who holds it, and its touches whether that is still so."""
@@ -120,7 +123,7 @@ class Lock:
         elif alive and owner.get("pid") == os.getpid():
             alive = any(os.path.samestat(os.fstat(self._descriptor), os.fstat(lock._descriptor)) for lock in _held)
         if alive:
-            raise _locked(folder, owner) from error
+            raise _locked(self._known_as, owner) from error
         self.note = (
             f"the file system of {folder} has no locks ({error.strerror or error}): a second driver is kept out by "
             f"the file {LOCK_FILE} alone, so start no two at the same moment"
@@ -132,6 +135,13 @@ class Lock:
         while not self._released.wait(_BEAT_S):
             with contextlib.suppress(OSError):  # it was released meanwhile, or the folder is away for a moment
                 os.utime(self._path)
+
+    def is_in(self, folder: str) -> bool:
+        """Whether it is the lock of ``folder``: the folder may have been moved while it was waited for."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(os.path.join(folder, LOCK_FILE)))
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Release the lock."""
@@ -245,10 +255,12 @@ def _touched_at(path: str) -> int:
 
 
 def _locked(folder: str, owner: Mapping[str, object]) -> ExperimentLockedError:
-    who = f"process {owner.get('pid', 'unknown')}" + (f" on {owner['host']}" if owner.get("host") else "")
+    pid = owner.get("pid", "unknown")
+    who = f"process {pid}" + (f" on {owner['host']}" if owner.get("host") else "")
+    here = pid == os.getpid() and owner.get("host") == socket.gethostname()
     return ExperimentLockedError(
         f"The experiment in {folder}",
-        f"is being run by another driver ({who})",
+        f"is being run by another driver ({who}{', this one' if here else ''})",
         "two drivers would write over each other",
         "Wait for it or end it; or give this run a name of its own with RunConfig(name=...).",
     )

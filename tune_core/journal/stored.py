@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from tune_core.errors import NoExperimentError
+from tune_core.errors import NoExperimentError, StorageError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.place import Place, is_stored
 from tune_core.storage import local_path
@@ -75,7 +75,7 @@ def refresh(place: Place) -> None:
     known = _known(place, store)
     found = read_segments(store, known)
     if not found.data:
-        raise no_experiment(place.url)
+        raise no_experiment(place.url, store)
     if known is None or found.segments > known.segments or not os.path.exists(_journal(place)):
         os.makedirs(place.folder, exist_ok=True)
         write_bytes_atomic(_journal(place), found.data)
@@ -119,6 +119,8 @@ def experiments_below(url: str, filesystem: object = None) -> list[str]:
     if exists(url, filesystem):
         return [url]
     names = with_retries(f"list {redacted(url)}", lambda: store.folders())
+    if not names and missing_bucket(store) is not None:
+        raise no_experiment(url, store)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -138,8 +140,27 @@ def is_driven(place: Place, last_event_at: float) -> bool:
     return time.time() - seen < 3 * lease.expiry_s
 
 
-def no_experiment(url: str) -> NoExperimentError:
+def missing_bucket(store: ObjectStore) -> str | None:
+    """The name of the bucket that a URL names, if it is missing."""
+    ask = getattr(store, "missing_bucket", None)
+    if ask is None:
+        return None
+    try:
+        found: str | None = with_retries(f"look for the bucket of {redacted(store.url)}", ask)
+    except StorageError:  # it may be there, and not ours to look at
+        return None
+    return found
+
+
+def no_experiment(url: str, store: ObjectStore) -> NoExperimentError:
     """The error for a URL where no experiment is."""
+    if (bucket := missing_bucket(store)) is not None:
+        return NoExperimentError(
+            f"The URL {redacted(url)}",
+            "holds no experiment",
+            f"the bucket {bucket} does not exist",
+            "Correct the URL, and check the address of the store.",
+        )
     return NoExperimentError(
         f"The URL {redacted(url)}",
         "holds no experiment",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from tune_core.core.automatic import varied_in
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.optional_imports import require
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config, JsonObject, ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import InvalidArgumentError, MetricError
@@ -219,7 +219,7 @@ class ExperimentAnalysis:
         try:
             return self._best("get_best_trial", metric, mode, scope, filter_nan_and_inf)
         except MetricError as error:
-            warnings.warn(str(error), stacklevel=2)
+            warn_user(str(error))
             return None
 
     def get_best_config(self, metric: str | None = None, mode: str | None = None, scope: str = "last") -> Config | None:

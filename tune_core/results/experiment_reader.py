@@ -7,7 +7,6 @@ between; :func:`history` and :func:`decisions` read those when somebody asks.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from tune_core.core import events as ev
 from tune_core.core.collecting import no_collection
 from tune_core.core.trial import IllegalTransitionError, Trial
+from tune_core.core.user_warnings import warn_user
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
@@ -170,7 +170,7 @@ def read_experiment(folder: str) -> Experiment:
 def warn_of_damage(folder: str, damage: str) -> None:
     """Report what is wrong with a journal, if anything is."""
     if damage:
-        warnings.warn(JournalDamageWarning(f"The journal of {folder} {damage}."), stacklevel=3)
+        warn_user(JournalDamageWarning(f"The journal of {folder} {damage}."))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.trial import ERROR, RUNNING, Trial, known_value
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
@@ -105,11 +105,10 @@ def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Seque
     broken = [violation_of(trial, header) for trial in trials]
     least = min(broken)
     if least > 0.0:
-        warnings.warn(
+        warn_user(
             f"{asked}: none of the {len(trials)} trials meets the run's constraints "
             f"({', '.join(str(Constraint(*one)) for one in header.constraints)}); "
-            f"{_without_values(trials, header)}those that break them least are used.",
-            stacklevel=4,
+            f"{_without_values(trials, header)}those that break them least are used."
         )
     return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
 from tune_core.core.near_names import nearest
+from tune_core.core.user_warnings import warn_user
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.ray_methods import overrides
@@ -83,10 +83,9 @@ def create_scheduler(scheduler: str, **kwargs: object) -> Scheduler:
     known = _arguments(cls)
     strange = [name for name in kwargs if name not in known and not any(name in _arguments(_load(n)) for n in NAMES)]
     if strange:
-        warnings.warn(
+        warn_user(
             f"create_scheduler({key!r}, {strange[0]}=...) names an argument that no scheduler has; it has no effect. "
-            f"{cls.__name__} takes: {', '.join(known)}.{_hint(strange[0], known)}",
-            stacklevel=2,
+            f"{cls.__name__} takes: {', '.join(known)}.{_hint(strange[0], known)}"
         )
     missing = [n for n, p in known.items() if p.default is p.empty and n not in kwargs and p.kind is not p.VAR_KEYWORD]
     if missing:

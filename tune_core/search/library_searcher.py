@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import re
-import warnings
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -16,6 +15,7 @@ from tune_core.core import validation
 from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
 from tune_core.core.optional_imports import require
 from tune_core.core.random_state import OwnGenerator
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError, RestoreError, SearchSpaceError, TuneError
 from tune_core.search.base import Searcher
@@ -480,10 +480,9 @@ class ModelSearcher(Searcher):
             with self._lent():
                 self._tell_before(values, loss)
         if why and not self.learnt:
-            warnings.warn(
+            warn_user(
                 f"{type(self).__name__}.warm_start: none of {len(self._earlier)} earlier trials could be used, so the "
-                f"search begins without them; of the last one: {why}",
-                stacklevel=2,
+                f"search begins without them; of the last one: {why}"
             )
         elif why:
             logger.info("Warm start with %d of %d trials; e.g. %s", len(self.learnt), len(self._earlier), why)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import ConfigView
 
 
@@ -32,9 +32,8 @@ def call_set_search_properties(
     known = {key: value for key, value in spec.items() if takes_all or key in names}
     if spec and not known and not takes_all:
         owner = type(getattr(function, "__self__", None)).__name__
-        warnings.warn(
+        warn_user(
             f"{owner}.set_search_properties takes no further keywords, so the run's seed and num_samples do not reach "
-            "it: add **spec to its parameters.",
-            stacklevel=3,
+            "it: add **spec to its parameters."
         )
     return function(metric, mode, config, **known) is not False

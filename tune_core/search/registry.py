@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from importlib import import_module
 from typing import Any
 
 from tune_core.core.near_names import nearest
+from tune_core.core.user_warnings import warn_user
 from tune_core.errors import InvalidArgumentError, MissingDependencyError
 
 HOMES = {
@@ -98,10 +98,9 @@ def create_searcher(name: str | None = None, *, search_alg: str | None = None, *
     for key in arguments:
         if key not in everyones:
             near = nearest(key, known)
-            warnings.warn(
+            warn_user(
                 f"create_searcher({name!r}, {key}=...) names an argument that no searcher takes; it has no effect. "
-                f"{cls.__name__} takes {', '.join(known)}." + (f" Did you mean {near}?" if near else ""),
-                stacklevel=2,
+                f"{cls.__name__} takes {', '.join(known)}." + (f" Did you mean {near}?" if near else "")
             )
     return cls(**{key: value for key, value in arguments.items() if key in known})
 

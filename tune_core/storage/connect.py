@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from tune_core.errors import InvalidArgumentError
 from tune_core.storage.locations import local_path
 from tune_core.storage.objects import SECRET, ObjectStore, redacted
+
+_BUCKETLESS = re.compile(r"(s3a?|gc?s|abfss?|az):/*")
 
 
 def object_store(url: str | os.PathLike[str], filesystem: Any = None) -> ObjectStore:
@@ -35,6 +38,13 @@ def object_store(url: str | os.PathLike[str], filesystem: Any = None) -> ObjectS
             "holds a password",
             "a path is kept in files, shown in messages and sent to workers",
             "Leave the password out, and give the credentials by environment variables or storage_filesystem=.",
+        )
+    if filesystem is None and (bucketless := _BUCKETLESS.fullmatch(text)):
+        raise InvalidArgumentError(
+            f"The URL {text if '://' in text else bucketless[1] + '://'}",
+            "names no bucket",
+            "everything in such a store is in one",
+            f"Add its name: {bucketless[1]}://bucket/folder.",
         )
     local = local_path(text)
     if filesystem is None and local is not None:

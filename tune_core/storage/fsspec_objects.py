@@ -150,6 +150,11 @@ class FsspecObjects:
             return sorted(key for key in keys if key.startswith(below) and not key.endswith("/") and key != below)
         return []
 
+    def missing_bucket(self) -> str | None:
+        """The name of the bucket if it is missing; None if it is there, or the store has none."""
+        bucket = self._base.partition("/")[0]
+        return None if self._has_folders or not bucket or self._fresh().exists(bucket) else bucket
+
     def folders(self, prefix: str = "") -> list[str]:
         """Names of the folders directly in the folder ``prefix``, sorted."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

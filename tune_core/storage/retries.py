@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +20,10 @@ DEADLINE_S = 60.0
 """How long a call that somebody waits for is tried again."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
+ANNOUNCE_S = 3.0
+"""Who waits longer than this for a store is told what for."""
+QUIET_S = 60.0
+"""That is said at most once in so long."""
 
 _T = TypeVar("_T")
 _FINAL = (PermissionError, FileExistsError, IsADirectoryError, NotADirectoryError, TypeError, ValueError, KeyError)
@@ -28,6 +33,8 @@ _FINAL_WORDS = re.compile(
     r"|Invalid Credentials|ExpiredToken|PermissionDenied|Unauthenticated",
     re.IGNORECASE,
 )
+_READS = ("read ", "list ", "look ")
+"""How what only looks at a store begins: nothing of the user's can be lost by it."""
 _SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|CONNECTION_STRING|ACCESS_KEY|SAS|FSSPEC_")
 
 
@@ -39,6 +46,39 @@ def pause_s(attempt: int) -> float:
 def is_final(error: BaseException) -> bool:
     """Whether trying again cannot help: credentials, a missing bucket, a wrong argument."""
     return isinstance(error, (*_FINAL, TuneError)) or bool(_FINAL_WORDS.search(f"{type(error).__name__} {error}"))
+
+
+class _Announcement:
+    """Says, once it has lasted, what the main thread waits for. Other threads' callers show that by themselves."""
+
+    _last_at = -QUIET_S
+
+    def __init__(self, what: str, deadline_s: float) -> None:
+        self.reason = ""
+        self._what = what
+        self._deadline_s = deadline_s
+        self._timer: threading.Timer | None = None
+        if threading.current_thread() is threading.main_thread() and deadline_s > ANNOUNCE_S:
+            self._timer = threading.Timer(ANNOUNCE_S, self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _say(self) -> None:
+        now = time.monotonic()
+        if now - _Announcement._last_at < QUIET_S:
+            return
+        _Announcement._last_at = now
+        why = self.reason or "there is no answer yet"
+        logger.warning(
+            "Still trying to %s: %s. It is tried for about %g s ($TUNE_CORE_STORAGE_TIMEOUT_S); Ctrl-C ends it.",
+            self._what,
+            why.rstrip("."),
+            self._deadline_s,
+        )
 
 
 def with_retries(what: str, action: Callable[[], _T], deadline_s: float | None = None) -> _T:
@@ -60,7 +100,14 @@ def with_retries(what: str, action: Callable[[], _T], deadline_s: float | None =
     """
     if deadline_s is None:
         deadline_s = float(os.environ.get("TUNE_CORE_STORAGE_TIMEOUT_S") or DEADLINE_S)
-    until = time.monotonic() + deadline_s
+    announcement = _Announcement(what, deadline_s)
+    try:
+        return _tried_again(what, action, time.monotonic() + deadline_s, announcement)
+    finally:
+        announcement.cancel()
+
+
+def _tried_again(what: str, action: Callable[[], _T], until: float, announcement: _Announcement) -> _T:
     attempt = 0
     while True:
         try:
@@ -74,7 +121,8 @@ def with_retries(what: str, action: Callable[[], _T], deadline_s: float | None =
             attempt += 1
             if is_final(error) or time.monotonic() + pause > until:
                 raise failed(what, error, attempt) from None
-            logger.info("The attempt to %s failed (%s); trying again", what, describe(error))
+            announcement.reason = describe(error)
+            logger.info("The attempt to %s failed (%s); trying again", what, announcement.reason)
             time.sleep(pause)
 
 
@@ -94,9 +142,9 @@ def failed(what: str, error: BaseException, attempts: int = 1) -> ObjectStoreErr
         fix = "Check the credentials (environment, profile or role) and what they may do with this object."
     else:
         cause, fix = "the store cannot be reached or does not answer", "Check the network and the store's address."
-    return ObjectStoreError(
-        f"The attempt to {what}", f"failed{tried}: {text}", cause, f"{fix} Everything so far is kept."
-    )
+    if not what.startswith(_READS):
+        fix = f"{fix} Everything so far is kept."
+    return ObjectStoreError(f"The attempt to {what}", f"failed{tried}: {text}", cause, fix)
 
 
 def describe(error: BaseException) -> str:
