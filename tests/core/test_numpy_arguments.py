@@ -11,12 +11,15 @@ import pytest
 
 import tune_core as tune
 from tune_core import schedulers
+from tune_core.compat.scaling import ScalingConfig
 from tune_core.core.constraints import constraints_from
 from tune_core.core.validation import python_list, python_value
 from tune_core.errors import InvalidArgumentError, ResourceError
 from tune_core.integration import check_count, steps
 from tune_core.logger import TBXLoggerCallback
 from tune_core.search import AutoSearch, BasicVariantGenerator, ConcurrencyLimiter, Repeater
+from tune_core.search.bayesopt import _own_bounds
+from tune_core.search.encoding.native_spaces import from_ax
 from tune_core.simulation import Faults
 from tune_core.trainable.resources import check_resources
 
@@ -193,6 +196,13 @@ def test_mutations_and_bounds_of_populations() -> None:
     pb2 = schedulers.PB2(hyperparam_bounds={"units": np.array([8, 64])})
     assert pb2.hyperparam_bounds == {"units": [8, 64]}
     assert type(pb2._unscale(("units",), 0.5)) is int
+
+
+def test_workers_and_bounds_in_the_notation_of_others() -> None:
+    assert len(ScalingConfig(num_workers=np.int64(2)).as_placement_group_factory().bundles) == 3
+    assert str(_own_bounds({"x": (np.int64(0), np.float32(1))})) == str({"x": tune.uniform(0, 1.0)})
+    given = {"name": "x", "type": "range", "bounds": [np.int64(1), np.int64(4)]}
+    assert str(from_ax([given])) == str({"x": tune.randint(1, 5)})
 
 
 def test_steps_between_whole_numbers_stay_whole() -> None:

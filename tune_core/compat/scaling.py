@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tune_core.core.validation import python_value
 from tune_core.errors import ResourceError
 from tune_core.trainable.resources import PlacementGroupFactory
 
@@ -53,6 +54,7 @@ class ScalingConfig:
 
     def as_placement_group_factory(self) -> PlacementGroupFactory:
         """The request: a bundle for the trial, and one for each worker."""
+        self.num_workers = python_value(self.num_workers)
         if not isinstance(self.num_workers, int) or self.num_workers < 0:
             raise ResourceError(
                 "ScalingConfig(num_workers)", f"is {self.num_workers!r}", "it counts workers", "Use e.g. num_workers=2."

@@ -210,10 +210,11 @@ def _own_bounds(space: object) -> object:
     """bayes_opt's ``{"x": (low, high)}`` as uniform domains."""
     if not isinstance(space, Mapping) or not space:
         return space
+    given = {key: tuple(map(validation.python_value, v)) if isinstance(v, tuple) else v for key, v in space.items()}
     if not all(
-        isinstance(v, tuple) and len(v) == 2 and all(isinstance(b, (int, float)) for b in v) for v in space.values()
+        isinstance(v, tuple) and len(v) == 2 and all(isinstance(b, (int, float)) for b in v) for v in given.values()
     ):
         return space
     from tune_core.space import uniform
 
-    return {key: uniform(*bounds) for key, bounds in space.items()}
+    return {key: uniform(*bounds) for key, bounds in given.items()}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core import space
+from tune_core.core.validation import python_value
 from tune_core.core.values import Config
 from tune_core.errors import SearchSpaceError
 from tune_core.space.domains import Categorical, Domain, Function
@@ -75,7 +76,7 @@ def from_ax(given: list[Mapping[str, Any]]) -> dict[str, Any]:
         elif kind == "choice":
             made[one["name"]] = space.choice(list(one["values"]))
         else:
-            low, high = one["bounds"]
+            low, high = map(python_value, one["bounds"])
             whole = one.get("value_type", "int" if isinstance(low, int) and isinstance(high, int) else "float") == "int"
             log = bool(one.get("log_scale"))
             if whole:
