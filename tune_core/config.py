@@ -46,9 +46,11 @@ class TuneConfig:
     time_budget_s
         Seconds (or a ``timedelta``) after which the run ends, over all restores.
     reuse_actors
-        What trials share. None: a worker process takes one trial after another, and each trial of a class trainable
-        gets an object of its own. True: the object of a class trainable is handed on as well, if its ``reset_config``
-        accepts the next configuration; what it does not reset stays. False: each trial gets a process of its own.
+        What trials share. None: a worker process takes one trial after another, and each trial gets objects of its
+        own: what is bound to the trainable or captured by it (not large arrays, which are read-only), and the object of
+        a class trainable. What imported modules keep, and the states of random generators, stay. True: bound and
+        captured objects stay as well, and the object of a class trainable is handed on if its ``reset_config``
+        accepts the next configuration. False: each trial gets a process of its own.
     seed
         Seeds all chance of the run; None draws one and journals it.
     trial_timeout_s

@@ -233,7 +233,15 @@ class Tuner:
         _check_same_trainable(header, trainable)
         if param_space is not None:
             _check_same_names(known_space, param_space)
-        before = next((r.num_samples for r in reversed(restores) if r.num_samples), setup["tune_config"].num_samples)
+        before = next((r.num_samples for r in reversed(restores) if r.num_samples), header.num_samples)
+        ignored = _ignored(header, folder, stored, param_space, run_config)
+        if tune_config is not None:
+            asked = tune_config.num_samples
+            if num_samples is None and before != -1 and (asked > before or asked == -1):
+                num_samples = asked
+            ignored += _ignored_settings(header, before, tune_config, num_samples)
+        for one in ignored:
+            warn_user(f"Tuner.restore({one}.")
         _check_restore(header, before, num_samples, setup["tune_config"], resume_errored and restart_errored)
         samples = before if num_samples is None else num_samples
         tuner = cls(
@@ -288,6 +296,52 @@ def _check_same_names(before: object, param_space: Mapping[str, object]) -> None
             "its trials so far have other hyperparameters",
             "Pass the param_space of the first run, or start a new run.",
         )
+
+
+def _ignored(
+    header: Header,
+    folder: str,
+    stored: StoredExperiment | None,
+    param_space: Mapping[str, object] | None,
+    run_config: RunConfig | None,
+) -> list[str]:
+    """What was given to a restore and is not what the run had: what happens to it, for a warning each."""
+    found = []
+    if isinstance(param_space, Mapping) and isinstance(header.space, Mapping):
+        first, now = flatten(dict(header.space)), flatten(space.describe(dict(param_space)))
+        changed = [name for name in first if name in now and first[name] != now[name]]
+        for one in changed[:3]:
+            found.append(
+                f"param_space): {one!r} was {first[one]} in the run and is {now[one]} now: trials so far keep "
+                "what they have, those to come are drawn from the new space"
+            )
+    if run_config is not None:
+        name, path = run_config.name, run_config.storage_path
+        place = os.path.dirname(folder) if stored is None else stored.url.rpartition("/")[0]
+        if name is not None and name != header.name:
+            found.append(f"run_config): the run is called {header.name!r} and goes on under that name, not {name!r}")
+        if path is not None and not _is_same_place(os.fspath(path), place):
+            found.append(f"run_config): the run goes on where it is, in {place}, not in {os.fspath(path)}")
+    return found
+
+
+def _is_same_place(path: str, place: str) -> bool:
+    if "://" in path or "://" in place:
+        return path.rstrip("/") == place.rstrip("/")
+    return os.path.realpath(os.path.expanduser(path)) == os.path.realpath(place)
+
+
+def _ignored_settings(header: Header, before: int, config: TuneConfig, num_samples: int | None) -> list[str]:
+    """The same for what stands in a ``TuneConfig``."""
+    found = []
+    if config.seed is not None and config.seed != header.seed:
+        found.append(f"tune_config): seed is {config.seed}, and the run goes on with its own, {header.seed}")
+    if config.num_samples != before and num_samples is None:
+        found.append(
+            f"tune_config): num_samples is {config.num_samples}, and the run's was {before}, which stays: an "
+            "experiment can only be extended"
+        )
+    return found
 
 
 def _check_restore(header: Header, before: int, num_samples: object, config: TuneConfig, both: bool) -> None:

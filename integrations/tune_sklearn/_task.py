@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import sklearn
@@ -28,6 +28,8 @@ class SearchTask:
     The splits of ``data`` are made once for all candidates. ``metric`` is what schedulers and searchers compare trials
     by, ``compares`` whether they do. ``budget_steps`` is None where nothing is stopped early.
     """
+
+    no_trial_changes_it: ClassVar[bool] = True  # fits are of clones, on rows taken out: workers need not load it anew
 
     estimator: BaseEstimator
     data: FoldedData

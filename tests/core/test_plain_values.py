@@ -57,23 +57,37 @@ def test_nonfinite_values_become_strings_with_their_path(value, text):
     assert nonfinite == ["val\x1floss"]
 
 
-def test_nonfinite_values_in_lists_become_strings_without_a_path():
-    plain, nonfinite = plain_metrics({"x": [math.nan, {"y": math.inf}]})
-    assert plain == {"x": ["nan", {"y": "inf"}]}
-    assert nonfinite is None
+def test_nonfinite_values_in_lists_have_their_position_in_the_path():
+    plain, nonfinite = plain_metrics({"x": [math.nan, {"y": math.inf}], "1": {"0": [[-math.inf]]}})
+    assert plain == {"x": ["nan", {"y": "inf"}], "1": {"0": [["-inf"]]}}
+    assert nonfinite == ["x\x1f0", "x\x1f1\x1fy", "1\x1f0\x1f0\x1f0"]
+
+
+def test_names_that_read_the_same_in_a_flat_result_are_refused():
+    for metrics in ({"a/b": 1, "a": {"b": 2}}, {"a": {"b": {"c": 2}, "b/c": 1}}, {"a": {"b/c": 1}, "a/b": {"c": 2}}):
+        with pytest.raises(MetricError, match=r"The reported metric 'a/b(/c)?'.*another has the same name"):
+            plain_metrics(metrics)
+    assert plain_metrics({"a/b": 1, "a": {"c": 2}, "a/": {}})[0] == {"a/b": 1, "a": {"c": 2}, "a/": {}}
 
 
 _scalars = st.one_of(st.floats(), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.none(), st.text())
-_keys = st.text().filter(lambda key: "\x1f" not in key)
+_keys = st.text().filter(lambda key: "\x1f" not in key and "/" not in key)
 
 
 def _same(a, b):
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(_same, a, b))
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
-@given(st.dictionaries(_keys, st.one_of(_scalars, st.dictionaries(_keys, _scalars))))
+_values = st.recursive(
+    _scalars, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_keys, inner, max_size=4))
+)
+
+
+@given(st.dictionaries(_keys, _values))
 def test_the_journal_gives_back_what_was_reported(metrics):
     plain, nonfinite = plain_metrics(metrics)
     line = encode(Reported(0, 1, 0.0, 0.0, plain, nonfinite=nonfinite))
@@ -148,7 +162,7 @@ def test_values_without_a_plain_form_become_their_repr_where_that_is_asked_for()
         "ok": 1,
     }
     assert found == {"x": "bytes", "deep": "complex", "f": "type", "bad": f"{__name__}.BadRepr"}
-    assert nonfinite == ["n"]
+    assert nonfinite == ["deep\x1fz\x1f1", "n"]
 
 
 def test_long_repr_is_cut():

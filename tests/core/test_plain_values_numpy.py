@@ -40,7 +40,7 @@ def test_values_of_numpy_become_plain(value, expected):
 def test_nonfinite_values_of_numpy_become_strings():
     plain, nonfinite = plain_metrics({"loss": np.float32("inf"), "z": np.array([1.0, -np.inf])})
     assert plain == {"loss": "inf", "z": [1.0, "-inf"]}
-    assert nonfinite == ["loss"]
+    assert nonfinite == ["loss", "z\x1f1"]
 
 
 @pytest.mark.parametrize(

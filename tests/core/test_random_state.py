@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -43,6 +45,21 @@ def test_own_generator_continues_its_sequence() -> None:
     with other.lent():
         found.append(draws())
     assert found == expected
+
+
+def test_first_draw_of_a_seeded_run_repeats_where_numpy_random_is_not_loaded_yet() -> None:
+    """NumPy loads its ``random`` when that is first used, which may be inside the function that draws."""
+    script = (
+        "import numpy as np, sys, tune_core as tune\n"
+        "from tune_core.space.sampling import generate\n"
+        "space = {'c': tune.sample_from(lambda spec: np.random.rand())}\n"
+        "print([generate(space, 1, i)['c'] for i in range(2)])\n"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1
 
 
 def test_torch_is_lent_too_once_it_is_there() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -535,3 +536,61 @@ def test_the_journal_of_a_restored_run_is_json_line_by_line(folder):
     resume(folder / "run", plain)
     for line in (folder / "run" / JOURNAL_FILE).read_text().splitlines():
         json.loads(line)
+
+
+# --- a restore that was given something else than the run had ---------------------------------------------------------
+
+
+def cut_off(folder, done=2, samples=4):
+    """A run of ``samples`` trials of which only ``done`` have run."""
+    run = tune.RunConfig(name="run", storage_path=str(folder), verbose=0, executor="inline")
+    grid = tune.Tuner(
+        plain,
+        param_space={"x": tune.uniform(0, 1), "k": 1},
+        tune_config=tune.TuneConfig(num_samples=samples, seed=1),
+        run_config=run,
+    ).fit()
+    path = Path(grid.experiment_path, "journal.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    begun = [i for i, line in enumerate(lines) if b'"type":"suggest"' in line or b'"suggest"' in line[:40]]
+    path.write_bytes(b"".join(lines[: begun[done]]))
+    return grid.experiment_path
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"param_space": {"x": tune.uniform(5, 6), "k": 1}}, r"'x' was uniform\(0.*1.*\) in the run and is uniform\(5"),
+        ({"param_space": {"x": tune.uniform(0, 1), "k": 2}}, "'k' was 1 in the run and is 2 now"),
+        ({"tune_config": tune.TuneConfig(num_samples=4, seed=9)}, "seed is 9, and the run goes on with its own, 1"),
+        ({"tune_config": tune.TuneConfig(num_samples=1)}, "num_samples is 1, and the run's was 4, which stays"),
+        ({"run_config": tune.RunConfig(name="other")}, "the run is called 'run'"),
+        ({"run_config": tune.RunConfig(storage_path="/elsewhere")}, "goes on where it is, in .*, not in /elsewhere"),
+    ],
+)
+def test_what_differs_from_the_run_is_said(folder, given, words):
+    path = cut_off(folder)
+    with pytest.warns(UserWarning, match=words):
+        tuner = tune.Tuner.restore(path, plain, **given)
+    assert len(tuner.fit()) == 4
+
+
+def test_what_is_as_in_the_run_is_not_remarked_upon(folder):
+    path = cut_off(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tuner = tune.Tuner.restore(
+            path,
+            plain,
+            param_space={"x": tune.uniform(0, 1), "k": 1},
+            tune_config=tune.TuneConfig(num_samples=4, seed=1),
+            run_config=tune.RunConfig(name="run", storage_path=str(folder), verbose=0, executor="inline"),
+        )
+    assert len(tuner.fit()) == 4
+
+
+@pytest.mark.parametrize("done", [2, 4], ids=["cut off", "finished"])
+def test_more_samples_in_the_configuration_extend_the_run(folder, done):
+    path = cut_off(folder, 2) if done == 2 else cut_off(folder, 4, 5)
+    tuner = tune.Tuner.restore(path, plain, tune_config=tune.TuneConfig(num_samples=7, seed=1))
+    assert len(tuner.fit()) == 7

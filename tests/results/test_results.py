@@ -255,6 +255,92 @@ def test_nested_metric_is_reached_by_its_path(grid: ResultGrid) -> None:
     assert grid.get_best_result("nested/a", "max").metrics["nested"] == {"a": 2}
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan], ids=str)
+def test_worst_value_of_a_trial_that_diverged_is_no_number(tmp_path: Path, mode: str, odd: float) -> None:
+    """By its worst value a trial is compared only if that is a number; a good infinity is not the worst."""
+    run = Run(tmp_path, "loss", mode)
+    run.trial([2.0, 1.0], x=0)
+    run.trial([1.5, odd, 1.6], x=1)
+    grid = ResultGrid.from_path(run.save())
+    scope = "max" if mode == "min" else "min"
+
+    counts = odd == (-math.inf if mode == "min" else math.inf)
+    assert grid.get_best_result(scope=scope).config == {"x": 1 if counts else 0}
+
+
+def test_worst_infeasible_trial_never_wins(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        for loss in (config["x"] + 1, config["x"]):
+            tune.report({"loss": loss, "cost": 5 - config["x"]})
+
+    grid = tune.Tuner(
+        objective,
+        param_space={"x": tune.grid_search([1, 2, 3])},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", constraints={"cost": ("<=", 3)}),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), executor="inline", verbose=0),
+    ).fit()
+    assert {scope: grid.get_best_result(scope=scope).config["x"] for scope in SCOPES} == dict.fromkeys(SCOPES, 2)
+
+
+KEPT = {
+    "sizes": (64, 64),
+    "nested": {"deep": [math.inf, (1, 2)]},
+    "act": math.tanh,
+    "odd": Odd(),
+    "path": Path("/data"),
+    "big": 2**80,
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("named", [True, False], ids=["the run's metric", "another metric"])
+def test_best_config_holds_the_objects_in_every_scope(tmp_path: Path, scope: str, named: bool) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        for loss in (2, 1, 3):
+            tune.report({"loss": loss})
+
+    space = {f"choice_{name}": tune.choice([value]) for name, value in KEPT.items()}
+    grid = tune.Tuner(
+        objective,
+        param_space={**space, **KEPT},
+        tune_config=tune.TuneConfig(metric="loss", mode="min") if named else tune.TuneConfig(),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), executor="inline", verbose=0),
+    ).fit()
+    for mode in ("min", "max"):
+        config = grid.get_best_result("loss", mode, scope=scope).config
+        assert config == {**{f"choice_{name}": value for name, value in KEPT.items()}, **KEPT}
+
+
+def test_config_from_a_folder_is_as_near_to_it_as_text_and_numbers_come(tmp_path: Path) -> None:
+    grid = tune.Tuner(
+        lambda config: {"loss": 1.0},
+        param_space={**{f"choice_{name}": tune.choice([value]) for name, value in KEPT.items()}, **KEPT},
+        run_config=tune.RunConfig(storage_path=str(tmp_path), executor="inline", verbose=0),
+    ).fit()
+    told = {
+        "sizes": (64, 64),
+        "nested": {"deep": [math.inf, (1, 2)]},
+        "act": "math.tanh",
+        "odd": "Odd()",
+        "path": "/data",
+        "big": 2**80,
+    }
+    config = ResultGrid.from_path(grid.experiment_path)[0].config
+    constants = {**told, "odd": "test_results.Odd" if "." not in __name__ else f"{__name__}.Odd"}
+    assert config == {**{f"choice_{name}": value for name, value in told.items()}, **constants}
+
+
+def test_nan_inside_a_list_is_nan_for_all_who_read_it(tmp_path: Path) -> None:
+    grid = tune.Tuner(
+        lambda config: {"loss": 1.0, "per_class": [0.1, math.nan, {"a": [-math.inf]}]},
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
+    ).fit()
+    for one in (grid[0], ResultGrid.from_path(grid.experiment_path)[0]):
+        first, second, third = one.metrics["per_class"]
+        assert first == 0.1 and math.isnan(second) and third == {"a": [-math.inf]}
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_nan_never_wins(tmp_path: Path, scope: str) -> None:
     run = Run(tmp_path)

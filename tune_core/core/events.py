@@ -279,11 +279,12 @@ def decode_lines(lines: bytes) -> list[Any]:
 def restore_nonfinite(event: Reported) -> Reported:
     """Turn the strings that stand for NaN and infinities back into floats."""
     for path in event.nonfinite or ():
-        node = event.metrics
-        *parents, key = path.split("\x1f")
-        for parent in parents:
-            node = node[parent]
-        node[key] = float(node[key])
+        node: Any = event.metrics
+        *parents, last = path.split("\x1f")
+        for key in parents:
+            node = node[int(key) if node.__class__ is list else key]
+        place = int(last) if node.__class__ is list else last
+        node[place] = float(node[place])
     return event
 
 

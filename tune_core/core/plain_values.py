@@ -6,7 +6,7 @@ import datetime
 import enum
 import math
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tune_core.errors import MetricError
@@ -44,7 +44,7 @@ def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tup
     -------
     tuple
         The metrics, with NaN and infinities as the strings ``"nan"``, ``"inf"`` and ``"-inf"``; and the key paths of
-        those strings, keys joined by ``"\x1f"``, or None if there are none. Inside lists the strings stay strings.
+        those strings, keys and positions in lists joined by ``"\x1f"``, or None if there are none.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def plain_metrics(metrics: object, as_text: dict[str, str] | None = None) -> tup
             'Report a dict, e.g. tune.report({"loss": loss}).',
         )
     found = _Found([], as_text)
-    plain = _plain_mapping(metrics, (), found, True)
+    plain = _plain_mapping(metrics, (), found)
+    if any(type(value) is dict for value in plain.values()):
+        _check_flat_names(plain)
     return plain, found.nonfinite or None
 
 
@@ -94,6 +96,24 @@ def is_plain(metrics: dict[Any, Any], names: Container[str] | None = None) -> bo
     return True
 
 
+def _check_flat_names(plain: dict[str, Any]) -> None:
+    """Results are flat where they are compared, so a name may say one thing only."""
+    seen = set[str]()
+    for name, value in _leaves(plain, ""):
+        if name in seen:
+            cause = "another has the same name: a dict's entries are called outer/inner where results are compared"
+            raise _unusable((name,), value, cause, "Rename one of them")
+        seen.add(name)
+
+
+def _leaves(plain: dict[str, Any], before: str) -> Iterator[tuple[str, object]]:
+    for name, value in plain.items():
+        if type(value) is dict and value:
+            yield from _leaves(value, f"{before}{name}/")
+        else:
+            yield before + name, value
+
+
 class _Found(NamedTuple):
     """What was found while a result was converted."""
 
@@ -101,15 +121,13 @@ class _Found(NamedTuple):
     as_text: dict[str, str] | None  # type of what became text, by the metric's name; None: nothing may
 
 
-def _plain_mapping(
-    mapping: Mapping[object, object], path: tuple[str, ...], found: _Found, addressable: bool
-) -> dict[str, object]:
+def _plain_mapping(mapping: Mapping[object, object], path: tuple[str, ...], found: _Found) -> dict[str, object]:
     plain: dict[str, Any] = {}
     for key, value in mapping.items():
         name = _plain_key(key, path)
         if name in plain:
             raise _unusable((*path, name), key, "two of the keys beside it read the same as text", "Rename one of them")
-        plain[name] = _plain(value, (*path, name), found, addressable)
+        plain[name] = _plain(value, (*path, name), found)
     return plain
 
 
@@ -126,15 +144,14 @@ def _plain_key(key: Any, path: tuple[str, ...]) -> str:
     raise _unusable((*path, str(key)), key, "names of metrics are strings", "Use str(...) for the name")
 
 
-def _plain(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> Any:
-    """One value; ``addressable`` is False inside lists, where a NaN's place cannot be given as a path of keys."""
+def _plain(value: object, path: tuple[str, ...], found: _Found) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
-        return _plain_float(float.__float__(value), path, found, addressable)
+        return _plain_float(float.__float__(value), path, found)
     if isinstance(value, int):
         number = int.__int__(value)
-        return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, found, addressable)
+        return number if _INT_MIN <= number <= _INT_MAX else _as_float(number, path, found)
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             cause = f"it has {len(value):,} characters and a metric may have {MAX_TEXT:,}"
@@ -145,17 +162,16 @@ def _plain(value: object, path: tuple[str, ...], found: _Found, addressable: boo
     if len(path) > _MAX_DEPTH:
         raise _unusable(path[:3], value, f"it is nested more than {_MAX_DEPTH} deep", "Does it contain itself?")
     if isinstance(value, Mapping):
-        return _plain_mapping(value, path, found, addressable)
+        return _plain_mapping(value, path, found)
     if isinstance(value, (list, tuple, set, frozenset)):
         return _plain_list(value, path, found)
-    return _plain_foreign(value, path, found, addressable)
+    return _plain_foreign(value, path, found)
 
 
-def _plain_float(number: float, path: tuple[str, ...], found: _Found, addressable: bool) -> float | str:
+def _plain_float(number: float, path: tuple[str, ...], found: _Found) -> float | str:
     if math.isfinite(number):
         return number
-    if addressable:
-        found.nonfinite.append(SEPARATOR.join(path))
+    found.nonfinite.append(SEPARATOR.join(path))
     return str(number)  # "nan", "inf" or "-inf"
 
 
@@ -170,13 +186,13 @@ def _plain_list(values: Any, path: tuple[str, ...], found: _Found) -> list[objec
             values = sorted(values)
         except TypeError:
             values = sorted(values, key=repr)  # same order each run, whatever the hash seed
-    return [_plain(value, (*path, str(i)), found, False) for i, value in enumerate(values)]
+    return [_plain(value, (*path, str(i)), found) for i, value in enumerate(values)]
 
 
-def _plain_foreign(value: object, path: tuple[str, ...], found: _Found, addressable: bool) -> object:
+def _plain_foreign(value: object, path: tuple[str, ...], found: _Found) -> object:
     """Values of other libraries, known by what they can do, so that none of those libraries is imported here."""
     if isinstance(value, enum.Enum):
-        return _plain(value.value, path, found, addressable)
+        return _plain(value.value, path, found)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -187,12 +203,12 @@ def _plain_foreign(value: object, path: tuple[str, ...], found: _Found, addressa
         return _as_text(value, path, found)
     as_plain = getattr(value, "__plain__", None)  # types of our own say it themselves
     if as_plain is not None:
-        return _plain(as_plain(), path, found, addressable)
+        return _plain(as_plain(), path, found)
     shape = getattr(value, "shape", None)
     if shape is not None:
-        return _plain_array(value, path, found, addressable)
+        return _plain_array(value, path, found)
     if hasattr(value, "__float__"):  # Decimal, Fraction, and numbers of other libraries
-        return _as_float(value, path, found, addressable)
+        return _as_float(value, path, found)
     return _as_text(value, path, found)
 
 
@@ -205,7 +221,7 @@ def _as_text(value: object, path: tuple[str, ...], found: _Found) -> str:
     return _plain_text(text if len(text) <= MAX_REPR else text[: MAX_REPR - 3] + "...")
 
 
-def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> object:
+def _plain_array(value: Any, path: tuple[str, ...], found: _Found) -> object:
     """Scalars and arrays of numpy, torch, TensorFlow, JAX, pandas."""
     try:
         size = math.prod(value.shape)
@@ -221,8 +237,8 @@ def _plain_array(value: Any, path: tuple[str, ...], found: _Found, addressable: 
     except Exception as error:
         raise _unusable(path, value, f"reading it failed: {type(error).__name__}: {error}") from error
     if type(plain) is type(value) or hasattr(plain, "shape"):  # e.g. numpy's longdouble is its own item
-        return _as_float(plain, path, found, addressable)
-    return _plain(plain, path, found, addressable)
+        return _as_float(plain, path, found)
+    return _plain(plain, path, found)
 
 
 def _is_masked(value: object) -> bool:
@@ -231,14 +247,14 @@ def _is_masked(value: object) -> bool:
     return getattr(mask, "shape", None) is not None and bool(mask.all())
 
 
-def _as_float(value: Any, path: tuple[str, ...], found: _Found, addressable: bool) -> float | str:
+def _as_float(value: Any, path: tuple[str, ...], found: _Found) -> float | str:
     try:
         number = float(value)
     except OverflowError:
         number = math.inf if value > 0 else -math.inf
     except Exception as error:
         raise _unusable(path, value, f"it is no number: {error}") from error
-    return _plain_float(number, path, found, addressable)
+    return _plain_float(number, path, found)
 
 
 def _check_size(size: int, path: tuple[str, ...], value: object) -> None:

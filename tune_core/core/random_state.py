@@ -8,6 +8,8 @@ imported them. Whoever lends them takes the one lock here, so that no two thread
 from __future__ import annotations
 
 import base64
+import contextlib
+import importlib
 import random
 import sys
 import threading
@@ -78,6 +80,9 @@ class OwnGenerator:
 def _generators() -> dict[str, _Generator]:
     """The global generators of the libraries that are imported by now."""
     found = {"random": _Generator(random.getstate, random.setstate, random.seed)}
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("numpy.random")  # which NumPy itself imports when it is first used
     numpy = sys.modules.get("numpy.random")
     if numpy is not None and hasattr(numpy, "set_state"):  # not in the middle of its import
         found["numpy"] = _Generator(numpy.get_state, numpy.set_state, numpy.seed)

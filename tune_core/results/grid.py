@@ -276,7 +276,8 @@ class ResultGrid(Sequence[Result]):
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """One row a trial as a pandas data frame: its last result, or its best by ``filter_metric``.
 
-        The last result has the last known value of each metric. Columns are the metrics, the automatic fields,
+        The last result has the last known value of each metric. Trials without a result are left out, as in Ray Tune;
+        with ``filter_metric``, those that never reported it. Columns are the metrics, the automatic fields,
         ``config/<name>`` for the configuration that the result was made with, and ``logdir``.
         """
         pandas = pandas_for("ResultGrid.get_dataframe")
@@ -292,14 +293,14 @@ class ResultGrid(Sequence[Result]):
                 'Give both, e.g. get_dataframe("loss", "min"), or neither for the last results.',
             )
         if filter_metric is None or filter_mode is None:
-            chosen: Mapping[int, Any] = {t.index: (t.last, last_config(t)) for t in self._trials}
+            chosen: Mapping[int, Any] = {t.index: (t.last, last_config(t)) for t in self._trials if t.last is not None}
         else:
             chosen = selection.best_reports(self._trials, self._folder, self._header, filter_metric, filter_mode)
         rows = []
         varied = varied_in(self._header)
         for trial in self._trials:
-            report, config = chosen.get(trial.index, (None, None))
-            if report is not None:
+            if trial.index in chosen:
+                report, config = chosen[trial.index]
                 row = flatten(result_fields(trial, report, config, varied))
                 rows.append({**row, "logdir": self._place.trial_path(trial.index, trial.folder)})
         return rows

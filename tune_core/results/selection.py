@@ -17,6 +17,7 @@ from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
 from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
+from tune_core.space.serialization import as_given
 
 SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
 _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}
@@ -140,14 +141,40 @@ def scores(trials: Sequence[Trial], folder: str, header: Header, objective: Obje
         return Score(value, config) if value is not None else None
 
     courses = Histories(folder, keep).values()
-    if wanted in ("min", "max"):
-        extreme = Objective(metric, wanted)
-        return {i: min(course, key=lambda score: extreme.as_loss(score.value)) for i, course in courses.items()}
-    tail = _TAIL[scope]
     return {
-        index: Score(_mean([score.value for score in (course[-tail:] if tail else course)]), course[-1].config)
-        for index, course in courses.items()
+        trial.index: _score(courses[trial.index], trial, wanted, mode) for trial in trials if trial.index in courses
     }
+
+
+def _score(course: list[Score], trial: Trial, wanted: str, mode: str) -> Score:
+    """What counts of the values that a trial reported."""
+    if wanted == mode:  # the best of them: a value that is none is passed over
+        objective = Objective("", mode)
+        value, config = min(course, key=lambda score: objective.as_loss(score.value))
+    elif wanted in ("min", "max"):  # the worst of them, be it infinite
+        value, config = max(course, key=lambda score: _height(score.value, 1 if wanted == "max" else -1))
+    else:
+        tail = _TAIL[wanted]
+        value = _mean([score.value for score in (course[-tail:] if tail else course)])
+        config = course[-1].config
+    return Score(value, as_it_ran(trial, config) if config is not None else None)
+
+
+def as_it_ran(trial: Trial, config: Config) -> Config:
+    """A configuration as the journal tells it, with the objects that the trial was given where they are at hand."""
+    for given in (trial.config, trial.best_config, trial.last_config):
+        if given is not None:
+            config = as_given(config, given)
+    return config
+
+
+def _height(value: Any, sign: int) -> float:
+    """A value, or less it; what is no number is above all."""
+    try:
+        height = float(value) * sign
+    except (TypeError, ValueError, OverflowError):
+        return math.inf
+    return math.inf if math.isnan(height) else height
 
 
 def _mean(values: list[Any]) -> float:
@@ -173,7 +200,12 @@ def best_reports(
     def loss(report: ReportWithConfig) -> float:
         return objective.as_loss(value_of(report.event, metric))
 
-    best = {index: min(course, key=loss) for index, course in Histories(folder, keep).values().items()}
+    courses = Histories(folder, keep).values()
+    best = {}
+    for trial in trials:
+        if trial.index in courses:
+            event, config = min(courses[trial.index], key=loss)
+            best[trial.index] = ReportWithConfig(event, as_it_ran(trial, config))
     if not best and any(trial.last is not None for trial in trials):
         raise _nothing_to_compare(trials, metric, "get_dataframe")
     return best

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import operator
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +17,8 @@ from tune_core.space.sampling import Constant, Path, fits, is_container, is_grid
 
 # Each mark is the key of a dict that stands for something else:
 #   {"__choice__": k, "repr": ...}     category or grid value k of the space at this path; with "value" as well, the
-#                                      configuration that was drawn from that category
+#                                      configuration that was drawn from that category; with "plain", the category
+#                                      in this form, for those who read it without the space
 #   {"__const__": true, "repr": ...}   the constant that the space has at this path
 #   {"__tuple__": [...]}               a tuple
 #   {"__number__": "nan"}              a number that JSON lacks: NaN, an infinity, an integer of more than 64 bits
@@ -23,6 +26,8 @@ from tune_core.space.sampling import Constant, Path, fits, is_container, is_grid
 #   {"__plain__": {...}}               a dict of the user's that has one of these marks as a key
 _MARKS = frozenset(("__choice__", "__const__", "__number__", "__plain__", "__tuple__", "__value__"))
 _NOTHING = object()
+_SHORT = 100  # elements of what is worth its text in each trial's line
+_TEXTS = frozenset(("datetime", "decimal", "fractions", "ipaddress", "uuid"))  # modules whose str() says it best
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -82,9 +87,24 @@ def stable_repr(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _kind(value: object) -> str:
-    """What a constant is, without the cost of a table's or an array's ``repr`` in each trial."""
-    return stable_repr(value if hasattr(value, "__qualname__") else type(value))
+def _text(value: Any) -> str:
+    """A value that JSON cannot hold, as people would write it."""
+    if hasattr(value, "__fspath__"):
+        return stable_repr(os.fsdecode(value))[1:-1]
+    return str(value) if type(value).__module__ in _TEXTS else stable_repr(value)
+
+
+def _text_of_constant(value: Any) -> str:
+    """The same for what stands in each trial's line: of a table, a model or a large array, what kind it is."""
+    kind = type(value)
+    if hasattr(value, "__fspath__") or kind.__module__ in _TEXTS or issubclass(kind, (enum.Enum, complex)):
+        return _text(value)
+    size = getattr(value, "size", None) if hasattr(value, "shape") else None
+    if isinstance(value, (bytes, bytearray, frozenset, range, set)):
+        size = len(value)
+    if type(size) is int and size <= _SHORT:
+        return stable_repr(value, 1000)
+    return stable_repr(value if hasattr(value, "__qualname__") else kind)
 
 
 def _is_plain(value: Any) -> bool:
@@ -143,8 +163,8 @@ def _encode(value: object, space: object) -> object:
         found = _encode_choice(value, alternatives)
         if found is not None:
             return found
-    elif not _is_open(space) and not is_container(value):
-        return {"__const__": True, "repr": _kind(value)}
+    elif not _is_open(space) and not is_container(value) and type(value) not in (int, float):
+        return {"__const__": True, "repr": _text_of_constant(value)}
     return _encode_parts(value, space)
 
 
@@ -163,14 +183,17 @@ def _encode_parts(value: Any, space: Any) -> object:
         return {"__tuple__": [_encode(v, _child(space, i)) for i, v in enumerate(value)]}
     if kind in (int, float):
         return {"__number__": repr(value)}
-    return {"__value__": True, "repr": stable_repr(value)}
+    return {"__value__": True, "repr": _text(value)}
 
 
 def _encode_choice(value: object, alternatives: Sequence[object]) -> object:
     for matches in (operator.is_, same):
         for k, alternative in enumerate(alternatives):
             if matches(alternative, value):
-                return {"__choice__": k, "repr": stable_repr(value)}
+                found = {"__choice__": k, "repr": _text(value)}
+                if is_container(value) or type(value) in (int, float):
+                    found["plain"] = _encode_parts(value, _NOTHING)
+                return found
     for k, alternative in enumerate(alternatives):
         if (varies(alternative) or is_container(alternative)) and fits(value, alternative):
             return {"__choice__": k, "repr": stable_repr(value), "value": _encode(value, alternative)}
@@ -203,6 +226,25 @@ class _DecodeContext:
             except (KeyError, IndexError, TypeError):
                 raise _lost(path, text, "it cannot be drawn again") from None
         return node
+
+
+def as_given(told: Any, given: Any) -> Any:
+    """What the journal tells of a configuration, with the objects of ``given`` where it tells of these.
+
+    Parameters
+    ----------
+    told
+        A configuration, or a part of one, from :func:`readable`.
+    given
+        One of the same trial, as it was handed over.
+    """
+    if type(told) is type(given) is dict:
+        return {key: as_given(value, given[key]) if key in given else value for key, value in told.items()}
+    if type(told) is type(given) and type(told) in (list, tuple) and len(told) == len(given):
+        return type(told)(map(as_given, told, given))
+    if type(told) is str and type(given) is not str and told in (_text(given), _text_of_constant(given)):
+        return given
+    return told
 
 
 def _lost(path: Path, text: str, cause: str) -> RestoreError:
@@ -261,6 +303,9 @@ def readable(value: object) -> Any:
             text = value["__number__"]
             return float(text) if text.lstrip("-") in ("nan", "inf") else int(text)
         if "__choice__" in value or "__const__" in value or "__value__" in value:
-            return readable(value["value"]) if "value" in value else str(value.get("repr"))
+            for form in ("value", "plain"):
+                if form in value:
+                    return readable(value[form])
+            return str(value.get("repr"))
         return {key: readable(child) for key, child in value.items()}
     return list(map(readable, value)) if value.__class__ is list else value

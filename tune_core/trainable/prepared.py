@@ -126,7 +126,9 @@ def with_parameters(trainable: Any, **parameters: Any) -> Prepared:
     """Bind objects, however large, to a trainable.
 
     They are written once and mapped by every worker on the machine (through the object store on a cluster), so an
-    array of a gigabyte costs no trial a copy. Arrays arrive read-only.
+    array of a gigabyte costs no trial a copy. Large arrays arrive read-only; of everything else each trial has a copy
+    of its own, as it was bound, so that a model that one trial trains is an untrained one for the next. (In the
+    process of the caller, with ``executor="inline"``, trials share the objects themselves.)
 
     Parameters
     ----------

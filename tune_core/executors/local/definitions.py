@@ -81,6 +81,11 @@ def publish(definitions: Mapping[str, object], folder: str | None = None) -> Non
     main.__class__ = _Main
 
 
+def renew(definitions: Mapping[str, object]) -> None:
+    """Put the same definitions, which were loaded once more, in the place of those that were published."""
+    sys.modules["__main__"].__dict__.update(definitions)
+
+
 def _folder_of(pid: int) -> str:
     return os.path.join(tempfile.gettempdir(), f"tune-core-main-{pid}")
 

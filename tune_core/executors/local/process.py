@@ -22,6 +22,7 @@ from tune_core.executors.worker import log_setup, payload
 from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_group_at_hangup
 from tune_core.executors.worker.worker import Worker
+from tune_core.trainable import Prepared
 
 TICK_S = 0.1
 
@@ -74,18 +75,26 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
     spec: RunSpec = first[1]
     log_setup.apply(spec.logging)
     try:
-        prepared, found = payload.load(link.descriptors[0])
+        load = payload.Payload(link.descriptors[0])
         os.close(link.descriptors[0])
+        prepared, found = load()
         definitions.publish(found)
     except BaseException as error:
         _refuse(link, spec, error)
         return
-    worker = Worker(link, spec, prepared)
+    worker = Worker(link, spec, prepared, anew=lambda: _load_again(load))
     worker.output = output
     worker.surroundings = Surroundings(spec.chdir)
     workers.append(worker)
     worker.serve()
     definitions.remove(os.getpid())
+
+
+def _load_again(load: payload.Payload) -> Prepared:
+    """The trainable once more, with the script's definitions of the same loading in this process's ``__main__``."""
+    prepared, found = load()
+    definitions.renew(found)
+    return prepared  # type: ignore[no-any-return]
 
 
 def main_of_frozen() -> NoReturn:

@@ -33,6 +33,7 @@ from tune_core.executors.worker.surroundings import Surroundings
 from tune_core.executors.worker.system import nameless_file
 from tune_core.executors.worker.worker import Worker
 from tune_core.storage.scratch import Scratch
+from tune_core.trainable import Prepared
 
 MAX_OPEN = 2
 """Calls that may wait in the actor for something to take back."""
@@ -287,13 +288,21 @@ class TrialHost:
                 "Make sure that the modules which it needs are on every node, or send them along: "
                 'RayExecutor(runtime_env={"working_dir": "."}).'
             )
-        worker = Worker(self._link, self._spec, prepared, self._checkpoints())
+        worker = Worker(self._link, self._spec, prepared, self._checkpoints(), anew=self._load_again)
         with contextlib.suppress(OSError):
             self._output = worker.output = self._redirect()
         log_setup.apply(self._spec.logging)
         worker.surroundings = Surroundings(self._spec.chdir)
         self._worker = worker
         return worker
+
+    def _load_again(self) -> Prepared:
+        """The trainable once more, with the script's definitions of the same loading in ``__main__``."""
+        import ray
+
+        prepared, found = ray.get(self._payload[0])
+        definitions.renew(found)
+        return prepared  # type: ignore[no-any-return]
 
     def _checkpoints(self) -> CheckpointStore:
         """Where checkpoints go: into the folder, to the store, or to the driver."""

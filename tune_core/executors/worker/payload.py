@@ -215,8 +215,24 @@ def unpicklable(thing: object, name: str, error: Exception) -> SerializationErro
     )
 
 
+class Payload:
+    """What :func:`dump` wrote, mapped into this process; each call of it makes everything anew but large buffers."""
+
+    def __init__(self, handle: int) -> None:
+        self._parts = _mapped(handle)
+
+    def __call__(self) -> tuple[Any, dict[str, Any]]:
+        """What :func:`dump` was given, and the script's definitions in it."""
+        found: tuple[Any, dict[str, Any]] = pickle.loads(self._parts[0], buffers=self._parts[1:])
+        return found
+
+
 def load(handle: int) -> tuple[Any, dict[str, Any]]:
     """What :func:`dump` was given, its large buffers mapped from the file; and the script's definitions in it."""
+    return Payload(handle)()
+
+
+def _mapped(handle: int) -> list[memoryview]:
     mapped = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
     (count,) = struct.unpack_from("<Q", mapped)
     sizes = struct.unpack_from(f"<{count + 1}Q", mapped, 8)
@@ -226,8 +242,7 @@ def load(handle: int) -> tuple[Any, dict[str, Any]]:
         at += -at % _ALIGN
         parts.append(mapped[at : at + size])
         at += size
-    found: tuple[Any, dict[str, Any]] = pickle.loads(parts[0], buffers=parts[1:])
-    return found
+    return parts
 
 
 def _nameless_file(size_bytes: int) -> int:

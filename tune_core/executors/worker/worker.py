@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_core.core import events as ev
@@ -23,6 +23,7 @@ from tune_core.errors import CheckpointError, FatalError, InvalidArgumentError, 
 from tune_core.executors.base import RunSpec
 from tune_core.executors.local.output import Output
 from tune_core.executors.worker.class_state import ClassCheckpoint, UnloadableError, restore_state
+from tune_core.executors.worker.leftovers import can_be_left
 from tune_core.executors.worker.pipe import EventPipe, Link
 from tune_core.executors.worker.stored_checkpoints import checkpoints_of
 from tune_core.executors.worker.surroundings import Surroundings, hint_at_folder
@@ -34,16 +35,40 @@ from tune_core.trainable.scope import entered
 
 
 class Worker:
-    """Runs trials one after another, from a link, until it closes."""
+    """Runs trials one after another, from a link, until it closes.
 
-    def __init__(self, link: Link, spec: RunSpec, prepared: Prepared, store: CheckpointStore | None = None) -> None:
+    Parameters
+    ----------
+    link
+        Where trials come from, and where their events go.
+    spec
+        What holds for all trials of the run.
+    prepared
+        The trainable.
+    store
+        Where checkpoints go; None: where ``spec`` says.
+    anew
+        Loads the trainable once more, for a trial after the first: what an earlier trial has changed in what is bound
+        to it is not there then. None: the trials share it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        spec: RunSpec,
+        prepared: Prepared,
+        store: CheckpointStore | None = None,
+        anew: Callable[[], Prepared] | None = None,
+    ) -> None:
         self.pipe = EventPipe(link)
         self.spec = spec
         self.store: CheckpointStore = store or checkpoints_of(spec)
         self.output: Output | None = None
         self.surroundings: Surroundings | None = None
-        self._prepared = prepared
+        self._prepared: Prepared | None = prepared
+        self._anew = anew if anew is not None and not spec.reuse_objects and can_be_left(prepared) else None
         self._is_class = prepared.is_class
+        self._is_used = False
         self._kept: Trainable | None = None
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -69,10 +94,11 @@ class Worker:
             if self.surroundings is not None:
                 self.surroundings.enter(folder)
             with entered(session, owns_process=self.output is not None):
+                prepared = self._unused()
                 if self._is_class:
-                    self._run_class(session)
+                    self._run_class(session, prepared)
                 else:
-                    self._run_function(session)
+                    self._run_function(session, prepared)
             session.close()
             how = session.ended_how or "completed"
             if how == "completed" and session.last_metrics is None and job.iteration == 0 and self.spec.metrics:
@@ -112,9 +138,20 @@ class Worker:
         self.pipe.add(ev.Ended(job.trial, how, time.time(), session.ended_why, error, job.attempt))
         self.pipe.flush()
 
-    def _run_function(self, session: TrialSession) -> None:
+    def _unused(self) -> Prepared:
+        """The trainable as no trial has changed it."""
+        if self._is_used and self._anew is not None:
+            self._prepared = None  # else two are in memory while the new one is loaded
+        prepared = self._prepared
+        if prepared is None:
+            assert self._anew is not None
+            prepared = self._prepared = self._anew()
+        self._is_used = True
+        return prepared
+
+    def _run_function(self, session: TrialSession, prepared: Prepared) -> None:
         try:
-            self._drive(session)
+            self._drive(session, prepared)
         except NothingLeft:
             pass
         except StopTrial:
@@ -122,8 +159,8 @@ class Worker:
                 raise
         session.run_at_end()
 
-    def _drive(self, session: TrialSession) -> None:
-        answer = self._prepared(session.job.config)
+    def _drive(self, session: TrialSession, prepared: Prepared) -> None:
+        answer = prepared(session.job.config)
         if answer is None or answer.__class__ is bool:  # a bool is what tune.report() returned
             return
         if answer.__class__ is dict:  # the usual answers are told first
@@ -140,8 +177,8 @@ class Worker:
         else:
             session.report(_as_metrics(answer, self.spec))
 
-    def _run_class(self, session: TrialSession) -> None:
-        trainable = self._trainable_for(session)
+    def _run_class(self, session: TrialSession, prepared: Prepared) -> None:
+        trainable = self._trainable_for(session, prepared)
         try:
             self._train(trainable, session)
         except BaseException:
@@ -193,7 +230,7 @@ class Worker:
             os.makedirs(folder, exist_ok=True)
             trainable.export_model(spec.export_formats, folder)
 
-    def _trainable_for(self, session: TrialSession) -> Trainable:
+    def _trainable_for(self, session: TrialSession, prepared: Prepared) -> Trainable:
         """A new object; or, if reusing them was asked for, the last one where it accepts the new configuration."""
         kept, self._kept = self._kept, None
         config = session.job.config
@@ -203,10 +240,10 @@ class Worker:
                 kept.config = config
                 return kept
             kept.stop()
-        cls: Any = self._prepared.trainable
+        cls: Any = prepared.trainable
         made: Trainable = cls.__new__(cls)
         made._trial_info = session.info
-        made.__init__(config, **self._prepared.parameters)  # type: ignore[misc]
+        made.__init__(config, **prepared.parameters)  # type: ignore[misc]
         return made
 
     def _discard_kept(self) -> None:
