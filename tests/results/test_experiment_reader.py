@@ -361,3 +361,20 @@ def test_process_that_holds_the_lock_is_known_to_run_or_not(tmp_path: Path) -> N
 def test_process_number_in_the_lock_file_alone_means_nothing(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text(str(os.getpid()))
     assert not is_running(str(tmp_path))
+
+
+def test_whoever_reads_more_of_a_journal_is_shown_its_reports(tmp_path: Path) -> None:
+    """Charts, the live page and trackers are such readers."""
+    run = Run(tmp_path)
+    run.trial([0.5, 0.25], x=1)
+    run.save()
+
+    class Reports(TailReader):
+        seen = 0
+
+        def _take(self, event: Any) -> None:
+            super()._take(event)
+            self.seen += type(event) is ev.Reported
+
+    reader = Reports(str(tmp_path))
+    assert reader.refresh().reports == reader.seen == 2

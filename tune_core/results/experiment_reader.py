@@ -111,8 +111,11 @@ class TailReader:
                 elif salvage.gaps:
                     for event in batch:
                         salvage.apply(event, self._take)
-                else:
+                elif type(self)._take is TailReader._take:
                     self._take_all(batch)
+                else:  # who reads more looks at each event
+                    for event in batch:
+                        self._take(event)
         torn_bytes = reader.torn_bytes if reader.torn_bytes and not is_running(self.experiment.folder) else 0
         self.experiment.damage = damage_text(reader.gaps, torn_bytes, salvage.skipped)
         return self.experiment
