@@ -197,7 +197,9 @@ def test_functions_in_which_nothing_can_change_are_loaded_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[1], {"a": 1}, {1}, bytearray(1), Model(), ([],), functools.partial(print, [])], ids=repr
+    "value",
+    [[1], {"a": 1}, {1}, bytearray(1), Model(), ([],), functools.partial(print, [])],
+    ids=lambda value: type(value).__name__,
 )
 def test_whatever_can_change_is_loaded_for_each_trial(value: Any) -> None:
     def objective(config: dict[str, Any]) -> dict[str, Any]:
