@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 import tune_core as tune
-from tune_core.errors import ExperimentLockedError, RestoreError, UserCodeError
+from tune_core.errors import ExperimentLockedError, RestoreError
 from tune_core.fit import experiment_run
 from tune_core.journal.lock import Lock
 
@@ -86,25 +86,3 @@ def test_a_configuration_that_is_missing_may_have_been_deleted(tmp_path: Path) -
     (tmp_path / "same" / "tuner.pkl").unlink()
     with pytest.raises(RestoreError, match="it was deleted or not copied, or could not be pickled"):
         tune.Tuner.restore(str(tmp_path / "same"), objective)
-
-
-@pytest.mark.parametrize("failing", ["function", "cycle"])
-def test_what_a_sample_from_raises_is_said_once_and_blames_no_searcher(tmp_path: Path, failing: str) -> None:
-    def bad(spec: Any) -> float:
-        raise RuntimeError("no")
-
-    space = {
-        "function": {"x": tune.sample_from(bad)},
-        "cycle": {"x": tune.sample_from(lambda s: s.config.y), "y": tune.sample_from(lambda s: s.config.x)},
-    }[failing]
-    with pytest.raises((UserCodeError, tune.errors.SearchSpaceError)) as raised:
-        tuner(tmp_path, space=space).fit()
-    said = str(raised.value)
-    assert said.startswith("param_space")
-    assert ": UserCodeError" not in said and "is at fault" not in said
-
-
-def test_a_warning_of_a_run_points_at_the_line_that_began_it(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="no result has so far") as caught:
-        tuner(tmp_path, stop={"acuracy": 1.0}).fit()
-    assert [warning.filename for warning in caught] == [__file__]
