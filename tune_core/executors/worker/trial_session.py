@@ -125,13 +125,13 @@ class TrialSession:
             if self._closed or self.ended_how is not None:
                 self._say_if_stray()
                 return False
+            began = None
+            if self.last_metrics is None:  # before this result is counted
+                began = [*place(), os.getpid(), self._base, self._totals.get("timesteps_total", 0)]
             if type(metrics) is dict and is_plain(metrics, _usual_names):
                 plain, nonfinite = metrics, None
             else:
                 plain, nonfinite = self._plain(metrics)
-            began = None
-            if self.last_metrics is None:
-                began = [*place(), os.getpid(), self._base, self._totals.get("timesteps_total", 0)]
             if self._reports_time:
                 check_time(plain, self._time_attr)
             self.last_metrics = plain
