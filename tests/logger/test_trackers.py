@@ -129,7 +129,12 @@ def test_a_killed_run_goes_on_without_a_lost_or_double_point(kind: str, tmp_path
     kept, storage = str(tmp_path / "kept"), str(tmp_path / "runs")
     script.write_text(SCRIPT.format(tests=str(ROOT / "tests"), root=str(ROOT), storage=storage, kind=kind, kept=kept))
     experiment = f"{storage}/tracked"
-    driver = subprocess.Popen([sys.executable, str(script)])
+    service = {
+        name for name in os.environ if "WANDB_SERVICE" in name
+    }  # of this process, which would keep its runs open
+    driver = subprocess.Popen(
+        [sys.executable, str(script)], env={k: v for k, v in os.environ.items() if k not in service}
+    )
     try:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and driver.poll() is None:
