@@ -602,6 +602,20 @@ def test_value_that_the_space_no_longer_has_is_a_clear_error() -> None:
         space.from_json(space.to_json({"f": math.sin}, {"f": space.sample_from(lambda: math.sin)}), {}, None)
 
 
+@pytest.mark.parametrize(
+    "param_space",
+    [
+        {"a/b": 1, "a": {"b": space.uniform(0, 1)}},
+        {"a": {"b/c": 1, "b": {"c": 2}}},
+        {"a/b": space.grid_search([1, 2]), "a": {"b": 2}},
+    ],
+)
+def test_parameters_of_one_name_in_flat_results_are_refused(param_space: dict[str, Any]) -> None:
+    with pytest.raises(SearchSpaceError, match="two parameters that are called 'a/b"):
+        space.validate(param_space)
+    space.validate({"a/b": 1, "a": {"c": {}}, "a/e": space.uniform(0, 1), "d": {"e/f": 1}})
+
+
 def test_description_is_json_and_free_of_addresses() -> None:
     text = json.dumps(space.describe({**OBJECTS, "object": object()}), allow_nan=False)
 

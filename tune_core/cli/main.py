@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tune_core._version import __version__
 from tune_core.cli.finding import changed_at, experiments_in, find_experiment, find_place, state_of
 from tune_core.cli.shell_words import in_words_of_the_shell
+from tune_core.core.objective import SCOPES
 from tune_core.display.formatting import printable
 from tune_core.errors import InvalidArgumentError, JournalDamageWarning, TuneError
 from tune_core.journal.format import JOURNAL_FILE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tune_core.results.experiment_reader import Experiment
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
-SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")  # of get_best_result
 TRACEBACK = "TUNE_CORE_TRACEBACK"
 """Environment variable: with a value, errors that nobody expected show where they happened."""
 

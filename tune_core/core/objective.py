@@ -11,6 +11,9 @@ from tune_core.errors import InvalidArgumentError
 DEFAULT_METRIC = "_metric"
 """Name under which a bare number, returned or yielded by an objective, is reported."""
 
+SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
+"""Which of a trial's values of a metric may count; see ``ResultGrid.get_best_result``."""
+
 
 def check_mode(mode: object, asked: str = "mode") -> None:
     """Raise unless ``mode`` is ``"min"`` or ``"max"``."""

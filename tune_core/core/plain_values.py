@@ -6,9 +6,10 @@ import datetime
 import enum
 import math
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
+from tune_core.core.flatten import flatten, repeated_name
 from tune_core.errors import MetricError
 
 MAX_ELEMENTS = 10_000
@@ -98,20 +99,10 @@ def is_plain(metrics: dict[Any, Any], names: Container[str] | None = None) -> bo
 
 def _check_flat_names(plain: dict[str, Any]) -> None:
     """Results are flat where they are compared, so a name may say one thing only."""
-    seen = set[str]()
-    for name, value in _leaves(plain, ""):
-        if name in seen:
-            cause = "another has the same name: a dict's entries are called outer/inner where results are compared"
-            raise _unusable((name,), value, cause, "Rename one of them")
-        seen.add(name)
-
-
-def _leaves(plain: dict[str, Any], before: str) -> Iterator[tuple[str, object]]:
-    for name, value in plain.items():
-        if type(value) is dict and value:
-            yield from _leaves(value, f"{before}{name}/")
-        else:
-            yield before + name, value
+    name = repeated_name(plain)
+    if name is not None:
+        cause = "another has the same name: a dict's entries are called outer/inner where results are compared"
+        raise _unusable((name,), flatten(plain)[name], cause, "Rename one of them")
 
 
 class _Found(NamedTuple):

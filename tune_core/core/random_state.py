@@ -80,11 +80,11 @@ class OwnGenerator:
 def _generators() -> dict[str, _Generator]:
     """The global generators of the libraries that are imported by now."""
     found = {"random": _Generator(random.getstate, random.setstate, random.seed)}
+    numpy: Any = None
     if "numpy" in sys.modules:
         with contextlib.suppress(ImportError):
-            importlib.import_module("numpy.random")  # which NumPy itself imports when it is first used
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None and hasattr(numpy, "set_state"):  # not in the middle of its import
+            numpy = importlib.import_module("numpy.random")  # which NumPy itself imports when it is first used
+    if hasattr(numpy, "set_state"):  # not in the middle of its import
         found["numpy"] = _Generator(numpy.get_state, numpy.set_state, numpy.seed)
     torch = sys.modules.get("torch.random")
     if torch is not None and hasattr(torch, "set_rng_state"):

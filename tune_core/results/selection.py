@@ -11,7 +11,7 @@ from tune_core.core.constraints import Constraint, violation
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
-from tune_core.core.objective import DEFAULT_METRIC, Objective, check_mode
+from tune_core.core.objective import DEFAULT_METRIC, SCOPES, Objective, check_mode
 from tune_core.core.trial import ERROR, RUNNING, Trial, known_value
 from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
@@ -19,7 +19,6 @@ from tune_core.errors import InvalidArgumentError, MetricError, NoResultError
 from tune_core.journal.histories import Histories, ReportWithConfig
 from tune_core.space.serialization import as_given
 
-SCOPES = ("last", "avg", "last-5-avg", "last-10-avg", "min", "max", "all")
 _TAIL = {"avg": None, "last-5-avg": 5, "last-10-avg": 10}
 
 
@@ -157,10 +156,10 @@ def _score(course: list[Score], trial: Trial, wanted: str, mode: str) -> Score:
         tail = _TAIL[wanted]
         value = _mean([score.value for score in (course[-tail:] if tail else course)])
         config = course[-1].config
-    return Score(value, as_it_ran(trial, config) if config is not None else None)
+    return Score(value, _as_it_ran(trial, config) if config is not None else None)
 
 
-def as_it_ran(trial: Trial, config: Config) -> Config:
+def _as_it_ran(trial: Trial, config: Config) -> Config:
     """A configuration as the journal tells it, with the objects that the trial was given where they are at hand."""
     for given in (trial.config, trial.best_config, trial.last_config):
         if given is not None:
@@ -205,7 +204,7 @@ def best_reports(
     for trial in trials:
         if trial.index in courses:
             event, config = min(courses[trial.index], key=loss)
-            best[trial.index] = ReportWithConfig(event, as_it_ran(trial, config))
+            best[trial.index] = ReportWithConfig(event, _as_it_ran(trial, config))
     if not best and any(trial.last is not None for trial in trials):
         raise _nothing_to_compare(trials, metric, "get_dataframe")
     return best

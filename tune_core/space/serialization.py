@@ -242,8 +242,8 @@ def as_given(told: Any, given: Any) -> Any:
         return {key: as_given(value, given[key]) if key in given else value for key, value in told.items()}
     if type(told) is type(given) and type(told) in (list, tuple) and len(told) == len(given):
         return type(told)(map(as_given, told, given))
-    if type(told) is str and type(given) is not str and told in (_text(given), _text_of_constant(given)):
-        return given
+    if type(told) is str and type(given) is not str and (told == _text_of_constant(given) or told == _text(given)):
+        return given  # the second text is the costly one
     return told
 
 

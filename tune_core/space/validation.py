@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
+from tune_core.core.flatten import repeated_name
 from tune_core.errors import SearchSpaceError
 from tune_core.space import domain_functions
 from tune_core.space.domains import Categorical, Domain, is_utf8
 from tune_core.space.numeric import Float
-from tune_core.space.sampling import Constant, Path, children, is_container, path_str
+from tune_core.space.sampling import Constant, Path, children, is_container, is_grid, path_str
 
 _OTHERS_DOMAINS = (
     "ray.tune.search.sample",
@@ -38,6 +39,21 @@ def validate(param_space: object) -> None:
             'Give it a name: {"lr": tune.grid_search([...])}.',
         )
     _check(dict(param_space), (), None, frozenset())
+    name = repeated_name({key: _without_values(node) for key, node in param_space.items()})
+    if name is not None:
+        raise SearchSpaceError(
+            "param_space",
+            f"has two parameters that are called {name!r} in results and data frames",
+            "a dict's entries are called outer/inner there",
+            "Rename one of them.",
+        )
+
+
+def _without_values(node: object) -> object:
+    """The names below a node of a space: those of dicts, not those that mark a grid."""
+    if not isinstance(node, Mapping) or is_grid(node):
+        return None
+    return {key: _without_values(child) for key, child in node.items()}
 
 
 def _check(node: object, path: Path, within: str | None, parents: frozenset[int]) -> None:
