@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from journals import random_run
 
-from tune_core.journal import kept_index, trial_index
-from tune_core.journal.format import JOURNAL_FILE, Gap, LineScanner
+from tune_core.journal import kept_index, trial_index, written_lines
+from tune_core.journal.format import JOURNAL_FILE, TRIAL_HEAD, Gap, LineScanner
 from tune_core.journal.reader import Reader
 from tune_core.journal.trial_index import forget, keep_own
+from tune_core.journal.written_lines import WrittenLines
 
 
 def by_scan(folder: str, trial: int | range) -> list[Any]:
@@ -98,9 +99,9 @@ def read_bytes_of(action: Any) -> int:
     read = 0
     scan = LineScanner.scan
 
-    def counted(self: Any, file: Any, is_checked: bool = True) -> Any:
+    def counted(self: Any, file: Any, *how: Any) -> Any:
         nonlocal read
-        for part in scan(self, file, is_checked):
+        for part in scan(self, file, *how):
             read += len(part) if isinstance(part, bytes) else 0
             yield part
 
@@ -149,16 +150,29 @@ def test_an_index_through_a_link_is_neither_read_nor_written(kept: str, tmp_path
     assert elsewhere.stat().st_mtime_ns == before and not path.is_symlink()
 
 
+def written(lines: list[bytes], at: int = 0) -> WrittenLines:
+    """What a driver notes that appends these lines, behind ``at`` bytes that it has not written, one by one."""
+    noted = WrittenLines(at)
+    for line in lines:
+        noted.add(line)
+    return noted
+
+
+def lines_of(journal: Path) -> list[bytes]:
+    return journal.read_bytes().splitlines(keepends=True)
+
+
 @pytest.mark.parametrize("block_bytes", [1, 700, trial_index.BLOCK_BYTES])
 def test_the_index_that_a_driver_leaves_is_the_one_that_a_reader_would_make(
     tmp_path: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
     monkeypatch.setattr(trial_index, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(written_lines, "BLOCK_BYTES", block_bytes)
     folder = random_run(tmp_path, 3).save()
     journal, kept = Path(folder, JOURNAL_FILE), Path(folder, kept_index.INDEX_FILE)
 
-    keep_own(str(journal), journal.stat().st_size)
+    assert read_bytes_of(lambda: keep_own(str(journal), written(lines_of(journal)))) == 0
     by_driver = kept.read_bytes()
     kept.unlink()
     by_index(folder, 0)
@@ -166,17 +180,45 @@ def test_the_index_that_a_driver_leaves_is_the_one_that_a_reader_would_make(
     assert kept.read_bytes() == by_driver
 
 
+@pytest.mark.parametrize("most", [1, 5, 40])
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_that_are_appended_several_at_a_time_are_found_too(
+    tmp_path: Path, most: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    monkeypatch.setattr(written_lines, "BLOCK_BYTES", 900)
+    folder = random_run(tmp_path, seed).save()
+    journal = Path(folder, JOURNAL_FILE)
+    chance, noted, lines = random.Random(seed), WrittenLines(0), lines_of(journal)
+    while lines:
+        number = chance.randint(1, most)
+        some, lines = lines[:number], lines[number:]
+        heads = [TRIAL_HEAD.match(line) for line in some]
+        whose = {int(head[1]) for head in heads if head is not None} if all(heads) else set()
+        noted.add(b"".join(some), whose)
+
+    keep_own(str(journal), noted)
+
+    check(folder, forgets=True)
+    forget(str(journal))
+    assert read_bytes_of(lambda: by_index(folder, range(5))) == 0
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
 def test_a_driver_adds_what_it_has_written_to_the_index_that_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, is_kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
     folder = random_run(tmp_path, 3).save()
-    journal = Path(folder, JOURNAL_FILE)
-    lines = journal.read_bytes().splitlines(keepends=True)
+    journal, at = Path(folder, JOURNAL_FILE), 0
+    lines = lines_of(journal)
 
-    for part in (lines[:60], lines):
-        journal.write_bytes(b"".join(part))
-        keep_own(str(journal), journal.stat().st_size)
+    for part in (lines[:60], lines[60:]):
+        journal.write_bytes((journal.read_bytes() if at else b"") + b"".join(part))
+        if at and not is_kept:  # the driver before was killed
+            Path(folder, kept_index.INDEX_FILE).unlink()
+        keep_own(str(journal), written(part, at))
+        at = journal.stat().st_size
         assert read_bytes_of(lambda: check(folder, forgets=True)) > 0  # by the scans to compare with
         forget(str(journal))
         assert read_bytes_of(lambda: by_index(folder, 3)) == 0
@@ -191,7 +233,8 @@ def test_a_driver_that_runs_out_of_time_leaves_the_rest_to_readers(
     folder = random_run(tmp_path, 3).save()
     journal = Path(folder, JOURNAL_FILE)
 
-    keep_own(str(journal), journal.stat().st_size)
+    rest = lines_of(journal)[-7:]
+    keep_own(str(journal), written(rest, journal.stat().st_size - len(b"".join(rest))))
     begun = kept_index.load(str(journal))
 
     assert begun is not None and begun.at < 2000 < journal.stat().st_size
@@ -205,6 +248,6 @@ def test_no_index_is_left_of_a_journal_that_somebody_else_has_written_to(
     folder = random_run(tmp_path, 3).save()
     journal = Path(folder, JOURNAL_FILE)
 
-    keep_own(str(journal), journal.stat().st_size - 1)
+    keep_own(str(journal), written(lines_of(journal)[:-1]))
 
     assert not Path(folder, kept_index.INDEX_FILE).exists()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -114,9 +115,8 @@ class Loop:
         """Take in what the workers sent."""
         for batch in batches:
             if self.plan.stopper is None and not _decides_within(batch.events):
-                self.journal.append(batch.lines)
-                for event in batch.events:
-                    self._apply(event)
+                self.journal.append(batch.lines, _trials_of(batch.events))
+                self._apply_all(batch.events)
             else:
                 for line, event in zip(batch.lines.splitlines(keepends=True), batch.events, strict=True):
                     if self.plan.stopper is not None:
@@ -129,21 +129,22 @@ class Loop:
         self.journal.append(ev.encode(event))
         self._apply(event)
 
+    def _apply_all(self, events: list[Any]) -> None:
+        """Apply events; most are results that only the controller wants to see."""
+        take_report, only_controller = self.controller.take_report, not (self._watches or self._hears_results)
+        reported, commands = ev.Reported, list[ev.Command]()
+        for event in events:
+            if event.__class__ is reported and only_controller and self._expected is None:
+                take_report(event, commands)
+                if commands:
+                    self._see_to(commands)
+                    commands.clear()
+            else:
+                self._apply(event)
+
     def _apply(self, event: Any) -> None:
         controller = self.controller
-        for command in controller.apply(event):
-            kind = type(command)
-            if kind is ev.Record:
-                self.record(command.event)  # type: ignore[attr-defined]
-            elif kind is ev.TellComplete:
-                self._tell_complete(command)  # type: ignore[arg-type]
-            elif kind is ev.KeepCheckpoint:
-                if self._checkpoints is not None:  # before the line that names it is written
-                    self._checkpoints.name(command.trial, command.name)  # type: ignore[attr-defined]
-            elif kind is ev.Warn:
-                warn_user(command.text)  # type: ignore[attr-defined]
-            else:
-                self._commands.append(command)
+        self._see_to(controller.apply(event))
         kind = type(event)
         if kind is ev.Reported:
             if self._hears_results and self.suggestions.wants(event):
@@ -159,6 +160,22 @@ class Loop:
             self._happened.append((event, controller.trials[event.trial].status))
         if self._expected is not None and self._expected.see(event):
             self._expected = None
+
+    def _see_to(self, commands: list[ev.Command]) -> None:
+        """Do what must be done before the lines so far are written; the rest waits until they are."""
+        for command in commands:
+            kind = type(command)
+            if kind is ev.Record:
+                self.record(command.event)  # type: ignore[attr-defined]
+            elif kind is ev.TellComplete:
+                self._tell_complete(command)  # type: ignore[arg-type]
+            elif kind is ev.KeepCheckpoint:
+                if self._checkpoints is not None:  # before the line that names it is written
+                    self._checkpoints.name(command.trial, command.name)  # type: ignore[attr-defined]
+            elif kind is ev.Warn:
+                warn_user(command.text)  # type: ignore[attr-defined]
+            else:
+                self._commands.append(command)
 
     def _say_once(self, what: str) -> None:
         """Several workers may note the same."""
@@ -469,5 +486,12 @@ def _decides_within(events: list[ev.Event]) -> bool:
     return False
 
 
+def _trials_of(events: list[ev.Event]) -> set[int]:
+    """The trials that a batch is about; none if lines may be among it that concern the whole run."""
+    return set(map(_trial_of, events)) if _OF_TRIALS.issuperset(map(type, events)) else set()
+
+
+_OF_TRIALS = frozenset((ev.Reported, ev.Saved, ev.Ended))
+_trial_of = attrgetter("trial")
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))
 _FAILURES = ("errored", "crashed", "timeout", "lost")

@@ -23,8 +23,8 @@ RETRY_S = 0.5
 class Writer(Protocol):
     """Where events go: a journal, or a list in memory."""
 
-    def append(self, lines: bytes) -> None:
-        """Take lines in."""
+    def append(self, lines: bytes, trials: Collection[int] = ()) -> None:
+        """Take lines in; ``trials``: those of single trials that they all are of, empty where nobody knows."""
 
     def write(self) -> None:
         """Make them last."""

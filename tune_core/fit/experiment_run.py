@@ -214,7 +214,7 @@ class ExperimentRun:
         from tune_core.results import kept_row  # not at the top: importing the Tuner would load all that reads results
 
         try:
-            keep_own(self.writer.path, size_bytes)
+            keep_own(self.writer.path, self.writer.written)
             stamp = kept_row.stamp_of(self.folder)
             if stamp[0] == size_bytes and self.controller.finished is not None:
                 state = "interrupted" if self.controller.interrupted else "finished"

@@ -62,16 +62,16 @@ class LineScanner:
         self.at = at
         self.torn_bytes = 0
 
-    def scan(self, file: IO[bytes], is_checked: bool = True) -> Iterator[bytes | Gap]:
+    def scan(self, file: IO[bytes], is_checked: bool = True, end_at: int | None = None) -> Iterator[bytes | Gap]:
         """Whole lines, many at a time, and gaps, from where the last scan ended to the last whole line.
 
         Without ``is_checked``, each line that has its end is taken to be whole: for those that this process has
-        written.
+        written. With ``end_at``, only what is before that byte of the file is read.
         """
         file.seek(self.at)
         end = self.at  # of what was read
         rest = bytearray()
-        while chunk := file.read(CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES if end_at is None else min(CHUNK_BYTES, max(0, end_at - end))):
             end += len(chunk)
             rest += chunk
             cut = chunk.rfind(b"\n") + 1

@@ -4,10 +4,10 @@ The journal is seen as blocks of some hundred lines. The index knows in which bl
 line that concerns the whole run stands: a trial's events are then found by looking through its few blocks.
 
 An index lives in memory, for the few journals that were read last, and that of a large journal in a file beside it
-too (:mod:`tune_core.journal.kept_index`): the driver leaves one there when a run ends, and whoever reads a journal
-without one makes it. It is derived from the journal and never trusted over it: it is made anew when the file is
-another one, or its last line no longer stands where it did; what was appended since is added; and each line that is
-found by it is checked.
+too (:mod:`tune_core.journal.kept_index`): the driver, which notes the places as it writes, leaves one there when a run
+ends, and whoever reads a journal without one makes it. It is derived from the journal and never trusted over it: it is
+made anew when the file is another one, or its last line no longer stands where it did; what was appended since is
+added; and each line that is found by it is checked.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from tune_core.core import events as ev
 from tune_core.core.files import open_regular
 from tune_core.journal import kept_index
 from tune_core.journal.format import TRIAL_HEAD, Gap, LineScanner
+from tune_core.journal.written_lines import BLOCK_BYTES, WrittenLines
 
-BLOCK_BYTES = 1 << 15
-"""A block ends with the first line that ends behind so many bytes."""
 MOST_S = 5.0
-"""Seconds that a driver spends on the index of its journal when the run is over; readers add what is missing."""
+"""Seconds that a driver spends, when the run is over, on what others have written; readers add what is missing."""
 _KEPT = 4
 _OF_TRIAL = re.compile(rb"\n" + TRIAL_HEAD.pattern)
 _OF_RUN = re.compile(rb"\n(?!" + TRIAL_HEAD.pattern + rb")(?P<line>[^\n]+\n)")
@@ -85,11 +84,11 @@ class TrialIndex:
         where = kept_index.Places.of(places, self._blocks, self._run_lines)
         kept_index.keep(path, kept_index.Extent(self.stamp, self.scanner.at, self._last, gaps), where)
 
-    def update(self, file: IO[bytes], deadline_s: float | None = None) -> bool:
+    def update(self, file: IO[bytes], deadline_s: float | None = None, end_at: int | None = None) -> bool:
         """Take in what the file has now; False if it is not a continuation of what was read before.
 
         With ``deadline_s``, of ``time.monotonic``, the file is this process's own: its lines are not checked, and
-        those that are left at that time are left out.
+        those that are left at that time are left out. With ``end_at``, so is what is behind that byte.
         """
         end = self.scanner.at
         if self._last:
@@ -97,7 +96,7 @@ class TrialIndex:
             if file.read(len(self._last)) != self._last:
                 return False
         behind_gap = None
-        for part in self.scanner.scan(file, is_checked=deadline_s is None):
+        for part in self.scanner.scan(file, deadline_s is None, end_at):
             if isinstance(part, Gap):
                 self.gaps.append(part)
                 behind_gap = part.offset + part.size
@@ -129,6 +128,22 @@ class TrialIndex:
             self._run_lines.extend((offset + line.start(), len(line["line"])))
             at = line.end() - 1
         self._last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+
+    def add_written(self, written: WrittenLines) -> bool:
+        """Take in what this process has written behind all that is known; False if that is not where it began."""
+        if self.scanner.at != written.begin:
+            return False
+        trials, before = self._trials, len(self._blocks) // 2
+        self._blocks.extend(written.blocks)
+        self._run_lines.extend(written.run_lines)
+        for number, present in enumerate(written.by_block(), before):
+            for trial in present:
+                blocks = trials.get(trial)
+                if blocks is None:
+                    blocks = trials[trial] = array("Q")
+                blocks.append(number)
+        self.scanner.at, self._last = written.at, written.last
+        return True
 
     def stretch(self, first: int, most: int, most_bytes: int) -> range:
         """``first`` and as many trials after it, up to ``most`` in all, as have lines in so many bytes of blocks."""
@@ -235,24 +250,26 @@ def index_of(path: str, file: IO[bytes], at: int) -> TrialIndex:
         return index
 
 
-def keep_own(path: str, size_bytes: int) -> None:
+def keep_own(path: str, written: WrittenLines) -> None:
     """Keep the index of a journal that this process has written and closed beside it, if it is large.
 
     Parameters
     ----------
     path
         The journal.
-    size_bytes
-        What this process knows to be in it, all of it whole lines. Where the file has another size, nothing is kept.
+    written
+        What this process has written behind what was there, all of it whole lines. Where the file does not end with
+        that, nothing is kept.
     """
+    written.end()
     with open(open_regular(path, os.O_RDONLY), "rb") as file:
         about = os.fstat(file.fileno())
-        if about.st_size != size_bytes:
+        if about.st_size != written.at:
             return
-        begin = len(file.readline())
-        index = TrialIndex.kept_beside(path, begin)
-        if index.gaps or not index.update(file, time.monotonic() + MOST_S):
+        index = TrialIndex.kept_beside(path, len(file.readline()))
+        if index.gaps or not index.update(file, time.monotonic() + MOST_S, written.begin):
             return
+        index.add_written(written)  # unless time ran out before
         index.stamp = (about.st_size, about.st_mtime_ns)
         index.keep(path, is_last=True)
 

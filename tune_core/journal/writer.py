@@ -8,11 +8,13 @@ import logging
 import os
 import threading
 import uuid
+from collections.abc import Collection
 from typing import Protocol
 
 from tune_core.core.files import open_regular, sync_path
 from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
+from tune_core.journal.written_lines import WrittenLines
 
 SYNC_S = 0.25
 """Seconds between two syncs, and so the most that a power cut can cost."""
@@ -79,6 +81,7 @@ class Journal:
         self._folder = folder
         self._dependents: Dependents = dependents or NoDependents()
         self._pending: list[bytes] = []
+        self.written = WrittenLines(size_bytes)  #: where the lines are that were appended
         self._size = size_bytes  # of what is wholly in the file
         self._failed = False
         self._sync_error: OSError | None = None
@@ -100,9 +103,13 @@ class Journal:
         """Length of what is wholly in the file."""
         return self._size
 
-    def append(self, lines: bytes) -> None:
-        """Take lines in; :meth:`write` puts them into the file."""
+    def append(self, lines: bytes, trials: Collection[int] = ()) -> None:
+        """Take lines in; :meth:`write` puts them into the file.
+
+        ``trials``: whose they are, where each line begins as those of single trials do; empty where nobody knows.
+        """
         self._pending.append(lines)
+        self.written.add(lines, trials)
 
     def write(self) -> None:
         """Write what was appended since the last time, in one go.

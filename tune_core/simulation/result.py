@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core import events as ev
@@ -41,7 +42,7 @@ class SimulatedJournal:
         self._lines_left = lines
         self._tear = random.Random(seed)
 
-    def append(self, lines: bytes) -> None:
+    def append(self, lines: bytes, trials: Collection[int] = ()) -> None:
         """Take lines in."""
         self._pending.append(lines)
 
