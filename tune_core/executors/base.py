@@ -50,6 +50,7 @@ class RunSpec:
     reuse: bool = True  # processes, from trial to trial
     reuse_objects: bool = False  # of a class trainable, by reset_config
     chdir: bool = True  # each trial's own folder is its working directory, where it has a process to itself
+    hands_on_folders: bool = False  # one in which a trial has left nothing may become the next one's
     env: Mapping[str, str] = field(default_factory=dict)
     needs_every_result: bool = False  # somebody in the driver tests each result before the trial goes on
     independent: bool = False  # no result changes which trials run, how far, or in which order
@@ -60,6 +61,10 @@ class RunSpec:
     artifacts: ArtifactRules | None = None  # what else of the trials' folders is to be kept, from every node
     start_from: str | None = None  # a checkpoint's folder that trials start from, where they have none of their own
     export_formats: tuple[str, ...] = ()  # class trainables export their model when they end
+
+
+FINAL = frozenset(("completed", "stopped"))
+"""How an attempt ends behind which no other follows in this run."""
 
 
 def ends_a_trial(events: Sequence[Any]) -> bool:

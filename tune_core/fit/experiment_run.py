@@ -314,7 +314,7 @@ class ExperimentRun:
 
             self.mirror = self.stored.mirror(self._mirror_settings())
             log_writer = MirroredWriter(writer, self.mirror, watcher.note)
-        plan = self._plan(replayed.used_s if replayed is not None else 0.0)
+        plan = self._plan(replayed.used_s if replayed is not None else 0.0, bool(observers))
         self.loop = loop = Loop(self.controller, self.executor, log_writer, suggestions, observers, watcher, plan)
         ended = ""
         try:
@@ -439,10 +439,10 @@ class ExperimentRun:
                 warn_user(text)
         return ExpectedNames(names)
 
-    def _plan(self, used_s: float) -> LoopSettings:
+    def _plan(self, used_s: float, has_callbacks: bool) -> LoopSettings:
         tune = self.tune_config
         settings = LoopSettings(
-            self._spec(),
+            self._spec(has_callbacks),
             resources=self._resources_of if self.default_resources is None else None,
             default_resources=self.default_resources,
             encode_config=lambda config: to_json(config, self.space),
@@ -531,7 +531,8 @@ class ExperimentRun:
         capacity = getattr(self.executor, "capacity", None)
         return dict(capacity()) if capacity is not None else {}
 
-    def _spec(self) -> RunSpec:
+    def _spec(self, has_callbacks: bool) -> RunSpec:
+        """What workers need to know. Callbacks may write to the folder of a trial that has ended."""
         checkpoints = self.run_config.checkpoint_config
         wanted = dict.fromkeys([self.metric] if self.metric else [])
         return RunSpec(
@@ -550,6 +551,7 @@ class ExperimentRun:
             reuse_objects=self.tune_config.reuse_actors is True,
             logging=log_setup.capture(),
             chdir=self.tune_config.chdir_to_trial_dir and os.environ.get("RAY_CHDIR_TO_TRIAL_DIR") != "0",
+            hands_on_folders=not has_callbacks and self.stored is None and self.tune_config.reuse_actors is not True,
             env=dict(self.run_config.env),
             needs_every_result=self.stopper is not None,
             independent=self.searcher.stateless and type(self.scheduler) is FIFOScheduler and self.stopper is None,

@@ -33,6 +33,7 @@ class Output:
 
     def __init__(self, file: int) -> None:
         self._file = file
+        self._itself = _which(os.fstat(file))
         self._folder: str | None = None
         self._at = 0
         self._freed = 0
@@ -92,17 +93,15 @@ class Output:
     def _mended_size(self) -> int:
         """How long the file is; descriptors and streams that an earlier trial has closed go to it again."""
         try:
-            ours = os.fstat(self._file)
-            for descriptor in (1, 2):
-                there = os.fstat(descriptor)
-                if there.st_ino != ours.st_ino or there.st_dev != ours.st_dev:
-                    raise OSError
+            out = os.fstat(1)
+            if _which(out) != self._itself or _which(os.fstat(2)) != self._itself:
+                raise OSError
         except OSError:
             redirect(self._file)
             return self._size()
         if sys.stdout.closed or sys.stderr.closed:
             redirect(self._file)
-        return ours.st_size
+        return out.st_size
 
     def write(self, folder: str, data: bytes) -> None:
         """Add to a trial's file."""
@@ -112,6 +111,11 @@ class Output:
 
 
 OUTPUT_FILE = "output.log"
+
+
+def _which(file: os.stat_result) -> tuple[int, int]:
+    """What tells a file from others."""
+    return file.st_ino, file.st_dev
 
 
 class _Unfailing(io.FileIO):

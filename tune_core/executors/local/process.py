@@ -84,7 +84,7 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
         return
     worker = Worker(link, spec, prepared, anew=lambda: _load_again(load))
     worker.output = output
-    worker.surroundings = Surroundings(spec.chdir)
+    worker.surroundings = Surroundings(spec.chdir, hands_on=spec.hands_on_folders)
     workers.append(worker)
     worker.serve()
     definitions.remove(os.getpid())

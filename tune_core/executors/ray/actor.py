@@ -292,7 +292,7 @@ class TrialHost:
         with contextlib.suppress(OSError):
             self._output = worker.output = self._redirect()
         log_setup.apply(self._spec.logging)
-        worker.surroundings = Surroundings(self._spec.chdir)
+        worker.surroundings = Surroundings(self._spec.chdir, hands_on=self._spec.hands_on_folders)
         self._worker = worker
         return worker
 

@@ -18,6 +18,7 @@ from tune_core.executors.worker.system import children_of, has_children
 ORIGINAL_FOLDER = "TUNE_ORIG_WORKING_DIR"
 """Environment variable with the folder in which the run was started (the name is Ray Tune's)."""
 
+_LONG_AGO_NS = 10**9
 _TERM_S = 0.5
 _KILL_S = 5.0
 _log = logging.getLogger(__name__)
@@ -32,11 +33,18 @@ class Surroundings:
         Whether each trial's folder is its working directory.
     owns_process
         Whether the process runs nothing but trials. In the driver's own, children are the driver's.
+    hands_on
+        Whether the folder of a trial that has ended for good, and left nothing in it, becomes the next one's:
+        renaming a folder is cheaper than making one, and each of many short trials has one.
     """
 
-    def __init__(self, chdir: bool, owns_process: bool = True) -> None:
+    def __init__(self, chdir: bool, owns_process: bool = True, hands_on: bool = False) -> None:
         self._chdir = chdir
         self._owns_process = owns_process
+        self._hands_on = hands_on
+        self._folder: str | None = None  # of the present trial, if it may become the next one's
+        self._made: tuple[int, ...] = ()  # what is known of that folder as long as nothing was done to it
+        self._spare: str | None = None  # the folder of the last trial, if that has ended for good
         self._home = _current_folder()
         if chdir:
             os.environ[ORIGINAL_FOLDER] = self._home
@@ -52,17 +60,45 @@ class Surroundings:
         OSError
             If the folder cannot be made.
         """
-        if self._chdir:
-            try:
-                os.mkdir(folder)
-            except FileExistsError:
-                pass
-            except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)
-            os.chdir(folder)
+        if not self._chdir:
+            return
+        spare, self._spare = self._spare, None
+        if spare is not None and self._hand_on(spare, folder):
+            self._folder = folder
+        elif self._make(folder) and self._hands_on:
+            self._made = _made_recognisable(folder)
+            self._folder = folder if self._made else None
+        else:
+            self._folder = None
+        os.chdir(folder)
 
-    def leave(self) -> None:
-        """A trial is over: undo what it has changed, and end the processes that it has left behind."""
+    def _make(self, folder: str) -> bool:
+        """Make a trial's folder; False if it was there."""
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+        return True
+
+    def _hand_on(self, spare: str, folder: str) -> bool:
+        """Let an empty folder be ``folder`` from now on; False if it is not as it was made, or that is there."""
+        try:
+            if _facts(os.lstat(spare)) != self._made:
+                return False
+            os.rename(spare, folder)
+        except OSError:  # gone, or there is one with something in it
+            return False
+        return True
+
+    def leave(self, is_final: bool = False) -> None:
+        """A trial is over: undo what it has changed, and end the processes that it has left behind.
+
+        ``is_final``: it will not be run again.
+        """
+        if is_final:
+            self._spare = self._folder
         if self._owns_process and has_children():
             end_children()
         if _raw_of(os.environ) != self._environment:
@@ -77,6 +113,29 @@ class Surroundings:
                 os.chdir(self._home)
             except OSError:  # it was deleted
                 return
+
+
+def _facts(folder: os.stat_result) -> tuple[int, ...]:
+    """What tells whether a folder is the same and as it was: whatever is made in it changes its time."""
+    return folder.st_mtime_ns, folder.st_ino, folder.st_dev, folder.st_mode, folder.st_uid, folder.st_gid
+
+
+def _made_recognisable(folder: str) -> tuple[int, ...]:
+    """Give a new folder a time of change that no later change gives it; its facts, none if it tells no changes.
+
+    The clock of a file system may stand still for some milliseconds, so the time at which it was made would not do.
+    """
+    try:
+        past_ns = os.stat(folder).st_mtime_ns - _LONG_AGO_NS
+        os.utime(folder, ns=(past_ns, past_ns))
+        os.mkdir(f"{folder}/probe")
+        os.rmdir(f"{folder}/probe")
+        if os.stat(folder).st_mtime_ns == past_ns:
+            return ()
+        os.utime(folder, ns=(past_ns, past_ns))
+        return _facts(os.stat(folder))
+    except OSError:
+        return ()
 
 
 def _current_folder() -> str:

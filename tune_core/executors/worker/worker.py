@@ -20,7 +20,7 @@ from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.paths import CheckpointStore, trial_folder
 from tune_core.core.values import ResultDict
 from tune_core.errors import CheckpointError, FatalError, InvalidArgumentError, MetricError, TuneError
-from tune_core.executors.base import RunSpec
+from tune_core.executors.base import FINAL, RunSpec
 from tune_core.executors.local.output import Output
 from tune_core.executors.worker.class_state import ClassCheckpoint, UnloadableError, restore_state
 from tune_core.executors.worker.leftovers import can_be_left
@@ -130,7 +130,7 @@ class Worker:
             if how == "errored":
                 self._discard_kept()
             if self.surroundings is not None:
-                self.surroundings.leave()
+                self.surroundings.leave(is_final=how in FINAL)
         if self.output is not None:
             tail = self.output.end(keep_tail=bool(error))
             if error:
