@@ -1,7 +1,7 @@
 """Six real tunings for ``search_quality.py``: scikit-learn, LightGBM and PyTorch on bundled data.
 
-Each loss is a cross-validated mean over folds that are the same for every configuration, and every model is seeded: a configuration
-has one loss. Nothing in tune-core was chosen by them.
+Each loss is a cross-validated mean over folds that are the same for every configuration, and every model is seeded: a
+configuration has one loss. Nothing in tune-core was chosen by them.
 """
 
 from __future__ import annotations
