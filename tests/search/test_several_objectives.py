@@ -15,7 +15,8 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.models.normal import log_cdf
 from tune_core.results import ResultGrid
 from tune_core.schedulers import ASHAScheduler
-from tune_core.search.compromises import ConstraintModel, weighted
+from tune_core.search import create_searcher
+from tune_core.search.compromises import ConstraintModel, drawn_in, weighted
 
 SPACE = {f"x{i}": tune.uniform(0, 1) for i in range(3)}
 
@@ -167,6 +168,37 @@ def test_constraints_measure_by_how_much_they_are_broken() -> None:
     assert violation(both, {"size": 30, "deep": {"er": 0.25}}) == pytest.approx(0.5 + 0.25)
     assert violation(both, {"size": 15}) == math.inf
     assert violation(both, {"size": float("nan"), "deep": {"er": -1}}) == math.inf
+
+
+@pytest.mark.parametrize("together", [1, 6])
+def test_a_small_feasible_region_is_found(together: int) -> None:
+    """Two spots, one point in 100 together, are feasible, and losses are lowest elsewhere (Gardner et al., 2014)."""
+    search, space = create_searcher("auto"), {"x": tune.uniform(0, 6), "y": tune.uniform(0, 6)}
+    bound = constraints_from({"c": ("<=", 0.0)})
+    search.set_search_properties("loss", "min", space, seed=1, num_samples=50, constraints=bound)
+    feasible = []
+    for first in range(0, 48, together):
+        drawn = {f"{i:05d}": search.suggest(f"{i:05d}") for i in range(first, first + together)}
+        for trial_id, config in drawn.items():
+            c = 1000 * (math.sin(config["x"]) * math.sin(config["y"]) + 0.95) ** 3
+            loss = math.sin(config["x"]) + config["y"]
+            search.on_trial_complete(trial_id, {"loss": loss, "c": c, "training_iteration": 1})
+            if c <= 0:
+                feasible.append(loss)
+    assert len(feasible) > 2
+    if together == 1:
+        assert min(feasible) < 0.35  # at best 0.2532
+
+
+def test_excesses_keep_sign_and_order_and_large_ones_do_not_hide_small_ones() -> None:
+    excess = np.array([-1000.0, -1.0, 0.0, 0.5, 2.0, 1e6, np.nan])
+    tamed = drawn_in(excess)
+    assert np.array_equal(np.sign(tamed[:-1]), np.sign(excess[:-1]))
+    assert (np.diff(tamed[:-1]) > 0).all()
+    assert tamed[5] < 60 * tamed[3]
+    assert np.isnan(tamed[6])
+    assert drawn_in(np.zeros(2)).tolist() == [0.0, 0.0]
+    assert drawn_in(np.array([np.nan])).shape == (1,)
 
 
 def test_weighted_losses_keep_the_better_of_two_points_better() -> None:

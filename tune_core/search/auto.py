@@ -14,7 +14,7 @@ from tune_core.core.random_state import portable_state, set_portable_state
 from tune_core.core.values import Array, JsonObject, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.acquisition import Acquisition
-from tune_core.search.compromises import ConstraintModel, weighted
+from tune_core.search.compromises import ConstraintModel, drawn_in, weighted
 from tune_core.search.encoding.columns import ObservationTable
 from tune_core.search.encoding.params import Values
 from tune_core.search.learning_curves import LearningCurves
@@ -339,11 +339,14 @@ class AutoSearch(ModelSearcher):
         np, count = self._np, len(self._objectives)
         rows: Array = np.array([row for row, _ in self._outcomes[-_MOST:]])
         values = np.array([found for _, found in self._outcomes[-_MOST:]])
-        feasible = (values[:, count:] <= 0.0).all(1)
+        excesses = values[:, count:]
+        feasible = (excesses <= 0.0).all(1)
         losses = weighted(values[:, :count], feasible, self._rng)
+        if not feasible.any():  # nothing is worth improving on yet: come nearer to the bounds
+            losses = np.where(np.isnan(losses), np.nan, sum(np.maximum(drawn_in(column), 0.0) for column in excesses.T))
         self._fits += 1  # new weights each time: never the same observations again
         self._model.fit(rows, np.zeros(len(rows), dtype=int), losses, [math.inf], self._fits)
-        for model, excess in zip(self._chances, values[:, count:].T, strict=True):
+        for model, excess in zip(self._chances, excesses.T, strict=True):
             model.fit(self._table.features(rows), excess)
         usable: Array = rows[feasible & ~np.isnan(losses)]
         return usable if len(usable) else rows

@@ -2,13 +2,16 @@
 
 Each suggestion draws weights for the objectives and is made for the worst of the weighted losses (with a little of
 their sum), so that suggestions spread along the front of best compromises. The probability that a point meets the
-constraints, by a Gaussian process for each of them, multiplies the expected improvement.
+constraints, by a Gaussian process for each of them, multiplies the expected improvement. As long as no point meets
+them, what is to be improved is by how much they are broken.
 
 References
 ----------
 Knowles, 2006, "ParEGO: A Hybrid Algorithm with On-Line Landscape Approximation for Expensive Multiobjective
 Optimization Problems" (eq. 2). Schonlau, Welch and Jones, 1998, "Global versus Local Search in Constrained
-Optimization of Computer Models" (the product with the probability of being feasible).
+Optimization of Computer Models" (the product with the probability of being feasible). Eriksson and Poloczek, 2021,
+"Scalable Constrained Bayesian Optimization" (the transform of constraints, and the search for a first feasible point by
+their violation).
 """
 
 from __future__ import annotations
@@ -43,13 +46,13 @@ def weighted(losses: Array, feasible: Array, rng: Generator) -> Array:
 
     if losses.shape[1] == 1:
         return losses[:, 0]
-    drawn_in = np.stack([winsorised(column) for column in losses.T], axis=1)
-    front = drawn_in[_front(drawn_in, feasible & ~np.isnan(losses).any(1))]
+    tamed = np.stack([winsorised(column) for column in losses.T], axis=1)
+    front = tamed[_front(tamed, feasible & ~np.isnan(losses).any(1))]
     low, high = front.min(0), front.max(0)
-    whole = drawn_in.max(0) - drawn_in.min(0)
+    whole = tamed.max(0) - tamed.min(0)
     span = np.where(high > low, high - low, np.where(whole > 0.0, whole, 1.0))
     shares = rng.dirichlet(np.ones(losses.shape[1]))
-    parts = shares * (drawn_in - low) / span
+    parts = shares * (tamed - low) / span
     combined = parts.max(1) + _SHARE_OF_SUM * parts.sum(1)
     return np.where(np.isnan(losses).any(1), np.nan, combined)
 
@@ -62,6 +65,19 @@ def _front(losses: Array, usable: Array) -> Array:
         return np.ones(len(losses), dtype=bool)
     better = (losses[:, None] <= losses[None]).all(2) & (losses[:, None] < losses[None]).any(2)
     return usable & ~(better & usable[:, None]).any(0)
+
+
+def drawn_in(excess: Array) -> Array:
+    """By how much a constraint is broken, such that what is near to its bound counts most; its sign stays.
+
+    Eriksson and Poloczek's "bilog", in units of the median excess: large ones would hide from a model where 0 is.
+    """
+    import numpy as np
+
+    size = np.abs(excess[~np.isnan(excess)])
+    unit = (float(np.median(size)) if len(size) else 0.0) or float(size.max(initial=0.0)) or 1.0
+    transformed: Array = np.sign(excess) * np.log1p(np.abs(excess) / unit)
+    return transformed
 
 
 class ConstraintModel:
@@ -81,9 +97,7 @@ class ConstraintModel:
         import numpy as np
 
         known = ~np.isnan(excess)
-        size = np.abs(excess[known])
-        unit = float(np.median(size)) or float(size.max(initial=0.0)) or 1.0
-        self.process.fit(points[known], np.clip(excess[known] / unit, -3.0, 3.0), 15)
+        self.process.fit(points[known], drawn_in(excess[known]), 15)
 
     def log_chance(self, points: Array) -> Array:
         """Log of the probability that points meet the constraint."""
