@@ -1,9 +1,9 @@
 """The first, second and tenth fit of one process, and whole processes, beside scikit-learn's RandomizedSearchCV.
 
 ``fits``: each side runs ten searches one after another in a process of its own, both with two workers and one thread a
-fit. scikit-learn's workers stay from the first search to the last (joblib's loky); TuneSearchCV's are forked anew from
-a process that stays. ``tuner`` does the same with ``Tuner.fit`` and eight trivial trials. ``process`` is a newcomer's:
- a script with default arguments, from the start of Python to its end. The sides take turns; figures are medians.
+fit. scikit-learn's workers stay from the first search to the last (joblib's loky), and so do TuneSearchCV's. ``tuner``
+does the same with ``Tuner.fit`` and eight trivial trials. ``process`` is a newcomer's: a script with default arguments,
+from the start of Python to its end. The sides take turns; figures are medians.
 
     python benchmarks/sklearn_warm.py                              # everything
     python benchmarks/sklearn_warm.py --only fits --tasks "iris SVM" --rounds 5

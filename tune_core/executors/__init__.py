@@ -25,7 +25,11 @@ does last, as long as the process does: ``TuneConfig(reuse_actors=False)`` gives
 **Local workers** (``local/``) come from a *template*: a process that has imported the libraries that trials need, has
 run nothing of the user's, and forks itself. A worker lives for one run. The template outlives the run and serves the
 next, which therefore finds its libraries loaded, and nothing else: a redefined function, an edited module, a changed
-environment cannot be stale where nothing was kept. A run whose module path, working directory, environment or CPU
+environment cannot be stale where nothing was kept. One kind of worker is kept, too: where a trainable brings no code of
+its own and refers to nothing but installed libraries that leave no state behind (a search over scikit-learn's
+estimators), its workers *rest*, and serve the next run of that kind which would find the same in a fresh worker:
+template, libraries on disk, environment, thread limits, GPUs, logging. One that has grown by more than 100 MB leaves. A
+run whose module path, working directory, environment or CPU
 affinity differ gets a template of its own; one whose libraries have changed on disk starts over. After 300 seconds
 without work a template leaves (``LocalExecutor(idle_s=...)``, ``TUNE_CORE_IDLE_WORKERS_S``; 0 keeps none). ``fit``
 starts it first of all (``load_ahead``): it loads its modules while the driver loads the engine. Where
@@ -127,10 +131,11 @@ def load_ahead(executor: object, env: Mapping[str, str], request: object) -> Non
     """
     chosen = _chosen(executor)
     asked: Any = request.total() if isinstance(request, PlacementGroupFactory) else request
-    if isinstance(chosen, str) and chosen.lower() == "local" and isinstance(asked, Mapping):
+    name = chosen.lower() if isinstance(chosen, str) else getattr(chosen, "name", "")
+    if name == "local" and isinstance(asked, Mapping):
         from tune_core.executors.local import pool
 
-        pool.load_ahead(env, asked.get("cpu", 1))
+        pool.load_ahead(env, asked.get("cpu", 1), getattr(chosen, "idle_s", None))
 
 
 def executor_from(executor: object) -> Any:

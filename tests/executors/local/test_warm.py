@@ -22,7 +22,7 @@ import pytest
 import tune_core as tune
 from tune_core import executors
 from tune_core.errors import InvalidArgumentError
-from tune_core.executors.local import pool, template
+from tune_core.executors.local import handle, pool, process, template
 from tune_core.executors.worker.system import children_of
 from tune_core.testing.executors import is_alive
 
@@ -58,7 +58,7 @@ def looks_around(config: dict[str, Any]) -> dict[str, Any]:
         "set": os.environ.get("TUNE_TEST_SET", ""),
         "threads": os.environ["OMP_NUM_THREADS"],
         "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
-        "home": os.environ["TUNE_ORIG_WORKING_DIR"],
+        "home": os.environ.get("TUNE_ORIG_WORKING_DIR"),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
     }
 
@@ -238,6 +238,218 @@ def test_template_whose_libraries_have_changed_starts_over(fit: Any, monkeypatch
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert second["parent"] == first["parent"]  # the same process, and another interpreter in it
     assert fit(looks_around)["parent"] == first["parent"]
+
+
+# --- workers in which libraries alone have run ------------------------------------------------------------------------
+
+
+HERE = __name__.partition(".")[0]
+
+
+def finds(config: dict[str, Any]) -> dict[str, Any]:
+    """What a trial finds, and in which process."""
+    numpy: Any = sys.modules.get("numpy")
+    chance = float(numpy.random.random()) if numpy is not None else 0.0
+    return {**looks_around(config), "pid": os.getpid(), "chance": f"{random.random()} {chance}", "folder": os.getcwd()}
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Run one trial of a function that stands for one of a library's; its metrics."""
+    pool.end_templates()
+    monkeypatch.setattr(pool, "_OF_PYTHON", pool._OF_PYTHON | {HERE})
+
+    def run(
+        objective: Any = finds,
+        resources: Any = None,
+        env: Any = None,
+        executor: Any = None,
+        chdir: bool = False,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        tuner = tune.Tuner(
+            tune.with_resources(objective, resources or {"cpu": 1}),
+            tune_config=tune.TuneConfig(chdir_to_trial_dir=chdir, **settings),
+            run_config=tune.RunConfig(
+                storage_path=str(tmp_path / "runs"),
+                verbose=0,
+                env=env or {},
+                executor=executor or tune.LocalExecutor(num_cpus=2),
+            ),
+        )
+        result = tuner.fit()[0]
+        assert result.error is None, result.error
+        return dict(result.metrics)
+
+    yield run
+    pool.end_templates()
+
+
+def test_worker_serves_the_next_run(search: Any) -> None:
+    found = [search() for _ in range(3)]
+    assert len({metrics["pid"] for metrics in found}) == 1
+    assert len({metrics["chance"] for metrics in found}) == 3
+    kept = found[0]["pid"]
+    assert [worker._running.pid for _, worker in pool._kept] == [kept] and is_alive(kept)
+    pool.end_templates()
+    assert not is_alive(kept)
+
+
+def brings_code(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    return dict(search(lambda config: finds(config)))
+
+
+def refers_to_a_module_of_the_user(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.setattr(pool, "_OF_PYTHON", pool._OF_PYTHON - {HERE})
+    return dict(search())
+
+
+def other_environment(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.setenv("TUNE_TEST_SET", "yes")
+    found = dict(search())
+    assert found["set"] == "yes"
+    return found
+
+
+def other_environment_of_the_run(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    found = dict(search(env={"TUNE_TEST_SET": "yes"}))
+    assert found["set"] == "yes"
+    return found
+
+
+def other_working_directory(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)
+    found = dict(search())
+    assert found["folder"] == str(tmp_path)
+    return found
+
+
+def other_module_path(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return dict(search())
+
+
+def other_threads(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    found = dict(search())
+    assert found["threads"] == "3"
+    return found
+
+
+def other_gpus(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    found = dict(search(resources={"gpu": 1}, executor=tune.LocalExecutor(num_cpus=2, num_gpus=1)))
+    assert found["gpus"] == "0"
+    return found
+
+
+def other_logging(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.setattr(logging.root, "level", 1)
+    return dict(search())
+
+
+def own_folders(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    found = dict(search(chdir=True))
+    assert str(tmp_path / "runs") in found["folder"]
+    return found
+
+
+def processes_of_their_own(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    return dict(search(reuse_actors=False))
+
+
+def other_libraries_on_disk(search: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    monkeypatch.setattr(handle, "_LOOK_HOLDS_S", -1.0)
+    file = Path(tune.__file__).with_name("_version.py")
+    before = file.stat()
+    try:
+        os.utime(file)  # as an installation of another version would
+        return dict(search())
+    finally:
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES = (
+    brings_code,
+    refers_to_a_module_of_the_user,
+    other_environment,
+    other_environment_of_the_run,
+    other_working_directory,
+    other_module_path,
+    other_threads,
+    other_gpus,
+    other_logging,
+    own_folders,
+    processes_of_their_own,
+    other_libraries_on_disk,
+)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_worker_is_another_where_a_run_would_find_something_else(
+    search: Any, change: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = search()
+    assert search()["pid"] == first["pid"]
+    assert change(search, monkeypatch, tmp_path)["pid"] != first["pid"]
+
+
+def changes_libraries(config: dict[str, Any]) -> dict[str, Any]:
+    found = finds(config)
+    os.environ["TUNE_TEST_SET"] = "by a trial"
+    os.chdir("/")
+    sys.path.insert(0, "/by/a/trial")
+    return {**found, "path": "/by/a/trial" in sys.path[1:]}
+
+
+def test_what_is_put_back_between_trials_is_put_back_between_runs(search: Any) -> None:
+    first, second = search(changes_libraries), search(changes_libraries)
+    assert first["pid"] == second["pid"]
+    assert (second["set"], second["folder"], second["path"]) == ("", os.getcwd(), False)
+
+
+def holds_memory(config: dict[str, Any]) -> dict[str, Any]:
+    sys.__dict__["_held_by_a_test"] = b"x" * (process._MOST_GROWTH_BYTES + (1 << 20))
+    return finds(config)
+
+
+def test_worker_that_has_grown_leaves(search: Any) -> None:
+    first = search(holds_memory)
+    wait_until(lambda: not is_alive(first["pid"]))
+    assert search()["pid"] != first["pid"]
+
+
+def test_worker_that_was_killed_is_replaced(search: Any) -> None:
+    first = search()
+    os.kill(first["pid"], signal.SIGKILL)
+    wait_until(lambda: not is_alive(first["pid"]))
+    assert search()["pid"] != first["pid"]
+
+
+def test_kept_workers_leave_after_a_while_and_their_template_behind_them(search: Any) -> None:
+    found = search(executor=tune.LocalExecutor(num_cpus=1, idle_s=1))
+    wait_until(lambda: not is_alive(found["pid"]) and not is_alive(found["parent"]))
+
+
+def test_run_that_keeps_nothing_leaves_no_worker(search: Any) -> None:
+    found = search(executor=tune.LocalExecutor(num_cpus=1, idle_s=0))
+    assert not is_alive(found["pid"]) and not pool._kept
+
+
+def test_runs_side_by_side_have_workers_of_their_own(search: Any) -> None:
+    search()
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(search(naps)["pid"])) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(set(found)) == 3
+
+
+def naps(config: dict[str, Any]) -> dict[str, Any]:
+    found = finds(config)
+    time.sleep(2)
+    return found
 
 
 # --- how long ---------------------------------------------------------------------------------------------------------

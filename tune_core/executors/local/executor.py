@@ -24,7 +24,15 @@ from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
 from tune_core.executors.local.handle import WorkerProcess
 from tune_core.executors.local.output import OUTPUT_FILE, last_lines
-from tune_core.executors.local.pool import free_thread_variables, idle_seconds, start_worker, worker_environment
+from tune_core.executors.local.pool import (
+    free_thread_variables,
+    idle_seconds,
+    is_harmless,
+    keep,
+    start_worker,
+    take_kept,
+    worker_environment,
+)
 from tune_core.executors.machine_resources import Allocation, Machine, available_cpus, discover_gpus, total_memory
 from tune_core.executors.worker import payload
 from tune_core.executors.worker.system import fill_standard_streams
@@ -77,7 +85,7 @@ class LocalExecutor(Answering, Executor):
             )
         custom = check_resources(resources if resources is not None else {}, "LocalExecutor(resources)")
         gpus = None if num_gpus is None else int(num_gpus)
-        self._idle_s = idle_seconds(idle_s)
+        self.idle_s = idle_seconds(idle_s)  #: how long idle processes are kept
         self._make_machine: Callable[[], Machine] = lambda: Machine(
             cpus, discover_gpus(gpus), {"memory": total_memory(), **custom}
         )
@@ -89,6 +97,7 @@ class LocalExecutor(Answering, Executor):
         self._environments: dict[tuple[float, tuple[str, ...]], dict[str, str]] = {}  #: by CPUs and GPU devices
         self._started = 0  #: workers so far, for their names
         self._payload: payload.Dumped | None = None  #: the trainable
+        self._shares_workers = False  #: with the runs before and behind this one
         self._selector: selectors.BaseSelector | None = None  #: over all workers' connections and the wake-up pipe
         self._wake_read, self._wake_write = -1, -1  #: a byte in this pipe ends a poll
 
@@ -107,6 +116,7 @@ class LocalExecutor(Answering, Executor):
         self._run = run
         self._thread_variables = free_thread_variables()
         self._environments.clear()
+        self._shares_workers = self._runs_libraries_only()
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._wake_read, self._wake_write = os.pipe()
@@ -116,6 +126,8 @@ class LocalExecutor(Answering, Executor):
 
     def close(self, grace_s: float = 1.0) -> None:
         everyone = [*self._idle, *self._busy.values(), *self._reserved.values()]
+        if self._shares_workers:
+            everyone = [process for process in everyone if process.job is not None or not keep(process, self.idle_s)]
         for process in everyone:
             if process.job is None:
                 with contextlib.suppress(OSError):
@@ -139,6 +151,13 @@ class LocalExecutor(Answering, Executor):
             if fd >= 0:
                 os.close(fd)
         self._wake_read = self._wake_write = -1
+
+    def _runs_libraries_only(self) -> bool:
+        """Whether nothing but code of installed libraries runs in the workers: several runs may have them in turn."""
+        run, dumped = self._run, self._payload
+        if not run.reuse or run.chdir or run.store is not None or dumped is None or dumped.has_code:
+            return False
+        return all(map(is_harmless, {name.partition(".")[0] for name in dumped.modules}))
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -183,12 +202,18 @@ class LocalExecutor(Answering, Executor):
     def _start_process(self, environment: Mapping[str, str]) -> WorkerProcess:
         assert self._selector is not None and self._payload is not None
         self._started += 1
-        process = WorkerProcess(f"worker{self._started}", environment)
-        try:
-            start_worker(process, self._idle_s, self._payload.modules)
-        except BaseException:
-            process.kill()
-            raise
+        name = f"worker{self._started}"
+        process = None
+        if self._shares_workers:
+            process = take_kept(name, environment, self._run.logging, self.idle_s)
+        if process is None:
+            process = WorkerProcess(name, environment)
+            process.logging = self._run.logging
+            try:
+                start_worker(process, self.idle_s, self._payload.modules)
+            except BaseException:
+                process.kill()
+                raise
         self._selector.register(process.socket, selectors.EVENT_READ, process)
         process.send(("run", self._run), [self._payload.handle])
         return process

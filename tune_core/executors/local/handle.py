@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -18,13 +19,14 @@ from tune_core.core.values import Message
 from tune_core.errors import ResourceError
 from tune_core.executors.local import definitions, wire
 from tune_core.executors.local.bootstrap import FROZEN, bootstrap
-from tune_core.executors.worker.system import above_standard, nameless_file
+from tune_core.executors.worker.system import above_standard, is_readable, nameless_file
 from tune_core.trainable.protocol import SHARED
 
 if TYPE_CHECKING:
     from tune_core.core import events as ev
     from tune_core.executors.machine_resources import Allocation
 
+_LOOK_HOLDS_S = 1.0
 _OURS_ALONE: weakref.WeakSet[Any] = weakref.WeakSet()  # what a forked child of the driver's must let go of
 
 
@@ -45,6 +47,7 @@ class WorkerProcess:
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self.name = name
         self.environment = environment  #: what it has beside the driver's own
+        self.logging: object = None  #: how logging was set there
         self.job: ev.Launch | None = None  #: the trial that it runs
         self.grant: Allocation | None = None  #: the resources that this trial holds
         self.deadline: float | None = None  #: when this trial is to be ended, on the monotonic clock
@@ -81,6 +84,26 @@ class WorkerProcess:
             return os.lseek(self.output, 0, os.SEEK_END)  # what is written goes to the end whatever is sought
         except OSError:  # closed with the worker
             return 0
+
+    def forked_by(self) -> tuple[Template, float] | None:
+        """The template that has forked it, and which of that process's interpreters; None if it started by itself."""
+        return None if not isinstance(self._running, Forked) else (self._running.template, self._running.age)
+
+    def rests(self, within_s: float) -> bool:
+        """Whether it has said by then that it is free for another run."""
+        deadline = time.monotonic() + within_s
+        said = b""
+        while not said.endswith(wire.RESTS):
+            if not is_readable(self.socket.fileno(), max(0.0, deadline - time.monotonic())):
+                return False
+            try:
+                more = self.socket.recv(1 << 12)
+            except OSError:  # a reset connection is a closed one
+                return False
+            if not more:
+                return False
+            said += more
+        return not is_readable(self.socket.fileno())  # else it has left since
 
     def wait(self, timeout_s: float) -> int | None:
         """Its exit code or negative signal number; None if it still runs, or was never there."""
@@ -142,10 +165,14 @@ class Template:
         self.used_at = time.monotonic()
         self.idle_s = idle_s
         self.live = 0  #: its workers that nobody has seen end
+        self.resting = 0  #: of them those that wait for another run
         self._lock = threading.RLock()  #: over all below, and the order of replies
         self._asked = 0
         self._replies: dict[int, Any] = {}
         self._answered = 0
+        self._looked_at = -math.inf  #: when it was asked which interpreter it is
+        self._look = 0  #: the number of that request
+        self._age = 0.0  #: its answer
         self._socket, theirs = _socket_pair()
         lifeline_theirs, self._lifeline = _pipe()
         path = module_path_file()
@@ -189,10 +216,30 @@ class Template:
         with self._lock:
             return self.reply(self._ask(message))
 
+    def look(self) -> None:
+        """Have it look whether its libraries are still what lies on disk; it starts over where they are not."""
+        with self._lock:
+            if time.monotonic() - self._looked_at > _LOOK_HOLDS_S:
+                self._look = self._ask(("age",))
+                self._looked_at = time.monotonic()
+
+    def age(self) -> float:
+        """When the interpreter began that runs there now: another one has other libraries."""
+        with self._lock:
+            self.look()
+            if self._look:
+                self._age, self._look = self.reply(self._look), 0
+            return self._age
+
+    @property
+    def in_use(self) -> int:
+        """How many workers run for somebody."""
+        return self.live - self.resting
+
     def is_fit(self) -> bool:
         """Whether it can be expected to live for a while."""
         soon = time.monotonic() + min(5.0, self.idle_s / 4)
-        return self._popen.poll() is None and (self.live > 0 or soon - self.used_at < self.idle_s)
+        return self._popen.poll() is None and (self.in_use > 0 or soon - self.used_at < self.idle_s)
 
     def end(self) -> None:
         """End it; its workers, if there are any, end with it."""
@@ -219,24 +266,32 @@ class Forked:
     """A worker that a template has forked, in the manner of ``subprocess.Popen``."""
 
     def __init__(self, template: Template, number: int) -> None:
-        self._template = template
+        self.template = template
         self._number = number
-        self._pid: int | None = None
+        self._answer: tuple[int, float] | None = None
         self._code: int | None = None
 
     @property
     def pid(self) -> int:
-        if self._pid is None:
-            self._pid = int(self._template.reply(self._number))
-        return self._pid
+        return self._reply()[0]
+
+    @property
+    def age(self) -> float:
+        """When the interpreter began that has forked it."""
+        return self._reply()[1]
+
+    def _reply(self) -> tuple[int, float]:
+        if self._answer is None:
+            self._answer = self.template.reply(self._number)
+        return self._answer
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = time.monotonic() + (timeout if timeout is not None else 60.0)
         while self._code is None:
             left = deadline - time.monotonic()
-            self._code = self._template.ask("wait", self.pid, min(max(0.0, left), 0.2))
+            self._code = self.template.ask("wait", self.pid, min(max(0.0, left), 0.2))
             if self._code is not None:
-                self._template.live -= 1
+                self.template.live -= 1
             elif left <= 0:
                 raise subprocess.TimeoutExpired("worker", timeout or 0.0)
         return self._code

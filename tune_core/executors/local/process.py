@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from tune_core.core import events as ev
@@ -20,11 +22,14 @@ from tune_core.executors.local.bootstrap import FROZEN
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.worker import log_setup, payload
 from tune_core.executors.worker.surroundings import Surroundings
-from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_group_at_hangup
+from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_group_at_hangup, resident_bytes
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable import Prepared
 
 TICK_S = 0.1
+_TIDY_AFTER_S = 0.5
+_MOST_GROWTH_BYTES = 100 << 20
+"""A process that has grown by more than this rests for no other run: it ends, and its memory is free."""
 
 
 class SocketLink:
@@ -54,9 +59,20 @@ class SocketLink:
         """Whether a message is there."""
         return bool(self._rest) or is_readable(self._socket.fileno())
 
+    def rest(self, idle_s: float) -> bool:
+        """Tell the driver that this process is free for another run; whether one comes within ``idle_s``."""
+        self._rest = None
+        self._socket.sendall(wire.RESTS)
+        if not is_readable(self._socket.fileno(), _TIDY_AFTER_S):
+            gc.collect()  # what the last run has left, e.g. a file of data that is still mapped
+        return is_readable(self._socket.fileno(), idle_s)
 
-def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
-    """Serve the driver at the other end of ``link_fd``; end when ``lifeline_fd`` closes, whatever is running."""
+
+def main(link_fd: int, lifeline_fd: int, output_fd: int, rested: Callable[[], object] | None = None) -> None:
+    """Serve the driver at the other end of ``link_fd``; end when ``lifeline_fd`` closes, whatever is running.
+
+    ``rested`` is called before this process waits for another run.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
     kill_group_at_hangup(lifeline_fd)
     adopt_orphans()
@@ -69,11 +85,25 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
     output = Output(output_fd)
     workers: list[Worker] = []
     threading.Thread(target=_tick, args=(lifeline_fd, output, workers), name="tune-core-tick", daemon=True).start()
-    first = link.receive()
-    if first is None:
-        return
-    spec: RunSpec = first[1]
-    log_setup.apply(spec.logging)
+    size_bytes = resident_bytes()
+    is_first = True
+    while (first := link.receive()) is not None:
+        spec: RunSpec = first[1]
+        if is_first:
+            log_setup.apply(spec.logging)
+        last = _serve_run(link, spec, output, workers)
+        if last is None or resident_bytes() - size_bytes > _MOST_GROWTH_BYTES:
+            break
+        is_first = False
+        if rested is not None:
+            rested()
+        if not link.rest(last[1]):
+            break
+    definitions.remove(os.getpid())
+
+
+def _serve_run(link: SocketLink, spec: RunSpec, output: Output, workers: list[Worker]) -> Message | None:
+    """Run the trials of one run; the message by which the driver tells this process to rest, None if it is to end."""
     try:
         load = payload.Payload(link.descriptors[0])
         os.close(link.descriptors[0])
@@ -81,13 +111,14 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int) -> None:
         definitions.publish(found)
     except BaseException as error:
         _refuse(link, spec, error)
-        return
+        return None
     worker = Worker(link, spec, prepared, anew=lambda: _load_again(load))
     worker.output = output
     worker.surroundings = Surroundings(spec.chdir, hands_on=spec.hands_on_folders)
     workers.append(worker)
-    worker.serve()
-    definitions.remove(os.getpid())
+    last = worker.serve()
+    workers.clear()
+    return last
 
 
 def _load_again(load: payload.Payload) -> Prepared:
@@ -99,8 +130,8 @@ def _load_again(load: payload.Payload) -> Prepared:
 
 def main_of_frozen() -> NoReturn:
     """What a frozen program does in place of its own work, when it was started as a worker."""
-    arguments = map(int, os.environ.pop(FROZEN).split(","))
-    main(*arguments)
+    link_fd, lifeline_fd, output_fd = map(int, os.environ.pop(FROZEN).split(","))
+    main(link_fd, lifeline_fd, output_fd)
     leave(0)
 
 

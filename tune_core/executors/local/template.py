@@ -16,23 +16,23 @@ import gc
 import importlib
 import importlib.util
 import os
+import random
 import signal
-import site
 import socket
 import sys
-import sysconfig
 import time
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+from tune_core.core.values import Message
 from tune_core.executors.local import process, wire
 from tune_core.executors.local.bootstrap import bootstrap
+from tune_core.executors.local.libraries import OURS, library_folders
 from tune_core.executors.local.output import redirect
 from tune_core.executors.worker.system import has_children, is_readable, kill_group_at_hangup
 
-_OURS = ("tune_core", "tune_sklearn", "tune_xgboost", "tune_lightgbm", "tune_optuna")
 _OTHERS = (
     "numpy",
     "scipy",
@@ -46,7 +46,7 @@ _OTHERS = (
     "imblearn",
     "optuna",
 )
-FORKABLE = frozenset((*_OURS, *_OTHERS, "cloudpickle", "msgspec"))
+FORKABLE = frozenset((*OURS, *_OTHERS, "cloudpickle", "msgspec"))
 _LOOK_S = 1.0
 _MOST_NAMES = 2000
 
@@ -63,9 +63,11 @@ def main(control_fd: int, lifeline_fd: int, path_fd: int, idle_s: int) -> None:
     for end in (learned, teach):
         end.setblocking(False)
     loaded: dict[str, tuple[int, int, int]] = {}
+    ended: dict[int, int] = {}  # workers that have left, nobody having asked for that yet
     began = used_at = time.time()
     while True:
         if not is_readable(control.fileno(), _LOOK_S):
+            _collect(ended)
             if os.getppid() != driver or (time.time() - used_at > idle_s and not has_children()):
                 return
             continue
@@ -75,14 +77,16 @@ def main(control_fd: int, lifeline_fd: int, path_fd: int, idle_s: int) -> None:
         if message is None:
             return
         used_at = time.time()
+        if message[0] in ("fork", "age") and (preload([*_modules_in(message), *_heard(learned)]) or not loaded):
+            loaded.update(_stamps())
+            gc.collect()
+            gc.freeze()  # what workers share with this process stays shared
         if message[0] == "fork":
-            if preload([*message[2], *_heard(learned)]) or not loaded:
-                loaded.update(_stamps())
-                gc.collect()
-                gc.freeze()  # what workers share with this process stays shared
-            wire.send(control, (_fork(control, learned, teach, descriptors, message[1]),))
+            wire.send(control, ((_fork(control, learned, teach, descriptors, message[1]), began),))
+        elif message[0] == "age":
+            wire.send(control, (began,))
         elif message[0] == "wait":
-            wire.send(control, (_wait(message[1], message[2]),))
+            wire.send(control, (_wait(message[1], message[2], ended),))
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -116,21 +120,14 @@ def _look_up_plugins() -> None:
 
 def _is_installed(root: str) -> bool:
     """Whether a package is an installed one, and not one of the same name in a folder of the user's."""
-    if root in _OURS:
+    if root in OURS:
         return True
     try:
         spec = importlib.util.find_spec(root)
     except (ImportError, ValueError):  # not importable here, so it is not preloaded
         return False
     origin = os.path.realpath(spec.origin) if spec is not None and spec.origin else ""
-    return origin.startswith(tuple(_library_folders()))
-
-
-def _library_folders() -> list[str]:
-    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
-    if site.ENABLE_USER_SITE:
-        folders.append(site.getusersitepackages())
-    return [os.path.realpath(folder) + os.sep for folder in folders]
+    return origin.startswith(library_folders())
 
 
 def _stamps() -> dict[str, tuple[int, int, int]]:
@@ -194,7 +191,13 @@ def _fork(
         os.environ.update(changes)
         _reseed()
         known = set(sys.modules)
-        process.main(link, lifeline, output)
+
+        def rested() -> None:
+            _teach(teach, known)
+            known.update(sys.modules)
+            _reseed()
+
+        process.main(link, lifeline, output, rested)
         _teach(teach, known)
         code = 0
     except BaseException:
@@ -204,10 +207,11 @@ def _fork(
 
 
 def _reseed() -> None:
-    """Give this process chance of its own, where it is not given anew at a fork anyway."""
-    random: Any = sys.modules.get("numpy.random")
-    if random is not None:
-        random.seed()
+    """Give this process chance of its own."""
+    random.seed()
+    numpy: Any = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
 
 
 def _teach(teach: socket.socket, known: set[str]) -> None:
@@ -215,6 +219,10 @@ def _teach(teach: socket.socket, known: set[str]) -> None:
     names = [name for name in sys.modules if name not in known and name.partition(".")[0] in FORKABLE]
     with contextlib.suppress(OSError):
         teach.send("\n".join(names[:_MOST_NAMES]).encode())
+
+
+def _modules_in(message: Message) -> list[str]:
+    return list(message[2]) if message[0] == "fork" else []
 
 
 def _heard(learned: socket.socket) -> list[str]:
@@ -225,10 +233,19 @@ def _heard(learned: socket.socket) -> list[str]:
     return names
 
 
-def _wait(pid: int, timeout_s: float) -> int | None:
+def _collect(ended: dict[int, int]) -> None:
+    """Take note of workers that have ended by themselves."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended[found[0]] = os.waitstatus_to_exitcode(found[1])
+
+
+def _wait(pid: int, timeout_s: float, collected: dict[int, int]) -> int | None:
     """How a worker has ended, as ``subprocess`` puts it; None if it runs."""
     deadline = time.monotonic() + timeout_s
     while True:
+        if pid in collected:
+            return collected.pop(pid)
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:  # collected elsewhere: its status is lost

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from tune_core.core.values import Message
 
 LENGTH = struct.Struct("<Q")
+RESTS = b"rests\n"
+"""What a worker sends when it is ready for another run."""
 _MOST_DESCRIPTORS = 8
 _RECEIVE_BYTES = 1 << 14
 

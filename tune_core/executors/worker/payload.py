@@ -39,6 +39,7 @@ class Dumped(NamedTuple):
 
     handle: int
     modules: tuple[str, ...]  # that it refers to
+    has_code: bool = True  # of its own: functions or classes that no module can be asked for
 
 
 def dump(thing: object, name: str) -> Dumped:
@@ -59,13 +60,13 @@ def dump(thing: object, name: str) -> Dumped:
         return False
 
     try:
-        body, modules = _pickle(thing, keep_in_band)
+        body, modules, has_code = _pickle(thing, keep_in_band)
     except Exception as error:
         raise unpicklable(thing, name, error) from error
     views = [b.raw() for b in buffers]
     size_bytes = len(body) + sum(v.nbytes for v in views)
     try:
-        return Dumped(_write([body, *views], size_bytes), modules)
+        return Dumped(_write([body, *views], size_bytes), modules, has_code)
     except OSError as error:
         raise SerializationError(
             f"The objective {name} and what it refers to",
@@ -96,8 +97,9 @@ def _write(parts: list[bytes | memoryview], size_bytes: int) -> int:
     return handle
 
 
-def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, ...]]:
-    """``thing`` and the script's definitions that it refers to, pickled; and the modules that it refers to.
+def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, ...], bool]:
+    """``thing`` and the script's definitions that it refers to, pickled; the modules that it refers to; whether it
+    brings code of its own.
 
     Like ``cloudpickle.dumps``, but functions keep the name of their file, for their tracebacks, and the main module of
     a process that was spawned (``__mp_main__``), which no worker can import, goes by value like any main module.
@@ -106,7 +108,7 @@ def _pickle(thing: object, buffer_callback: object) -> tuple[bytes, tuple[str, .
     pickler = _pickler(file, buffer_callback)
     with main_by_value():
         pickler.dump((thing, pickler.definitions))
-    return file.getvalue(), tuple(pickler.modules)
+    return file.getvalue(), tuple(pickler.modules), pickler.has_code
 
 
 def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], bool] = lambda obj: False) -> Any:
@@ -127,6 +129,7 @@ def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], 
             super().__init__(file, protocol=5, buffer_callback=buffer_callback)
             self.definitions: dict[str, object] = {}
             self.modules: dict[str, None] = {}
+            self.has_code = False
 
         def reducer_override(self, obj: object) -> object:
             reduced = super().reducer_override(obj)
@@ -134,10 +137,12 @@ def _pickler(file: Any, buffer_callback: Any, is_sent_apart: Callable[[object], 
             is_of_script = getattr(main, str(name), None) is obj
             if is_of_script and isinstance(obj, functools._lru_cache_wrapper):
                 reduced = _cached, (obj.__wrapped__, obj.cache_parameters())
-            if isinstance(name, str) and isinstance(module := getattr(obj, "__module__", None), str):
-                if reduced is NotImplemented:
-                    self.modules[module] = None
-                elif is_of_script:
+            module = name if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", None)
+            if isinstance(name, str) and isinstance(module, str) and reduced is NotImplemented:
+                self.modules[module] = None
+            elif isinstance(name, str):
+                self.has_code = True  # or something of which nobody can tell where it is from
+                if is_of_script and isinstance(module, str):
                     self.definitions[name] = obj
             return reduced
 

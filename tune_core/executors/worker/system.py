@@ -78,6 +78,16 @@ def adopt_orphans() -> None:
     _call_libc("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def resident_bytes() -> int:
+    """Memory that this process has to itself; 0 where that cannot be told."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            _, resident, shared = file.read().split()[:3]
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
 def free_beginning(file: int, size_bytes: int) -> None:
     """Give back the space of a file's first bytes; its size stays. Where that cannot be done, nothing happens."""
     whole = size_bytes // _PAGE * _PAGE

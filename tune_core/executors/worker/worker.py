@@ -18,7 +18,7 @@ from typing import Any
 from tune_core.core import events as ev
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.paths import CheckpointStore, trial_folder
-from tune_core.core.values import ResultDict
+from tune_core.core.values import Message, ResultDict
 from tune_core.errors import CheckpointError, FatalError, InvalidArgumentError, MetricError, TuneError
 from tune_core.executors.base import FINAL, RunSpec
 from tune_core.executors.local.output import Output
@@ -73,15 +73,16 @@ class Worker:
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        """Run what the driver sends until the link closes."""
+    def serve(self) -> Message | None:
+        """Run what the driver sends until the link closes, or until it is told to rest: that message."""
         while True:
             message = self.pipe.inbox.popleft() if self.pipe.inbox else self.pipe.link.receive()
-            if message is None:
+            if message is None or message[0] == "rest":
                 break
             if message[0] == "launch":
                 self.run(message[1])
         self._discard_kept()
+        return message
 
     def run(self, job: ev.Launch) -> None:
         """Run one attempt at a trial and send its end."""
