@@ -148,3 +148,31 @@ def test_logs_of_an_interrupted_run_are_closed(tmp_path):
 
 def test_flatten_joins_keys():
     assert flatten({"a": {"b": {"c": 1}}, "d": [1], "e": {}}) == {"a/b/c": 1, "d": [1], "e": {}}
+
+
+def test_state_of_numpy_numbers_and_arrays_is_kept(tmp_path):
+    numpy = pytest.importorskip("numpy")
+
+    class Sums(tune.Callback):
+        def __init__(self):
+            self.state = {"best": numpy.float32(0.5), "counts": numpy.arange(2)}
+
+        def get_state(self):
+            return self.state
+
+        def set_state(self, state):
+            self.state = state
+
+    def restored():
+        callback = Sums()
+        config = tune.RunConfig(callbacks=[callback], executor="inline", verbose=0)
+        tune.Tuner.restore(str(tmp_path / "run"), lambda config: {"loss": 1}, run_config=config).fit()
+        return callback.state
+
+    tune.Tuner(
+        lambda config: {"loss": 1},
+        run_config=tune.RunConfig(
+            name="run", storage_path=str(tmp_path), callbacks=[Sums()], executor="inline", verbose=0
+        ),
+    ).fit()
+    assert restored() == {"best": 0.5, "counts": [0, 1]}

@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from tune_core.errors import InvalidArgumentError
+import tune_core as tune
+from tune_core.errors import InvalidArgumentError, UserCodeError
 from tune_core.stopper import (
     CombinedStopper,
     ExperimentPlateauStopper,
@@ -297,3 +298,91 @@ def test_combined_stoppers_of_ones_own_are_left_whole():
 
     own = Own(MaximumIterationStopper(10))
     assert coerce(own) == ({}, own)
+
+
+class Recording(Stopper):
+    """Keeps what it has seen."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, trial_id, result):
+        self.seen.append(result)
+        return False
+
+    def stop_all(self):
+        return False
+
+
+def test_results_without_the_metric_are_no_part_of_a_trials_plateau():
+    stopper = TrialPlateauStopper("acc", num_results=3, grace_period=1)
+    reports = [{"acc": 0.5} if i % 2 else {"loss": 1.0 / i} for i in range(1, 10)]
+    assert [stopper("00000", report) for report in reports].index(True) == 4  # the third that has it
+
+
+def test_results_without_the_metric_use_up_no_patience():
+    stopper = ExperimentPlateauStopper("acc", top=2, patience=2)
+    reports = [{"acc": 0.5}, {"acc": 0.5}, {"loss": 1.0}, {"loss": 2.0}, {"acc": 0.5}]
+    assert [stopper("00000", report) for report in reports] == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "stopper",
+    [
+        TrialPlateauStopper("loss", num_results=3, grace_period=3),
+        ExperimentPlateauStopper("loss", top=3),
+        CombinedStopper(TrialPlateauStopper("loss", num_results=3, grace_period=3), NoopStopper()),
+    ],
+    ids=["trial", "experiment", "combined"],
+)
+def test_stopper_given_to_a_second_run_knows_nothing_of_the_first(stopper, tmp_path):
+    def steps(number):
+        def steady(config):
+            for _ in range(number):
+                tune.report({"loss": 1.0})
+
+        run = tune.RunConfig(storage_path=str(tmp_path), executor="inline", stop=stopper, verbose=0)
+        return tune.Tuner(steady, run_config=run).fit()[0].metrics["training_iteration"]
+
+    assert (steps(2), steps(10)) == (2, 3)
+
+
+@pytest.mark.parametrize("method", ["__call__", "stop_all"])
+def test_stopper_without_one_of_its_methods_is_refused_at_once(method):
+    other = "stop_all" if method == "__call__" else "__call__"
+    half = type("Half", (Stopper,), {other: lambda self, *of: False})
+    with pytest.raises(InvalidArgumentError, match=rf"Half, has no {method} of its own"):
+        tune.RunConfig(stop=half())
+
+
+def test_threshold_beyond_all_floats_is_refused():
+    with pytest.raises(InvalidArgumentError, match=r"stop\['steps'\]"):
+        coerce({"steps": 10**400})
+
+
+def test_stopper_that_raises_in_a_restore_is_named(tmp_path):
+    def steady(config):
+        tune.report({"loss": 1.0})
+
+    class Raising(Recording):
+        def __call__(self, trial_id, result):
+            return result["missing"]
+
+    run = tune.RunConfig(name="run", storage_path=str(tmp_path), executor="inline", stop=Recording(), verbose=0)
+    tune.Tuner(steady, run_config=run).fit()
+    other = tune.RunConfig(executor="inline", stop=Raising(), verbose=0)
+    with pytest.raises(UserCodeError, match="The stopper Raising raised KeyError"):
+        tune.Tuner.restore(str(tmp_path / "run"), steady, run_config=other).fit()
+
+
+def test_stopper_sees_the_same_in_a_restore_as_in_the_run(tmp_path):
+    def steady(config):
+        tune.report({"loss": 1.0})
+
+    stopper = Recording()
+    run = tune.RunConfig(name="run", storage_path=str(tmp_path), executor="inline", stop=stopper, verbose=0)
+    tune.Tuner(steady, param_space={"x": tune.choice([1])}, run_config=run).fit()
+    tune.Tuner.restore(str(tmp_path / "run"), steady, run_config=run).fit()
+    first, again = stopper.seen
+    assert first == again
+    assert first["experiment_tag"] == "0_x=1"

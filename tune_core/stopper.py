@@ -23,9 +23,16 @@ class Stopper:
     """
 
     metrics: tuple[str, ...] = ()
-    """Metrics that the rule reads: each trial's first report must have them."""
+    """Metrics that the rule reads."""
     timeout_s: float | None = None
     """Limit on the run's duration in seconds; the engine enforces it even while no result arrives."""
+
+    def begin_run(self) -> None:
+        """A run begins, also a restored one, whose results so far come again: forget what another run has shown.
+
+        Does nothing by itself. A stopper of your own that keeps what it sees should forget it here if one object is
+        given to several runs.
+        """
 
     def __call__(self, trial_id: str, result: Result) -> bool:
         """Whether to stop the trial that reported this result."""
@@ -71,6 +78,10 @@ class CombinedStopper(Stopper):
         self.metrics = tuple(dict.fromkeys(name for s in stoppers for name in s.metrics))
         timeouts = [s.timeout_s for s in stoppers if s.timeout_s is not None]
         self.timeout_s = min(timeouts, default=None)
+
+    def begin_run(self) -> None:
+        for stopper in self._stoppers:
+            stopper.begin_run()
 
     def __call__(self, trial_id: str, result: Result) -> bool:
         return self._first([s for s in self._stoppers if s(trial_id, result)])
@@ -172,7 +183,7 @@ class ExperimentPlateauStopper(Stopper):
 
     Notes
     -----
-    NaN, infinite and missing values are the worst and never enter the best.
+    NaN and infinite values are the worst and never enter the best. A result without the metric counts for nothing.
     """
 
     def __init__(self, metric: str, std: float = 0.001, top: int = 10, mode: str = "min", patience: int = 0) -> None:
@@ -187,12 +198,18 @@ class ExperimentPlateauStopper(Stopper):
             )
         self._top = integer(f"{name}(top)", top, 2)
         self._patience = integer(f"{name}(patience)", patience, 0)
+        self.metrics = (metric,)
+        self.begin_run()
+
+    def begin_run(self) -> None:
         self._best: list[float] = []  # losses, best first
         self._iterations = 0
-        self.metrics = (metric,)
 
     def __call__(self, trial_id: str, result: Result) -> bool:
-        value = _finite(lookup(result, self._metric))
+        reported = lookup(result, self._metric)
+        if reported is None:
+            return False
+        value = _finite(reported)
         if value is not None:
             self._best = sorted([*self._best, self._sign * value])[: self._top]
         self._iterations = self._iterations + 1 if self.has_plateaued() else 0
@@ -234,7 +251,8 @@ class TrialPlateauStopper(Stopper):
 
     Notes
     -----
-    NaN, infinite and missing values are no plateau: a trial goes on while one is among its latest results.
+    NaN and infinite values are no plateau: a trial goes on while one is among its latest. A result without the metric
+    counts for nothing.
     """
 
     def __init__(
@@ -257,14 +275,20 @@ class TrialPlateauStopper(Stopper):
         self._threshold = None
         if metric_threshold is not None:
             self._threshold = number(f"{name}(metric_threshold)", metric_threshold)
+        self.metrics = (metric,)
+        self.begin_run()
+
+    def begin_run(self) -> None:
         self._seen: dict[str, int] = {}
         self._latest: dict[str, list[float]] = {}
         self._reason = ""
-        self.metrics = (metric,)
 
     def __call__(self, trial_id: str, result: Result) -> bool:
-        value = _finite(lookup(result, self._metric))
         seen = self._seen[trial_id] = self._seen.get(trial_id, 0) + 1
+        reported = lookup(result, self._metric)
+        if reported is None:
+            return False
+        value = _finite(reported)
         latest = self._latest.setdefault(trial_id, [])
         latest.append(math.nan if value is None else value)
         del latest[: -self._num_results]
@@ -358,6 +382,13 @@ def coerce(stop: Any) -> tuple[dict[str, float], Stopper | None]:
             thresholds["training_iteration"] = min(part.max_iter, most)
         elif isinstance(part, Stopper):
             for method in ("__call__", "stop_all"):
+                if getattr(type(part), method) is getattr(Stopper, method) and method not in vars(part):
+                    raise InvalidArgumentError(
+                        f"stop, the {type(part).__name__},",
+                        f"has no {method} of its own",
+                        "a stopper answers for each trial (__call__) and for the whole run (stop_all)",
+                        f"Define {method} in it; return False where it stops nothing.",
+                    )
                 synchronous(f"stop, the {type(part).__name__}'s {method},", getattr(part, method))
             stoppers.append(part)
         elif FunctionStopper.is_valid_function(part):
@@ -391,7 +422,7 @@ def _thresholds(stop: Mapping[Any, Any]) -> dict[str, float]:
                 "its keys are names of metrics",
                 'Use a string, e.g. stop={"training_iteration": 10}.',
             )
-        if isinstance(value, str) or not hasattr(value, "__float__") or float(value) != float(value):
+        if isinstance(value, str) or _as_threshold(value) is None:
             raise InvalidArgumentError(
                 f"stop[{metric!r}]",
                 f"is {value!r} (a {type(value).__name__})",
@@ -399,6 +430,14 @@ def _thresholds(stop: Mapping[Any, Any]) -> dict[str, float]:
                 f'Use a number, e.g. stop={{"{metric}": 10}}, or a function of trial_id and result for other rules.',
             )
     return {metric: float(value) for metric, value in stop.items()}
+
+
+def _as_threshold(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number
 
 
 def _not_a_stopper(asked: str, found: object) -> InvalidArgumentError:

@@ -564,3 +564,131 @@ def test_status_and_reason_are_shown(tmp_path: Path) -> None:
     result = ResultGrid.from_path(run.save())[0]
     assert (result.status, result.reason) == (TERMINATED, "loss reached 1")
     assert isinstance(result.error, TuneError | None)
+
+
+# --- values that some results lack, several metrics, copies, fresh starts ---------------------------------------------
+
+
+def fitted(objective: Any, folder: Path, space: dict[str, Any], **settings: Any) -> ResultGrid:
+    run = tune.RunConfig(name="run", storage_path=str(folder), executor="inline", verbose=0)
+    return tune.Tuner(objective, param_space=space, tune_config=tune.TuneConfig(**settings), run_config=run).fit()
+
+
+def with_latency_once(config: dict[str, Any]) -> None:
+    for step in range(1, 4):
+        tune.report({"loss": config["x"] / step, **({"latency": config["x"]} if step == 2 else {})})
+
+
+def test_constraint_on_a_metric_that_the_last_result_lacks_takes_its_last_known_value(tmp_path: Path) -> None:
+    grid = fitted(
+        with_latency_once,
+        tmp_path,
+        {"x": tune.grid_search([1, 5, 20])},
+        metric="loss",
+        mode="min",
+        constraints={"latency": (">=", 4)},
+    )
+    assert grid.get_best_result().config == {"x": 5}
+    assert ResultGrid.from_path(grid.experiment_path).get_best_result().config == {"x": 5}
+
+
+def test_constraint_on_an_automatic_field_is_met(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        for _ in range(config["n"]):
+            tune.report({"loss": -config["n"]})
+
+    limits = {"training_iteration": ("<=", 2)}
+    grid = fitted(
+        objective, tmp_path, {"n": tune.grid_search([1, 2, 3])}, metric="loss", mode="min", constraints=limits
+    )
+    assert grid.get_best_result().config == {"n": 2}
+
+
+def test_what_is_shown_as_the_best_meets_the_constraints(tmp_path: Path) -> None:
+    from tune_core.display.snapshot import experiment_summary
+    from tune_core.results.experiment_reader import read_experiment
+
+    grid = fitted(
+        with_latency_once,
+        tmp_path,
+        {"x": tune.grid_search([1, 5, 20])},
+        metric="loss",
+        mode="min",
+        constraints={"latency": (">=", 4)},
+    )
+    summary = experiment_summary(read_experiment(grid.experiment_path), "finished")
+    assert "Best loss: 1.6667 (min), trial 00001" in summary
+    assert "By last values" not in summary
+    assert "best loss=1.6667 (min) by trial 00001\n" in repr(grid)
+
+
+def test_one_of_several_metrics_has_the_mode_that_the_run_gave_it(tmp_path: Path) -> None:
+    space = {"x": tune.grid_search([1, 2])}
+    grid = fitted(
+        lambda config: {"a": config["x"], "b": config["x"]}, tmp_path, space, metric=["a", "b"], mode=["min", "max"]
+    )
+    assert [grid.get_best_result(metric).config["x"] for metric in ("a", "b")] == [1, 2]
+
+
+def test_best_by_a_value_from_before_a_copy_has_the_configuration_of_then(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    for x in (1, 2):
+        run.launch(run.suggest(x=x))
+    run.report(0, checkpoint="checkpoint_000001", loss=9.0, first=1)
+    run.report(1, checkpoint="checkpoint_000001", loss=1.0, first=2)
+    run.apply(ev.Decided(0, "exploit", "behind", None, 1, {"x": 7}, None, "checkpoint_000001"))
+    run.end(0, "paused")
+    run.launch(0)
+    run.report(0, loss=0.5)
+    grid = ResultGrid.from_path(run.save())
+    assert grid.get_best_result("first", "min").config == {"x": 1}
+    assert grid.get_best_result().config == {"x": 7}
+
+
+def test_checkpoints_from_before_a_fresh_start_have_no_results_of_after_it(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        import tempfile
+
+        again = (tmp_path / "again").exists()
+        for step in range(2):
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "again.txt").write_text(str(again))
+                checkpoint = tune.Checkpoint.from_directory(folder)
+                tune.report({"loss": step + (10 if again else 0)}, checkpoint=checkpoint)
+        if not again:
+            raise ValueError("first attempt")
+
+    path = fitted(objective, tmp_path, {}, metric="loss", mode="min").experiment_path
+    (tmp_path / "again").touch()
+    tune.Tuner.restore(
+        path, objective, restart_errored=True, run_config=tune.RunConfig(executor="inline", verbose=0)
+    ).fit()
+    result = ResultGrid.from_path(path)[0]
+    best = result.get_best_checkpoint("loss", "min")
+    assert best is not None
+    assert Path(best.path, "again.txt").read_text() == "True"
+    assert [metrics.get("loss") for _, metrics in result.best_checkpoints] == [None, None, 10, 11]
+
+
+def test_changing_a_configuration_that_was_handed_out_changes_no_result(tmp_path: Path) -> None:
+    class Changing(tune.Callback):
+        def on_trial_result(self, iteration: Any, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+            for config in (trial.config, result["config"]):
+                config["layers"].append(9)
+                config.clear()
+
+    def stop(trial_id: str, result: dict[str, Any]) -> bool:
+        result["config"].clear()
+        return False
+
+    grid = tune.Tuner(
+        lambda config: {"loss": len(config["layers"])},
+        param_space={"layers": tune.grid_search([[1], [1, 2]])},
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path), executor="inline", callbacks=[Changing()], stop=stop, verbose=0
+        ),
+    ).fit()
+    grid[0].config.clear()
+    grid[0].metrics["config"].clear()
+    assert [result.config for result in grid] == [{"layers": [1]}, {"layers": [1, 2]}]
+    assert [result.metrics["config"] for result in grid] == [{"layers": [1]}, {"layers": [1, 2]}]

@@ -16,7 +16,7 @@ from tune_core.core.automatic import fields_of
 from tune_core.core.events import value_of
 from tune_core.core.objective import lookup
 from tune_core.core.standing import NOTHING, Standing
-from tune_core.core.values import Config, ConfigView, ResultDict
+from tune_core.core.values import Config, ConfigView, ResultDict, containers_copied
 from tune_core.errors import TuneError
 
 if TYPE_CHECKING:
@@ -249,7 +249,8 @@ class Trial:
             reported = self.last.metrics
             result.update((n, v) for n, v in self.known.items() if n not in result or result[n] is reported.get(n))
         result.setdefault("done", self.status in (TERMINATED, ERROR))
-        result.setdefault("config", self.config if self.last_config is None else self.last_config)
+        if "config" not in result:
+            result["config"] = containers_copied(self.config if self.last_config is None else self.last_config)
         return result
 
     @property

@@ -30,5 +30,13 @@ JsonObject: TypeAlias = dict[str, Any]
 Message: TypeAlias = tuple[Any, ...]
 """What passes between a driver and its worker: the kind of message, then what it brings."""
 
+
+def containers_copied(value: Any) -> Any:
+    """A configuration whose dicts and lists may be changed without the original; what they hold is the same."""
+    if type(value) is dict:
+        return {name: containers_copied(item) for name, item in value.items()}
+    return [containers_copied(item) for item in value] if type(value) is list else value
+
+
 Array: TypeAlias = "numpy.ndarray[Any, numpy.dtype[Any]]"
 """An array of NumPy's; its shape is said where it is made."""

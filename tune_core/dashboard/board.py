@@ -108,7 +108,7 @@ class LiveExperiment(Recording):
 
     def best_known(self) -> tuple[int, float] | None:
         """Index and value of the best trial by the run's own metric."""
-        best = self.experiment.best
+        best = self.experiment.best_known
         value = self.best_value(best) if best is not None else None
         return (best.index, value) if best is not None and value is not None else None
 

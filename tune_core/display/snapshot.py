@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tune_core.core.best_trial import violation_of
+from tune_core.core.constraints import Constraint
 from tune_core.core.events import error_line
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective, lookup
@@ -123,7 +125,7 @@ def table_for(
 
 def best_text(controller: Controller | Experiment, metric: str | None, limit: int = 300) -> str:
     """The best value so far with its trial and configuration; empty before the first."""
-    best = controller.best
+    best = controller.best_known
     if best is None or best.best is None or metric is None or not math.isfinite(best.best_loss):
         return ""
     value = value_text(lookup(best.best.metrics, metric))
@@ -262,7 +264,7 @@ def experiment_summary(experiment: Experiment, state: str, path: str | None = No
 
 
 def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | None) -> list[str]:
-    best = run.best
+    best = run.best_known
     if metric is None or not run.trials:
         return []
     if best is None or best.best is None or not math.isfinite(best.best_loss):
@@ -270,7 +272,7 @@ def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | No
     value = value_text(lookup(best.best.metrics, metric))
     lines = [f"Best {metric}: {value} ({mode}), trial {best.trial_id} at iteration {best.best.iteration}"]
     lines += [f"    {key} = {value_text(v, 60)}" for key, v in flatten(best.config).items()]
-    other = best_by_last_value(run.trials, metric, mode)
+    other = best_by_last_value(run.trials, metric, mode, run.rules.constraints)
     if other is not None and other[0] is not best:
         trial, last = other
         lines.append(
@@ -280,8 +282,16 @@ def _best_lines(run: Controller | Experiment, metric: str | None, mode: str | No
     return lines
 
 
-def best_by_last_value(trials: Sequence[Trial], metric: str, mode: str | None) -> tuple[Trial, object] | None:
-    """The trial whose last value of a metric is the best, and that value; None where none is finite."""
+def best_by_last_value(
+    trials: Sequence[Trial], metric: str, mode: str | None, constraints: Sequence[Constraint] = ()
+) -> tuple[Trial, object] | None:
+    """The trial whose last value of a metric is the best, and that value; None where none is finite.
+
+    With ``constraints``, among those that break them least.
+    """
+    if constraints:
+        broken = [violation_of(trial, constraints) for trial in trials]
+        trials = [trial for trial, by in zip(trials, broken, strict=True) if by == min(broken)]
     objective = Objective(metric, mode or "max")
     found: tuple[Trial, object] | None = None
     least = math.inf

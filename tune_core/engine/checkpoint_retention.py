@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tune_core.core.objective import Objective, check_mode
 from tune_core.core.standing import NOTHING, Standing
@@ -22,6 +22,16 @@ class RetainedCheckpoint(NamedTuple):
     loss: float
     totals: dict[str, float] | None = None  # timesteps and episodes up to there, where they are counted
     standing: Standing = NOTHING
+    metrics: dict[str, Any] | None = None  # the last known values then; None: its result no longer counts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RetainedCheckpoint) and self[:2] == other[:2]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:2])
 
 
 @dataclass

@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 
 from tune_core.core import events as ev
-from tune_core.core.automatic import Courses, experiment_tag
 from tune_core.core.trial import Status, Trial
 from tune_core.core.user_warnings import warn_user
-from tune_core.core.values import JsonObject, ResultDict
+from tune_core.core.values import JsonObject
 from tune_core.engine.controller import Controller
 from tune_core.engine.deadlines import Deadlines, retry_delay_s
 from tune_core.engine.loop_settings import LoopSettings, Watcher, Writer
@@ -65,7 +64,6 @@ class Loop:
         self._commands: list[ev.Command] = []
         self._happened: list[tuple[ev.Event | ev.Command, Status]] = []
         self._refusals = 0
-        self._courses = Courses()
         self._watches = bool(observers)
         self._hears_results = suggestions.hears_results
         self._has_names = bool(plan.names)
@@ -211,34 +209,16 @@ class Loop:
 
     def _ask_stopper(self, event: ev.Event) -> None:
         """Let the user's stopper see a result before the controller does."""
-        if type(event) is not ev.Reported or self.controller.stopping is not None:
+        if type(event) is not ev.Reported or self.plan.stopper is None or self.controller.stopping is not None:
             return
-        stopper = self.plan.stopper
         trial = self.controller.trials[event.trial]
         if event.iteration <= trial.iteration:
             return
-        try:
-            stops = stopper(trial.trial_id, self._full_result(trial, event))
-            stops_all = stopper.stop_all()
-            reason = getattr(stopper, "reason", lambda: "")() if stops or stops_all else ""
-        except Exception as error:
-            raise UserCodeError(
-                f"The stopper {type(stopper).__name__}",
-                f"raised {type(error).__name__}: {error}",
-                "the stopper is at fault, not the trials",
-                "All results so far are kept: mend the stopper and restore the run with Tuner.restore.",
-            ) from error
-        if stops_all:
-            self.feed(ev.StopRequested(-1, f"{type(stopper).__name__}: {reason or 'it stopped the whole run'}"))
-        elif stops:
-            self.feed(ev.StopRequested(event.trial, f"{type(stopper).__name__}: {reason or 'it stopped the trial'}"))
-
-    def _full_result(self, trial: Trial, event: ev.Reported) -> ResultDict:
-        """A report as stoppers see it, with the fields that callbacks and data frames have."""
-        result = self._courses.fields(event)
-        result.setdefault("done", False)
-        result.update(config=trial.config, experiment_tag=experiment_tag(trial.index, trial.config, self.plan.varied))
-        return result
+        answer = self.plan.stopper.ask(trial, event)
+        if answer.stops_all:
+            self.feed(ev.StopRequested(-1, answer.why))
+        elif answer.stops:
+            self.feed(ev.StopRequested(event.trial, answer.why))
 
     # --- filling ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tune_core.core.values import Config
+from tune_core.engine.asked_stopper import AskedStopper
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames
@@ -72,8 +73,7 @@ class LoopSettings:
     resources: Callable[[Config], Any] | None = None  # by configuration; None: the same for all
     default_resources: Request | None = None
     encode_config: Callable[[Config], dict[str, object]] = field(default=lambda config: config)
-    stopper: Any = None
-    varied: Collection[str] | None = None  # names of what the search space varies
+    stopper: AskedStopper | None = None
     names: TrialNames | None = None  # what the user calls trials and their folders
     time_budget_s: float | None = None
     used_s: float = 0.0  # of the time budget, by earlier drivers

@@ -181,7 +181,7 @@ class Observers:
         for position in self._stateful:
             callback = self.callbacks[position]
             try:
-                state = json.loads(json.dumps(callback.get_state()))  # a copy, or what is wrong with it
+                state = json.loads(json.dumps(callback.get_state(), default=_as_json))  # a copy, or what is wrong
             except Exception as error:
                 self._failed(position, callback, "get_state", error)
                 continue
@@ -254,6 +254,14 @@ class Observers:
         if (position, hook) not in self._said:
             self._said.add((position, hook))
             self.say(str(blame))
+
+
+def _as_json(value: Any) -> Any:
+    """NumPy's numbers and arrays as JSON holds them."""
+    plain = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
+    if plain is value:
+        raise TypeError(f"{value!r} (a {type(value).__name__}) is no value that JSON can hold")
+    return plain
 
 
 def _has_state(callback: Any) -> bool:

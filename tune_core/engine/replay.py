@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_core.core import events as ev
-from tune_core.core.automatic import Courses
 from tune_core.core.collecting import no_collection
 from tune_core.core.trial import IllegalTransitionError
-from tune_core.core.values import Config, ResultDict
+from tune_core.core.values import Config
+from tune_core.engine.asked_stopper import AskedStopper
 from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import RecordedScheduler, without
 from tune_core.engine.salvage import Salvage
@@ -43,7 +43,7 @@ def replay(
     controller: Controller,
     suggestions: Suggestions | None = None,
     decode_config: Callable[[int, Config], Config] = lambda index, config: config,
-    stopper: Callable[[str, ResultDict], Any] | None = None,
+    stopper: AskedStopper | None = None,
     config_of: Callable[[int], Config | None] = lambda index: None,
 ) -> Replayed:
     """Bring ``controller`` and the searcher to where the journal ends.
@@ -119,7 +119,7 @@ class _ReplayCursor:
         controller: Controller,
         suggestions: Suggestions | None,
         decode_config: Callable[[int, Config], Config],
-        stopper: Callable[[str, ResultDict], Any] | None,
+        stopper: AskedStopper | None,
         config_of: Callable[[int], Config | None],
     ) -> None:
         self.controller = controller
@@ -127,7 +127,6 @@ class _ReplayCursor:
         self.suggestions = suggestions
         self.decode_config = decode_config
         self.stopper = stopper
-        self._courses = Courses()
         self.scheduler = RecordedScheduler(controller.scheduler)
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[ev.Decided | ev.StopRequested] = []
@@ -194,7 +193,7 @@ class _ReplayCursor:
         elif kind is ev.Reported and self.stopper is not None and controller.stopping is None:
             trial = controller.trials[event.trial]
             if event.iteration > trial.iteration:
-                self.stopper(trial.trial_id, {**self._courses.fields(event), "done": False, "config": trial.config})
+                self.stopper.ask(trial, event)
 
     def _apply(self, event: ev.Event) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tune_core.core.constraints import Constraint
 from tune_core.core.events import Header
 from tune_core.core.values import JsonObject
 from tune_core.engine.checkpoint_retention import CheckpointConfig
@@ -23,6 +24,7 @@ class Rules:
     max_concurrent: int | None = None
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     stop: Mapping[str, float] = field(default_factory=dict)  # thresholds that workers watch
+    constraints: Sequence[Constraint] = ()
 
     def settings(self) -> JsonObject:
         """What a header or a restore journals, so that a reader can tell a retry from an end."""
@@ -54,4 +56,5 @@ class Rules:
     @classmethod
     def of(cls, header: Header) -> Rules:
         """The rules that a run began with."""
-        return cls(header.metric, header.mode).changed(header.settings)
+        constraints = [Constraint(*one) for one in header.constraints]
+        return cls(header.metric, header.mode, constraints=constraints).changed(header.settings)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.automatic import totals_in
+from tune_core.core.best_trial import best_of
 from tune_core.core.objective import Objective, lookup
 from tune_core.core.standing import NOTHING, Standing
 from tune_core.core.time_attribute import OF_EVERY_RESULT, is_time
@@ -127,6 +128,11 @@ class RunState:
             self._has_warned = True
             out.append(ev.Warn(text))
 
+    @property
+    def best_known(self) -> Trial | None:
+        """The trial to name as the best: of a run with constraints, among those that break them least."""
+        return best_of(self.trials, self.rules.constraints) if self.rules.constraints else self.best
+
     # --- status and queues --------------------------------------------------------------------------------------------
 
     def change(self, trial: Trial, change: Change) -> None:
@@ -207,6 +213,8 @@ class RunState:
         """A trial that was launched again reports for the first time: it stands where its checkpoint was made."""
         trial.is_relaunched = False
         standing = self._standing_at_start(trial)
+        if trial.start_from is None and trial.checkpoints:  # it began anew: they belong to what it has replaced
+            trial.checkpoints = [kept._replace(loss=math.inf, metrics=None) for kept in trial.checkpoints]
         worse = standing.best_loss > trial.best_loss
         trial.go_back_to(standing)
         if worse and self.best is trial:
@@ -234,7 +242,8 @@ class RunState:
         metrics = trial.known if metrics is None else metrics
         loss = self.retention.loss(metrics)
         standing = self._standing_at_start(trial) if trial.is_relaunched else trial.standing
-        kept = RetainedCheckpoint(trial.index, name, iteration, seconds, loss, totals_in(metrics), standing)
+        totals = totals_in(metrics)
+        kept = RetainedCheckpoint(trial.index, name, iteration, seconds, loss, totals, standing, metrics or {})
         if trial.checkpoints is None:
             trial.checkpoints = []
         trial.checkpoints.append(kept)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tune_core.core.automatic import evaluated_params, experiment_tag, metric_analysis
 from tune_core.core.paths import trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status
-from tune_core.core.values import Config, ResultDict
+from tune_core.core.values import Config, ResultDict, containers_copied
 
 ERROR_FILE = "error.txt"
 
@@ -77,8 +77,8 @@ class TrialFacts:
 
     @property
     def config(self) -> Config:
-        """The configuration that it runs now."""
-        return self._trial.config  # type: ignore[no-any-return]
+        """The configuration that it runs now: a copy."""
+        return containers_copied(self._trial.config)  # type: ignore[no-any-return]
 
     @property
     def last_result(self) -> ResultDict:
@@ -121,7 +121,7 @@ class TrialFacts:
     @property
     def experiment_tag(self) -> str:
         """The index and the drawn values in one word, e.g. ``"3_lr=0.0100"``."""
-        return experiment_tag(self._trial.index, self.config, self._facts.varied)
+        return experiment_tag(self._trial.index, self._trial.config, self._facts.varied)
 
     @property
     def evaluated_params(self) -> Config:

@@ -21,6 +21,7 @@ from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
 from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
+from tune_core.engine.asked_stopper import AskedStopper
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
 from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
@@ -105,6 +106,7 @@ class ExperimentRun:
         self.request = request_of(prepared)
         self.default_resources = self._check_resources()
         self.stop, self.stopper, self.budget = self._stop_rules()
+        self.asked_stopper: AskedStopper | None = None
         self.kept = kept
         self.folder = folder or ""
         self.stored = stored  # the experiment in an object store; its folder is only a working one then
@@ -150,6 +152,8 @@ class ExperimentRun:
     def _stop_rules(self) -> tuple[dict[str, float], Any, float | None]:
         """Thresholds for the workers, a stopper for the loop, and the time budget of both kinds."""
         thresholds, stopper = coerce(self.run_config.stop)
+        if stopper is not None:
+            stopper.begin_run()
         limits = [t for t in (self.tune_config.time_budget_s, getattr(stopper, "timeout_s", None)) if t is not None]
         budget: Any = min(limits, default=None)
         return thresholds, None if isinstance(stopper, TimeoutStopper) else stopper, budget
@@ -177,6 +181,8 @@ class ExperimentRun:
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = Reader(self.folder) if self.restored is not None else None
             self.header = log.header if log is not None else self._header()
+            if self.stopper is not None:
+                self.asked_stopper = AskedStopper(self.stopper, varied_in(self.header))
             rules = self._rules()
             if log is not None:  # what happened then, happened by the rules of then
                 rules = rules.changed(log.header.settings)
@@ -188,7 +194,7 @@ class ExperimentRun:
             if log is not None:
                 if self.stored is None and (moment := kept_search.load(self.folder)) is not None:
                     suggestions.go_on_from(moment)
-                args = (self.controller, suggestions, self._decode, self.stopper, self._config_at)
+                args = (self.controller, suggestions, self._decode, self.asked_stopper, self._config_at)
                 replayed = replay(log.header, itertools.chain.from_iterable(log.read()), *args)
                 refuse_links(self.folder, self.controller.trials)
                 sweep_trials(self.folder, replayed.recent, self.controller.trials)
@@ -446,8 +452,7 @@ class ExperimentRun:
             resources=self._resources_of if self.default_resources is None else None,
             default_resources=self.default_resources,
             encode_config=lambda config: to_json(config, self.space),
-            stopper=self.stopper,
-            varied=varied_in(self.header),
+            stopper=self.asked_stopper,
             names=TrialNames(self._facts(), tune.trial_name_creator, tune.trial_dirname_creator),
             time_budget_s=self.budget,
             used_s=used_s,
@@ -483,7 +488,7 @@ class ExperimentRun:
     def _rules(self) -> Rules:
         failure = self.run_config.failure_config
         limit = self.tune_config.max_concurrent_trials
-        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop)
+        rules = Rules(self.metric, self.mode, max_concurrent=limit, stop=self.stop, constraints=self.constraints)
         if failure is not None:
             rules = replace(
                 rules,

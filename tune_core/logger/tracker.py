@@ -274,7 +274,7 @@ class Tracker(Callback):
     def _finish(self, follower: Any) -> None:
         for index in list(self._tracked):
             self._end(index, "interrupted", done=False)
-        best = follower.experiment.best
+        best = follower.experiment.best_known
         if self._connected and not self._refused:
             self._guarded("goodbye", lambda: self.send_goodbye(self._made(best, follower.experiment) if best else None))
 

@@ -54,9 +54,14 @@ class Experiment:
         return self.controller.trials
 
     @property
-    def best(self) -> Trial | None:
-        """The trial with the best result by the run's metric and mode."""
-        return self.controller.best
+    def best_known(self) -> Trial | None:
+        """The trial with the best result by the run's metric, mode and constraints."""
+        return self.controller.best_known
+
+    @property
+    def rules(self) -> Rules:
+        """What the run's events are judged by."""
+        return self.controller.rules
 
     @property
     def finished(self) -> str | None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tune_core.core.automatic import varied_in
+from tune_core.core.best_trial import violation_of
 from tune_core.core.events import Header
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
@@ -148,8 +149,8 @@ class ResultGrid(Sequence[Result]):
         Parameters
         ----------
         metric, mode
-            What to compare by; None takes the run's. Of a run with constraints, trials whose last result meets them
-            come before all others; if none does, a warning says so, and those that break them least are compared.
+            What to compare by; None takes the run's. Of a run with constraints, trials whose last known values meet
+            them come before all others; if none does, a warning says so, and those that break them least are compared.
         scope
             Which of a trial's values counts: the last known one (``"last"``), their mean (``"avg"``) or that of the
             last ones (``"last-5-avg"``, ``"last-10-avg"``), the smallest (``"min"``), the largest (``"max"``), or the
@@ -216,7 +217,8 @@ class ResultGrid(Sequence[Result]):
             constraint of the run add nothing.
         """
         metric, mode = self._several("hypervolume", metric, mode)
-        met = [trial for trial in self._trials if selection.violation_of(trial, self._header) == 0.0]
+        constraints = selection.constraints_in(self._header)
+        met = [trial for trial in self._trials if violation_of(trial, constraints) == 0.0]
         return pareto.hypervolume_of([self._result(trial).metrics for trial in met], metric, mode, reference)
 
     def _several(self, asked: str, metric: Any, mode: Any) -> tuple[Sequence[str], str | Sequence[str]]:
@@ -335,7 +337,8 @@ class ResultGrid(Sequence[Result]):
         if best is not None and best.best is not None and metric:
             value = value_text(lookup(best.best.metrics, metric))
             lines.append(f"best {metric}={value} ({self._header.mode}) by trial {best.trial_id}")
-            other = best_by_last_value(self._trials, metric, self._header.mode)
+            constraints = selection.constraints_in(self._header)
+            other = best_by_last_value(self._trials, metric, self._header.mode, constraints)
             if other is not None and other[0] is not best:
                 lines[-1] += f", and by last values trial {other[0].trial_id} with {value_text(other[1])}"
         if self._trials:

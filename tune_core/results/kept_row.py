@@ -44,7 +44,7 @@ def _best_value(metric: str | None, controller: Controller) -> str:
     from tune_core.core.objective import lookup
     from tune_core.display.formatting import value_text
 
-    best = controller.best
+    best = controller.best_known
     if best is None or best.best is None or metric is None:
         return ""
     return f"{metric}={value_text(lookup(best.best.metrics, metric))}"

@@ -13,7 +13,7 @@ from tune_core.core.objective import Objective, check_mode, lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
-from tune_core.core.values import Config, ConfigView, ResultDict
+from tune_core.core.values import Config, ConfigView, ResultDict, containers_copied
 from tune_core.display.formatting import config_text, value_text
 from tune_core.errors import InvalidArgumentError, JournalError, TrialError, trial_error
 from tune_core.journal.histories import history
@@ -98,9 +98,7 @@ class Result:
         (``get_best_result``), else of its last result. Read from a folder, objects that JSON cannot hold appear as
         their text.
         """
-        if self._config is not None:
-            return self._config
-        return last_config(self._trial)
+        return containers_copied(self._config if self._config is not None else last_config(self._trial))  # type: ignore[no-any-return]
 
     @property
     def metrics(self) -> ResultDict:
@@ -149,7 +147,11 @@ class Result:
 
     @property
     def best_checkpoints(self) -> list[tuple[Checkpoint, ResultDict]]:
-        """The checkpoints that were kept, oldest first, each with what was known of the metrics when it was made."""
+        """The checkpoints that were kept, oldest first, each with what was known of the metrics when it was made.
+
+        Those of a trial that began anew since then (``restart_errored``) come with an empty dict: what it had reported
+        no longer counts.
+        """
         found = self._checkpoints()
         if not found:
             return []
@@ -159,7 +161,10 @@ class Result:
             known = {**merged(known, result), "checkpoint_dir_name": result.get("checkpoint_dir_name")}
             made[result["training_iteration"]] = known  # for a checkpoint that was saved after the result
             made[result.get("checkpoint_dir_name")] = known
-        return [(checkpoint, made.get(kept.name) or made.get(kept.iteration, {})) for checkpoint, kept in found]
+        return [
+            (checkpoint, {} if kept.metrics is None else made.get(kept.name) or made.get(kept.iteration, {}))
+            for checkpoint, kept in found
+        ]
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The kept checkpoint whose result is best by ``metric``; None if the trial kept none.
@@ -237,7 +242,7 @@ def result_fields(
             del result["time_this_iter_s"]  # the result before is not known here
     result.setdefault("done", trial.status in (TERMINATED, ERROR))
     result.setdefault("experiment_tag", experiment_tag(trial.index, config, varied))
-    result.setdefault("config", dict(config))
+    result.setdefault("config", containers_copied(dict(config)))
     return result
 
 

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tune_core.core.constraints import Constraint, violation
+from tune_core.core.best_trial import best_of, violation_of
+from tune_core.core.constraints import Constraint
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
@@ -34,7 +35,7 @@ def metric_and_mode(asked: str, metric: str | None, mode: str | None, header: He
             f"mode={header.objectives[0][1]!r}).",
         )
     metric = metric if metric is not None else header.metric
-    mode = mode if mode is not None else header.mode
+    mode = mode if mode is not None else dict(header.objectives).get(metric or "", header.mode)
     if metric is None and header.mode is not None:
         metric = DEFAULT_METRIC  # the name of a bare number that an objective returned
     if metric is None or mode is None:
@@ -91,31 +92,30 @@ def best_trial(
     return next(trial for trial in trials if trial.index == best), values[best]
 
 
-def violation_of(trial: Trial, header: Header) -> float:
-    """By how much a trial's last result breaks the run's constraints; 0 if it meets them or there are none."""
-    if not header.constraints:
-        return 0.0
-    return violation([Constraint(*one) for one in header.constraints], trial.last.metrics if trial.last else {})
+def constraints_in(header: Header) -> list[Constraint]:
+    """The run's constraints."""
+    return [Constraint(*one) for one in header.constraints]
 
 
 def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Sequence[Trial]:
     """The trials that meet the run's constraints; if there are none, those that break them least, with a warning."""
     if not header.constraints or not trials:
         return trials
-    broken = [violation_of(trial, header) for trial in trials]
+    constraints = constraints_in(header)
+    broken = [violation_of(trial, constraints) for trial in trials]
     least = min(broken)
     if least > 0.0:
         warn_user(
             f"{asked}: none of the {len(trials)} trials meets the run's constraints "
-            f"({', '.join(str(Constraint(*one)) for one in header.constraints)}); "
-            f"{_without_values(trials, header)}those that break them least are used."
+            f"({', '.join(map(str, constraints))}); "
+            f"{_without_values(trials, constraints)}those that break them least are used."
         )
     return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
 
 
-def _without_values(trials: Sequence[Trial], header: Header) -> str:
+def _without_values(trials: Sequence[Trial], constraints: Sequence[Constraint]) -> str:
     """Which of the constraints' metrics no trial has, as a clause of a warning; most often they are misspelt."""
-    metrics = dict.fromkeys(Constraint(*one).metric for one in header.constraints)
+    metrics = dict.fromkeys(one.metric for one in constraints)
     absent = [name for name in metrics if all(known_value(trial, name) is None for trial in trials)]
     if not absent:
         return ""
@@ -130,16 +130,24 @@ def scores(trials: Sequence[Trial], folder: str, header: Header, objective: Obje
     metric, mode = objective.metric, objective.mode
     if scope == "last":
         found = {t.index: Score(known_value(t, metric), t.last_config) for t in trials}
-        return {index: score for index, score in found.items() if score.value is not None}
+        known = {index: score for index, score in found.items() if score.value is not None}
+        copies = [(t, t.last) for t in trials if t.is_copy and t.last is not None and t.index in known]
+        older = [trial for trial, last in copies if value_of(last, metric) is None]  # made with another configuration
+        return known | _from_histories(older, folder, metric, "last", mode)
     wanted = mode if scope == "all" else scope
     if wanted == mode and (metric, mode) == (header.metric, header.mode):
         return {t.index: Score(value_of(t.best, metric), t.best_config) for t in trials if t.best is not None}
+    return _from_histories(trials, folder, metric, wanted, mode)
+
+
+def _from_histories(trials: Sequence[Trial], folder: str, metric: str, wanted: str, mode: str) -> dict[int, Score]:
+    """As :func:`scores`, of all that the trials reported."""
 
     def keep(event: Reported, config: Config) -> Score | None:
         value = value_of(event, metric)
         return Score(value, config) if value is not None else None
 
-    courses = Histories(folder, keep).values()
+    courses = Histories(folder, keep).values() if trials else {}
     return {
         trial.index: _score(courses[trial.index], trial, wanted, mode) for trial in trials if trial.index in courses
     }
@@ -147,7 +155,9 @@ def scores(trials: Sequence[Trial], folder: str, header: Header, objective: Obje
 
 def _score(course: list[Score], trial: Trial, wanted: str, mode: str) -> Score:
     """What counts of the values that a trial reported."""
-    if wanted == mode:  # the best of them: a value that is none is passed over
+    if wanted == "last":
+        value, config = course[-1]
+    elif wanted == mode:  # the best of them: a value that is none is passed over
         objective = Objective("", mode)
         value, config = min(course, key=lambda score: objective.as_loss(score.value))
     elif wanted in ("min", "max"):  # the worst of them, be it infinite
@@ -212,10 +222,7 @@ def best_reports(
 
 def best_known(trials: Iterable[Trial], header: Header) -> Trial | None:
     """The trial with the best result by the run's own metric, or None. Reads nothing."""
-    if header.metric is None:
-        return None
-    usable = (trial for trial in trials if trial.best is not None and trial.best_loss < math.inf)
-    return min(usable, key=lambda trial: (violation_of(trial, header), trial.best_loss, trial.index), default=None)
+    return None if header.metric is None else best_of(trials, constraints_in(header))
 
 
 def ranked(trials: Iterable[Trial], header: Header, limit: int = 100) -> list[Trial]:

@@ -1,0 +1,20 @@
+"""Which trial of a run is the best: by the run's metric, among those that break its constraints least."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from tune_core.core.constraints import Constraint, violation
+from tune_core.core.trial import Trial, known_value
+
+
+def violation_of(trial: Trial, constraints: Sequence[Constraint]) -> float:
+    """By how much a trial's last known values break constraints; 0 if they meet them or there are none."""
+    return violation(constraints, {one.metric: known_value(trial, one.metric) for one in constraints})
+
+
+def best_of(trials: Iterable[Trial], constraints: Sequence[Constraint]) -> Trial | None:
+    """The trial with the best value of the run's metric among those that break constraints least; None without one."""
+    rated = (trial for trial in trials if trial.best is not None and trial.best_loss < math.inf)
+    return min(rated, key=lambda trial: (violation_of(trial, constraints), trial.best_loss, trial.index), default=None)
