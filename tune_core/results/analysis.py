@@ -51,10 +51,10 @@ class AnalysedTrial(Result, TrialFacts):
         return self._history()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnalysedTrial) and (other.path, other.trial_id) == (self.path, self.trial_id)
+        return isinstance(other, AnalysedTrial) and (other._path, other.trial_id) == (self._path, self.trial_id)
 
     def __hash__(self) -> int:
-        return hash(self.path)
+        return hash(self._path)
 
 
 class ExperimentAnalysis:
@@ -165,7 +165,7 @@ class ExperimentAnalysis:
     def get_all_configs(self, prefix: bool = False) -> dict[str, Config]:
         """Each trial's configuration by its folder; with ``prefix`` names start with ``config/``."""
         return {
-            trial.path: {f"config/{name}": value for name, value in trial.config.items()} if prefix else trial.config
+            trial._path: {f"config/{name}": value for name, value in trial.config.items()} if prefix else trial.config
             for trial in self.trials
         }
 

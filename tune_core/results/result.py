@@ -129,7 +129,15 @@ class Result:
 
     @property
     def path(self) -> str:
-        """The trial's folder or URL; it exists once something was written to it."""
+        """The trial's folder, an empty one if the trial has left nothing, or its URL; only a URL may not exist."""
+        path = self._path
+        if self._place.url is None:
+            with contextlib.suppress(OSError):  # it is there, or the experiment can only be read
+                os.mkdir(path)
+        return path
+
+    @property
+    def _path(self) -> str:
         return self._place.trial_path(self._trial.index, self._trial.folder)
 
     @property
@@ -137,7 +145,7 @@ class Result:
         """The fsspec file system that reaches ``path``."""
         from tune_core.checkpoint import Checkpoint
 
-        return Checkpoint(self.path, self._place.filesystem).filesystem
+        return Checkpoint(self._path, self._place.filesystem).filesystem
 
     @property
     def checkpoint(self) -> Checkpoint | None:

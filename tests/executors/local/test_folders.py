@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,11 @@ def test_each_trial_finds_an_empty_folder_of_its_own_name_and_nothing_is_kept_of
         by_other = subprocess.run(["pwd"], capture_output=True, text=True).stdout.strip()
         return {"at": os.getcwd(), "own": tune.get_trial_dir(), "by_other": by_other, "holds": os.listdir(".")}
 
-    for result in run(objective, tmp_path):
+    results = run(objective, tmp_path)
+    assert folders(tmp_path) == ["trial_00005"]
+    for result in results:
         facts = result.metrics
         assert (facts["at"], facts["own"], facts["by_other"], facts["holds"]) == (*[result.path] * 3, [])
-    assert folders(tmp_path) == ["trial_00005"]
 
 
 def test_what_some_trials_write_stays_and_others_leave_nothing(tmp_path: Path) -> None:
@@ -56,6 +58,25 @@ def test_what_some_trials_write_stays_and_others_leave_nothing(tmp_path: Path) -
     assert [result.metrics["holds"] for result in results] == [[], ["mine"], [], [], ["deep"], []]
     assert Path(results[1].path, "mine").read_text() == "1"
     assert Path(results[2].path, "output.log").read_text() == "hello\n"
+
+
+def test_the_folder_of_a_result_can_be_written_to_and_comparing_results_makes_none(tmp_path: Path) -> None:
+    results = run(lambda config: {"loss": 1.0}, tmp_path)
+    before = folders(tmp_path)
+    assert {hash(trial) for trial in tune.ExperimentAnalysis(results.experiment_path).trials}
+    assert folders(tmp_path) == before
+
+    for number, result in enumerate(results):
+        Path(result.path, "scores.txt").write_text(str(number))
+    again = tune.ResultGrid.from_path(results.experiment_path)
+    assert [Path(result.path, "scores.txt").read_text() for result in again] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_the_path_of_a_result_does_not_bring_back_a_deleted_experiment(tmp_path: Path) -> None:
+    results = run(lambda config: {"loss": 1.0}, tmp_path)
+    shutil.rmtree(results.experiment_path)
+    assert results[0].path.startswith(results.experiment_path)
+    assert not os.path.exists(results.experiment_path)
 
 
 def test_callbacks_find_the_folder_of_every_trial(tmp_path: Path) -> None:
