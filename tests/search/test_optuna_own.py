@@ -169,3 +169,67 @@ def test_study_in_a_storage_of_optunas_is_gone_on_with(tmp_path: Path) -> None:
     again.ask()
 
     assert [trial.state.name for trial in searcher._study.trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
+
+
+def fit(folder: Path, name: str, search: OptunaSearch, space: Any, count: int, **options: Any) -> tune.ResultGrid:
+    return tune.Tuner(
+        lambda config: {"loss": config["x"], "size": 10 * config["x"]},
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min", search_alg=search, num_samples=count, seed=1, max_concurrent_trials=1, **options
+        ),
+        run_config=tune.RunConfig(name=name, storage_path=str(folder), verbose=0, executor="inline"),
+    ).fit()
+
+
+@pytest.mark.skipif(not hasattr(optuna.Trial, "set_constraint"), reason="Optuna 5 knows constraints of any sampler")
+def test_constraints_reach_a_sampler_of_the_users_own(tmp_path: Path) -> None:
+    search = OptunaSearch(sampler=optuna.samplers.TPESampler(seed=0))
+    fit(tmp_path, "run", search, {"x": tune.uniform(0, 1)}, 2, constraints={"size": (">=", 5)})
+    excesses = [t.system_attrs["constraints:size >= 5"] for t in search._study.trials]
+    assert excesses == [pytest.approx(5 - 10 * t.params["x"]) for t in search._study.trials]
+
+
+def test_under_constraints_evaluated_rewards_are_refused() -> None:
+    search = OptunaSearch(points_to_evaluate=[{"x": 0.5}], evaluated_rewards=[0.5])
+    from tune_core.core.constraints import constraints_from
+
+    with pytest.raises(InvalidArgumentError, match="1 metrics and 1 constraints.*\n.*warm_start"):
+        search.set_search_properties(
+            "loss", "min", {"x": tune.uniform(0, 1)}, constraints=constraints_from({"size": ("<=", 5)})
+        )
+
+
+def test_a_restored_run_and_another_run_of_a_stored_study_try_other_points(tmp_path: Path) -> None:
+    url, space = f"sqlite:///{tmp_path}/study.db", {"x": tune.uniform(0, 1)}
+    fit(tmp_path, "one", OptunaSearch(study_name="s", storage=url, seed=0), space, 3)
+    fit(tmp_path, "two", OptunaSearch(study_name="s", storage=url, seed=0), space, 3)
+    tune.Tuner.restore(str(tmp_path / "one"), lambda config: {"loss": config["x"]}, num_samples=6).fit()
+    tried = [t.params["x"] for t in optuna.load_study(study_name="s", storage=url).trials]
+    assert len(tried) == len(set(tried)) == 9
+
+
+def test_a_restored_run_finds_its_own_trials_among_those_of_another_run(tmp_path: Path) -> None:
+    url, space = f"sqlite:///{tmp_path}/study.db", {"x": tune.uniform(0, 1)}
+    first, second = (OptunaSearch(study_name="s", storage=url, seed=0) for _ in range(2))
+    first.set_search_properties("loss", "min", space)
+    cut_off = first.suggest("00000")
+    second.set_search_properties("loss", "min", space)
+    second.suggest("00000")
+    second.on_trial_complete("00000", {"loss": 2.0})
+
+    restored = OptunaSearch(study_name="s", storage=url, seed=0)
+    restored.set_search_properties("loss", "min", space)
+    restored.adopt("00000", cut_off)
+    restored.on_trial_complete("00000", {"loss": 1.0})
+    trials = optuna.load_study(study_name="s", storage=url).trials
+    assert [(t.state.name, t.value) for t in trials] == [("COMPLETE", 1.0), ("COMPLETE", 2.0)]
+
+
+def test_a_study_holds_multiples_on_a_log_scale_as_they_are_and_reported_numbers_alone(tmp_path: Path) -> None:
+    space = {"x": tune.qloguniform(0.01, 1, 0.01), "n": tune.qlograndint(10, 1000, 10)}
+    search = OptunaSearch(storage=optuna.storages.InMemoryStorage(), seed=0)
+    results = fit(tmp_path, "run", search, space, 20)
+    assert [t.params for t in search._study.trials] == [r.config for r in results]
+    assert {round(r.config["x"] * 100) % 1 + r.config["n"] % 10 for r in results} == {0}
+    assert {*search._study.trials[0].user_attrs} == {"tune_core_trial", "size"}

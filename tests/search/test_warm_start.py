@@ -77,3 +77,101 @@ def test_parameters_may_have_been_added_and_removed_since(tmp_path: Path) -> Non
     assert [values["x"] for values in search.learnt] == [r.config["x"] for r in earlier]
     assert {values["new"] for values in search.learnt} == {0, 1}
     assert min(r.metrics["loss"] for r in later if r.error is None) < 0.01
+
+
+def cut_short(folder: Path) -> tune.ResultGrid:
+    """An earlier run: x = 0.1 has all nine steps, the others are stopped after one."""
+
+    def train(config: dict[str, Any]) -> None:
+        for step in range(1, 10):
+            tune.report({"loss": config["x"] + 1 / step, "size": 10 * config["x"]})
+
+    return tune.Tuner(
+        train,
+        param_space={"x": tune.grid_search([0.1, 0.5, 0.6, 0.7])},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", scheduler=tune.ASHAScheduler(max_t=9)),
+        run_config=tune.RunConfig(name="earlier", storage_path=str(folder), verbose=0, executor="inline"),
+    ).fit()
+
+
+@pytest.mark.parametrize("from_folder", [False, True])
+def test_trials_that_were_stopped_early_are_learnt_as_pruned(tmp_path: Path, from_folder: bool) -> None:
+    optuna = pytest.importorskip("optuna")
+    earlier = cut_short(tmp_path)
+    assert [r.is_complete for r in earlier] == [True, False, False, False]
+
+    from tune_core.search.optuna import OptunaSearch
+
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    search = OptunaSearch(sampler=sampler).warm_start(str(tmp_path / "earlier") if from_folder else earlier)
+    run(tmp_path, "later", search, {"x": tune.uniform(0, 0.8)}, 1)
+
+    trials = search._study.trials[:-1]
+    assert [t.state.name for t in trials] == ["COMPLETE", "PRUNED", "PRUNED", "PRUNED"]
+    assert [list(t.intermediate_values) for t in trials] == [[], [1], [1], [1]]
+
+
+def test_trials_that_the_end_of_a_run_cut_off_are_not_complete(tmp_path: Path) -> None:
+    def train(config: dict[str, Any]) -> None:
+        for step in range(1, 10):
+            tune.report({"loss": config["x"] / step})
+
+    class AfterFive(tune.Stopper):
+        seen = 0
+
+        def __call__(self, trial_id: str, result: Any) -> bool:
+            self.seen += 1
+            return False
+
+        def stop_all(self) -> bool:
+            return self.seen >= 14
+
+    earlier = tune.Tuner(
+        train,
+        param_space={"x": tune.grid_search([0.1, 0.5])},
+        tune_config=tune.TuneConfig(metric="loss", mode="min"),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="inline", stop=AfterFive()),
+    ).fit()
+    assert [r.metrics["training_iteration"] for r in earlier] == [9, 5]
+    assert [r.is_complete for r in earlier] == [True, False]
+
+
+def test_each_earlier_trial_is_learnt_for_the_budget_that_it_reached(tmp_path: Path) -> None:
+    pytest.importorskip("hpbandster")
+    from tune_core.search.bohb import TuneBOHB
+
+    search = TuneBOHB(seed=0).warm_start(cut_short(tmp_path))
+    run(tmp_path, "later", search, {"x": tune.uniform(0, 0.8)}, 1)
+
+    assert {budget: len(losses) for budget, losses in search._bohb.losses.items()} == {9.0: 1, 1.0: 4}
+
+
+def test_ax_learns_the_constrained_metrics_of_earlier_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ax")
+    from ax.api.client import Client
+
+    from tune_core.search.ax import AxSearch
+
+    told: list[Any] = []
+    complete = Client.complete_trial
+
+    def record(self: Any, trial_index: int, raw_data: Any = None, **options: Any) -> Any:
+        told.append(raw_data["size"])
+        return complete(self, trial_index, raw_data, **options)
+
+    monkeypatch.setattr(Client, "complete_trial", record)
+    search = AxSearch(outcome_constraints=["size <= 5"], seed=0).warm_start(cut_short(tmp_path))
+    search.set_search_properties("loss", "min", {"x": tune.uniform(0, 0.8)})
+    assert told == [1.0, 5.0, 6.0, 7.0]
+
+
+def test_a_point_that_is_added_later_has_nothing_of_the_trial_before_it() -> None:
+    optuna = pytest.importorskip("optuna")
+    from tune_core.search.optuna import OptunaSearch
+
+    search = OptunaSearch(storage=optuna.storages.InMemoryStorage(), seed=0)
+    search.set_search_properties("loss", "min", {"x": tune.uniform(0, 1)})
+    search.suggest("00000")
+    search.on_trial_complete("00000", {"loss": 0.1, "size": 3.0})
+    search.add_evaluated_point({"x": 0.5}, 0.5)
+    assert [t.user_attrs.get("size") for t in search._study.trials] == [3.0, None]

@@ -133,6 +133,7 @@ class Trial:
         "config",
         "copied_at",
         "copy_from",
+        "cut_short",
         "ended_at",
         "error",
         "exploit",
@@ -202,6 +203,8 @@ class Trial:
         self.best_config: Config | None = None
         #: Whether it runs another configuration than was suggested for it.
         self.is_copy = False
+        #: Whether it ended before it had had all that it could get.
+        self.cut_short = False
         #: Whether it was launched again and has not reported since.
         self.is_relaunched = False
         #: Those of its own, oldest first; None until the first.

@@ -123,7 +123,8 @@ def _end_reached(state: RunState, trial: Trial) -> tuple[str, str] | None:
 def end(state: RunState, trial: Trial, change: Change, why: str, out: Commands) -> None:
     """A trial ends, well or badly; whoever learns from it is told."""
     stopped_early = trial.verdict.early if isinstance(trial.verdict, Stop) else trial.status is PAUSED
-    pruned = change is Change.STOP and state.stopping is None and stopped_early
+    trial.cut_short = change is Change.STOP and stopped_early
+    pruned = trial.cut_short and state.stopping is None
     state.change(trial, change)
     trial.reason = why
     if trial.copy_from is not None:

@@ -81,6 +81,11 @@ class Result:
         return self._trial.status
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the trial had all that it could get: no scheduler, budget or crash has ended it before."""
+        return self._trial.status is TERMINATED and not self._trial.cut_short
+
+    @property
     def reason(self) -> str | None:
         """Why it ended, was stopped or paused."""
         return self._trial.reason

@@ -96,7 +96,7 @@ class ModelSearcher(Searcher):
         self._saved: list[list[Any]] | None = None  # read by restore() before the space was known
         self._restored: dict[str, Any] = {}  # space, metric and mode that restore() found, where none were given
         self._early: list[tuple[Any, ...]] = []  # add_evaluated_point before the space was known
-        self._earlier: list[tuple[dict[str, Any], dict[str, Any]]] = []  # results of earlier experiments
+        self._earlier: list[tuple[dict[str, Any], dict[str, Any], int | None]] = []  # results of earlier experiments
         self.learnt: list[Values] = []
         """The points taken from earlier experiments by :meth:`warm_start`."""
         self._generator: OwnGenerator | None = None
@@ -442,9 +442,14 @@ class ModelSearcher(Searcher):
     ) -> tuple[Values, Any]:
         loss = None if error else self._loss_of_value(value)
         values = self._encode(parameters, "add_evaluated_point(parameters)")
+        self._learn_elsewhere(values, loss, step)
+        return values, loss
+
+    def _learn_elsewhere(self, values: Values, loss: Any, step: int | None, facts: Mapping[str, object] = {}) -> None:
+        """Tell the library a point that was evaluated elsewhere; ``facts`` of the result, not of the one before."""
+        self.facts = facts
         with self._lent():
             self._end_foreign(values, loss, step)
-        return values, loss
 
     def _loss_of_value(self, value: Any) -> Any:
         loss = self.objective.as_loss(value)
@@ -454,19 +459,23 @@ class ModelSearcher(Searcher):
         """Learn from an earlier experiment before the run begins: its folder, or a ``ResultGrid``.
 
         Its trials count as evaluated elsewhere, also if the space has changed a little: parameters that are gone are
-        dropped, and new ones are drawn at random for the earlier trials. Trials with a value outside of this search's
-        bounds, or without a usable value of this run's metric, are left out; ``len(search.learnt)`` says how many
-        were taken.
+        dropped, and new ones are drawn at random for the earlier trials. Trials that a scheduler or the end of the run
+        cut short count as pruned. Trials with a value outside of this search's bounds, or without a usable value of
+        this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
         """
         from tune_core import ResultGrid  # searchers see the public face
 
         grid = experiment if isinstance(experiment, ResultGrid) else ResultGrid.from_path(experiment)
-        self._earlier += [(dict(r.config), dict(r.metrics)) for r in grid if r.error is None]
+        for result in grid:
+            if result.error is None:
+                metrics = dict(result.metrics)
+                step = None if result.is_complete else int(metrics.get("training_iteration", 1))
+                self._earlier.append((dict(result.config), metrics, step))
         return self
 
     def _learn_earlier(self) -> None:
         why = ""
-        for number, (config, metrics) in enumerate(self._earlier):
+        for number, (config, metrics, step) in enumerate(self._earlier):
             loss = self._loss(metrics)
             if loss is None:
                 why = f"the metric {self._metric!r} is not in its results, or not finite"
@@ -477,8 +486,7 @@ class ModelSearcher(Searcher):
                 why = str(error)
                 continue
             self.learnt.append(values)
-            with self._lent():
-                self._tell_before(values, loss)
+            self._learn_elsewhere(values, loss, step, self._facts(metrics))
         if why and not self.learnt:
             warn_user(
                 f"{type(self).__name__}.warm_start: none of {len(self._earlier)} earlier trials could be used, so the "
@@ -557,8 +565,7 @@ class ModelSearcher(Searcher):
             elif what == "result":
                 self._reach(trial_id, *rest)
             elif what == "learn":
-                with self._lent():
-                    self._end_foreign(trial_id, *rest)
+                self._learn_elsewhere(trial_id, *rest)
                 self._log.append([what, trial_id, *rest])
             else:
                 self._end(trial_id, *rest)

@@ -38,7 +38,9 @@ class OptunaSearch(ModelSearcher):
     study_name, storage
         Where Optuna is to keep the study; by default in memory only. A study that is already in the storage is
         continued. The study holds parameters and metrics as the trials had them, each result as an intermediate value
-        (in memory: each on which a scheduler decides), and other reported numbers as user attributes.
+        (in memory: each on which a scheduler decides), and other reported numbers as user attributes. Where Optuna
+        cannot hold a parameter (``randn``, choices of objects), it has a quantile or a label, and the user attribute
+        ``tune_core_config`` has the configuration.
     seed
         Of the default sampler.
 
@@ -85,7 +87,7 @@ class OptunaSearch(ModelSearcher):
         self._excesses: list[float] = []  # of the result that is being told
         self.replays = storage is None
         self._keeps_metrics = storage is not None or getattr(sampler, "_constraints_func", None) is not None
-        self._known: dict[str, object] | None = None  # trials of ours that the storage has, by our ids
+        self._known: dict[str, list[Any]] | None = None  # trials of ours that the storage has, by our ids
         if storage is not None:
             self.results_wanted = "all"
         super().__init__(space, metrics, modes, points_to_evaluate, evaluated_rewards, seed)
@@ -126,6 +128,8 @@ class OptunaSearch(ModelSearcher):
         metrics: list[str] = [self._metric] if isinstance(self._metric, str) else list(self._metric or ())
         modes: list[str] = [self._mode] * len(metrics) if isinstance(self._mode, str) else list(self._mode or ())
         self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
+        if self.handles_constraints:
+            self._constraints = tuple(self._spec.get("constraints") or ())
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # Optuna logs each new study
         try:
@@ -140,13 +144,14 @@ class OptunaSearch(ModelSearcher):
         finally:
             optuna.logging.set_verbosity(verbosity)
         self._study.stop = self._stop  # samplers call it when they have tried every point
+        if self._storage is not None:
+            self._draw_others(len(self._study.get_trials(deepcopy=False)))
         if self.encoding is not None:
             self._params = {p.name: NativeParam(self._optuna.distributions, p) for p in self.encoding.params}
             self._distributions = {name: native.distribution for name, native in self._params.items()}
             self._is_exact = all(native.is_exact for native in self._params.values())
 
     def _own_sampler(self) -> Any:
-        self._constraints = tuple(self._spec.get("constraints") or ())
         if not self._constraints or hasattr(self._optuna.Trial, "set_constraint"):
             return self._optuna.samplers.TPESampler(seed=self.seed)
         with warnings.catch_warnings():  # constraints are marked as experimental
@@ -162,6 +167,11 @@ class OptunaSearch(ModelSearcher):
 
     def _stop(self) -> None:
         self._over = True
+
+    def _draw_others(self, known: int) -> None:
+        """Where the study has trials already: a sampler that begins with its seed again would repeat its first ones."""
+        for generator in self._generators() if known else ():
+            generator.seed([*generator.randint(2**32, size=4, dtype="uint32").tolist(), known])
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -270,12 +280,12 @@ class OptunaSearch(ModelSearcher):
 
     def _loss_of_value(self, value: object) -> list[float] | None:
         values = value if isinstance(value, (list, tuple)) else [value]
-        if len(values) != len(self._objectives):
+        if len(values) != len(self._objectives) or self._constraints:
             raise InvalidArgumentError(
                 "OptunaSearch(evaluated_rewards)",
-                f"holds {value!r}, for {len(self._objectives)} metrics",
-                "each evaluated point has a value of each metric",
-                "Give a list of that length for each point.",
+                f"holds {value!r}, for {len(self._objectives)} metrics and {len(self._constraints)} constraints",
+                "a point that was evaluated elsewhere needs the value of each",
+                "Give a list with one value for each metric; with constraints use warm_start(experiment).",
             )
         losses = [objective.as_loss(v) for objective, v in zip(self._objectives, values, strict=True)]
         return losses if all(map(math.isfinite, losses)) else None
@@ -284,7 +294,7 @@ class OptunaSearch(ModelSearcher):
         """Other numbers of a result, for constraints and dashboards."""
         if not self._keeps_metrics:
             return {}
-        known = {*AUTO_RESULT_KEYS, *(objective.metric for objective in self._objectives)}
+        known = {*AUTO_RESULT_KEYS, "done", *(objective.metric for objective in self._objectives)}
         numbers = {name: plain(value) for name, value in result.items() if name not in known}
         return {name: value for name, value in numbers.items() if isinstance(value, (int, float))}
 
@@ -383,7 +393,7 @@ class OptunaSearch(ModelSearcher):
         )
 
     def _adopt(self, trial_id: str, point: Values) -> None:
-        found = self._known_trials().get(trial_id)  # the storage may have the trial already
+        found = self._known_trial(trial_id, point)  # the storage may have the trial already
         if found is None:
             super()._adopt(trial_id, point)
             return
@@ -394,12 +404,22 @@ class OptunaSearch(ModelSearcher):
             self._trials[trial_id] = self._optuna.trial.Trial(self._study, found._trial_id)
             self._live[trial_id] = point
 
-    def _known_trials(self) -> dict[str, Any]:
-        """The latest trial of each of our ids that the storage had when the run was restored."""
+    def _known_trial(self, trial_id: str, point: Values) -> Any:
+        """The latest trial of that id and configuration that the storage had when the run was restored.
+
+        Other runs of the study have trials of the same ids.
+        """
         if self._known is None:
-            trials = self._study.get_trials(deepcopy=False) if self._storage is not None else []
-            self._known = {t.user_attrs[_OURS]: t for t in trials if _OURS in t.user_attrs}
-        return self._known
+            self._known = {}
+            for trial in self._study.get_trials(deepcopy=False) if self._storage is not None else ():
+                self._known.setdefault(trial.user_attrs.get(_OURS, ""), []).append(trial)
+        written = {k: self._params[k].write(v) for k, v in point.items()} if self.encoding is not None else point
+        alike = (
+            trial
+            for trial in reversed(self._known.get(trial_id, []))
+            if all(k in written and written[k] == v for k, v in trial.params.items())
+        )
+        return next(alike, None)
 
     def describe(self) -> str:
         """The searcher and its sampler."""

@@ -23,7 +23,7 @@ class NativeParam:
     """
 
     is_exact = True
-    """Whether Optuna's value is the configuration's; otherwise it is a quantile, a number of steps or a label."""
+    """Whether Optuna's value is the configuration's; otherwise it is a quantile or a label."""
 
     def __init__(self, kinds: Any, param: Param) -> None:
         self.param = param
@@ -32,13 +32,17 @@ class NativeParam:
         if param.kind == "cat":
             self._choices = self._categories(list(domain.categories))
             self.distribution = kinds.CategoricalDistribution(tuple(self._choices))
-        elif param.kind == "int" and domain.q and not param.log:
-            low, high = domain.snap(param.low * domain.q), domain.snap(param.high * domain.q)
-            kind = kinds.IntDistribution if isinstance(domain, Integer) else kinds.FloatDistribution
-            self.distribution = kind(low, high, step=domain.q)
+        elif param.kind == "int" and domain.q:
             self._steps = True
+            if param.log:  # Optuna has no steps on a log scale: whole cells around the multiples
+                low, high = (param.low - 0.5) * domain.q, (param.high + 0.5) * domain.q
+                self.distribution = kinds.FloatDistribution(low, high, log=True)
+            else:
+                low, high = domain.snap(param.low * domain.q), domain.snap(param.high * domain.q)
+                kind = kinds.IntDistribution if isinstance(domain, Integer) else kinds.FloatDistribution
+                self.distribution = kind(low, high, step=domain.q)
         elif param.kind == "int":
-            self.is_exact = not domain.q and isinstance(domain, Integer)
+            self.is_exact = isinstance(domain, Integer)
             self.distribution = kinds.IntDistribution(int(param.low), int(param.high), log=param.log)
         else:
             self.is_exact = not (isinstance(domain, Float) and (domain.sd is not None or domain.q is not None))
