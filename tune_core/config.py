@@ -158,7 +158,7 @@ class ResumeConfig:
     def __post_init__(self) -> None:
         for name in ("finished", "unfinished", "errored"):
             value = getattr(self, name)
-            if isinstance(value, str):
+            if isinstance(value, str) and value.lower() in [one.value for one in self.ResumeType]:
                 setattr(self, name, self.ResumeType(value.lower()))
             elif not isinstance(value, self.ResumeType):
                 raise InvalidArgumentError(
@@ -399,5 +399,12 @@ class RunConfig:
             if not isinstance(key, str) or not isinstance(text, str):
                 raise InvalidArgumentError(
                     f"RunConfig(env)[{key!r}]", f"is {text!r}", "names and values are strings", f"Use {str(text)!r}."
+                )
+            if not key or "=" in key or "\0" in key + text:
+                raise InvalidArgumentError(
+                    f"RunConfig(env)[{key!r}]",
+                    f"is {text!r}",
+                    "the system takes no such variable: a name has no = and is not empty, and neither has a NUL",
+                    'Use e.g. env={"DEBUG": "1"}.',
                 )
         coerce(self.stop)

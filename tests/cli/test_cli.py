@@ -537,3 +537,45 @@ def test_a_url_without_a_bucket_is_refused(command: Command, url: str) -> None:
     code, out, err = command("ls", url)
     assert (code, out) == (1, "")
     assert "names no bucket" in err
+
+
+def test_names_that_the_terminals_encoding_lacks_are_escaped(storage: Path) -> None:
+    run = Run(storage / "größe", name="größe")
+    run.trial([0.5], lr=0.1)
+    run.save()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(
+        [sys.executable, "-m", "tune_core.cli", "show", str(storage / "größe")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("gr\\xf6\\xdfe: ")
+
+
+def test_ls_of_a_file_says_that_it_is_one(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = command("ls", str(tmp_path / "file"))
+    assert code == 1 and "is a file" in err
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_export_shows_control_characters_on_a_terminal_and_keeps_them_elsewhere(
+    storage: Path, is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(storage / "odd", name="odd")
+    run.launch(run.suggest(lr=0.1))
+    run.report(0, loss=1.0, text="\x1b[31mred")
+    run.save()
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["export", "odd"]) == 0
+    assert ("\x1b" not in screen.getvalue()) == is_terminal
+    assert "[31mred" in screen.getvalue()

@@ -692,3 +692,11 @@ def test_changing_a_configuration_that_was_handed_out_changes_no_result(tmp_path
     grid[0].metrics["config"].clear()
     assert [result.config for result in grid] == [{"layers": [1]}, {"layers": [1, 2]}]
     assert [result.metrics["config"] for result in grid] == [{"layers": [1]}, {"layers": [1, 2]}]
+
+
+def test_what_is_printed_of_results_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", name="\x1b[2Jrun")
+    run.trial([1.0], **{"\x9b31m": "\x1b]0;title\x07"})
+    grid = ResultGrid.from_path(run.save())
+    for text in (repr(grid), repr(grid[0]), grid[0].explain()):
+        assert "\x1b" not in text and "\x9b" not in text and "\x07" not in text

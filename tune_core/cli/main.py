@@ -34,6 +34,9 @@ TRACEBACK = "TUNE_CORE_TRACEBACK"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 well, 1 an error (said in one line), 2 wrong usage."""
     _replace_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks are escaped
     arguments = _parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
@@ -254,7 +257,10 @@ def _ls(arguments: argparse.Namespace) -> int:
     folder = os.path.abspath(os.path.expanduser(folder))
     if arguments.folder and not os.path.isdir(folder):
         raise InvalidArgumentError(
-            f"The folder {folder}", "does not exist", "ls lists what is in it", "Check the path."
+            f"The folder {folder}",
+            "is a file" if os.path.exists(folder) else "does not exist",
+            "ls lists what is in it",
+            "Check the path.",
         )
     rows: list[list[object]] = []
     for path in experiments_in(folder):

@@ -71,6 +71,13 @@ class CheckpointConfig:
                 "it is the name of a metric",
                 'Use e.g. checkpoint_score_attribute="loss", or None to keep the latest.',
             )
+        if not isinstance(self.checkpoint_at_end, bool | None):
+            raise InvalidArgumentError(
+                "CheckpointConfig(checkpoint_at_end)",
+                f"is {self.checkpoint_at_end!r}",
+                "it says yes or no",
+                "Use True, False or None.",
+            )
         for name, value, least in (
             ("num_to_keep", self.num_to_keep, 1),
             ("checkpoint_frequency", self.checkpoint_frequency, 0),

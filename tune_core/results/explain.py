@@ -7,7 +7,7 @@ from typing import Any
 
 from tune_core.core import events as ev
 from tune_core.core.events import error_line
-from tune_core.display.formatting import config_text, value_text
+from tune_core.display.formatting import config_text, printable, value_text
 from tune_core.journal.format import Gap
 from tune_core.journal.reader import Reader, reader_of
 from tune_core.space.serialization import readable
@@ -36,7 +36,7 @@ def explain(folder: str, trial: int) -> str:
     for batch in reader.read():
         for event in batch:
             story.take(event)
-    return "\n".join(story.lines())
+    return printable("\n".join(story.lines()))
 
 
 def explain_by_number(folder: str, trial_id: str) -> str | None:

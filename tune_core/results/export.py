@@ -9,11 +9,12 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from tune_core.core.flatten import flatten
 from tune_core.core.optional_imports import require
 from tune_core.core.values import ResultDict
+from tune_core.display.formatting import printable
 from tune_core.errors import StorageError
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.histories import in_batches
@@ -225,10 +226,17 @@ def _common_type(one: Any, other: Any) -> Any:
 _LARGE = {"csv": _write_large, "json": _write_large_json, "parquet": _write_large_parquet}
 
 
+class _Shown:
+    """A terminal that shows what others have written, and obeys none of it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(printable(text))
+
+
 @contextlib.contextmanager
 def _opened(path: str | None) -> Iterator[IO[str]]:
     if path is None:
-        yield sys.stdout
+        yield cast("IO[str]", _Shown()) if sys.stdout.isatty() else sys.stdout
         return
     try:
         file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed below

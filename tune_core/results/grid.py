@@ -15,7 +15,7 @@ from tune_core.core.objective import lookup
 from tune_core.core.optional_imports import require
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial
 from tune_core.core.values import ResultDict
-from tune_core.display.formatting import counts_text, html_table, plain_table, value_text
+from tune_core.display.formatting import counts_text, html_table, plain_table, printable, value_text
 from tune_core.errors import InvalidArgumentError, TrialError, TuneError
 from tune_core.journal.histories import in_batches
 from tune_core.journal.place import Place
@@ -346,7 +346,7 @@ class ResultGrid(Sequence[Result]):
         if len(self) > 10:
             lines.append(f"… and {len(self) - 10} more; get_dataframe() has all")
         lines.append(f"folder: {self._place.path}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -14,7 +14,7 @@ from tune_core.core.optional_imports import require
 from tune_core.core.paths import leads_away, trial_folder
 from tune_core.core.trial import ERROR, TERMINATED, Status, Trial, merged
 from tune_core.core.values import Config, ConfigView, ResultDict, containers_copied
-from tune_core.display.formatting import config_text, value_text
+from tune_core.display.formatting import config_text, printable, value_text
 from tune_core.errors import InvalidArgumentError, JournalError, TrialError, trial_error
 from tune_core.journal.histories import history
 from tune_core.journal.place import Place, is_stored
@@ -234,7 +234,7 @@ class Result:
         metric = self._header.metric
         value = lookup(self.metrics, metric) if metric else None
         shown = f", {metric}={value_text(value)}" if value is not None else ""
-        return f"Result({self.trial_id}, {self.status}{shown}, config={{{config_text(self.config, 200)}}})"
+        return printable(f"Result({self.trial_id}, {self.status}{shown}, config={{{config_text(self.config, 200)}}})")
 
 
 def last_config(trial: Trial) -> Config:

@@ -73,12 +73,7 @@ def create_scheduler(scheduler: str, **kwargs: object) -> Scheduler:
     """
     key = scheduler.lower() if isinstance(scheduler, str) else scheduler
     if key not in _CLASSES:
-        raise InvalidArgumentError(
-            "create_scheduler(scheduler)",
-            f"is {scheduler!r}",
-            "no scheduler has that name",
-            f"Use one of: {', '.join(NAMES)}.",
-        )
+        raise _unknown("create_scheduler(scheduler)", scheduler)
     cls = _load(key)
     known = _arguments(cls)
     strange = [name for name in kwargs if name not in known and not any(name in _arguments(_load(n)) for n in NAMES)]
@@ -108,6 +103,12 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(cls).parameters)
 
 
+def _unknown(asked: str, name: object) -> InvalidArgumentError:
+    hint = _hint(str(name).lower(), NAMES)
+    fix = f"Use one of: {', '.join(NAMES)}.{hint}"
+    return InvalidArgumentError(asked, f"is {name!r}", "no scheduler has that name", fix)
+
+
 def scheduler_from(scheduler: Any) -> Scheduler:
     """The scheduler for what a user gave as ``TuneConfig(scheduler=...)``.
 
@@ -125,6 +126,8 @@ def scheduler_from(scheduler: Any) -> Scheduler:
     if scheduler is None:
         return create_scheduler("fifo")
     if isinstance(scheduler, str):
+        if scheduler.lower() not in _CLASSES:
+            raise _unknown("TuneConfig(scheduler)", scheduler)
         return create_scheduler(scheduler)
     if isinstance(scheduler, Scheduler) and not overrides(scheduler):
         return scheduler

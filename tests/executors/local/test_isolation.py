@@ -105,6 +105,41 @@ def test_folder_environment_and_module_path_are_put_back(tmp_path: Path, executo
         del os.environ["TUNE_TEST_KEPT"]
 
 
+def test_each_trial_logs_to_its_own_file(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> dict[str, Any]:
+        logging.basicConfig(filename="train.log", level=logging.INFO, force=True)
+        mine = logging.getLogger("of the objective")
+        mine.addHandler(logging.FileHandler("mine.log"))
+        mine.info("trial %s", config["a"])
+        return {"loss": 1}
+
+    for result in run(objective, tmp_path, ORDER):
+        said = f"trial {result.config['a']}\n"
+        assert Path(result.path, "train.log").read_text() == f"INFO:of the objective:{said}"
+        assert Path(result.path, "mine.log").read_text() == said
+
+
+def test_umask_signal_handlers_and_logging_are_put_back(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> dict[str, Any]:
+        umask = os.umask(0o777)
+        found = [
+            umask,
+            signal.getsignal(signal.SIGTERM) is signal.SIG_IGN,
+            callable(signal.getsignal(signal.SIGUSR1)),
+            logging.root.level,
+            logging.root.manager.disable,
+            len(logging.root.handlers),
+        ]
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, lambda *of: None)
+        logging.basicConfig(level=1)
+        logging.disable(logging.ERROR)
+        return {"found": found}
+
+    first, *others = [result.metrics["found"] for result in run(objective, tmp_path, ORDER)]
+    assert others == [first, first]
+
+
 def test_a_folder_that_a_trial_deletes_is_no_trap(tmp_path: Path) -> None:
     def objective(config: dict[str, Any]) -> dict[str, Any]:
         os.rmdir(os.getcwd())

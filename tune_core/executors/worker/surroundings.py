@@ -19,6 +19,14 @@ ORIGINAL_FOLDER = "TUNE_ORIG_WORKING_DIR"
 """Environment variable with the folder in which the run was started (the name is Ray Tune's)."""
 
 _LONG_AGO_NS = 10**9
+_SIGNALS = tuple(
+    int(getattr(signal, name))
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM")
+    if hasattr(signal, name)
+)
+_handler_of = getattr(
+    sys.modules.get("_signal"), "getsignal", signal.getsignal
+)  # the former makes no enum of its answer
 _TERM_S = 0.5
 _KILL_S = 5.0
 _log = logging.getLogger(__name__)
@@ -51,6 +59,11 @@ class Surroundings:
         self._environment = dict(_raw_of(os.environ))
         self._path = list(sys.path)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        if owns_process:
+            os.umask(umask := os.umask(0o077))
+            self._umask = umask
+            self._signals = [(number, _handler_of(number)) for number in _SIGNALS]
+            self._logging = _LoggingState()
 
     def enter(self, folder: str) -> None:
         """A trial begins; ``folder`` is its own.
@@ -108,11 +121,51 @@ class Surroundings:
         if self._owns_process:
             sys.stdin, sys.stdout, sys.stderr = self._streams
             signal.alarm(0)
+            os.umask(self._umask)
+            for number, handler in self._signals:
+                if _handler_of(number) != handler:
+                    with contextlib.suppress(ValueError, TypeError):  # not in the main thread, or not set by Python
+                        signal.signal(number, handler)
+            self._logging.put_back()
         if self._chdir or _current_folder() != self._home:
             try:
                 os.chdir(self._home)
             except OSError:  # it was deleted
                 return
+
+
+class _LoggingState:
+    """How ``logging`` is set: a file that one trial logs to is not the next one's."""
+
+    def __init__(self) -> None:
+        root = logging.root
+        self._handlers = list(root.handlers)
+        self._levels = (root.level, root.manager.disable)
+        self._number = _number_of_handlers()
+
+    def put_back(self) -> None:
+        root = logging.root
+        if (root.level, root.manager.disable) != self._levels:
+            root.setLevel(self._levels[0])
+            logging.disable(self._levels[1])
+        if _number_of_handlers() == self._number and root.handlers == self._handlers:
+            return
+        folder = os.path.join(_current_folder(), "")
+        for logger in [root, *root.manager.loggerDict.values()]:
+            for handler in list(getattr(logger, "handlers", ())):
+                is_file = isinstance(handler, logging.FileHandler) and handler.baseFilename.startswith(folder)
+                if handler not in self._handlers and (is_file or logger is root):  # others are libraries' own
+                    logger.removeHandler(handler)  # type: ignore[union-attr]
+                    with contextlib.suppress(Exception):
+                        handler.close()
+        for handler in self._handlers:
+            root.addHandler(handler)
+        self._number = _number_of_handlers()
+
+
+def _number_of_handlers() -> int:
+    """How many handlers there are, of any logger; looking at each logger takes longer."""
+    return len(getattr(logging, "_handlerList", ()))
 
 
 def _facts(folder: os.stat_result) -> tuple[int, ...]:
