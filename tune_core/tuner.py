@@ -5,6 +5,7 @@ This is the door that scripts come in by, so what only a run or a restore needs 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -75,6 +76,7 @@ class Tuner:
         self._start_from: str | None = None  # a checkpoint that every trial starts from
         self._export_formats: Sequence[str] | None = None
         self._stored: StoredExperiment | None = None
+        self._kept: dict[str, Any] | None = None  # the configuration as it was before the first call of fit
         _check_trainable_fits(self._prepared, self._run)
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ class Tuner:
         from tune_core.fit.experiment_run import ExperimentRun
         from tune_core.results import ResultGrid
 
-        args = (self._prepared, self._space, self._tune, self._run)
+        args = (self._prepared, self._space, *self._unused())
         run = ExperimentRun(*args, self._folder, self._restored, self._stored)
         run.start_from, run.export_formats = self._starts()
         try:
@@ -107,7 +109,18 @@ class Tuner:
         finally:
             if run.begun:  # another call goes on with this run
                 self._folder, self._restored, self._stored = run.folder, {}, run.stored
+                self._kept, self._tune = self._kept or run.kept, replace(self._tune, seed=run.seed)
         return ResultGrid.from_trials(run.place, run.header, run.controller.trials)
+
+    def _unused(self) -> tuple[TuneConfig, RunConfig]:
+        """The configuration; where an earlier call has used it up, with the parts that learn as they were given."""
+        if self._kept is None:
+            return self._tune, self._run
+        kept = copy.deepcopy(self._kept)
+        tune, run = kept["tune_config"], kept["run_config"]
+        return replace(self._tune, scheduler=tune.scheduler, search_alg=tune.search_alg), replace(
+            self._run, stop=run.stop
+        )
 
     def _starts(self) -> tuple[str | None, tuple[str, ...]]:
         """What ``tune.run(restore, export_formats)`` asked for, checked."""

@@ -594,3 +594,33 @@ def test_more_samples_in_the_configuration_extend_the_run(folder, done):
     path = cut_off(folder, 2) if done == 2 else cut_off(folder, 4, 5)
     tuner = tune.Tuner.restore(path, plain, tune_config=tune.TuneConfig(num_samples=7, seed=1))
     assert len(tuner.fit()) == 7
+
+
+@pytest.mark.parametrize("scheduler", [None, ASHAScheduler(max_t=4)], ids=["none", "asha"])
+def test_second_call_of_fit_goes_on_as_a_restore_would(folder, scheduler):
+    def interrupted(config):
+        for step in range(3):
+            if (folder / "stop").exists() and config["x"] < 0.5:
+                (folder / "stop").unlink()
+                os.kill(os.getpid(), signal.SIGINT)
+            tune.report({"loss": config["x"] / (step + 1)})
+
+    def tuner(name):
+        return tune.Tuner(
+            interrupted,
+            param_space={"x": tune.uniform(0, 1)},
+            tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=12, scheduler=scheduler),
+            run_config=tune.RunConfig(name=name, storage_path=str(folder), executor="inline", verbose=0),
+        )
+
+    (folder / "stop").touch()
+    twice = tuner("run")
+    first = twice.fit()
+    assert len(first) < 12
+    shutil.copytree(folder / "run", folder / "other")
+    again = twice.fit()
+    restored = tune.Tuner.restore(
+        folder / "other", interrupted, run_config=tune.RunConfig(executor="inline", verbose=0)
+    ).fit()
+    assert [result.config for result in again] == [result.config for result in restored]
+    assert [result.reason for result in again] == [result.reason for result in restored]
