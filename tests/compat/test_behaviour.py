@@ -300,6 +300,27 @@ def test_trials_and_folders_have_the_names_that_were_asked_for(fit: Any, tmp_pat
         fit(objective, {"x": tune.grid_search([1, 2])}, trial_dirname_creator=lambda trial: "same")
 
 
+@pytest.mark.parametrize("folder", ["same", "trial_00001", "trial_00007", "ä" * 200])
+def test_folder_that_cannot_be_a_trials_own_is_refused_before_anything_is_in_it(fit, folder):
+    def objective(config):
+        return {"loss": config["x"]}
+
+    with pytest.raises(UserCodeError, match="trial_dirname_creator"):
+        fit(objective, {"x": tune.grid_search([1, 2])}, trial_dirname_creator=lambda trial: folder, executor="local")
+
+
+def test_usual_name_may_be_returned_for_a_trials_folder(fit):
+    names = [
+        Path(result.path).name
+        for result in fit(
+            lambda config: {"loss": 1},
+            {"x": tune.grid_search([1, 2])},
+            trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
+        )
+    ]
+    assert names == ["trial_00000", "trial_00001"]
+
+
 def test_registered_trainable_experiment_and_several_experiments(tmp_path: Path) -> None:
     tune.register_trainable("counter", Counter)
     options: dict[str, Any] = {"storage_path": str(tmp_path)}

@@ -7,6 +7,7 @@ A trial's folder is always reached as ``trial_00003``; where it has a name of it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from tune_core.core.values import Config
 from tune_core.engine.observers import TrialOfExperiment
 from tune_core.engine.trial_facts import RunFacts
 from tune_core.errors import UserCodeError
+
+_LONGEST = 255  # bytes of a name in most file systems
+_USUAL = re.compile(r"trial_\d{5,}")
 
 
 @dataclass(frozen=True)
@@ -65,27 +69,41 @@ class TrialNames:
                 f"it was called for trial {trial.trial_id} with the configuration {trial.config!r}",
                 "Make it return a name for every trial.",
             ) from error
-        if not isinstance(answer, str) or not answer or answer in (".", "..") or "/" in answer or "\0" in answer:
+        is_name = isinstance(answer, str) and answer not in ("", ".", "..") and not {"/", "\0"}.intersection(answer)
+        if not is_name or len(answer.encode(errors="replace")) > _LONGEST:
             raise UserCodeError(
                 f"TuneConfig({asked})",
                 f"returned {answer!r}",
-                "a name is a string without slashes",
+                f"a name is a string without slashes, of at most {_LONGEST} bytes",
                 'Return e.g. f"{trial.trainable_name}_{trial.trial_id}".',
             )
-        return answer
+        return str(answer)
 
     def _make(self, trial: Trial) -> None:
         folder = os.path.join(self.facts.folder, trial.folder)
         link = trial_folder(self.facts.folder, trial.index)
+        if folder == link:  # the usual name
+            trial.folder = ""
+            return
+        is_taken = _USUAL.fullmatch(trial.folder) is not None
         try:
-            os.mkdir(folder)
-        except FileExistsError:
-            if not (os.path.islink(link) and os.readlink(link) == trial.folder) and os.listdir(folder):
-                raise UserCodeError(
-                    "TuneConfig(trial_dirname_creator)",
-                    f"returned {trial.folder!r} for trial {trial.trial_id}",
-                    "another trial or file has that name",
-                    "Put the trial's id into it: f'..._{trial.trial_id}'.",
-                ) from None
+            if not is_taken:
+                os.mkdir(folder)
+        except FileExistsError:  # it may be its own, made just before the driver was killed
+            is_own = os.path.islink(link) and os.readlink(link) == trial.folder
+            is_free = os.path.isdir(folder) and not os.listdir(folder) and not self._has_link_to(trial.folder)
+            is_taken = not is_own and not is_free
+        if is_taken:
+            raise UserCodeError(
+                "TuneConfig(trial_dirname_creator)",
+                f"returned {trial.folder!r} for trial {trial.trial_id}",
+                "another trial or file has that name",
+                "Put the trial's id into it: f'..._{trial.trial_id}'.",
+            )
         if not os.path.islink(link):
             os.symlink(trial.folder, link)
+
+    def _has_link_to(self, name: str) -> bool:
+        """Whether a trial's usual name leads to a folder of that name."""
+        with os.scandir(self.facts.folder) as entries:
+            return any(entry.is_symlink() and os.readlink(entry.path) == name for entry in entries)
