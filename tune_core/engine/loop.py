@@ -110,39 +110,40 @@ class Loop:
     # --- taking in ----------------------------------------------------------------------------------------------------
 
     def take(self, batches: list[ev.Batch]) -> None:
-        """Take in what the workers sent."""
+        """Take in what the workers sent. Most are results that only the controller wants to see."""
+        take_report, only_controller = self.controller.take_report, not (self._watches or self._hears_results)
+        reported, commands = ev.Reported, list[ev.Command]()
         for batch in batches:
             if self.plan.stopper is None and not _decides_within(batch.events):
-                self.journal.append(batch.lines, _trials_of(batch.events))
-                self._apply_all(batch.events)
+                events = batch.events
+                whose = set(map(_trial_of, events)) if _OF_TRIALS.issuperset(map(type, events)) else ()
+                self.journal.append(batch.lines, whose)
+                for event in events:
+                    if event.__class__ is reported and only_controller and self._expected is None:
+                        take_report(event, commands)
+                        if commands:
+                            self._see_to(commands)
+                            commands.clear()
+                    else:
+                        self._apply(event)
             else:
                 for line, event in zip(batch.lines.splitlines(keepends=True), batch.events, strict=True):
                     if self.plan.stopper is not None:
                         self._ask_stopper(event)
-                    self.journal.append(line)  # its decisions come right behind it
+                    its = (event.trial,) if event.__class__ in _OF_TRIALS else ()
+                    self.journal.append(line, its)  # its decisions come right behind it
                     self._apply(event)
 
-    def feed(self, event: ev.Event) -> None:
-        """Journal and apply an event of the driver's own."""
-        self.journal.append(ev.encode(event))
+    def feed(self, event: ev.Event, trials: tuple[int, ...] = ()) -> None:
+        """Journal and apply an event of the driver's own; ``trials``: whose its line is, where that is known."""
+        self.journal.append(ev.encode(event), trials)
         self._apply(event)
-
-    def _apply_all(self, events: list[Any]) -> None:
-        """Apply events; most are results that only the controller wants to see."""
-        take_report, only_controller = self.controller.take_report, not (self._watches or self._hears_results)
-        reported, commands = ev.Reported, list[ev.Command]()
-        for event in events:
-            if event.__class__ is reported and only_controller and self._expected is None:
-                take_report(event, commands)
-                if commands:
-                    self._see_to(commands)
-                    commands.clear()
-            else:
-                self._apply(event)
 
     def _apply(self, event: Any) -> None:
         controller = self.controller
-        self._see_to(controller.apply(event))
+        commands = controller.apply(event)
+        if commands:
+            self._see_to(commands)
         kind = type(event)
         if kind is ev.Reported:
             if self._hears_results and self.suggestions.wants(event):
@@ -240,7 +241,8 @@ class Loop:
             if worker is None:
                 self.suggestions.prepare(len(controller.running))
                 return
-            self.feed(ev.Launched(trial.index, worker, self.executor.clock(), trial.attempt + 1))
+            launched = ev.Launched(trial.index, worker, self.executor.clock(), trial.attempt + 1)
+            self.feed(launched, (trial.index,))
 
     def _fall_back(self, trial: Trial) -> bool:
         """Look at the checkpoint that a trial would go on from; if it cannot be used, say which one is used instead."""
@@ -295,7 +297,7 @@ class Loop:
         event = ev.Suggested(index, self.plan.encode_config(config), told, asked_for, why=why)
         if self._has_names and self.plan.names is not None:
             event.name, event.folder = self.plan.names(index, config, resources)
-        self.journal.append(ev.encode(event))
+        self.journal.append(ev.encode(event), (index,))
         event.config, event.resources = config, resources
         self._apply(event)
         refusal = self.executor.refuse(resources) if resources is not None else None
@@ -466,12 +468,8 @@ def _decides_within(events: list[ev.Event]) -> bool:
     return False
 
 
-def _trials_of(events: list[ev.Event]) -> set[int]:
-    """The trials that a batch is about; none if lines may be among it that concern the whole run."""
-    return set(map(_trial_of, events)) if _OF_TRIALS.issuperset(map(type, events)) else set()
-
-
 _OF_TRIALS = frozenset((ev.Reported, ev.Saved, ev.Ended))
+"""Events of workers whose lines begin with their trials: others' may concern the whole run."""
 _trial_of = attrgetter("trial")
 _WATCHED = frozenset((ev.Launched, ev.Reported, ev.Saved, ev.Ended))
 _FAILURES = ("errored", "crashed", "timeout", "lost")
