@@ -41,6 +41,12 @@ worker's process group, even while other code holds the interpreter's lock), and
 from which what was printed is moved to the trial's ``output.log``). The trainable is pickled once into another nameless
 file, its large buffers out of band, which every worker maps.
 
+**In hand.** While trials take less than a few milliseconds, and none depends on another's result (random or grid search
+without a scheduler or a stopper, no ``trial_timeout_s``), a worker has several in hand, so that the driver takes in and
+sends out many at a turn. They come as packets in a socket whose reading end the driver holds too, so that it can take
+back what the worker has not begun: when the one before runs for more than a moment, when one of them is to end, when
+the run does. What a dead worker had in hand is run by another. Only Linux has such sockets (``local/hand.py``).
+
 **When a worker dies**, its connection ends: ``poll`` answers with ``Ended("crashed")`` and the last lines of output. A
 trial that is to be ended at once is killed with its process group. ``close`` lets idle workers clean up, kills the
 others, and leaves no process but the template.

@@ -22,8 +22,9 @@ from tune_core.core.paths import trial_folder
 from tune_core.core.validation import python_values
 from tune_core.errors import InvalidArgumentError, SerializationError
 from tune_core.executors.base import Answering, Executor, RunSpec, ends_a_trial
+from tune_core.executors.local.hand import Hands
 from tune_core.executors.local.handle import WorkerProcess
-from tune_core.executors.local.output import OUTPUT_FILE, last_lines
+from tune_core.executors.local.output import FREE_BYTES, OUTPUT_FILE, last_lines
 from tune_core.executors.local.pool import (
     free_thread_variables,
     idle_seconds,
@@ -90,6 +91,8 @@ class LocalExecutor(Answering, Executor):
             cpus, discover_gpus(gpus), {"memory": total_memory(), **custom}
         )
         self._machine = self._make_machine()  #: what there is, and who holds it
+        self._hands = Hands()  #: workers to which trials can be sent ahead
+        self._early: list[ev.Batch] = []  #: what was read between two polls
         self._idle: list[WorkerProcess] = []  #: have the trainable and run nothing
         self._busy: dict[int, WorkerProcess] = {}  #: by the trial that they run
         self._reserved: dict[str, WorkerProcess] = {}  #: by name: a place is held, the launch is to come
@@ -117,6 +120,7 @@ class LocalExecutor(Answering, Executor):
         self._thread_variables = free_thread_variables()
         self._environments.clear()
         self._shares_workers = self._runs_libraries_only()
+        self._hands.begin(run)
         self._selector = selectors.DefaultSelector()
         self._machine = self._make_machine()
         self._wake_read, self._wake_write = os.pipe()
@@ -125,7 +129,7 @@ class LocalExecutor(Answering, Executor):
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
 
     def close(self, grace_s: float = 1.0) -> None:
-        everyone = [*self._idle, *self._busy.values(), *self._reserved.values()]
+        everyone = list(dict.fromkeys([*self._idle, *self._busy.values(), *self._reserved.values()]))
         if self._shares_workers:
             everyone = [process for process in everyone if process.job is not None or not keep(process, self.idle_s)]
         for process in everyone:
@@ -137,10 +141,8 @@ class LocalExecutor(Answering, Executor):
             if process.job is None:
                 process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()
-        self._idle.clear()
-        self._busy.clear()
-        self._reserved.clear()
-        self._local_events.clear()
+        for those in (self._idle, self._busy, self._reserved, self._local_events, self._early):
+            those.clear()
         if self._payload is not None:
             os.close(self._payload.handle)
             self._payload = None
@@ -165,19 +167,26 @@ class LocalExecutor(Answering, Executor):
         return self._machine.refuse(_as_dict(resources))
 
     def room(self, resources: Request | None) -> bool:
-        return self._machine.fits(_as_dict(resources))
+        request = _as_dict(resources)
+        return self._machine.fits(request) or self._hands.with_room(request) is not None
 
     def reserve(self, resources: Request | None) -> str | None:
         request = _as_dict(resources)
         grant = self._machine.take(request)
         if grant is None:
-            return None
+            behind = self._hands.with_room(request)
+            if behind is None:
+                return None
+            behind.promised += 1
+            return behind.name
         asked = request.get("cpu", 1), grant.devices
         environment = self._environments.get(asked)
         if environment is None:
             environment = self._environments[asked] = self._environment(grant, request)
         process = self._process_for(environment)
         process.grant = grant
+        process.request = request
+        process.promised += 1
         self._reserved[process.name] = process
         return process.name
 
@@ -195,7 +204,7 @@ class LocalExecutor(Answering, Executor):
             if process.environment == environment:
                 self._idle.remove(process)
                 return process
-        if self._idle and len(self._idle) + len(self._busy) >= 2 * available_cpus():
+        if self._idle and len(self._idle) + len(set(self._busy.values())) >= 2 * available_cpus():
             self._retire(self._idle.pop(0))
         return self._start_process(environment)
 
@@ -215,7 +224,7 @@ class LocalExecutor(Answering, Executor):
                 process.kill()
                 raise
         self._selector.register(process.socket, selectors.EVENT_READ, process)
-        process.send(("run", self._run), [self._payload.handle])
+        process.send(("run", self._run), [self._payload.handle, *self._hands.add(process)])
         return process
 
     def _retire(self, process: WorkerProcess) -> None:
@@ -225,37 +234,78 @@ class LocalExecutor(Answering, Executor):
     def _forget(self, process: WorkerProcess) -> None:
         if self._selector is not None:
             self._selector.unregister(process.socket)
+        self._hands.remove(process)
 
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def launch(self, worker: str, job: ev.Launch) -> None:
-        process = self._reserved.pop(worker)
-        process.job = job
+        process = self._reserved.pop(worker, None) or self._hands.of(worker)
+        process.promised -= 1
+        process.jobs.append(job)
+        process.logged[job.trial] = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
         self._busy[job.trial] = process
-        process.output_at = process.printed()
-        process.log_at = _size(self._log_of(job.trial)) if job.attempt > 1 else 0
-        limit = self._run.trial_timeout_s
-        process.deadline = None if limit is None else time.monotonic() + limit
         try:
-            process.send(("launch", *ev.parts_of(job)))
+            if len(process.jobs) == 1:
+                self._send(process, job)
+            elif process.is_apart or process.unsent or not _put(process, job):
+                process.unsent.append(job)  # else it might be begun before one that is on the other way
         except Exception as error:  # it could not be pickled
             raise _unsendable(job, error) from error
 
+    def _send(self, process: WorkerProcess, job: ev.Launch) -> None:
+        """Have a worker that does nothing run a trial."""
+        process.began = time.monotonic()
+        process.output_at = process.printed()
+        limit = self._run.trial_timeout_s
+        process.deadline = None if limit is None else process.began + limit
+        process.is_apart = not _put(process, job)
+        if process.is_apart:
+            process.send(("launch", *ev.parts_of(job)))
+
     def _answer(self, trial: int, kind: str, *rest: object) -> None:
-        process = self._busy.get(trial)
-        if process is not None and process.job is not None:
-            process.send((kind, trial, process.job.attempt, *rest))
+        process = self._alone_with(trial)
+        if process is not None:
+            attempt = next(job.attempt for job in process.jobs if job.trial == trial)
+            process.send((kind, trial, attempt, *rest))
 
     def kill(self, trial: int, how: str, why: str) -> None:
-        process = self._busy.get(trial)
+        process = self._alone_with(trial)
+        if process is not None and len(process.jobs) > 1:  # the ends of those before it are on their way
+            self._read_rest(process)
+            process = self._busy.get(trial)
         if process is not None:
-            self._report_worker_death(process, how, why)
+            self._report_worker_death(process, how, why, trial)
 
-    def _report_worker_death(self, process: WorkerProcess, how: str, why: str) -> None:
-        """End a process, and its trial with it."""
-        job = process.job
+    def _alone_with(self, trial: int) -> WorkerProcess | None:
+        """The worker that runs a trial, with nothing in hand behind it; None if it had not begun with it."""
+        process = self._busy.get(trial)
+        if process is not None and len(process.jobs) > 1:
+            self._take_back(process, "handed back: one of those in hand is to end")
+            process = self._busy.get(trial)
+        return process
+
+    def _take_back(self, process: WorkerProcess, why: str) -> None:
+        """Those trials in hand that have not begun are to be run by whoever is free."""
+        back = set(process.hand.take_back()) if process.hand is not None else set()
+        back.update(job.trial for job in process.unsent)
+        process.unsent.clear()
+        for job in [job for job in process.jobs if job.trial in back]:
+            self._local_events.append(ev.Ended(job.trial, "returned", time.time(), why, "", job.attempt))
+            self._remove_job(process, job)
+        if back and not process.jobs:
+            self._make_idle(process)
+
+    def _read_rest(self, process: WorkerProcess) -> None:
+        """Take in what a worker has sent so far."""
+        with contextlib.suppress(OSError):  # nothing there, or it has ended
+            while data := process.socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT):
+                self._take_in(process, data, self._early)
+
+    def _report_worker_death(self, process: WorkerProcess, how: str, why: str, trial: int | None = None) -> None:
+        """End a process, and the trial that it runs with it; those that it had in hand go back."""
         self._forget(process)
         process.end()
+        job = next((job for job in process.jobs if job.trial == trial), process.job)
         tail = self._rescue_output(process, job) if job is not None else ""
         process.let_go()
         if job is None:
@@ -264,13 +314,17 @@ class LocalExecutor(Answering, Executor):
             return
         error = "" if how in ("stopped", "paused", "revoked") else ev.with_output(why, tail)
         self._local_events.append(ev.Ended(job.trial, how, time.time(), why, error))
+        for other in process.jobs:
+            if other is not job:
+                behind = f"was in hand with trial {job.trial:05d}, whose worker is gone"
+                self._local_events.append(ev.Ended(other.trial, "returned", time.time(), behind, "", other.attempt))
         self._release(process)
 
     def _rescue_output(self, process: WorkerProcess, job: ev.Launch) -> str:
         """Move what a dead process wrote to the trial's own file; its last lines."""
         log = self._log_of(job.trial)
         try:
-            at = process.output_at + max(0, _size(log) - process.log_at)
+            at = process.output_at + max(0, _size(log) - process.logged[job.trial])
             rest = os.pread(process.output, max(0, process.printed() - at), at)
             if rest:
                 os.makedirs(os.path.dirname(log), exist_ok=True)
@@ -284,11 +338,45 @@ class LocalExecutor(Answering, Executor):
         return os.path.join(trial_folder(self._run.folder, trial), OUTPUT_FILE)
 
     def _release(self, process: WorkerProcess) -> None:
-        if process.job is not None:
-            del self._busy[process.job.trial]
+        for job in list(process.jobs):
+            self._remove_job(process, job)
+        process.unsent.clear()
         if process.grant is not None:
             self._machine.give_back(process.grant)
-        process.job = process.grant = process.deadline = None
+        process.grant = process.deadline = None
+
+    def _make_idle(self, process: WorkerProcess) -> None:
+        """A worker has nothing to do."""
+        self._release(process)
+        if self._run.reuse:
+            self._idle.append(process)
+        else:
+            self._retire(process)
+
+    def _remove_job(self, process: WorkerProcess, job: ev.Launch) -> None:
+        process.jobs.remove(job)
+        del process.logged[job.trial], self._busy[job.trial]
+
+    def _trial_ended(self, process: WorkerProcess, event: ev.Ended) -> None:
+        """A worker with several trials in hand is done with one."""
+        job = next((job for job in process.jobs if job.trial == event.trial), None)
+        if job is None:
+            return
+        moved = 0
+        if process.printed() != process.output_at:
+            moved = max(0, _size(self._log_of(job.trial)) - process.logged[job.trial])
+        self._remove_job(process, job)
+        following = process.job
+        if following is None:
+            return
+        if process.unsent and process.unsent[0] is following:
+            process.unsent.popleft()
+            self._send(process, following)
+            return
+        # it may have printed already: what came before is as much as went to the file of the one that has ended
+        process.output_at += moved
+        if process.output_at > FREE_BYTES:  # the worker empties its file then
+            process.output_at = 0
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -304,8 +392,11 @@ class LocalExecutor(Answering, Executor):
 
     def poll(self, timeout_s: float) -> list[ev.Batch]:
         assert self._selector is not None
-        batches: list[ev.Batch] = []
-        if self._local_events:
+        batches, self._early = self._early, []
+        if self._hands:
+            for process in self._hands.behind_long_ones(time.monotonic()):
+                self._take_back(process, "handed back: the one before it runs long")
+        if self._local_events or batches:
             timeout_s = 0.0
         for key, _ in self._selector.select(timeout_s):
             if key.data is None:
@@ -327,6 +418,9 @@ class LocalExecutor(Answering, Executor):
         if not data:
             self._report_worker_death(process, "crashed", _death(process))
             return
+        self._take_in(process, data, batches)
+
+    def _take_in(self, process: WorkerProcess, data: bytes, batches: list[ev.Batch]) -> None:
         cut = data.rfind(b"\n") + 1
         if cut == 0:
             process.rest += data  # in place: a long line costs time in proportion to its length
@@ -335,18 +429,32 @@ class LocalExecutor(Answering, Executor):
         process.rest = bytearray(data[cut:])
         events = ev.decode_lines(lines)
         batches.append(ev.Batch(lines, events))
-        if ends_a_trial(events):
-            self._release(process)
-            if self._run.reuse:
-                self._idle.append(process)
-            else:
-                self._retire(process)
+        if len(process.jobs) > 1:
+            self._take_ends(process, [event for event in events if event.__class__ is ev.Ended])
+        elif process.jobs and ends_a_trial(events):
+            if process.hand is not None:
+                self._hands.note_ends(process, 1, time.monotonic())
+            self._make_idle(process)
+
+    def _take_ends(self, process: WorkerProcess, ends: list[ev.Ended]) -> None:
+        """A worker with several trials in hand is done with some of them."""
+        if ends:
+            self._hands.note_ends(process, len(ends), time.monotonic())
+        for event in ends:
+            self._trial_ended(process, event)
+        if not process.jobs:
+            self._make_idle(process)
 
     def _enforce_timeouts(self) -> None:
         now = time.monotonic()
         for process in [p for p in self._busy.values() if p.deadline is not None and p.deadline < now]:
             limit = self._run.trial_timeout_s
             self._report_worker_death(process, "timeout", f"the trial ran longer than trial_timeout_s={limit}")
+
+
+def _put(process: WorkerProcess, job: ev.Launch) -> bool:
+    """Put a trial into a worker's hand; False if it has none, or not for one so large."""
+    return process.hand is not None and process.hand.put(job.trial, ev.parts_of(job))
 
 
 def _size(path: str) -> int:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,7 @@ from tune_core.trainable.protocol import SHARED
 
 if TYPE_CHECKING:
     from tune_core.core import events as ev
+    from tune_core.executors.local.hand import Hand
     from tune_core.executors.machine_resources import Allocation
 
 _LOOK_HOLDS_S = 1.0
@@ -48,17 +50,40 @@ class WorkerProcess:
         self.name = name
         self.environment = environment  #: what it has beside the driver's own
         self.logging: object = None  #: how logging was set there
-        self.job: ev.Launch | None = None  #: the trial that it runs
-        self.grant: Allocation | None = None  #: the resources that this trial holds
+        self.jobs: deque[ev.Launch] = deque()  #: the trial that it runs, and those that it has in hand behind that
+        self.unsent: deque[ev.Launch] = deque()  #: the last of these, as far as they wait for it to be free
+        self.promised = 0  #: launches of this turn that are to come
+        self.hand: Hand | None = None  #: the way by which trials come that can be taken back
+        self.is_apart = True  #: whether the trial that it runs came by its connection instead
+        self.request: Mapping[str, float] = {}  #: what its trials ask for
+        self.began = 0.0  #: when it was seen to begin with the first of them, on the monotonic clock
+        self.grant: Allocation | None = None  #: the resources that these hold
         self.deadline: float | None = None  #: when this trial is to be ended, on the monotonic clock
         self.output_at = 0  #: where this trial's output begins in the file
-        self.log_at = 0  #: and how long the trial's own file was then
+        self.logged: dict[int, int] = {}  #: how long the own files of its trials were when they were launched
         self.rest = bytearray()  #: the beginning of a line that has not come to its end yet
         self.socket, self._theirs = _socket_pair()
         self._lifeline_theirs, self._lifeline = _pipe()  # the kernel tells the worker when the driver's end is gone
         self.output = above_standard(nameless_file("tune-core-output"))  #: what it prints
         self._running: Running | None = None
         _OURS_ALONE.add(self)
+
+    @property
+    def job(self) -> ev.Launch | None:
+        """The trial that it runs."""
+        return self.jobs[0] if self.jobs else None
+
+    def forget_run(self) -> None:
+        """The run is over for it, and nothing of that is left."""
+        self.jobs.clear()
+        self.unsent.clear()
+        self.logged.clear()
+        self.rest.clear()
+        self.promised, self.is_apart = 0, True
+        self.grant = self.deadline = None
+        if self.hand is not None:
+            self.hand.close()
+            self.hand = None
 
     @property
     def descriptors(self) -> tuple[int, int, int]:
@@ -137,6 +162,8 @@ class WorkerProcess:
     def let_go(self) -> None:
         """Close the driver's ends."""
         self.socket.close()
+        if self.hand is not None:
+            self.hand.close()
         for name in ("_lifeline", "output"):
             descriptor = getattr(self, name)
             setattr(self, name, -1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tune_core.executors.worker.system import free_beginning
 
-_FREE_BYTES = 1 << 20
+FREE_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 16
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Output:
         self.move()
         with self._lock:
             folder, self._folder = self._folder, None
-            if self._at > _FREE_BYTES:
+            if self._at > FREE_BYTES:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, 0)
                 self._at = self._freed = 0
@@ -74,7 +74,7 @@ class Output:
                         _log.warning("output of trials cannot be kept in %s: %s", self._folder, error)
                     return  # it stays where it is, and is tried again
                 self._at += len(data)
-                if self._at - self._freed > _FREE_BYTES:
+                if self._at - self._freed > FREE_BYTES:
                     free_beginning(self._file, self._at)
                     self._freed = self._at
 

@@ -114,9 +114,8 @@ def keep(worker: WorkerProcess, idle_s: float) -> bool:
         forked = worker.forked_by()
         if forked is None or forked[0] not in _templates or len(_kept) >= _MOST_KEPT:
             return False
-        worker.job = worker.grant = worker.deadline = None
-        worker.rest.clear()
-        worker.send(("rest", idle_s))
+        worker.send(("rest", idle_s))  # before its hand is closed: it looks there first
+        worker.forget_run()
         forked[0].resting += 1
         _kept.append((time.monotonic(), worker))
         return True

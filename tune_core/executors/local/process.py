@@ -17,12 +17,18 @@ from typing import NoReturn
 from tune_core.core import events as ev
 from tune_core.core.values import Message
 from tune_core.executors.base import RunSpec
-from tune_core.executors.local import definitions, wire
+from tune_core.executors.local import definitions, hand, wire
 from tune_core.executors.local.bootstrap import FROZEN
 from tune_core.executors.local.output import Output, redirect
 from tune_core.executors.worker import log_setup, payload
 from tune_core.executors.worker.surroundings import Surroundings
-from tune_core.executors.worker.system import adopt_orphans, is_readable, kill_group_at_hangup, resident_bytes
+from tune_core.executors.worker.system import (
+    adopt_orphans,
+    is_readable,
+    kill_group_at_hangup,
+    resident_bytes,
+    wait_for_either,
+)
 from tune_core.executors.worker.worker import Worker
 from tune_core.trainable import Prepared
 
@@ -39,6 +45,7 @@ class SocketLink:
         self._socket = connection
         self.descriptors: list[int] = []  # that came with the first message, and with no later one
         self._rest: bytes | None = None  # what was read behind the last message; None before the first
+        self.hand: socket.socket | None = None  # where trials come that are sent ahead
 
     def send(self, lines: bytes) -> None:
         """Pass journal lines to the driver."""
@@ -55,9 +62,30 @@ class SocketLink:
                 message = ("launch", ev.launch_of(message[1:]))
         return message
 
+    def next_message(self) -> Message | None:
+        """Wait between two trials for the next one, or another message; None when there will be no more."""
+        while self.hand is not None:
+            message = hand.take(self.hand)
+            if message is not None:
+                return ("launch", ev.launch_of(message))
+            if self._rest or wait_for_either(self._socket.fileno(), self.hand.fileno()):
+                break
+        return self.receive()
+
     def has_message(self) -> bool:
         """Whether a message is there."""
         return bool(self._rest) or is_readable(self._socket.fileno())
+
+    def put_down_hand(self) -> None:
+        """The run is over: no trial is sent ahead any more."""
+        if self.hand is not None:
+            self.hand.close()
+            self.hand = None
+
+    def close(self) -> None:
+        """In a forked child: this is its parent's."""
+        self._socket.close()
+        self.put_down_hand()
 
     def rest(self, idle_s: float) -> bool:
         """Tell the driver that this process is free for another run; whether one comes within ``idle_s``."""
@@ -80,8 +108,8 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int, rested: Callable[[], ob
         os.set_inheritable(descriptor, False)
     redirect(output_fd)
     connection = socket.socket(fileno=link_fd)
-    os.register_at_fork(after_in_child=connection.close)
     link = SocketLink(connection)
+    os.register_at_fork(after_in_child=link.close)
     output = Output(output_fd)
     workers: list[Worker] = []
     threading.Thread(target=_tick, args=(lifeline_fd, output, workers), name="tune-core-tick", daemon=True).start()
@@ -104,6 +132,8 @@ def main(link_fd: int, lifeline_fd: int, output_fd: int, rested: Callable[[], ob
 
 def _serve_run(link: SocketLink, spec: RunSpec, output: Output, workers: list[Worker]) -> Message | None:
     """Run the trials of one run; the message by which the driver tells this process to rest, None if it is to end."""
+    if len(link.descriptors) > 1:
+        link.hand = socket.socket(fileno=link.descriptors[1])
     try:
         load = payload.Payload(link.descriptors[0])
         os.close(link.descriptors[0])
@@ -116,8 +146,9 @@ def _serve_run(link: SocketLink, spec: RunSpec, output: Output, workers: list[Wo
     worker.output = output
     worker.surroundings = Surroundings(spec.chdir, hands_on=spec.hands_on_folders)
     workers.append(worker)
-    last = worker.serve()
+    last = worker.serve(link.next_message)
     workers.clear()
+    link.put_down_hand()
     return last
 
 
@@ -152,7 +183,7 @@ def _refuse(link: SocketLink, spec: RunSpec, error: BaseException) -> None:
         f"{type(error).__name__}: {error}.\n"
         "Make sure that the modules which it needs can be imported outside of the main script."
     )
-    while (message := link.receive()) is not None:
+    while (message := link.next_message()) is not None:
         if message[0] == "launch":
             job: ev.Launch = message[1]
             link.send(ev.encode(ev.Ended(job.trial, "invalid", time.time(), "the objective cannot be loaded", text)))

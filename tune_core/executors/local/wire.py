@@ -18,6 +18,12 @@ _RECEIVE_BYTES = 1 << 14
 
 
 def pack(message: Message) -> bytes:
+    """A message as bytes, its length first."""
+    body = body_of(message)
+    return LENGTH.pack(len(body)) + body
+
+
+def body_of(message: Message) -> bytes:
     """A message as bytes. What belongs to the main script goes by value: a worker has another main module."""
     try:
         body = pickle.dumps(message, protocol=5)
@@ -28,7 +34,7 @@ def pack(message: Message) -> bytes:
         import cloudpickle
 
         body = cloudpickle.dumps(message, protocol=5)
-    return LENGTH.pack(len(body)) + body
+    return body
 
 
 def send(connection: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:

@@ -56,9 +56,19 @@ def fill_standard_streams() -> None:
 
 def is_readable(descriptor: int, timeout_s: float = 0.0) -> bool:
     """Whether reading would not wait; ``select`` cannot tell for descriptors from 1,024 on."""
+    return bool(_poll(descriptor).poll(timeout_s * 1000))
+
+
+def wait_for_either(first: int, second: int) -> bool:
+    """Wait until one of two descriptors is readable; whether the first one is."""
+    return any(ready == first for ready, _ in _poll(first, second).poll())
+
+
+def _poll(*descriptors: int) -> select.poll:
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLHUP)
-    return bool(poll.poll(timeout_s * 1000))
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    return poll
 
 
 def kill_group_at_hangup(pipe: int) -> None:

@@ -73,10 +73,10 @@ class Worker:
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def serve(self) -> Message | None:
-        """Run what the driver sends until the link closes, or until it is told to rest: that message."""
+    def serve(self, next_message: Callable[[], Message | None]) -> Message | None:
+        """Run what the driver sends until there is no next message, or until it is told to rest: that message."""
         while True:
-            message = self.pipe.inbox.popleft() if self.pipe.inbox else self.pipe.link.receive()
+            message = self.pipe.inbox.popleft() if self.pipe.inbox else next_message()
             if message is None or message[0] == "rest":
                 break
             if message[0] == "launch":
