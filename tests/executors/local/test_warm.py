@@ -600,3 +600,20 @@ def test_a_script_ends_without_a_warning_and_leaves_no_process_behind(tmp_path: 
     processes = [int(pid) for pid in done.stdout.split()]
     assert len(processes) == kept
     wait_until(lambda: not any(map(is_alive, processes)))
+
+
+FORKING = """
+import os, sys
+import tune_core as tune
+
+tune.Tuner(lambda config: 1.0, run_config=tune.RunConfig(storage_path=sys.argv[1], verbose=0)).fit()
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+"""
+
+
+def test_forked_child_of_the_driver_does_not_warn_of_the_drivers_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "default::ResourceWarning", "-c", FORKING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stderr == ""

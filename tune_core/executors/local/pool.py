@@ -218,6 +218,8 @@ atexit.register(_leave_templates)
 def _after_fork() -> None:
     """A forked child of the driver's has no templates of its own, and perhaps a lock that nobody will release."""
     global _lock
+    for template in _templates:
+        template.leave()  # else Python warns of a process that still runs, which is the parent's
     _templates.clear()
     _kept.clear()
     _lock = threading.Lock()
