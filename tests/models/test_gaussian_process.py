@@ -34,6 +34,44 @@ def plain_kernel(a: Any, b: Any, weights: Any) -> Any:
     return out
 
 
+def at_times(points: Any, seed: int) -> Any:
+    return np.column_stack([points, -np.random.default_rng(seed).random(len(points))])
+
+
+def test_prediction_with_a_trend_is_that_of_a_line_at_each_point() -> None:
+    points, targets = sample(12)
+    points, new = at_times(points, 2), at_times(sample(5, seed=1)[0], 3)
+    process = GaussianProcess([*GROUPS, 3], has_trend=True)
+    process.fit(points, targets)
+    weights, trend = np.exp(process.theta[:4])[[*GROUPS, 3]], math.exp(process.theta[-2])
+
+    def kernel(a: Any, b: Any) -> Any:
+        return plain_kernel(a, b, weights) * (1 + trend * np.outer(a[:, -1], b[:, -1]))
+
+    noise = math.exp(process.theta[-1]) + LEAST_NOISE
+    inverse = np.linalg.inv(kernel(points, points) + noise * np.eye(12))
+    mean, cross = process.coefficients[0], kernel(new, points)
+    found, sd = process.predict(new)
+    assert found == pytest.approx(mean + cross @ inverse @ (targets - mean), abs=1e-7)
+    variance = process.scale * (np.diag(kernel(new, new)) - np.einsum("ij,jk,ik->i", cross, inverse, cross))
+    assert sd == pytest.approx(np.sqrt(variance), rel=1e-5)
+
+
+def test_a_trend_goes_on_where_the_points_end() -> None:
+    rng = np.random.default_rng(0)
+    place = rng.random(20)
+    slope = np.sin(9 * place)
+    early = np.concatenate([np.column_stack([place, np.full(20, t)]) for t in (-1.0, -0.8, -0.6)])
+    targets = np.concatenate([slope * t for t in (-1.0, -0.8, -0.6)])
+    late = np.column_stack([place, np.full(20, -0.2)])
+    errors = []
+    for has_trend in (True, False):
+        process = GaussianProcess([0, 1], has_trend=has_trend)
+        process.fit(early, targets, 50)
+        errors.append(np.abs(process.predict(late)[0] + 0.2 * slope).mean())
+    assert errors[0] < 0.5 * errors[1]
+
+
 def test_prediction_is_that_of_the_textbook() -> None:
     points, targets = sample(12)
     process = GaussianProcess(GROUPS)
@@ -51,16 +89,19 @@ def test_prediction_is_that_of_the_textbook() -> None:
     assert sd == pytest.approx(np.sqrt(variance), rel=1e-5)
 
 
-def test_gradient_of_the_posterior_is_its_slope() -> None:
+@pytest.mark.parametrize("has_trend", [False, True])
+def test_gradient_of_the_posterior_is_its_slope(has_trend: bool) -> None:
     points, targets = sample(15)
     process = GaussianProcess(GROUPS)
+    if has_trend:
+        points, process = at_times(points, 2), GaussianProcess([*GROUPS, 3], has_trend=True)
     basis = np.ones((15, 1))
     rng = np.random.default_rng(3)
     for _ in range(5):
-        theta = process.prior_mean + rng.standard_normal(4)
+        theta = process.prior_mean + rng.standard_normal(len(process.theta))
         _, gradient = process._negative_log_posterior(theta, points, targets, basis)
-        for k in range(4):
-            step = np.zeros(4)
+        for k in range(len(theta)):
+            step = np.zeros(len(theta))
             step[k] = 1e-5
             above = process._negative_log_posterior(theta + step, points, targets, basis)[0]
             below = process._negative_log_posterior(theta - step, points, targets, basis)[0]

@@ -41,14 +41,18 @@ class GaussianProcess:
     forgetting
         ω in [0, 1), for functions that change: points have one column more, the time, and the kernel of two points is
         damped by ``(1 - ω)^(time between them / 2)``. None: there is no such column.
+    has_trend
+        Whether the function follows, along the last column t, which has one sign, a line of its own at each place: the
+        kernel of two points is multiplied by ``1 + a·t·t'``, and a is fitted. At t = 0 the kernel is as without.
 
     Attributes
     ----------
     theta
-        Logarithms of the inverse squared length-scales, one for each group, and of the noise's share of the variance.
+        Logarithms of the inverse squared length-scales, one for each group, of a if there is a trend, and of the
+        noise's share of the variance.
     """
 
-    def __init__(self, groups: object, forgetting: float | None = None) -> None:
+    def __init__(self, groups: object, forgetting: float | None = None, has_trend: bool = False) -> None:
         import numpy as np
 
         self.groups = np.asarray(groups, dtype=int)
@@ -62,6 +66,10 @@ class GaussianProcess:
         self.prior_mean = np.full(d + 1, -2.0 * (math.sqrt(2.0) + 0.5 * math.log(d) - 3.0))
         self.prior_sd = np.full(d + 1, 2.0 * math.sqrt(3.0))
         self.prior_mean[-1], self.prior_sd[-1] = -4.0 - 1.0, 1.0
+        self.has_trend = has_trend
+        if has_trend:
+            self.prior_mean, self.prior_sd = np.insert(self.prior_mean, d, 0.0), np.insert(self.prior_sd, d, 2.0)
+        self._scales = d
         self.theta = self.prior_mean.copy()
 
     # --- the kernel ---------------------------------------------------------------------------------------------------
@@ -69,12 +77,15 @@ class GaussianProcess:
     def _weights(self, theta: Array) -> Array:
         import numpy as np
 
-        weights: Array = np.exp(theta[:-1])[self.groups]
+        weights: Array = np.exp(theta[: self._scales])[self.groups]
         if self.forgetting is not None:
             weights[-1] = 0.0
         return weights
 
-    def _kernel(self, a: Array, b: Array, weights: Array) -> tuple[Array, Array]:
+    def _trend(self, theta: Array) -> float:
+        return math.exp(theta[-2]) if self.has_trend else 0.0
+
+    def _kernel(self, a: Array, b: Array, weights: Array, trend: float) -> tuple[Array, Array]:
         """Kernel of the rows of two arrays (eq. 4.17), and its derivative by the squared distance."""
         import numpy as np
 
@@ -88,6 +99,9 @@ class GaussianProcess:
         if self.forgetting:
             damping = (1.0 - self.forgetting) ** (0.5 * np.abs(a[:, -1:] - b[:, -1]))
             value, slope = value * damping, slope * damping
+        if trend:
+            factor = 1.0 + trend * np.multiply.outer(a[:, -1], b[:, -1])
+            value, slope = value * factor, slope * factor
         return value, slope
 
     # --- fitting ------------------------------------------------------------------------------------------------------
@@ -137,8 +151,8 @@ class GaussianProcess:
 
         self.points = points
         basis = np.ones((len(points), 1)) if basis is None else basis
-        self.weights = self._weights(self.theta)
-        kernel, _ = self._kernel(points, points, self.weights)
+        self.weights, self.trend = self._weights(self.theta), self._trend(self.theta)
+        kernel, _ = self._kernel(points, points, self.weights, self.trend)
         self._factor(kernel, self.theta)
         self.coefficients, residual, self.scale = self._regress(targets, basis)
         self.alpha = self.inverse_root.T @ residual
@@ -171,8 +185,11 @@ class GaussianProcess:
 
         if not np.abs(theta).max() < 20.0:
             return math.inf, np.zeros_like(theta)
-        weights = self._weights(theta)
-        kernel, slope = self._kernel(points, points, weights)
+        weights, trend = self._weights(theta), self._trend(theta)
+        kernel, slope = self._kernel(points, points, weights, trend)
+        if trend:
+            steepness = trend * np.multiply.outer(points[:, -1], points[:, -1])
+            by_trend = kernel * (steepness / (1.0 + steepness))
         try:
             diagonal = self._factor(kernel, theta)
         except np.linalg.LinAlgError:
@@ -186,9 +203,11 @@ class GaussianProcess:
         gradient = np.empty_like(theta)
         gradient[-1] = 0.5 * noise * (outer.trace() - alpha @ alpha / scale)
         outer -= np.outer(alpha, alpha / scale)
+        if trend:
+            gradient[-2] = 0.5 * (outer * by_trend).sum()
         outer *= slope
         by_column = outer.sum(1) @ (points * points) - ((outer @ points) * points).sum(0)
-        gradient[:-1] = np.bincount(self.groups, weights * by_column, len(theta) - 1)
+        gradient[: self._scales] = np.bincount(self.groups, weights * by_column, self._scales)
         return float(value + 0.5 * off @ off), gradient + off / self.prior_sd
 
     # --- predicting ---------------------------------------------------------------------------------------------------
@@ -197,16 +216,17 @@ class GaussianProcess:
         """Mean and standard deviation of the function, without noise (eqs. 2.25 and 2.26)."""
         import numpy as np
 
-        cross, _ = self._kernel(points, self.points, self.weights)
+        cross, _ = self._kernel(points, self.points, self.weights, self.trend)
         half = cross @ self.inverse_root.T
         mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
-        return mean, np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))
+        prior = 1.0 + self.trend * points[:, -1] ** 2 if self.trend else 1.0
+        return mean, np.sqrt(self.scale * np.maximum(prior - (half * half).sum(1), 1e-10))
 
     def predict_with_gradients(self, points: Array, basis: Array | None = None) -> tuple[Array, Array, Array, Array]:
-        """Mean, standard deviation, and the derivatives of both by each column."""
+        """Mean, standard deviation, and the derivatives of both by each column; with a trend, of points at t = 0."""
         import numpy as np
 
-        cross, slope = self._kernel(points, self.points, self.weights)
+        cross, slope = self._kernel(points, self.points, self.weights, self.trend)
         half = cross @ self.inverse_root.T
         mean = cross @ self.alpha + (self.coefficients[0] if basis is None else basis @ self.coefficients)
         sd = np.sqrt(self.scale * np.maximum(1.0 - (half * half).sum(1), 1e-10))

@@ -21,8 +21,10 @@ class LossModel:
 
     Where trials are stopped early, each loss has the level at which it was measured. Each level has a constant of its
     own, for losses fall as training goes on; what is left is one function of point and level, with a length-scale
-    between levels that says how much a low level tells of a high one. Since the constants are estimated together with
-    the function, it does no harm that only good trials reach the upper levels.
+    between levels that says how much a low level tells of a high one. Against the logarithm of the step it follows a
+    line whose slope depends on the point, since losses fall about as a power of the step, and faster for some points
+    than for others. Since the constants are estimated together with the function, it does no harm that only good trials
+    reach the upper levels.
 
     Parameters
     ----------
@@ -32,7 +34,9 @@ class LossModel:
     References
     ----------
     Swersky, Snoek and Adams, 2013, "Multi-Task Bayesian Optimization". Klein et al., 2017, "Fast Bayesian Optimization
-    of Machine Learning Hyperparameters on Large Datasets" (a kernel over points and fidelities).
+    of Machine Learning Hyperparameters on Large Datasets" (a kernel over points and fidelities, with a line in the
+    fidelity). Domhan, Springenberg and Hutter, 2015, "Speeding Up Automatic Hyperparameter
+    Optimization of Deep Neural Networks by Extrapolation of Learning Curves" (power laws among others).
     """
 
     def __init__(self, table: ObservationTable) -> None:
@@ -89,7 +93,9 @@ class LossModel:
         import numpy as np
 
         groups = self.table.groups
-        return GaussianProcess(np.append(groups, groups.max() + 1) if levels > 1 else groups)
+        if levels == 1:
+            return GaussianProcess(groups)
+        return GaussianProcess(np.append(groups, groups.max() + 1), has_trend=True)
 
     # --- to go on from ------------------------------------------------------------------------------------------------
 
