@@ -17,6 +17,7 @@ import gallery
 import matrix
 import reference
 import searchers
+import told
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import mock
@@ -114,6 +115,7 @@ GENERATED = HERE / "_generated"
 GENERATED.mkdir(exist_ok=True)
 (GENERATED / "matrix.md").write_text(matrix.table(), encoding="utf-8")
 (GENERATED / "searchers.md").write_text(searchers.table(), encoding="utf-8")
+(GENERATED / "told.md").write_text(told.table(), encoding="utf-8")
 (GENERATED / "states.md").write_text(reference.states(), encoding="utf-8")
 gallery.make(HERE / "_examples", GENERATED / "examples.md")
 charts.make(HERE / "_charts")

@@ -15,6 +15,7 @@ from pathlib import Path
 import gallery
 import polib
 import searchers
+import told
 
 DOCS = Path(__file__).resolve().parent
 LOCALE = DOCS / "locale" / "zh_CN" / "LC_MESSAGES"
@@ -61,6 +62,7 @@ def templates() -> dict[str, polib.POFile]:
         (source / "_generated" / "searchers.md").write_text(
             searchers.table(), encoding="utf-8"
         )
+        (source / "_generated" / "told.md").write_text(told.table(), encoding="utf-8")
         for page in pages():
             (source / page).parent.mkdir(parents=True, exist_ok=True)
             (source / page).write_text(

@@ -1,20 +1,25 @@
 """What each library is told of a run: a recording double stands before its ask and tell, the library runs behind it.
 
-A ledger keeps what the engine told the searcher; each library must have heard the same, in its own words.
+A ledger keeps what the engine told the searcher; each library must have heard the same, in its own words. Those words
+are a page of the documentation, `docs/guides/told.md`, which is held to what is heard here.
 """
 
 from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import logging
 import math
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from imports import ROOT
 
 import tune_core as tune
 from tune_core.core.constraints import constraints_from
@@ -22,7 +27,7 @@ from tune_core.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBa
 from tune_core.search import create_searcher
 from tune_core.simulation import Faults, simulate
 
-Heard = list[tuple[Any, ...]]
+KINDS = ("rung", "complete", "pruned", "failed")
 SPACE = {"x": tune.uniform(0.1, 1.0), "n": tune.randint(1, 9), "act": tune.choice(["relu", "tanh"])}
 
 
@@ -33,6 +38,14 @@ def curve(config: dict[str, Any], step: int, state: Any) -> Any:
     loss = config["x"] + 1 / step
     metrics = {"loss": loss, "size": 10 * config["n"], "dollars": 0.5 * step * config["n"]}
     return (float(config["n"]), metrics, step) if step <= 9 else None
+
+
+class Heard(list[tuple[Any, ...]]):
+    """What a library was told, and the names of the methods that told it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.methods: set[str] = set()
 
 
 class Ledger:
@@ -91,23 +104,47 @@ def heard_by(owner: Any, **methods: Callable[..., tuple[Any, ...] | None]) -> It
 
     After a restore another object of the library is told all again: only what the last one heard is kept.
     """
-    heard: Heard = []
+    heard = Heard()
     listeners: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         for name, says in methods.items():
             real = getattr(owner, name)
 
-            def double(*args: Any, real: Any = real, says: Any = says, **kwargs: Any) -> Any:
+            def double(*args: Any, name: str = name, real: Any = real, says: Any = says, **kwargs: Any) -> Any:
                 if not any(args[0] is listener for listener in listeners):
                     listeners.append(args[0])
                     heard.clear()
+                    heard.methods.clear()
                 entry = says(*args, **kwargs)
                 if entry is not None:
                     heard.append(entry)
+                    heard.methods.add(name)
                 return real(*args, **kwargs)
 
             patch.setattr(owner, name, double)
         yield heard
+
+
+def hold_the_page_to(
+    words: Mapping[str, str], library: str, setting: str, ledger: Ledger, methods: set[str] | None = None
+) -> None:
+    """The page says that the library hears in these words of each kind of news that there was.
+
+    ``methods``, where they are given, have been called: words begin with one of them. With ``$TUNE_CORE_TOLD_REPORT``
+    set, a line is added to that file, from which ``python docs/told.py`` makes the table anew.
+    """
+    news = {what for what, *_ in ledger.told}  # which trials fail depends on the library's version
+    told = {kind: words.get(kind, "nothing") for kind in KINDS if kind in news}
+    for text in told.values() if methods is not None else ():
+        assert text == "nothing" or re.findall(r"\w+", text)[0] in methods
+    if report := os.environ.get("TUNE_CORE_TOLD_REPORT"):
+        with open(report, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"library": library, "setting": setting, "told": told}) + "\n")
+        return
+    page = json.loads((ROOT / "docs" / "told.json").read_text(encoding="utf-8"))[library]
+    failure = told.pop("failed", None)
+    assert failure is None or page.get("failure", failure) == failure
+    assert page.get(setting, told) == told  # "not recorded" claims nothing
 
 
 def schedulers() -> dict[str, Scheduler | None]:
@@ -205,6 +242,10 @@ def test_optuna_has_states_values_steps_and_parameters_as_they_were(setting: str
         if what == "pruned":
             steps[step] = loss
         assert trial.intermediate_values == steps
+    words = {what: f"`{trials[int(trial_id)].state.name}`" for what, trial_id, *_ in ledger.told}
+    if any(trial.intermediate_values for trial in trials):
+        words["rung"] = "`intermediate_values`"
+    hold_the_page_to(words, "Optuna", setting, ledger)
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS)
@@ -229,6 +270,9 @@ def test_bohb_learns_each_budget_from_all_that_reached_it(setting: str) -> None:
     failed = ledger.ends("failed")
     assert sorted(h for h in heard if h[1] is not None) == sorted(expected)
     assert len([h for h in heard if h[1] is None]) == len(failed)
+    job = "`new_result(job)` with its budget and loss"
+    words = {"rung": job, "complete": job, "pruned": job, "failed": "`new_result(job)` without a result"}
+    hold_the_page_to(words, "HpBandSter", setting, ledger, heard.methods)
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS)
@@ -265,9 +309,14 @@ def test_flaml_hears_costs_and_rungs(setting: str) -> None:
             assert (dollars, seconds) == (result["dollars"], result["time_total_s"])
     steps = [(t, loss) for t, entries in ledger.rungs().items() for _, loss in entries]
     assert sorted((h[1], h[2]) for h in heard if h[0] == "rung") == sorted(steps)
+    end = "`on_trial_complete` with loss and cost"
+    words = {"rung": "`on_trial_result` with loss and cost", "complete": end, "pruned": end}
+    words["failed"] = "`on_trial_complete(error=True)`"
+    hold_the_page_to(words, "FLAML", setting, ledger, heard.methods)
 
 
-def test_ax_hears_constrained_metrics_of_pruned_trials_too() -> None:
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
+def test_ax_hears_constrained_metrics_of_pruned_trials_too(setting: str) -> None:
     needs("ax")
     logging.getLogger("ax").setLevel(logging.ERROR)
     from ax.api.client import Client
@@ -277,7 +326,7 @@ def test_ax_hears_constrained_metrics_of_pruned_trials_too() -> None:
 
     first = Ledger(create_searcher("ax", seed=0, outcome_constraints=["size <= 1000"]))
     with heard_by(Client, complete_trial=says, mark_trial_failed=lambda self, *a, **k: ("failed",)) as heard:
-        run(first, "asha", trials=5)
+        run(first, setting, trials=5)
     ledger = first.lives[-1]
     ends = ledger.ends("complete", "pruned", "failed")
     expected = [
@@ -285,7 +334,10 @@ def test_ax_hears_constrained_metrics_of_pruned_trials_too() -> None:
         for w, t, loss, _ in ends
     ]
     assert sorted(map(str, heard)) == sorted(map(str, expected))
-    assert any(w == "pruned" for w, *_ in ends)
+    assert any(w == "pruned" for w, *_ in ends) == (setting != "fifo")
+    end = "`complete_trial` with all metrics"
+    words = {"complete": end, "pruned": end, "failed": "`mark_trial_failed`"}
+    hold_the_page_to(words, "Ax", setting, ledger, heard.methods)
 
 
 def test_ax_is_handed_the_run_s_metrics_and_constraints() -> None:
@@ -317,52 +369,71 @@ def test_ax_is_handed_the_run_s_metrics_and_constraints() -> None:
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS)
-@pytest.mark.parametrize("name", ["hyperopt", "bayesopt", "zoopt"])
-def test_libraries_that_know_one_value_a_trial_hear_the_last(name: str, setting: str) -> None:
-    needs({"bayesopt": "bayes_opt"}.get(name, name))
-    search = create_searcher(name, **({"random_state": 0} if name == "bayesopt" else {"random_state_seed": 0}))
-    first = Ledger(search)
-    heard: list[float]
-    if name == "bayesopt":
-        import bayes_opt
+def test_hyperopt_hears_the_last_value(setting: str) -> None:
+    needs("hyperopt")
+    first = Ledger(create_searcher("hyperopt", random_state_seed=0))
+    run(first, setting)
+    ledger = first.lives[-1]
+    trials = ledger.searcher._trials
+    usable = [doc["result"]["loss"] for doc in trials.trials if doc["result"].get("status") == "ok"]
+    assert sorted(usable) == sorted(loss for _, _, loss, _ in ledger.ends("complete", "pruned"))
+    states = [doc["state"] for doc in trials._dynamic_trials]
+    assert states.count(ledger.searcher._hyperopt.JOB_STATE_ERROR) == len(ledger.ends("failed"))
+    end = "`JOB_STATE_DONE` with the loss"
+    words = {"complete": end, "pruned": end, "failed": "`JOB_STATE_ERROR`"}
+    hold_the_page_to(words, "HyperOpt", setting, ledger)
 
-        with heard_by(bayes_opt.BayesianOptimization, register=lambda self, params, target, *a: (-target,)) as entries:
-            run(first, setting)
-        heard = [loss for (loss,) in entries]
-    elif name == "zoopt":
-        from zoopt.algos.opt_algorithms.racos.sracos import SRacosTune
 
-        with heard_by(SRacosTune, complete=lambda self, solution, value: (value,)) as entries:
-            run(first, setting)
-        heard = [loss for (loss,) in entries]
-    else:
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
+def test_bayes_opt_hears_the_last_value_to_maximise(setting: str) -> None:
+    needs("bayes_opt")
+    import bayes_opt
+
+    first = Ledger(create_searcher("bayesopt", random_state=0))
+    with heard_by(bayes_opt.BayesianOptimization, register=lambda self, params, target, *a: (-target,)) as heard:
         run(first, setting)
-        search = first.lives[-1].searcher
-        docs = search._trials.trials
-        heard = [doc["result"]["loss"] for doc in docs if doc["result"].get("status") == "ok"]
-        states = [doc["state"] for doc in search._trials._dynamic_trials]
-        assert states.count(search._hyperopt.JOB_STATE_ERROR) == len(first.lives[-1].ends("failed"))
+    ledger = first.lives[-1]
+    assert sorted(loss for (loss,) in heard) == sorted(loss for _, _, loss, _ in ledger.ends("complete", "pruned"))
+    end = "`register(params, -loss)`"
+    hold_the_page_to({"complete": end, "pruned": end}, "bayes_opt", setting, ledger, heard.methods)
+
+
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
+def test_zoopt_hears_the_last_value_and_of_a_failure_the_worst(setting: str) -> None:
+    needs("zoopt")
+    from zoopt.algos.opt_algorithms.racos.sracos import SRacosTune
+
+    first = Ledger(create_searcher("zoopt", random_state_seed=0))
+    with heard_by(SRacosTune, complete=lambda self, solution, value: (value,)) as heard:
+        run(first, setting)
     ledger = first.lives[-1]
     told = [loss for _, _, loss, _ in ledger.ends("complete", "pruned")]
-    if name == "zoopt":  # it knows no failures: they are worse than the worst so far
-        assert len(heard) == len(told) + len(ledger.ends("failed"))
-        assert set(told) <= set(heard)
-    else:
-        assert sorted(heard) == sorted(told)
+    assert len(heard) == len(told) + len(ledger.ends("failed"))
+    assert set(told) <= {loss for (loss,) in heard}
+    end = "`complete(solution, loss)`"
+    words = {"complete": end, "pruned": end, "failed": "`complete` with a value worse than all"}
+    hold_the_page_to(words, "ZOOpt", setting, ledger, heard.methods)
 
 
-@pytest.mark.parametrize("setting", ["asha", "restore"])
+@pytest.mark.parametrize("setting", ALL_SETTINGS)
 def test_smac_hears_seconds(setting: str) -> None:
     needs("smac")
     from smac.facade.abstract_facade import AbstractFacade
 
     first = Ledger(create_searcher("smac", seed=0))
-    with heard_by(AbstractFacade, tell=lambda self, info, value, save=True: (value.cost, value.time)) as heard:
+
+    def says(self: Any, info: Any, value: Any, save: bool = True) -> tuple[Any, ...]:
+        return value.cost, value.time, value.status.name
+
+    with heard_by(AbstractFacade, tell=says) as heard:
         run(first, setting, trials=5)
     ledger = first.lives[-1]
     told = [(loss, ledger.results[t]["time_total_s"]) for _, t, loss, _ in ledger.ends("complete", "pruned")]
-    assert set(told) <= {(cost, seconds) for cost, seconds in heard}
-    assert len(heard) == 5
+    assert sorted((cost, seconds) for cost, seconds, status in heard if status == "SUCCESS") == sorted(told)
+    assert [status for *_, status in heard].count("CRASHED") == len(ledger.ends("failed"))
+    end = "`tell` with cost and time, `SUCCESS`"
+    words = {"complete": end, "pruned": end, "failed": "`tell` with `CRASHED`"}
+    hold_the_page_to(words, "SMAC", setting, ledger, heard.methods)
 
 
 def listening(name: str) -> tuple[Any, dict[str, Any]]:
@@ -399,6 +470,14 @@ def test_libraries_of_their_own_environments_hear_the_last_value(name: str, sett
         assert len(heard) == len(told) + len(failed)
         heard = [loss for loss in heard if loss in told]
     assert sorted(heard) == pytest.approx(sorted(told))
+    end, failure = {
+        "nevergrad": ("`tell(candidate, loss)`", "`tell` with a value worse than all"),
+        "hebo": ("`observe(rows, losses)`", ""),
+        "dragonfly": ("`tell([(point, -loss)])`", ""),
+    }[name]
+    words = {"complete": end, "pruned": end, **({"failed": failure} if failure else {})}
+    library = {"nevergrad": "Nevergrad", "hebo": "HEBO", "dragonfly": "Dragonfly"}[name]
+    hold_the_page_to(words, library, setting, ledger, entries.methods)
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS)
@@ -418,3 +497,6 @@ def test_sigopt_hears_values_and_failures(setting: str, monkeypatch: pytest.Monk
     told = [loss for _, _, loss, _ in ledger.ends("complete", "pruned")]
     assert sorted(o["values"][0]["value"] for o in heard if not o.get("failed")) == sorted(told)
     assert len([o for o in heard if o.get("failed")]) == len(ledger.ends("failed"))
+    end = "`observations` with `values`"
+    words = {"complete": end, "pruned": end, "failed": "`observations` with `failed`"}
+    hold_the_page_to(words, "SigOpt", setting, ledger)
