@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -152,8 +153,8 @@ class StudySearch(Searcher):
         states = optuna.trial.TrialState
         result = result or {}
         state = states[str(result["state"])] if event_of(result) == END else states.FAIL
-        if error and state is states.COMPLETE:
-            state = states.FAIL
+        if error and state is states.COMPLETE and all(map(math.isfinite, result["values"])):
+            state = states.FAIL  # an infinite value is the engine's error, and none of Optuna's
         self._end(trial_id, result, state)
 
     def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -180,8 +181,12 @@ class StudySearch(Searcher):
             del self.trials[trial_id]
         if trial_id not in self.known:
             self._log(told, result)
-            for callback in self._callbacks:
-                callback(self._study, told)
+            try:
+                for callback in self._callbacks:
+                    callback(self._study, told)
+            except Exception:
+                self._study._stops = True  # no further trial begins
+                raise
 
     def _log(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
         """A line for each trial, in Optuna's words."""

@@ -111,6 +111,13 @@ class Study(optuna.Study):
         self._optimizes = False
         self._stops = False
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """A copy has the trials that there are, and an experiment of its own for those that it will run."""
+        state: dict[Any, Any] = super().__getstate__()
+        if self._is_in_memory():
+            state.update(_experiment=None, _folder=None, _loaded={})
+        return state
+
     def stop(self) -> None:
         """Let :meth:`optimize` start no more trials, as ``optuna.Study.stop``; for callbacks and objectives."""
         if not self._optimizes:
@@ -155,6 +162,8 @@ class Study(optuna.Study):
         """
         if self._optimizes:
             raise RuntimeError("Nested invocation of `Study.optimize` method isn't allowed.")
+        if n_trials == 0 or (timeout is not None and timeout <= 0):
+            return  # nothing is left to do, as after n_trials=100 - len(study.trials)
         self._optimizes, self._stops = True, False
         try:
             objective = worker_objective(func, _as_tuple(catch), StudyFacts.of(self), gc_after_trial)

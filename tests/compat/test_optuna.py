@@ -538,3 +538,37 @@ def test_range_may_change_from_trial_to_trial(tmp_path: Path) -> None:
     study = optuna.create_study(storage_path=str(tmp_path))
     study.optimize(objective, n_trials=30, n_jobs=2)
     assert all(0 <= t.value - 100 * t.number <= 9 and t.params == {"x": t.value} for t in study.trials)
+
+
+def test_infinite_values_are_values(tmp_path: Path) -> None:
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(lambda trial: float("inf") if trial.number else float("-inf"), n_trials=2, n_jobs=1)
+    assert [(t.state.name, t.value) for t in study.trials] == [("COMPLETE", float("-inf")), ("COMPLETE", float("inf"))]
+
+
+@pytest.mark.parametrize("nothing", [{"n_trials": 0}, {"timeout": 0}, {"n_trials": 2, "timeout": -1.5}])
+def test_where_nothing_is_left_to_do_nothing_is_done(nothing: Any, tmp_path: Path) -> None:
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(lambda trial: 1.0, **nothing)
+    assert study.trials == []
+
+
+def test_no_trial_begins_after_a_callback_has_raised(tmp_path: Path) -> None:
+    def callback(study: Any, trial: Any) -> None:
+        raise ZeroDivisionError("mine")
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        study.optimize(lambda trial: 1.0, n_trials=5, n_jobs=1, callbacks=[callback])
+    assert [t.state.name for t in study.trials] == ["COMPLETE"]
+
+
+def test_a_copied_study_has_what_there_was_and_what_it_runs_itself(tmp_path: Path) -> None:
+    import copy
+
+    study = optuna.create_study(storage_path=str(tmp_path))
+    study.optimize(lambda trial: 1.0, n_trials=2)
+    first, second = copy.deepcopy(study), copy.deepcopy(study)
+    for number, one in enumerate((first, second, study)):
+        one.optimize(lambda trial: 2.0, n_trials=number + 1)
+    assert [len(one.trials) for one in (first, second, study)] == [3, 4, 5]

@@ -120,3 +120,18 @@ def test_synchronous_and_under_faults_it_ends() -> None:
 def test_impossible_bounds_are_refused(bounds: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="hyperparam_bounds"):
         pb2(hyperparam_bounds=bounds)
+
+
+@pytest.mark.parametrize(
+    ("rate", "bounds", "kind"),
+    [(0.5, [0, 1], float), (tune.choice([0.25, 0.5]), [0, 1], float), (50, [1.0, 100.0], int), (None, [0, 9], int)],
+    ids=["float", "choice", "whole", "from_bounds"],
+)
+def test_the_configuration_says_whether_a_number_is_whole_and_not_how_its_bounds_are_written(
+    rate: Any, bounds: Any, kind: type
+) -> None:
+    space = {} if rate is None else {"rate": rate}
+    result = run(pb2(hyperparam_bounds={"rate": bounds}, synch=True), space=space, seed=1)
+    rates = [d.config["rate"] for d in result.decisions() if d.do == "exploit"]
+    assert {type(rate) for rate in rates} == {kind}
+    assert any(bounds[0] < rate < bounds[1] for rate in rates)

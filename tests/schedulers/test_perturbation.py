@@ -126,3 +126,27 @@ def test_factors_may_be_numpy_numbers_and_booleans_are_no_numbers() -> None:
     assert move(2.0, tune.uniform(0, 9), tune.uniform(0, 9), random.Random(0), (numpy.float32(1.5),)) == 3.0
     for truth in (True, numpy.bool_(True)):
         assert move(truth, lambda: "drawn", None, random.Random(0), (1.2,)) == "drawn"
+
+
+@pytest.mark.parametrize("resample", [0.0, 1.0])
+def test_options_that_hold_domains_are_drawn_in_full(resample: float) -> None:
+    how = {"kernel": tune.choice([{"name": "rbf", "gamma": tune.uniform(0, 1)}, {"name": "poly", "degree": 3}])}
+    config = {"kernel": {"name": "rbf", "gamma": 0.5}}
+    made = [explore(config, how, {}, random.Random(seed), resample, (1.2, 0.8))[0]["kernel"] for seed in range(20)]
+    assert {one["name"] for one in made} == {"rbf", "poly"}
+    assert all(isinstance(one["gamma"], float) for one in made if one["name"] == "rbf")
+
+
+def test_choices_may_be_arrays() -> None:
+    numpy = pytest.importorskip("numpy")
+    first, second = numpy.array([1, 2]), numpy.array([3, 4])
+    moved = [move(numpy.array([1, 2]), [first, second], None, random.Random(seed), (1.2,)) for seed in range(10)]
+    assert {id(one) for one in moved} == {id(first), id(second)}
+
+
+def test_a_domain_says_whether_a_moved_number_is_whole() -> None:
+    real, whole = tune.uniform(0, 10), tune.randint(1, 9)
+    assert move(1, real, real, random.Random(0), (1.2,)) == pytest.approx(1.2)
+    moved = move(4.0, whole, whole, random.Random(0), (1.5,))
+    assert (moved, type(moved)) == (6, int)
+    assert move(10, lambda: 1, None, random.Random(0), (1.25,)) == 12

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("flaml")
 
+import tune_core as tune
 from tune_core.search.flaml import CFO, BlendSearch
 from tune_core.testing.searchers import SearcherSuite
 
@@ -20,3 +21,20 @@ class TestBlendSearch(SearcherSuite):
 class TestCFO(SearcherSuite):
     def make(self, **arguments: Any) -> Any:
         return CFO(**arguments)
+
+
+@pytest.mark.parametrize("kind", [BlendSearch, CFO])
+def test_a_space_of_few_points_ends_the_search_without_a_word(kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    search = kind(seed=3)
+    search.set_search_properties("loss", "min", {"n": tune.randint(0, 4)}, num_samples=30)
+    tried = []
+    for number in range(30):
+        config = search.suggest(str(number))
+        if config == search.FINISHED:
+            break
+        assert isinstance(config, dict)
+        tried.append(config["n"])
+        search.on_trial_complete(str(number), {"loss": float(config["n"])})
+    assert config == search.FINISHED
+    assert sorted(tried) == sorted(set(tried))
+    assert not caplog.records

@@ -116,3 +116,58 @@ def test_file_of_something_else_is_no_state_of_a_repeater(tmp_path: Path) -> Non
 
     with pytest.raises(RestoreError, match="was not written by a repeater"):
         Repeater(create_searcher("auto"), repeat=3).restore(str(tmp_path / "state"))
+
+
+def numbers_told(told: list[Any], result: Mapping[str, Any]) -> None:
+    told.append({name: result[name] for name in ("loss", "size", "n/latency")})
+
+
+class RecordingSeveral(Recording):
+    pruned: list[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._metric, self._mode = ["loss", "size"], ["min", "max"]
+        self.numbers: list[Any] = []
+        self.pruned = []
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        self.told.append((trial_id, None, error))
+        if result is not None:
+            numbers_told(self.numbers, result)
+
+    def on_trial_pruned(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        self.pruned.append(trial_id)
+        numbers_told(self.numbers, result)
+
+
+def reported(loss: float, size: float, latency: int) -> dict[str, Any]:
+    return {"loss": loss, "size": size, "n": {"latency": latency}}
+
+
+def test_each_metric_that_is_told_is_a_mean() -> None:
+    inner = RecordingSeveral()
+    repeater = Repeater(inner, repeat=2)
+    for i in "abcd":
+        repeater.suggest(i)
+    repeater.on_trial_complete("a", reported(1.0, 10.0, 3))
+    repeater.on_trial_complete("b", reported(3.0, 30.0, 4))
+    repeater.on_trial_complete("c", reported(1.0, math.nan, 3))
+    repeater.on_trial_complete("d", reported(math.inf, 1.0, 3))
+
+    assert inner.numbers == [{"loss": 2.0, "size": 20.0, "n/latency": 3.5}]
+    assert inner.told == [("a", None, False), ("c", None, True)]
+
+
+def test_repetitions_that_were_ended_early_count_only_where_none_is_complete() -> None:
+    inner = RecordingSeveral()
+    repeater = Repeater(inner, repeat=2)
+    for i in "abcd":
+        repeater.suggest(i)
+    repeater.on_trial_pruned("a", reported(5.0, 1.0, 1))
+    repeater.on_trial_complete("b", reported(1.0, 2.0, 2))
+    repeater.on_trial_pruned("c", reported(4.0, 1.0, 1))
+    repeater.on_trial_pruned("d", reported(6.0, 1.0, 1))
+
+    assert [one["loss"] for one in inner.numbers] == [1.0, 5.0]
+    assert (inner.told, inner.pruned) == ([("a", None, False)], ["c"])

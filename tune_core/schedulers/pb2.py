@@ -48,7 +48,8 @@ class PB2(Population):
     hyperparam_bounds
         Lower and upper bound of each hyperparameter to choose, nested as in ``param_space``:
         ``{"optimizer": {"lr": [1e-4, 1e-1]}}``. Those whose domain in ``param_space`` is logarithmic are chosen on that
-        scale, and integers stay integers.
+        scale, and integers in a trial's configuration stay integers. What ``param_space`` lacks is an integer where
+        both bounds are.
     log_config, require_attrs
         Accepted and ignored; Ray Tune has them.
     custom_explore_fn
@@ -134,7 +135,7 @@ class PB2(Population):
         config = copy.deepcopy(dict(source.trial.config))
         words, taken = [], []
         for path, scaled in zip(self._bounds, point):
-            new = self._unscale(path, scaled)
+            new = self._unscale(path, scaled, value_at(config, path))
             taken.append(self._scale(path, new))
             words.append(f"{'/'.join(path)} {show(value_at(config, path))} → {show(new)}")
             _put(config, path, new)
@@ -163,7 +164,7 @@ class PB2(Population):
             low, high, number = math.log(low), math.log(high), math.log(max(number, low))
         return float(min(max((number - low) / (high - low), 0.0), 1.0))
 
-    def _unscale(self, path: Path, scaled: float) -> Any:
+    def _unscale(self, path: Path, scaled: float, old: object) -> Any:
         low, high = self._bounds[path]
         if self._is_log(path):
             value = math.exp(math.log(low) + scaled * (math.log(high) - math.log(low)))
@@ -173,7 +174,7 @@ class PB2(Population):
         domain = value_at(self.space, path)
         if isinstance(domain, (space.Float, space.Integer)):
             return domain.snap(value)
-        return round(value) if all(isinstance(b, int) for b in self._bounds[path]) else value
+        return round(value) if isinstance(as_python_number(old), int) else float(value)
 
 
 def _choose(

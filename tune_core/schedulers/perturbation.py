@@ -14,6 +14,7 @@ from tune_core.core.random_state import seeded
 from tune_core.core.validation import python_list
 from tune_core.core.values import Config, ConfigView
 from tune_core.errors import InvalidArgumentError
+from tune_core.space.sampling import equal, varies
 
 Mutations = Mapping[str, Any]
 
@@ -150,9 +151,11 @@ def draw(how: Any, rng: random.Random) -> Any:
 
 def move(old: object, how: object, bounds: object, rng: random.Random, factors: Sequence[float]) -> Any:
     """A value near ``old``: a neighbour of a choice, a multiple of a number; always within the domain."""
+    if isinstance(how, space.Categorical) and varies({"": list(how.categories)}):
+        return draw(how, rng)  # its options hold domains: they have no neighbours
     values = how.categories if isinstance(how, space.Categorical) else how if isinstance(how, Sequence) else None
     if values is not None:
-        at = next((i for i, value in enumerate(values) if value == old), None)
+        at = next((i for i, value in enumerate(values) if equal(value, old)), None)
         if at is None:
             return rng.choice(values)
         return values[min(max(at + rng.choice((-1, 1)), 0), len(values) - 1)]
@@ -160,13 +163,15 @@ def move(old: object, how: object, bounds: object, rng: random.Random, factors: 
     number = as_python_number(old)
     if number is None:
         return draw(how, rng)
+    is_domain = isinstance(bounds, (space.Float, space.Integer))
+    is_whole = isinstance(bounds, space.Integer) if is_domain else isinstance(number, int)
     new = into(bounds, number * factor)
-    if isinstance(number, int):
+    if is_whole:
         new = round(new)
     if new == number and number != 0:  # a step too small for its grid: take the next one on it
-        step = (getattr(bounds, "q", None) or (1 if isinstance(number, int) else 0)) * (1 if number > 0 else -1)
+        step = (getattr(bounds, "q", None) or (1 if is_whole else 0)) * (1 if number > 0 else -1)
         new = into(bounds, number + step if factor > 1 else number - step)
-    return type(number)(new)
+    return int(new) if is_whole else float(new)
 
 
 def as_python_number(value: object) -> int | float | None:

@@ -80,7 +80,7 @@ class BlendSearch(ModelSearcher):
                 **self._options,
             )
 
-    def _ask(self, trial_id: str) -> Values | None:
+    def _ask(self, trial_id: str) -> Values | str | None:
         assert self.encoding is not None
         with _silent():
             for _ in range(50):  # None means that it changed its state, and wants to be asked again
@@ -88,7 +88,9 @@ class BlendSearch(ModelSearcher):
                 if config is not None:
                     self._configs[trial_id] = config
                     return _NOTATION.read_point(self.encoding, config)
-        return None
+        if self._live or self._foreign or any(param.size is None for param in self.encoding.params):
+            return None
+        return self.FINISHED  # it finds nothing new in a finite space, and there is no result to wait for
 
     def _facts(self, result: Metrics) -> ResultDict:
         """What the trial has cost so far, and the metrics of FLAML's own constraints."""
@@ -149,7 +151,8 @@ class _silent:  # noqa: N801
     """Keeps FLAML's and Optuna's loggers quiet meanwhile."""
 
     def __enter__(self) -> None:
-        self._levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in ("flaml", "optuna")]
+        names = ("flaml", "optuna", "ray.tune.search.optuna.optuna_search")  # it takes Ray's searcher if Ray is there
+        self._levels = [(logger, logger.level) for logger in map(logging.getLogger, names)]
         for logger, _ in self._levels:
             logger.setLevel(logging.ERROR)
 

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_core.core.automatic import AUTO_RESULT_KEYS
+from tune_core.core.flatten import flatten
 from tune_core.core.objective import Objective
 from tune_core.core.validation import python_values
 from tune_core.core.values import Config, ConfigView, Metrics
@@ -34,7 +36,11 @@ class Group:
     trials
         Ids of its trials, in order.
     values
-        The metric of those that have ended well.
+        The metric of those that have ended well; of several metrics the first.
+    numbers
+        All numbers in their last results, by flat names.
+    pruned
+        Those of them that a scheduler ended early.
     failed
         How many have failed.
     """
@@ -42,24 +48,39 @@ class Group:
     config: Config
     trials: list[str] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    pruned: list[str] = field(default_factory=list)
     failed: int = 0
+
+    @property
+    def counted(self) -> list[str]:
+        """The trials that the mean is of: the complete ones, or, if there is none, those that were ended early."""
+        return [trial for trial in self.values if trial not in self.pruned] or list(self.values)
 
     @property
     def mean(self) -> float | None:
         """Mean of the metric; None if nothing has ended well."""
-        return sum(self.values.values()) / len(self.values) if self.values else None
+        counted = self.counted
+        return sum(map(self.values.__getitem__, counted)) / len(counted) if counted else None
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Means of all numbers that each of these trials has."""
+        first, *others = map(self.numbers.__getitem__, self.counted)
+        shared = [name for name in first if all(name in other for other in others)]
+        return {name: sum(one[name] for one in (first, *others)) / (1 + len(others)) for name in shared}
 
     @property
     def sd(self) -> float | None:
         """Standard deviation of the metric (of the sample); None below two values."""
-        mean, n = self.mean, len(self.values)
-        if mean is None or n < 2:
+        mean, counted = self.mean, self.counted
+        if mean is None or len(counted) < 2:
             return None
-        return math.sqrt(sum((v - mean) ** 2 for v in self.values.values()) / (n - 1))
+        return math.sqrt(sum((self.values[trial] - mean) ** 2 for trial in counted) / (len(counted) - 1))
 
 
 class Repeater(WrappingSearcher):
-    """Runs each suggestion of a searcher ``repeat`` times and tells it the mean.
+    """Runs each suggestion of a searcher ``repeat`` times and tells it the means of the metrics.
 
     Parameters
     ----------
@@ -73,7 +94,8 @@ class Repeater(WrappingSearcher):
 
     Notes
     -----
-    Failed repetitions are left out of the mean; if all repetitions of a suggestion failed, it has failed.
+    Failed repetitions are left out of the means; if all repetitions of a suggestion failed, it has failed. So are those
+    that a scheduler ended early, where others are complete; if none is, the suggestion counts as pruned.
     """
 
     _done_to_it = "repeated"
@@ -131,28 +153,46 @@ class Repeater(WrappingSearcher):
         self._join(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
-        """Tell the searcher the mean once all repetitions have ended."""
+        """Tell the searcher the means once all repetitions have ended."""
+        self._end(trial_id, None if error else result, False)
+
+    def on_trial_pruned(self, trial_id: str, result: Metrics) -> None:
+        """The same for a trial that a scheduler ended early."""
+        self._end(trial_id, result, True)
+
+    def _end(self, trial_id: str, result: Metrics | None, pruned: bool) -> None:
         name = self._group_of.pop(trial_id, None)
         if name is None:
             return
         group = self.groups[name]
-        value = None if error or result is None else self._value(result)
-        if value is None:
+        values = None if result is None else self._values(result)
+        if values is None or result is None:
             group.failed += 1
         else:
-            group.values[trial_id] = value
+            group.values[trial_id] = next(iter(values.values()))
+            group.numbers[trial_id] = {**_numbers(result), **values}
+            if pruned:
+                group.pruned.append(trial_id)
         if len(group.values) + group.failed < self.repeat:
             return
-        if group.mean is None:
+        if not group.values:
             self.searcher.on_trial_complete(name, None, True)
+            return
+        told = {**(result or {}), **group.means}
+        if len(group.pruned) == len(group.values):
+            self.searcher.on_trial_pruned(name, told)
         else:
-            last = dict(result or {})
-            self.searcher.on_trial_complete(name, {**last, str(self.metric): group.mean}, False)
+            self.searcher.on_trial_complete(name, told, False)
 
-    def _value(self, result: Metrics) -> float | None:
-        objective = Objective(str(self.metric), str(self.mode))
-        loss = objective.loss(result)
-        return objective.as_value(loss) if math.isfinite(loss) else None
+    def _values(self, result: Metrics) -> dict[str, float] | None:
+        """The metrics that are optimised; None if one of them is missing or not finite."""
+        metrics = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        modes = [self.mode] * len(metrics) if isinstance(self.mode, str) else list(self.mode)
+        objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
+        losses = [objective.loss(result) for objective in objectives]
+        if not all(map(math.isfinite, losses)):
+            return None
+        return {one.metric: one.as_value(loss) for one, loss in zip(objectives, losses, strict=True)}
 
     def unfinished_trials(self) -> Collection[str]:
         """Trials that have not ended."""
@@ -198,3 +238,9 @@ class Repeater(WrappingSearcher):
     def describe(self) -> str:
         """The searcher and the number of repetitions."""
         return f"Repeater({self.searcher.describe()}, repeat={self.repeat})"
+
+
+def _numbers(result: Metrics) -> dict[str, float]:
+    """The numbers that a trial has reported."""
+    plain = {key: value for key, value in result.items() if key not in AUTO_RESULT_KEYS and key != "config"}
+    return {key: float(value) for key, value in flatten(plain).items() if type(value) in (int, float)}

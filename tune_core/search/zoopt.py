@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tune_core.core import validation
@@ -99,8 +100,9 @@ class ZOOptSearch(ModelSearcher):
     def _ask(self, trial_id: str) -> Values | str | None:
         assert self.encoding is not None
         algorithm = self._algorithm
-        for _ in range(4):
-            solution = algorithm.suggest()
+        for _ in range(_ASKS):
+            with _silent():
+                solution = algorithm.suggest()
             if solution is None:
                 if algorithm.live_num > 0:
                     return None
@@ -109,7 +111,7 @@ class ZOOptSearch(ModelSearcher):
                 self._solutions[trial_id] = solution
                 point = solution.get_x()
                 return {p.name: _NOTATION.read(p, v) for p, v in zip(self.encoding.params, point, strict=True)}
-        return self.FINISHED if solution is not None and not algorithm.live_num else None
+        return None if algorithm.live_num else self.FINISHED
 
     def _tell(self, trial_id: str, values: Values, loss: float) -> None:
         self._worst = max(self._worst, loss)
@@ -138,3 +140,18 @@ class ZOOptSearch(ModelSearcher):
 
 
 _NOTATION = Notation(LOGS, category=None)
+_ASKS = 20
+"""So often it is asked where its few draws are not new; then nothing new is left in the space."""
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep ZOOpt from printing each time that it finds nothing new."""
+    from zoopt.utils.tool_function import ToolFunction
+
+    log = ToolFunction.log
+    ToolFunction.log = staticmethod(lambda text: None)
+    try:
+        yield
+    finally:
+        ToolFunction.log = staticmethod(log)
