@@ -72,6 +72,16 @@ def test_as_directory_of_a_remote_checkpoint_is_deleted_after(folder):
     assert not os.path.exists(here)
 
 
+def test_metadata_takes_the_numbers_of_numpy(checkpoint):
+    numpy = pytest.importorskip("numpy")
+    checkpoint.set_metadata(
+        {"loss": numpy.float32(0.5), "deep": [{"epoch": numpy.int64(3), "best": numpy.bool_(True)}]}
+    )
+    assert checkpoint.get_metadata() == {"loss": 0.5, "deep": [{"epoch": 3, "best": True}]}
+    with pytest.raises(CheckpointError, match=r"a set\) is no value that JSON can hold"):
+        checkpoint.set_metadata({"names": {"a"}})
+
+
 def test_metadata_is_set_updated_and_replaced(checkpoint):
     assert checkpoint.get_metadata() == {}
     checkpoint.set_metadata({"epoch": 1, "name": "a"})

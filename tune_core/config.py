@@ -49,8 +49,9 @@ class TuneConfig:
         What trials share. None: a worker process takes one trial after another, and each trial gets objects of its
         own: what is bound to the trainable or captured by it (not large arrays, which are read-only), and the object of
         a class trainable. What imported modules keep, and the states of random generators, stay. True: bound and
-        captured objects stay as well, and the object of a class trainable is handed on if its ``reset_config``
-        accepts the next configuration. False: each trial gets a process of its own.
+        captured objects stay as well, as they always do with ``executor="inline"``, where they are the caller's own;
+        and the object of a class trainable is handed on if its ``reset_config`` accepts the next configuration. False:
+        each trial gets a process of its own.
     seed
         Seeds all chance of the run; None draws one and journals it.
     trial_timeout_s

@@ -5,6 +5,7 @@ This is the door that scripts come in by, so what only a run or a restore needs 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Mapping, Sequence
@@ -116,11 +117,11 @@ class Tuner:
         """The configuration; where an earlier call has used it up, with the parts that learn as they were given."""
         if self._kept is None:
             return self._tune, self._run
-        kept = copy.deepcopy(self._kept)
-        tune, run = kept["tune_config"], kept["run_config"]
-        return replace(self._tune, scheduler=tune.scheduler, search_alg=tune.search_alg), replace(
-            self._run, stop=run.stop
-        )
+        tune, run = self._kept["tune_config"], self._kept["run_config"]
+        scheduler, search_alg, stop = tune.scheduler, tune.search_alg, run.stop
+        with contextlib.suppress(Exception):  # what cannot be copied is refused where it is not as it was given
+            scheduler, search_alg, stop = copy.deepcopy((scheduler, search_alg, stop))
+        return replace(self._tune, scheduler=scheduler, search_alg=search_alg), replace(self._run, stop=stop)
 
     def _starts(self) -> tuple[str | None, tuple[str, ...]]:
         """What ``tune.run(restore, export_formats)`` asked for, checked."""

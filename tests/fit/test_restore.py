@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -624,3 +625,39 @@ def test_second_call_of_fit_goes_on_as_a_restore_would(folder, scheduler):
     ).fit()
     assert [result.config for result in again] == [result.config for result in restored]
     assert [result.reason for result in again] == [result.reason for result in restored]
+
+
+@pytest.mark.parametrize("is_restored", [False, True], ids=["new", "restored"])
+def test_parts_of_a_tuner_that_learn_serve_a_second_call_of_fit(folder, is_restored):
+    class Locked(tune.Callback):  # which cannot be copied
+        def __init__(self):
+            self.lock = threading.Lock()
+
+    def stops(config):
+        if (folder / "stop").exists():
+            (folder / "stop").unlink()
+            os.kill(os.getpid(), signal.SIGINT)
+        for step in range(3):
+            tune.report({"loss": config["x"] / (step + 1)})
+
+    def parts():
+        return {
+            "param_space": SPACE,
+            "tune_config": tune.TuneConfig(
+                metric="loss", mode="min", num_samples=6, seed=1, scheduler=ASHAScheduler(max_t=4)
+            ),
+            "run_config": tune.RunConfig(
+                name="run", storage_path=str(folder), executor="inline", verbose=0, callbacks=[Locked()]
+            ),
+        }
+
+    def begun():
+        (folder / "stop").touch()
+        assert len(tuner.fit()) < 6
+
+    tuner = tune.Tuner(stops, **parts())
+    begun()
+    if is_restored:
+        tuner = tune.Tuner.restore(folder / "run", stops, **parts())
+        begun()
+    assert len(tuner.fit()) == 6

@@ -700,3 +700,21 @@ def test_what_is_printed_of_results_holds_nothing_that_a_terminal_obeys(tmp_path
     grid = ResultGrid.from_path(run.save())
     for text in (repr(grid), repr(grid[0]), grid[0].explain()):
         assert "\x1b" not in text and "\x9b" not in text and "\x07" not in text
+
+
+def test_error_of_a_trial_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    def objective(config: dict[str, object]) -> None:
+        raise ValueError("\x1b]0;title\x07\nsecond line")
+
+    def tuner(name: str, fail_fast: object) -> tune.Tuner:
+        failure = tune.FailureConfig(fail_fast=fail_fast)
+        run = tune.RunConfig(
+            name=name, storage_path=str(tmp_path), executor="inline", failure_config=failure, verbose=0
+        )
+        return tune.Tuner(objective, run_config=run)
+
+    with pytest.raises(tune.TuneError) as raised:
+        tuner("raising", "raise").fit()
+    for text in (str(tuner("run", False).fit()[0].error), str(raised.value)):
+        assert r"\x1b]0;title\x07" in text and "\nsecond line" in text
+        assert "\x1b" not in text and "\x07" not in text

@@ -106,6 +106,58 @@ def test_a_result_that_says_done_ends_the_trial(tmp_path):
     assert fit(objective, tmp_path)[0].metrics["training_iteration"] == 5
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    ("answer", "metrics"),
+    [({"loss": 5}, {"loss": 5}), (5, {"loss": 1, "_metric": 5}), (None, {"loss": 1}), (True, {"loss": 1})],
+    ids=["dict", "number", "nothing", "bool"],
+)
+def test_what_a_generator_returns_is_its_last_result(tmp_path, executor, answer, metrics):
+    def generates(config):
+        yield {"loss": 1}
+        return answer
+
+    result = fit(generates, tmp_path, executor=executor)[0]
+    assert {name: result.metrics[name] for name in metrics} == metrics
+    assert result.metrics["training_iteration"] == (1 if answer is None or answer is True else 2)
+
+
+def test_what_a_generator_returns_is_refused_as_a_functions_answer_is(tmp_path):
+    def generates(config):
+        yield {"loss": 1}
+        return "text"
+
+    result = fit(generates, tmp_path)[0]
+    assert "returned or yielded 'text' of type str" in str(result.error)
+    assert result.metrics["loss"] == 1
+
+
+def test_a_generator_driven_by_hand_returns_its_last_result():
+    from tune_core.trainable.function import wrap_function
+
+    def generates(config):
+        yield {"loss": 1}
+        return {"loss": 5}
+
+    trainable = wrap_function(generates)({})
+    assert [trainable.train()["loss"] for _ in range(2)] == [1, 5]
+    assert trainable.train()["done"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("cpus", "cpu"), ("num_gpus", "gpu"), ("Memory", "memory"), ("memmory", "memory")]
+)
+def test_resource_that_is_nearly_a_usual_one_is_told(name, meant):
+    with pytest.warns(UserWarning, match=f"{name}.*Did you mean '{meant}'"):
+        tune.with_resources(returns_dict, {name: 1})
+
+
+@pytest.mark.parametrize("name", ["tpu", "npu", "license", "CPU", "gpu", "memory", "accelerator_type:A100"])
+def test_other_resources_are_taken_without_a_word(name, recwarn):
+    tune.with_resources(returns_dict, {name: 1})
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("answer", ["text", [1], object()])
 def test_what_is_no_result_is_an_error_of_the_trial(tmp_path, answer):
     results = fit(lambda config: answer, tmp_path)

@@ -21,6 +21,7 @@ from tune_core.core.constraints import constraints_from
 from tune_core.core.environment import flag, seconds
 from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config
+from tune_core.display.formatting import printable
 from tune_core.engine.asked_stopper import AskedStopper
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
@@ -119,20 +120,19 @@ class ExperimentRun:
 
     # --- checks before the first trial --------------------------------------------------------------------------------
 
-    def _copy_setup(self) -> dict[str, Any] | None:
+    def _copy_setup(self) -> dict[str, Any]:
         """The configuration as given, before the run changes any of it."""
         setup = {
             "param_space": self.space,
             "tune_config": self.tune_config,
             "run_config": replace(self.run_config, executor=None, storage_filesystem=None),  # that may hold secrets
         }
-        if self.restored is not None:
-            return None
-        try:
-            return copy.deepcopy(setup)
-        except Exception as error:  # e.g. an object with a lock: then it is written as it is when the run begins
-            _log.debug("The configuration cannot be copied: %s", error)
-            return setup
+        for key, part in setup.items():
+            try:
+                setup[key] = copy.deepcopy(part)
+            except Exception as error:  # e.g. an object with a lock: then it is written as it is when the run begins
+                _log.debug("%s cannot be copied: %s", key, error)
+        return setup
 
     def _check_resources(self) -> Request | None:
         if callable(self.request) and not isinstance(self.request, PlacementGroupFactory):
@@ -175,8 +175,7 @@ class ExperimentRun:
             unkept = None
             if self.restored is None:
                 refuse_if_begun(self.folder)
-                if self.kept is not None:
-                    unkept = keep_setup(self.folder, self.kept)
+                unkept = keep_setup(self.folder, self.kept)
             for part in (self.searcher, self.scheduler):
                 part._belongs_to_a_run = True  # type: ignore[union-attr]
             log = Reader(self.folder) if self.restored is not None else None
@@ -243,8 +242,7 @@ class ExperimentRun:
             with contextlib.suppress(TuneError):
                 self._lock, old = self._lock_folder(), self._lock
                 old.release()
-                if self.kept is not None:
-                    keep_setup(self.folder, self.kept)
+                keep_setup(self.folder, self.kept)
         return happened
 
     def _claim_folder(self) -> None:
@@ -475,13 +473,13 @@ class ExperimentRun:
 
     def _raise_if_asked(self) -> None:
         if self.loop.error:
-            raise TrialError(self.loop.error)
+            raise TrialError(printable(self.loop.error))
         failure = self.run_config.failure_config
         if failure is not None and failure.fail_fast == "raise":
             for trial in self.controller.trials:
                 if trial.error is not None and trial.status == "ERROR":
                     raised = ev.error_line(trial.error).partition(":")[0]
-                    raise trial_error(raised, f"Trial {trial.trial_id}", f"failed:\n{trial.error}")
+                    raise trial_error(raised, f"Trial {trial.trial_id}", f"failed:\n{printable(trial.error)}")
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

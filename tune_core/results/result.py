@@ -120,7 +120,7 @@ class Result:
         trial = self._trial
         if trial.status is not ERROR:
             return None
-        text = trial.error or trial.reason or "no error was recorded"
+        text = printable(trial.error or trial.reason or "no error was recorded")
         output = os.path.join(trial_folder(self._folder, trial.index), "output.log")
         where = f"All that it printed is in {output}.\n" if os.path.exists(output) else ""
         line = error_line(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tune_core.core.objective import DEFAULT_METRIC
@@ -105,7 +105,7 @@ class _Runner:
 
     def _train(self) -> None:
         answer = self._function(self._config)
-        items = answer if inspect.isgenerator(answer) else [answer]
+        items = _with_returned(answer) if inspect.isgenerator(answer) else [answer]
         for item in items:
             if item is not None and not isinstance(item, bool):
                 self.report(item if isinstance(item, Mapping) else {DEFAULT_METRIC: item}, None)
@@ -139,6 +139,11 @@ class _Runner:
 
     def at_end(self, function: Callable[[], None]) -> None:
         self._at_end.append(function)
+
+
+def _with_returned(generator: Generator[Any, None, Any]) -> Iterator[Any]:
+    """What a generator yields, and then what it returns."""
+    yield (yield from generator)
 
 
 def wrap_function(train_func: Callable[[Config], Any], name: str | None = None) -> type[FunctionTrainable]:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tune_core.core.near_names import nearest
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.validation import python_value
 from tune_core.core.values import Config
 from tune_core.errors import ResourceError, UserCodeError
 
 DEFAULT_RESOURCES: dict[str, float] = {"cpu": 1}
+_USUAL = ("cpu", "gpu", "memory")
 GRAIN = 10_000
 """Resources are counted in whole ten-thousandths, so that fractions add up exactly."""
 
@@ -187,7 +190,9 @@ def as_request(resources: object, asked: str) -> object:
         made = bundles()
         return made if isinstance(made, PlacementGroupFactory) else PlacementGroupFactory(made.bundles, made.strategy)
     if not callable(resources) or isinstance(resources, PlacementGroupFactory):
-        check_resources(resources, asked)
+        for name in check_resources(resources, asked):
+            if name not in _USUAL and (meant := nearest(name.lower().removeprefix("num_"), _USUAL, 0.8)):
+                warn_user(f"{asked} names {name!r}, a custom resource. Did you mean {meant!r}?")
     return resources
 
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from tune_core.core import events as ev
@@ -162,21 +162,29 @@ class Worker:
 
     def _drive(self, session: TrialSession, prepared: Prepared) -> None:
         answer = prepared(session.job.config)
+        if inspect.isgenerator(answer):
+            answer = self._follow(session, answer)
         if answer is None or answer.__class__ is bool:  # a bool is what tune.report() returned
             return
         if answer.__class__ is dict:  # the usual answers are told first
             session.report(answer)
-        elif inspect.isgenerator(answer):
-            with contextlib.closing(answer):
-                for item in answer:
-                    if not session.report(_as_metrics(item, self.spec)):
-                        return
         elif inspect.isawaitable(answer) or inspect.isasyncgen(answer):
             if inspect.iscoroutine(answer):
                 answer.close()  # else Python warns that nobody awaited it
             raise FatalError(*asynchronous(self.spec.trainable_name))
         else:
             session.report(_as_metrics(answer, self.spec))
+
+    def _follow(self, session: TrialSession, generator: Generator[Any, None, Any]) -> Any:
+        """Report what it yields; what it returns, None if it was stopped before."""
+        with contextlib.closing(generator):
+            while True:
+                try:
+                    item = next(generator)
+                except StopIteration as end:
+                    return end.value
+                if not session.report(_as_metrics(item, self.spec)):
+                    return None
 
     def _run_class(self, session: TrialSession, prepared: Prepared) -> None:
         trainable = self._trainable_for(session, prepared)
