@@ -144,9 +144,7 @@ def test_a_generator_driven_by_hand_returns_its_last_result():
     assert trainable.train()["done"]
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"), [("cpus", "cpu"), ("num_gpus", "gpu"), ("Memory", "memory"), ("memmory", "memory")]
-)
+@pytest.mark.parametrize(("name", "meant"), [("cpus", "cpu"), ("num_gpus", "gpu"), ("Memory", "memory")])
 def test_resource_that_is_nearly_a_usual_one_is_told(name, meant):
     with pytest.warns(UserWarning, match=f"{name}.*Did you mean '{meant}'"):
         tune.with_resources(returns_dict, {name: 1})
