@@ -141,7 +141,7 @@ class _Runner:
         self._at_end.append(function)
 
 
-def _with_returned(generator: Generator[Any, None, Any]) -> Iterator[Any]:
+def _with_returned(generator: Generator[Any, Any, Any]) -> Iterator[Any]:
     """What a generator yields, and then what it returns."""
     yield (yield from generator)
 

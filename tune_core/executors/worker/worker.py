@@ -175,7 +175,7 @@ class Worker:
         else:
             session.report(_as_metrics(answer, self.spec))
 
-    def _follow(self, session: TrialSession, generator: Generator[Any, None, Any]) -> Any:
+    def _follow(self, session: TrialSession, generator: Generator[Any, Any, Any]) -> Any:
         """Report what it yields; what it returns, None if it was stopped before."""
         with contextlib.closing(generator):
             while True:
