@@ -9,6 +9,8 @@ import pytest
 
 import tune_core as tune
 from tune_core.errors import SearchSpaceError, UserCodeError
+from tune_core.schedulers import FIFOScheduler
+from tune_core.search import BasicVariantGenerator
 
 
 def tuner(folder: Path, space: Any = None, **run: Any) -> tune.Tuner:
@@ -40,3 +42,47 @@ def test_a_warning_of_a_run_points_at_the_line_that_began_it(tmp_path: Path) -> 
     with pytest.warns(UserWarning, match="no result has so far") as caught:
         tuner(tmp_path, stop={"accuracies": 1.0}).fit()
     assert [warning.filename for warning in caught] == [__file__]
+
+
+class Misspelt(tune.Callback):
+    def on_trial_results(self, **info: Any) -> None:
+        """Meant as on_trial_result."""
+
+    def on_trial_compleet(self, **info: Any) -> None:
+        """Meant as on_trial_complete."""
+
+    def on_trial_start(self, **info: Any) -> None:
+        self.on_trial_started()
+
+    def on_trial_started(self) -> None:
+        """A helper of a hook that is there."""
+
+    def on_epoch_end(self) -> None:
+        """Like no hook."""
+
+    _on_trial_eror = None
+
+
+class MisspeltSearcher(BasicVariantGenerator):
+    def on_trial_resullt(self, trial_id: str, result: Any) -> None:
+        """Meant as on_trial_result."""
+
+
+class MisspeltScheduler(FIFOScheduler):
+    def on_ressult(self, trial: Any, result: Any) -> None:
+        """Meant as on_result."""
+
+
+def test_a_misspelt_hook_is_named_once_with_the_right_one(tmp_path: Path) -> None:
+    config = tune.TuneConfig(num_samples=2, search_alg=MisspeltSearcher(), scheduler=MisspeltScheduler())
+    run = tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="inline", callbacks=[Misspelt(), Misspelt()])
+    space = {"x": tune.uniform(0, 1)}
+    with pytest.warns(UserWarning) as caught:
+        tune.Tuner(lambda config: {"loss": 1}, param_space=space, tune_config=config, run_config=run).fit()
+    said = [str(warning.message) for warning in caught]
+    assert [(text.split()[0], text.split()[-1]) for text in said] == [
+        ("Misspelt.on_trial_results", "'on_trial_result'?"),
+        ("Misspelt.on_trial_compleet", "'on_trial_complete'?"),
+        ("MisspeltScheduler.on_ressult", "'on_result'?"),
+        ("MisspeltSearcher.on_trial_resullt", "'on_trial_result'?"),
+    ]

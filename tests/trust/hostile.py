@@ -159,6 +159,15 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "time is far away": of_kind("run", at=1e300),
     "time is long ago": of_kind("run", at=-1e18),
     "settings are odd": of_kind("run", settings={"num_to_keep": "x", "stop": 3, "checkpoint_score_order": "up"}),
+    "mode is none": of_kind("run", mode="up"),
+    "one of the modes is none": of_kind("run", objectives=[["loss", "min"], ["size", "up"]]),
+    "order of checkpoints is none": of_kind("run", settings={"checkpoint_score_order": "up"}),
+    "keeps no checkpoint": of_kind("run", settings={"num_to_keep": 0}),
+    "what varies is a number": of_kind("run", settings={"varied": 3}),
+    "environment is a number": of_kind("run", settings={"environment": 3}),
+    "settings of a restore are odd": more({"e": "restore", "at": 2e9, "settings": {"num_to_keep": "x"}}),
+    "began nowhere": of_kind("report", began=["h"]),
+    "began in words": of_kind("report", began=["h", "h", 1, 0.0, "x"]),
     "reports in the year 10^300": of_kind("report", at=1e300),
     "configuration is escapes": of_kind("suggest", config={ESCAPE: ESCAPE, "x": 1}),
     "metrics are escapes": of_kind("report", metrics={"loss": 1.0, ESCAPE: ESCAPE}),
@@ -185,7 +194,7 @@ def look(folder: Path) -> list[tuple[str, str]]:
     """What each command and reader says; a traceback is named "TRACEBACK"."""
     said = []
     place, parent = str(folder), str(folder.parent)
-    table = str(folder.parent.parent / "table.csv")
+    table, page = (str(folder.parent.parent / name) for name in ("table.csv", "report.html"))
     for arguments in (
         ["ls", parent],
         ["show", place],
@@ -195,6 +204,7 @@ def look(folder: Path) -> list[tuple[str, str]]:
         ["export", place, "-o", table],
         ["export", place, "--results", "-o", table],
         ["watch", place, "--once"],
+        ["report", place, "-o", page],
     ):
         out = io.StringIO()
         try:
@@ -205,7 +215,9 @@ def look(folder: Path) -> list[tuple[str, str]]:
         said.append((arguments[0], out.getvalue().replace("This is a defect of tune-core", "TRACEBACK")))
     for name, reader in {
         "from_path": lambda: repr(tune.ResultGrid.from_path(place)),
-        "frames": lambda: [r.metrics for r in tune.ResultGrid.from_path(place)],
+        "metrics": lambda: [r.metrics for r in tune.ResultGrid.from_path(place)],
+        "best": lambda: tune.ResultGrid.from_path(place).get_best_result(),
+        "frame": lambda: tune.ResultGrid.from_path(place).get_dataframe(),
         "checkpoints": lambda: [outside(r.checkpoint, folder) for r in tune.ResultGrid.from_path(place)],
         "can_restore": lambda: tune.Tuner.can_restore(place),
     }.items():

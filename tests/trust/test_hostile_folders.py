@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import tune_core as tune
 from trust import hostile
+from tune_core.errors import JournalError
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +63,24 @@ def test_restoring_a_strangers_folder_touches_nothing_outside(name: str, templat
     before = hostile.tree(outside)
     assert not hostile.restore(folder)
     assert hostile.tree(outside) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "time is far away",
+        "mode is none",
+        "one of the modes is none",
+        "keeps no checkpoint",
+        "what varies is a number",
+        "settings are odd",
+        "settings of a restore are odd",
+        "began nowhere",
+        "reports in the year 10^300",
+    ],
+)
+def test_what_no_run_writes_is_said_of_the_journal_when_it_is_read(name: str, template: Path, tmp_path: Path) -> None:
+    folder, _ = place(template, tmp_path, name)
+    with pytest.raises(JournalError) as raised:
+        tune.ResultGrid.from_path(folder)
+    assert raised.value.asked == str(folder / "journal.jsonl")

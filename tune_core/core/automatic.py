@@ -54,7 +54,7 @@ def fields_of(event: Reported, previous_s: float, began: tuple[int, float, Any])
     result["time_since_restore"] = max(0.0, event.seconds - seconds)
     result["iterations_since_restore"] = event.iteration - iteration
     if "timesteps_this_iter" in event.metrics and "timesteps_total" in event.metrics:
-        result["timesteps_since_restore"] = event.metrics["timesteps_total"] - steps
+        result["timesteps_since_restore"] = event.metrics["timesteps_total"] - (steps or 0)
     if event.checkpoint is not None:
         result.setdefault("checkpoint_dir_name", event.checkpoint)
     return result

@@ -9,7 +9,7 @@ JSON has no NaN and no infinity: such metric values travel as the strings ``"nan
 from __future__ import annotations
 
 import zlib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 
@@ -25,6 +25,29 @@ FolderName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\x00]{0,255
 """Name of a trial's folder in the experiment's; empty: as usual. It leads nowhere else."""
 CheckpointName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")]
 """Name of a checkpoint's folder in its trial's. Checked where it is decoded: it leads nowhere else."""
+Moment = Annotated[float, msgspec.Meta(ge=-1e10, le=2.5e11)]
+"""Seconds since the epoch, of a year that calendars have."""
+Mode = Annotated[str, msgspec.Meta(pattern=r"\A(min|max)\Z")]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+if TYPE_CHECKING:
+    Settings = dict[str, Any]
+else:
+
+    class Settings(TypedDict, total=False):
+        """What a header tells of a run beside its fields; checked where it is decoded."""
+
+        max_failures: int
+        max_worker_losses: int
+        fail_fast: bool | str
+        stop: dict[str, Any]
+        num_to_keep: Count | None
+        checkpoint_score_attribute: str | None
+        checkpoint_score_order: Mode
+        capacity: dict[str, Any]
+        resources: Any
+        varied: list[str] | None
+        environment: dict[str, Any] | None
 
 
 class Event(msgspec.Struct, tag_field="e", omit_defaults=True, gc=False):
@@ -41,17 +64,17 @@ class Header(Event, tag="run", kw_only=True):
     version: str
     name: str
     seed: int
-    at: float
+    at: Moment
     trainable: str = ""
     metric: str | None = None
-    mode: str | None = None
+    mode: Mode | None = None
     num_samples: int = 1
     scheduler: str = ""
     searcher: str = ""
     space: Any = None
     time_attr: str = "training_iteration"
-    settings: dict[str, Any] = {}
-    objectives: list[tuple[str, str]] = []
+    settings: Settings = {}
+    objectives: list[tuple[str, Mode]] = []
     constraints: list[tuple[str, str, float]] = []
 
 
@@ -83,7 +106,7 @@ class Launched(Event, tag="launch"):
 
     trial: Index
     worker: str
-    at: float
+    at: Moment
     attempt: int = 1
 
 
@@ -98,14 +121,14 @@ class Reported(Event, tag="report"):
 
     trial: Index
     iteration: int
-    at: float
+    at: Moment
     seconds: float
     metrics: ResultDict
     checkpoint: CheckpointName | None = None
     waiting: int = 0
     nonfinite: list[str] | None = None
     attempt: int = 1
-    began: list[Any] | None = None
+    began: tuple[str, str, int, float, int | float | None] | None = None
 
 
 WAITS_FOR_SCHEDULER = 1
@@ -138,7 +161,7 @@ class Ended(Event, tag="end"):
 
     trial: Index
     how: str
-    at: float
+    at: Moment
     why: str = ""
     error: str = ""
     attempt: int = 0
@@ -178,7 +201,7 @@ class Interrupted(Event, tag="interrupt"):
     """The driver was asked to stop; unfinished trials stay resumable."""
 
     why: str
-    at: float
+    at: Moment
 
 
 class Restored(Event, tag="restore"):
@@ -188,12 +211,12 @@ class Restored(Event, tag="restore"):
     that ended well go on too (``"resume"``), start over (``"restart"``) or stay as they are (``"skip"``).
     """
 
-    at: float
+    at: Moment
     unfinished: bool = True
     errored: bool = False
     restart_errored: bool = False
     num_samples: int | None = None
-    settings: dict[str, Any] | None = None
+    settings: Settings | None = None
     finished: str = "skip"
     restart_unfinished: bool = False
 
@@ -231,7 +254,7 @@ class Noted(Event, tag="note"):
 class Finished(Event, tag="finish"):
     """The run is over."""
 
-    at: float
+    at: Moment
     why: str
 
 

@@ -10,6 +10,7 @@ from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
 from tune_core.core.user_warnings import warn_user
 
+_PACKAGE = __name__.partition(".")[0]
 RESULTS = 10
 """A trial that has reported so often has shown what it reports; so has one that ended."""
 
@@ -67,4 +68,20 @@ def misspelt_mutations(mutated: object, space: Mapping[str, object]) -> list[str
         f"beside {close!r}, which never changes. Did you mean {close!r}?"
         for name in names
         if name not in known and (close := nearest(name, unmutated))
+    ]
+
+
+def misspelt_hooks(part: object, base: type) -> list[str]:
+    """Warnings about methods of a user's subclass of ``base`` that are named almost like a hook that it lacks."""
+    classes = type(part).__mro__
+    own = [cls for cls in classes if issubclass(cls, base) and cls.__module__.partition(".")[0] != _PACKAGE]
+    inherited = {name for cls in classes if cls not in own for name in vars(cls)}
+    defined = {name: cls for cls in own for name, value in vars(cls).items() if callable(value)}
+    hooks = [name.removeprefix("on_") for name in dir(base) if name.startswith("on_")]
+    return [
+        f"{cls.__name__}.{name} is none of the hooks of a {base.__name__}, so the run does not call it. "
+        f"Did you mean 'on_{close}'?"
+        for name, cls in defined.items()
+        if name.startswith("on_") and name not in inherited
+        if (close := nearest(name.removeprefix("on_"), hooks, 0.8)) and f"on_{close}" not in defined
     ]

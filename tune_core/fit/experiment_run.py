@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tune_core._version import __version__
+from tune_core.callback import Callback
 from tune_core.config import RunConfig, SyncConfig, TuneConfig
 from tune_core.core import events as ev
 from tune_core.core.automatic import varied_in
@@ -25,7 +26,7 @@ from tune_core.display.formatting import printable
 from tune_core.engine.asked_stopper import AskedStopper
 from tune_core.engine.checkpoint_files import CheckpointFiles
 from tune_core.engine.controller import Controller
-from tune_core.engine.expected_names import ExpectedNames, misspelt_mutations
+from tune_core.engine.expected_names import ExpectedNames, misspelt_hooks, misspelt_mutations
 from tune_core.engine.loop import Loop
 from tune_core.engine.loop_settings import LoopSettings, RunWatcher, Writer
 from tune_core.engine.naming import TrialNames
@@ -51,8 +52,11 @@ from tune_core.journal.reader import Reader, damage_text
 from tune_core.journal.trial_index import keep_own
 from tune_core.journal.writer import TORN_FILE, Journal
 from tune_core.schedulers import scheduler_from
+from tune_core.schedulers.base import Scheduler
 from tune_core.schedulers.fifo import FIFOScheduler
+from tune_core.schedulers.legacy import TrialScheduler
 from tune_core.search import searcher_from
+from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
 from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
@@ -429,7 +433,7 @@ class ExperimentRun:
         return None if config is None else to_json(config, self.space)
 
     def _expected(self) -> ExpectedNames:
-        """The metrics that results should have, and where they are named; misspelt parameters are told at once."""
+        """The metrics that results should have, and where they are named; other misspelt names are told at once."""
         names = dict.fromkeys(self.stop, "RunConfig(stop)")
         score = self.run_config.checkpoint_config and self.run_config.checkpoint_config.checkpoint_score_attribute
         if score:
@@ -441,6 +445,14 @@ class ExperimentRun:
         if self.restored is None:
             for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
                 warn_user(text)
+        searcher: Any = self.searcher
+        parts = [(callback, Callback) for callback in self.run_config.callbacks or ()]
+        parts += [(self.scheduler, Scheduler), (getattr(self.scheduler, "scheduler", None), TrialScheduler)]
+        while searcher is not None:
+            parts.append((searcher, Searcher))
+            searcher = getattr(searcher, "searcher", None)
+        for text in dict.fromkeys(text for part, base in parts for text in misspelt_hooks(part, base)):
+            warn_user(text)
         return ExpectedNames(names)
 
     def _plan(self, used_s: float, has_callbacks: bool) -> LoopSettings:

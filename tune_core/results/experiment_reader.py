@@ -20,7 +20,7 @@ from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
 from tune_core.engine.salvage import Salvage
-from tune_core.errors import JournalDamageWarning, TuneError
+from tune_core.errors import JournalDamageWarning, JournalError
 from tune_core.journal.format import Gap, does_not_follow
 from tune_core.journal.lock import is_running
 from tune_core.journal.reader import damage_text, reader_of
@@ -187,7 +187,7 @@ def _clear_errors(reader: Any) -> Iterator[None]:
     try:
         yield
     except (IllegalTransitionError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        if isinstance(error, TuneError) and not isinstance(error, IllegalTransitionError):
+        if isinstance(error, JournalError):
             raise
         raise does_not_follow(reader.path, reader.header.version, error) from error
 

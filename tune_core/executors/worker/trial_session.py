@@ -127,7 +127,7 @@ class TrialSession:
                 return False
             began = None
             if self.last_metrics is None:  # before this result is counted
-                began = [*place(), os.getpid(), self._base, self._totals.get("timesteps_total", 0)]
+                began = (*place(), os.getpid(), self._base, self._totals.get("timesteps_total", 0))
             if type(metrics) is dict and is_plain(metrics, _usual_names):
                 plain, nonfinite = metrics, None
             else:
