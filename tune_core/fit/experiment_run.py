@@ -446,7 +446,7 @@ class ExperimentRun:
             for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
                 warn_user(text)
         searcher: Any = self.searcher
-        parts = [(callback, Callback) for callback in self.run_config.callbacks or ()]
+        parts: list[tuple[object, type]] = [(callback, Callback) for callback in self.run_config.callbacks or ()]
         parts += [(self.scheduler, Scheduler), (getattr(self.scheduler, "scheduler", None), TrialScheduler)]
         while searcher is not None:
             parts.append((searcher, Searcher))
