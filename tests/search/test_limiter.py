@@ -87,6 +87,34 @@ def test_incomplete_last_batch_is_told_after_the_searcher_has_finished() -> None
     assert inner.told == ["a", "b"]
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_incomplete_last_batch_is_told_when_the_last_of_num_samples_has_ended(restored: bool) -> None:
+    inner = Recording()
+    limiter = ConcurrencyLimiter(inner, max_concurrent=3, batch=True)
+    limiter.set_search_properties("loss", "min", {}, num_samples=5)
+    for i in "abc":
+        limiter.adopt(i, {"x": 1}) if restored else limiter.suggest(i)
+    for i in "abc":
+        limiter.on_trial_complete(i)
+    for i in "de":
+        limiter.suggest(i)
+    limiter.on_trial_complete("e")
+    assert inner.told == ["a", "b", "c"]
+    limiter.on_trial_complete("d")
+
+    assert inner.told == ["a", "b", "c", "e", "d"]
+
+
+def test_batch_of_a_run_without_end_waits_until_it_is_full() -> None:
+    inner = Recording()
+    limiter = ConcurrencyLimiter(inner, max_concurrent=2, batch=True)
+    limiter.set_search_properties("loss", "min", {}, num_samples=-1)
+    limiter.suggest("a")
+    limiter.on_trial_complete("a")
+
+    assert inner.told == []
+
+
 def test_batch_never_waits_for_a_searcher_that_waits_for_the_batch() -> None:
     inner = Recording(needs_results=True)
     limiter = ConcurrencyLimiter(inner, max_concurrent=3, batch=True)

@@ -8,12 +8,17 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from tune_core.core.constraints import Constraint
+from tune_core.core.flatten import flatten
+from tune_core.core.near_names import nearest
 from tune_core.core.objective import Objective
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.errors import InvalidArgumentError
+from tune_core.search.encoding.linear_constraints import expressions, metrics_of, names_in, on_encoded
 from tune_core.search.encoding.native_spaces import from_ax
 from tune_core.search.encoding.notation import Notation
 from tune_core.search.encoding.params import Param, Values
@@ -37,9 +42,11 @@ class AxSearch(ModelSearcher):
     seed
         Of what the searcher draws at random; None takes the run's.
     parameter_constraints
-        Linear constraints between parameters, as Ax writes them: ``["x1 + x2 <= 2.0"]``.
+        Linear constraints between the values of parameters, as Ax writes them: ``["x1 + x2 <= 2.0"]``. They may be on
+        whole numbers and multiples, too, and not on choices, log scales and normal distributions.
     outcome_constraints
-        Constraints on other metrics that the trials report: ``["size <= 100"]``.
+        Linear constraints on metrics that the trials report, as Ax writes them: ``["size <= 100"]``, ``["net/size +
+        2*cost <= 9"]``.
     ax_client
         A ``Client`` of ``ax.api.client`` with an experiment and an objective configured: then its space and its own
         outcome constraints are used.
@@ -51,7 +58,7 @@ class AxSearch(ModelSearcher):
     Raises
     ------
     InvalidArgumentError
-        If ``ax_kwargs`` has something that Ax does not take.
+        If ``ax_kwargs`` has something that Ax does not take, or a constraint is none.
     """
 
     library, extra = "ax", "ax"
@@ -71,8 +78,8 @@ class AxSearch(ModelSearcher):
         seed: int | None = None,
         **ax_kwargs: Any,
     ) -> None:
-        self._constraints = list(parameter_constraints or ())
-        self._outcomes = list(outcome_constraints or ())
+        self._constraints = expressions("AxSearch(parameter_constraints)", parameter_constraints)
+        self._outcomes = expressions("AxSearch(outcome_constraints)", outcome_constraints)
         self._client = ax_client
         self._is_users = ax_client is not None
         seed = ax_kwargs.pop("random_seed", None) if seed is None else seed
@@ -86,6 +93,8 @@ class AxSearch(ModelSearcher):
         with _silent():  # it imports Ax
             super().__init__(given, metric, mode, points_to_evaluate, evaluated_rewards, seed)
             _check_options(ax_kwargs)
+            self._constrained = metrics_of("AxSearch(outcome_constraints)", self._outcomes)
+        self._unseen = set(self._constrained)  # no result has had them
 
     @staticmethod
     def convert_search_space(spec: Mapping[str, Any], join: bool = False) -> Any:
@@ -108,6 +117,9 @@ class AxSearch(ModelSearcher):
         self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
         self._bounds: tuple[Constraint, ...] = () if self._is_users else tuple(self._spec.get("constraints") or ())
         if self._client is not None:
+            own = self._client._experiment.optimization_config.outcome_constraints
+            self._constrained = list(dict.fromkeys([*self._constrained, *chain.from_iterable(map(names_in, own))]))
+            self._unseen = set(self._constrained)
             return
         with _silent():  # also while it is imported
             from ax.api.client import Client
@@ -116,9 +128,10 @@ class AxSearch(ModelSearcher):
         params = self.encoding.params
         self._keys = {p.name: p.name if p.name.isidentifier() else f"p{i:03d}" for i, p in enumerate(params)}
         with _silent():
+            constraints = on_encoded("AxSearch(parameter_constraints)", self._constraints, params, self._keys)
             self._client = Client(random_seed=self.seed & 0x7FFFFFFF)
             self._client.configure_experiment(
-                parameters=[self._parameter(p) for p in params], parameter_constraints=self._constraints
+                parameters=[self._parameter(p) for p in params], parameter_constraints=constraints
             )
             outcomes = [*self._outcomes, *(f"{_EXCESS}{i} <= 0" for i in range(len(self._bounds)))]
             objective = ", ".join(f"-{name}" for name in self._names())
@@ -162,9 +175,23 @@ class AxSearch(ModelSearcher):
 
     def _facts(self, result: Metrics) -> ResultDict:
         """The metrics of the outcome constraints."""
-        names = {constraint.split()[0] for constraint in self._outcomes}
-        found = {name: float(result[name]) for name in sorted(names) if name in result}
+        values = {name: Objective(name, "min").loss(result) for name in self._constrained}
+        found = {name: value for name, value in values.items() if math.isfinite(value)}
+        self._unseen.difference_update(found)
         return {**found, **{f"{_EXCESS}{i}": bound.excess(result) for i, bound in enumerate(self._bounds)}}
+
+    def on_trial_complete(self, trial_id: str, result: Metrics | None = None, error: bool = False) -> None:
+        """Tell Ax all metrics; say once which metrics of outcome constraints no result has had so far."""
+        super().on_trial_complete(trial_id, result, error)
+        if result is None or error or not self._unseen:
+            return
+        missing, self._unseen = sorted(self._unseen), set()
+        near = {name: nearest(name, flatten(result)) for name in missing}
+        meant = "".join(f" Is {other!r} meant for {name!r}?" for name, other in near.items() if other)
+        warn_user(
+            f"AxSearch(outcome_constraints): no result so far has a finite number {', '.join(map(repr, missing))}, so "
+            f"Ax does not know whether the constraint is met.{meant}"
+        )
 
     def _names(self) -> list[str]:
         """What the objectives are called in Ax."""

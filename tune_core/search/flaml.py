@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from tune_core.core.user_warnings import warn_user
 from tune_core.core.values import Config, ConfigView, Metrics, ResultDict
 from tune_core.search.encoding.notation import Notation, keyed
 from tune_core.search.encoding.params import Param, Values, plain
@@ -90,7 +91,13 @@ class BlendSearch(ModelSearcher):
                     return _NOTATION.read_point(self.encoding, config)
         if self._live or self._foreign or any(param.size is None for param in self.encoding.params):
             return None
-        return self.FINISHED  # it finds nothing new in a finite space, and there is no result to wait for
+        size = self.encoding.size
+        if size is None or self._asked < size:  # it finds nothing new in a finite space, and has no result to wait for
+            warn_user(
+                f"{self._class} finds no further point: the search ends after {self._asked} of "
+                f'{"its" if size is None else size} points. Random search (search_alg="random") tries any of them.'
+            )
+        return self.FINISHED
 
     def _facts(self, result: Metrics) -> ResultDict:
         """What the trial has cost so far, and the metrics of FLAML's own constraints."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,8 @@ class ConcurrencyLimiter(WrappingSearcher):
 
     Notes
     -----
-    When the searcher has no more suggestions, so that a batch cannot fill up, it is told the results that the batch
-    has.
+    Where a batch cannot fill up, since the searcher has no more suggestions or ``num_samples`` were made, it is told
+    the results that the batch has once the last trial has ended.
     """
 
     stateless = False
@@ -49,7 +50,20 @@ class ConcurrencyLimiter(WrappingSearcher):
         self._live: set[str] = set()  # suggested, and its result not yet told to the searcher
         self._held: dict[str, Callable[[], None]] = {}  # results of an incomplete batch
         self._finished = False  # the searcher has no more suggestions
+        self._begun = 0  # how many trials it has been given
+        self._planned = math.inf  # how many it will be given
         self._limits = not searcher.set_max_concurrency(max_concurrent)
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
+        """Forward to the searcher; ``num_samples`` says which batch is the last."""
+        planned = spec.get("num_samples")
+        self._begun, self._planned = 0, math.inf if planned in (None, -1) else planned
+        return super().set_search_properties(metric, mode, config, **spec)
+
+    def _begin(self, trial_id: str) -> None:
+        if self._limits and trial_id not in self._live:
+            self._live.add(trial_id)
+            self._begun += 1
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """False: this limit stays in force, and the engine applies its own as well."""
@@ -69,7 +83,7 @@ class ConcurrencyLimiter(WrappingSearcher):
             if suggestion is None:
                 suggestion = self.searcher.suggest(trial_id)
         if isinstance(suggestion, dict):
-            self._live.add(trial_id)
+            self._begin(trial_id)
         self._finished = suggestion == self.FINISHED
         return suggestion
 
@@ -79,8 +93,7 @@ class ConcurrencyLimiter(WrappingSearcher):
 
     def adopt(self, trial_id: str, config: ConfigView) -> None:
         """Count the trial, and forward."""
-        if self._limits:
-            self._live.add(trial_id)
+        self._begin(trial_id)
         self.searcher.adopt(trial_id, config)
 
     def resume_state(self) -> JsonObject | None:
@@ -93,8 +106,7 @@ class ConcurrencyLimiter(WrappingSearcher):
 
     def recall(self, trial_id: str, config: ConfigView, reason: str = "") -> None:
         """Count the trial, and forward."""
-        if self._limits:
-            self._live.add(trial_id)
+        self._begin(trial_id)
         self.searcher.recall(trial_id, config, reason)
 
     def on_trial_result(self, trial_id: str, result: Metrics) -> None:
@@ -113,7 +125,8 @@ class ConcurrencyLimiter(WrappingSearcher):
         live = self.unfinished_trials()
         if self.batch and trial_id in live:
             self._held[trial_id] = tell
-            if len(self._held) == (len(live) if self._finished else self.max_concurrent):
+            is_last = self._finished or self._begun >= self._planned
+            if len(self._held) == (len(live) if is_last else self.max_concurrent):
                 self._tell_held()
             return
         self._live.discard(trial_id)
