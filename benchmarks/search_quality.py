@@ -222,8 +222,8 @@ def show(jobs: Runs, names: list[str], workers: int) -> None:
         cells = []
         for i in range(len(AFTER)):
             by_seed = [statistics.fmean(regret[s, name, seed][i] for name in names) for seed in seeds[s]]
-            error = statistics.stdev(by_seed) / math.sqrt(len(by_seed)) if len(by_seed) > 1 else 0.0
-            cells.append(f"{statistics.fmean(by_seed):.3f} ±{error:.3f}")
+            error = f" ±{statistics.stdev(by_seed) / math.sqrt(len(by_seed)):.3f}" if len(by_seed) > 1 else ""
+            cells.append(f"{statistics.fmean(by_seed):.3f}{error}")
         took = statistics.fmean(ms for job, (_, ms) in jobs.items() if job[0] == s)
         print(f"| {s} | {len(seeds[s])} | " + " | ".join(cells) + f" | {took:.1f} |")
 
