@@ -107,9 +107,9 @@ def test_trials_behind_a_long_one_run_elsewhere(tmp_path: Path, wait: Any) -> No
 def test_a_crash_is_that_of_one_trial_and_shows_what_that_one_printed(tmp_path: Path) -> None:
     def objective(config: dict[str, Any]) -> dict[str, Any]:
         number = int(tune.get_trial_id())
-        print(f"this is {number}, which says " + "a lot " * (1 + 300 * (number % 3)), flush=True)
+        print(f"this is {number}, which says " + "a lot " * (1 + 300 * ((number + 1) % 3)), flush=True)
         log(config)
-        if number in (20, 41):
+        if number in (20, 41):  # that say little, so that their tails hold all of it
             os.abort()
         return {"loss": config["n"]}
 
