@@ -60,6 +60,16 @@ def test_a_client_s_own_constraints_have_their_metrics() -> None:
     assert told_to_ax(search) == {"loss": 1.0, "size": 2.0}
 
 
+@pytest.mark.parametrize(
+    "given", [{"parameter_constraints": ["x <= 1"]}, {"outcome_constraints": ["size <= 5"]}], ids=str
+)
+def test_constraints_beside_a_client_are_refused(given: dict[str, Any]) -> None:
+    from ax.api.client import Client
+
+    with pytest.raises(InvalidArgumentError, match=r"AxSearch\(ax_client\) is given together with constraints"):
+        AxSearch(ax_client=Client(), **given)
+
+
 @pytest.mark.parametrize("wrong", ["size < 5", "size", "a*b <= 5", "1 <= size <= 3", "size <= baseline", "gamma <= 1"])
 def test_what_is_no_outcome_constraint_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"AxSearch\(outcome_constraints\) holds .*\n.*<= or >="):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tune_core as tune
 from tune_core import space
 from tune_core.errors import InvalidArgumentError
 from tune_core.search import BasicVariantGenerator, ConcurrencyLimiter, Repeater, Searcher, create_searcher
@@ -209,3 +211,19 @@ def test_restored_limit_counts_trials_that_had_not_ended(batch: bool, repeat: in
 def test_bad_argument_is_an_error_that_names_it(arguments: Any, named: str) -> None:
     with pytest.raises(InvalidArgumentError, match=named):
         ConcurrencyLimiter(*arguments)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_grid_is_tried_in_full_under_a_limit(tmp_path: Path, batch: bool) -> None:
+    space = {"a": tune.grid_search([1, 2, 3]), "b": tune.grid_search([1, 2]), "c": tune.uniform(0, 1)}
+    results = tune.Tuner(
+        lambda config: {"loss": config["a"] + config["b"]},
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min", num_samples=2, search_alg=ConcurrencyLimiter(BasicVariantGenerator(), 4, batch)
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="inline"),
+    ).fit()
+    points = [(a, b) for a in (1, 2, 3) for b in (1, 2)]
+    assert sorted((r.config["a"], r.config["b"]) for r in results) == sorted(points * 2)
+    assert len({r.config["c"] for r in results}) == 12

@@ -479,7 +479,7 @@ class ExperimentRun:
 
     def _limit(self) -> int | None:
         """How many suggestions to ask the searcher for; None where it counts them itself."""
-        if isinstance(self.searcher, BasicVariantGenerator) or self.tune_config.num_samples == -1:
+        if self.searcher.ends_itself or self.tune_config.num_samples == -1:
             return None
         return self.tune_config.num_samples
 

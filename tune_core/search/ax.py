@@ -58,7 +58,8 @@ class AxSearch(ModelSearcher):
     Raises
     ------
     InvalidArgumentError
-        If ``ax_kwargs`` has something that Ax does not take, or a constraint is none.
+        If ``ax_kwargs`` has something that Ax does not take, a constraint is none, or constraints are given beside
+        ``ax_client``.
     """
 
     library, extra = "ax", "ax"
@@ -80,6 +81,13 @@ class AxSearch(ModelSearcher):
     ) -> None:
         self._constraints = expressions("AxSearch(parameter_constraints)", parameter_constraints)
         self._outcomes = expressions("AxSearch(outcome_constraints)", outcome_constraints)
+        if ax_client is not None and (self._constraints or self._outcomes):
+            raise InvalidArgumentError(
+                "AxSearch(ax_client)",
+                "is given together with constraints",
+                "an experiment of Ax's has its own constraints, which its client was given",
+                "Give them to Client.configure_experiment and Client.configure_optimization instead.",
+            )
         self._client = ax_client
         self._is_users = ax_client is not None
         seed = ax_kwargs.pop("random_seed", None) if seed is None else seed

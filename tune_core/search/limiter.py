@@ -56,9 +56,20 @@ class ConcurrencyLimiter(WrappingSearcher):
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Forward to the searcher; ``num_samples`` says which batch is the last."""
-        planned = spec.get("num_samples")
+        taken = super().set_search_properties(metric, mode, config, **spec)
+        planned = self.total if taken and self.ends_itself else spec.get("num_samples")
         self._begun, self._planned = 0, math.inf if planned in (None, -1) else planned
-        return super().set_search_properties(metric, mode, config, **spec)
+        return taken
+
+    @property
+    def ends_itself(self) -> bool:  # type: ignore[override]
+        """Whether the searcher does."""
+        return self.searcher.ends_itself
+
+    @property
+    def total(self) -> int | None:
+        """Number of the searcher's suggestions, if it counts them itself and they end."""
+        return getattr(self.searcher, "total", None)
 
     def _begin(self, trial_id: str) -> None:
         if self._limits and trial_id not in self._live:
