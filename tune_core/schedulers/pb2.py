@@ -164,7 +164,7 @@ class PB2(Population):
             low, high, number = math.log(low), math.log(high), math.log(max(number, low))
         return float(min(max((number - low) / (high - low), 0.0), 1.0))
 
-    def _unscale(self, path: Path, scaled: float, old: object) -> Any:
+    def _unscale(self, path: Path, scaled: float, old: object = None) -> Any:
         low, high = self._bounds[path]
         if self._is_log(path):
             value = math.exp(math.log(low) + scaled * (math.log(high) - math.log(low)))
@@ -174,7 +174,9 @@ class PB2(Population):
         domain = value_at(self.space, path)
         if isinstance(domain, (space.Float, space.Integer)):
             return domain.snap(value)
-        return round(value) if isinstance(as_python_number(old), int) else float(value)
+        number = as_python_number(old)
+        kinds = self._bounds[path] if number is None else [number]
+        return round(value) if all(isinstance(one, int) for one in kinds) else float(value)
 
 
 def _choose(
