@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tune_core.core.validation import python_value
+from tune_core.core.validation import json_default
 from tune_core.errors import CheckpointError
 from tune_core.storage import Storage, local_path, storage_from
 
@@ -162,7 +162,7 @@ class Checkpoint:
         """Replace the metadata by ``metadata``, a dict of values that JSON can hold, or of NumPy's numbers."""
         self._check_present()
         try:
-            data = json.dumps(dict(metadata), indent=2, default=_as_json).encode()
+            data = json.dumps(dict(metadata), indent=2, default=json_default).encode()
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"The metadata of {self}",
@@ -199,11 +199,3 @@ class Checkpoint:
 
     def __hash__(self) -> int:
         return hash(self._path)
-
-
-def _as_json(value: object) -> object:
-    """NumPy's scalars as JSON holds them."""
-    plain = python_value(value)
-    if plain is value:
-        raise TypeError(f"{value!r} (a {type(value).__name__}) is no value that JSON can hold")
-    return plain

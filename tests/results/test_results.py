@@ -579,15 +579,13 @@ def with_latency_once(config: dict[str, Any]) -> None:
         tune.report({"loss": config["x"] / step, **({"latency": config["x"]} if step == 2 else {})})
 
 
+def fitted_with_a_least_latency(folder: Path) -> ResultGrid:
+    space = {"x": tune.grid_search([1, 5, 20])}
+    return fitted(with_latency_once, folder, space, metric="loss", mode="min", constraints={"latency": (">=", 4)})
+
+
 def test_constraint_on_a_metric_that_the_last_result_lacks_takes_its_last_known_value(tmp_path: Path) -> None:
-    grid = fitted(
-        with_latency_once,
-        tmp_path,
-        {"x": tune.grid_search([1, 5, 20])},
-        metric="loss",
-        mode="min",
-        constraints={"latency": (">=", 4)},
-    )
+    grid = fitted_with_a_least_latency(tmp_path)
     assert grid.get_best_result().config == {"x": 5}
     assert ResultGrid.from_path(grid.experiment_path).get_best_result().config == {"x": 5}
 
@@ -608,14 +606,7 @@ def test_what_is_shown_as_the_best_meets_the_constraints(tmp_path: Path) -> None
     from tune_core.display.snapshot import experiment_summary
     from tune_core.results.experiment_reader import read_experiment
 
-    grid = fitted(
-        with_latency_once,
-        tmp_path,
-        {"x": tune.grid_search([1, 5, 20])},
-        metric="loss",
-        mode="min",
-        constraints={"latency": (">=", 4)},
-    )
+    grid = fitted_with_a_least_latency(tmp_path)
     summary = experiment_summary(read_experiment(grid.experiment_path), "finished")
     assert "Best loss: 1.6667 (min), trial 00001" in summary
     assert "By last values" not in summary

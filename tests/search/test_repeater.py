@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+import tune_core as tune
 from tune_core import space as sp
 from tune_core.errors import InvalidArgumentError, RestoreError
-from tune_core.search import Searcher, create_searcher
+from tune_core.search import BasicVariantGenerator, Searcher, create_searcher
 from tune_core.search.repeater import TRIAL_INDEX, Repeater
 
 
@@ -171,3 +172,15 @@ def test_repetitions_that_were_ended_early_count_only_where_none_is_complete() -
 
     assert [one["loss"] for one in inner.numbers] == [1.0, 5.0]
     assert (inner.told, inner.pruned) == ([("a", None, False)], ["c"])
+
+
+def test_a_grid_is_repeated_in_full(tmp_path: Path) -> None:
+    results = tune.Tuner(
+        lambda config: {"loss": config["a"]},
+        param_space={"a": tune.grid_search([1, 2, 3])},
+        tune_config=tune.TuneConfig(
+            metric="loss", mode="min", num_samples=2, search_alg=Repeater(BasicVariantGenerator(), 2)
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0, executor="inline"),
+    ).fit()
+    assert sorted(result.config["a"] for result in results) == [1, 1, 2, 2, 3, 3]

@@ -14,6 +14,15 @@ def violation_of(trial: Trial, constraints: Sequence[Constraint]) -> float:
     return violation(constraints, {one.metric: known_value(trial, one.metric) for one in constraints})
 
 
+def least_broken(trials: Sequence[Trial], constraints: Sequence[Constraint]) -> tuple[Sequence[Trial], float]:
+    """The trials whose last known values break constraints least, and by how much: 0 if any trial meets them."""
+    if not constraints or not trials:
+        return trials, 0.0
+    broken = [violation_of(trial, constraints) for trial in trials]
+    least = min(broken)
+    return [trial for trial, by in zip(trials, broken, strict=True) if by == least], least
+
+
 def best_of(trials: Iterable[Trial], constraints: Sequence[Constraint]) -> Trial | None:
     """The trial with the best value of the run's metric among those that break constraints least; None without one."""
     rated = (trial for trial in trials if trial.best is not None and trial.best_loss < math.inf)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tune_core.core.objective import lookup
 from tune_core.core.validation import python_value
 from tune_core.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from tune_core.core.events import Header
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Constraint:
 
     def __str__(self) -> str:
         return f"{self.metric} {self.relation} {self.bound:g}"
+
+
+def constraints_of(header: Header) -> list[Constraint]:
+    """The constraints that a run's header holds."""
+    return [Constraint(*one) for one in header.constraints]
 
 
 def violation(constraints: Sequence[Constraint], metrics: Mapping[str, object]) -> float:

@@ -36,6 +36,21 @@ def python_value(value: Any) -> Any:
     return float(plain) if type(plain).__module__ == "numpy" else plain  # longdouble is its own item
 
 
+def json_default(value: Any, arrays: bool = False) -> Any:
+    """The ``default`` of ``json.dumps`` that takes NumPy's scalars, and with ``arrays`` its arrays as lists.
+
+    Raises
+    ------
+    TypeError
+        If JSON cannot hold the value.
+    """
+    is_array = arrays and type(value).__module__ == "numpy" and hasattr(value, "tolist")
+    plain = value.tolist() if is_array else python_value(value)
+    if plain is value:
+        raise TypeError(f"{value!r} (a {type(value).__name__}) is no value that JSON can hold")
+    return plain
+
+
 def python_values(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function or constructor, so that it is given Python's own values for NumPy's scalars."""
 

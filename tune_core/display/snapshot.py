@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tune_core.core.best_trial import violation_of
+from tune_core.core.best_trial import least_broken
 from tune_core.core.constraints import Constraint
 from tune_core.core.events import error_line
 from tune_core.core.flatten import flatten
@@ -289,9 +289,7 @@ def best_by_last_value(
 
     With ``constraints``, among those that break them least.
     """
-    if constraints:
-        broken = [violation_of(trial, constraints) for trial in trials]
-        trials = [trial for trial, by in zip(trials, broken, strict=True) if by == min(broken)]
+    trials, _ = least_broken(trials, constraints)
     objective = Objective(metric, mode or "max")
     found: tuple[Trial, object] | None = None
     least = math.inf

@@ -6,6 +6,7 @@ Keeps what callbacks want kept, and hands it back when the run is restored.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from tune_core.callback import Callback
 from tune_core.core import events as ev
 from tune_core.core.automatic import Courses
 from tune_core.core.trial import ERROR, Status, Trial
+from tune_core.core.validation import json_default
 from tune_core.core.values import ResultDict
 from tune_core.engine.trial_facts import RunFacts, TrialFacts
 from tune_core.errors import UserCodeError
@@ -181,7 +183,7 @@ class Observers:
         for position in self._stateful:
             callback = self.callbacks[position]
             try:
-                state = json.loads(json.dumps(callback.get_state(), default=_as_json))  # a copy, or what is wrong
+                state = json.loads(json.dumps(callback.get_state(), default=_with_arrays))  # a copy, or what is wrong
             except Exception as error:
                 self._failed(position, callback, "get_state", error)
                 continue
@@ -256,12 +258,7 @@ class Observers:
             self.say(str(blame))
 
 
-def _as_json(value: Any) -> Any:
-    """NumPy's numbers and arrays as JSON holds them."""
-    plain = value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
-    if plain is value:
-        raise TypeError(f"{value!r} (a {type(value).__name__}) is no value that JSON can hold")
-    return plain
+_with_arrays = functools.partial(json_default, arrays=True)
 
 
 def _has_state(callback: Any) -> bool:

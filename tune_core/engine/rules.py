@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tune_core.core.constraints import Constraint
+from tune_core.core.constraints import Constraint, constraints_of
 from tune_core.core.events import Header
 from tune_core.core.values import JsonObject
 from tune_core.engine.checkpoint_retention import CheckpointConfig
@@ -56,5 +56,4 @@ class Rules:
     @classmethod
     def of(cls, header: Header) -> Rules:
         """The rules that a run began with."""
-        constraints = [Constraint(*one) for one in header.constraints]
-        return cls(header.metric, header.mode, constraints=constraints).changed(header.settings)
+        return cls(header.metric, header.mode, constraints=constraints_of(header)).changed(header.settings)

@@ -58,6 +58,7 @@ from tune_core.schedulers.legacy import TrialScheduler
 from tune_core.search import searcher_from
 from tune_core.search.base import Searcher
 from tune_core.search.basic_variant import BasicVariantGenerator
+from tune_core.search.wrapping import variants_of
 from tune_core.space.sampling import varied_names, varies
 from tune_core.space.serialization import describe, from_json, to_json
 from tune_core.stopper import TimeoutStopper, coerce
@@ -191,7 +192,7 @@ class ExperimentRun:
                 rules = rules.changed(log.header.settings)
             self.scheduler.set_cluster_resources(self.header.settings.get("capacity", {}), self.default_resources)
             self.controller = Controller(rules, self.scheduler)
-            suggestions = Suggestions(self.searcher, self._limit(), self.executor.wake)
+            suggestions = Suggestions(self.searcher, self._total(), self.executor.wake)
             stack.callback(suggestions.close)
             replayed = None
             if log is not None:
@@ -322,6 +323,7 @@ class ExperimentRun:
 
             self.mirror = self.stored.mirror(self._mirror_settings())
             log_writer = MirroredWriter(writer, self.mirror, watcher.note)
+        self._warn_of_misspelt_names()
         plan = self._plan(replayed.used_s if replayed is not None else 0.0, bool(observers))
         self.loop = loop = Loop(self.controller, self.executor, log_writer, suggestions, observers, watcher, plan)
         ended = ""
@@ -433,7 +435,7 @@ class ExperimentRun:
         return None if config is None else to_json(config, self.space)
 
     def _expected(self) -> ExpectedNames:
-        """The metrics that results should have, and where they are named; other misspelt names are told at once."""
+        """The metrics that results should have, and where they are named."""
         names = dict.fromkeys(self.stop, "RunConfig(stop)")
         score = self.run_config.checkpoint_config and self.run_config.checkpoint_config.checkpoint_score_attribute
         if score:
@@ -442,6 +444,10 @@ class ExperimentRun:
             names.setdefault(self.metric, "TuneConfig(metric)")
         for one in self.constraints:
             names.setdefault(one.metric, "TuneConfig(constraints)")
+        return ExpectedNames(names)
+
+    def _warn_of_misspelt_names(self) -> None:
+        """Say at once which parameters and hooks are named almost like others; metrics are known with the results."""
         if self.restored is None:
             for text in misspelt_mutations(getattr(self.scheduler, "hyperparam_mutations", None), self.given_space):
                 warn_user(text)
@@ -453,7 +459,6 @@ class ExperimentRun:
             searcher = getattr(searcher, "searcher", None)
         for text in dict.fromkeys(text for part, base in parts for text in misspelt_hooks(part, base)):
             warn_user(text)
-        return ExpectedNames(names)
 
     def _plan(self, used_s: float, has_callbacks: bool) -> LoopSettings:
         tune = self.tune_config
@@ -476,12 +481,6 @@ class ExperimentRun:
             total=self._total(),
         )
         return settings
-
-    def _limit(self) -> int | None:
-        """How many suggestions to ask the searcher for; None where it counts them itself."""
-        if self.searcher.ends_itself or self.tune_config.num_samples == -1:
-            return None
-        return self.tune_config.num_samples
 
     def _raise_if_asked(self) -> None:
         if self.loop.error:
@@ -587,9 +586,10 @@ class ExperimentRun:
         return from_json(config, self.space, again)
 
     def _total(self) -> int | None:
-        total = getattr(self.searcher, "total", None)
+        """How many trials there will be; None without an end."""
+        total = variants_of(self.searcher)
         if total is not None:
-            return int(total)
+            return total
         return self.tune_config.num_samples if self.tune_config.num_samples != -1 else None
 
     def _watcher(self) -> RunWatcher:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_core.core.automatic import varied_in
 from tune_core.core.best_trial import violation_of
+from tune_core.core.constraints import constraints_of
 from tune_core.core.events import Header
 from tune_core.core.flatten import flatten
 from tune_core.core.objective import lookup
@@ -217,7 +218,7 @@ class ResultGrid(Sequence[Result]):
             constraint of the run add nothing.
         """
         metric, mode = self._several("hypervolume", metric, mode)
-        constraints = selection.constraints_in(self._header)
+        constraints = constraints_of(self._header)
         met = [trial for trial in self._trials if violation_of(trial, constraints) == 0.0]
         return pareto.hypervolume_of([self._result(trial).metrics for trial in met], metric, mode, reference)
 
@@ -337,7 +338,7 @@ class ResultGrid(Sequence[Result]):
         if best is not None and best.best is not None and metric:
             value = value_text(lookup(best.best.metrics, metric))
             lines.append(f"best {metric}={value} ({self._header.mode}) by trial {best.trial_id}")
-            constraints = selection.constraints_in(self._header)
+            constraints = constraints_of(self._header)
             other = best_by_last_value(self._trials, metric, self._header.mode, constraints)
             if other is not None and other[0] is not best:
                 lines[-1] += f", and by last values trial {other[0].trial_id} with {value_text(other[1])}"

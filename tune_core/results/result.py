@@ -222,7 +222,7 @@ class Result:
         if not self._trial.checkpoints:
             return []
         filesystem = self._place.filesystem
-        storage = storage_from(self.path, filesystem)
+        storage = storage_from(self._path, filesystem)
         made = self._trial.checkpoints
         return [
             (Checkpoint(path, filesystem), kept)

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tune_core.core.best_trial import best_of, violation_of
-from tune_core.core.constraints import Constraint
+from tune_core.core.best_trial import best_of, least_broken
+from tune_core.core.constraints import Constraint, constraints_of
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.flatten import flatten
 from tune_core.core.near_names import nearest
@@ -92,25 +92,17 @@ def best_trial(
     return next(trial for trial in trials if trial.index == best), values[best]
 
 
-def constraints_in(header: Header) -> list[Constraint]:
-    """The run's constraints."""
-    return [Constraint(*one) for one in header.constraints]
-
-
 def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Sequence[Trial]:
     """The trials that meet the run's constraints; if there are none, those that break them least, with a warning."""
-    if not header.constraints or not trials:
-        return trials
-    constraints = constraints_in(header)
-    broken = [violation_of(trial, constraints) for trial in trials]
-    least = min(broken)
+    constraints = constraints_of(header)
+    chosen, least = least_broken(trials, constraints)
     if least > 0.0:
         warn_user(
             f"{asked}: none of the {len(trials)} trials meets the run's constraints "
             f"({', '.join(map(str, constraints))}); "
             f"{_without_values(trials, constraints)}those that break them least are used."
         )
-    return [trial for trial, by in zip(trials, broken, strict=True) if by == least]
+    return chosen
 
 
 def _without_values(trials: Sequence[Trial], constraints: Sequence[Constraint]) -> str:
@@ -222,7 +214,7 @@ def best_reports(
 
 def best_known(trials: Iterable[Trial], header: Header) -> Trial | None:
     """The trial with the best result by the run's own metric, or None. Reads nothing."""
-    return None if header.metric is None else best_of(trials, constraints_in(header))
+    return None if header.metric is None else best_of(trials, constraints_of(header))
 
 
 def ranked(trials: Iterable[Trial], header: Header, limit: int = 100) -> list[Trial]:

@@ -101,8 +101,6 @@ class Searcher:
     """Whether ``set_search_properties`` takes lists of metrics and modes."""
     handles_constraints: bool = False
     """Whether it heeds the ``constraints`` of ``set_search_properties``, or learns nothing that they could change."""
-    ends_itself: bool = False
-    """Whether it counts its suggestions itself, as those of a grid: their number is ``total``, not ``num_samples``."""
     replays: bool = True
     """Whether restoring repeats all asks and tells; slow searchers may be told results only (see ``SEARCHERS``)."""
 

@@ -82,7 +82,6 @@ class BasicVariantGenerator(Searcher):
         self._total: int | None = None
         self._rng = Random()  # set anew for each configuration
 
-    ends_itself = True
     multi_objective = handles_constraints = True  # it learns from no result, so any metrics and constraints will do
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:

@@ -10,7 +10,7 @@ from tune_core.core.validation import python_values
 from tune_core.core.values import Config, ConfigView, JsonObject, Metrics
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
-from tune_core.search.wrapping import WrappingSearcher
+from tune_core.search.wrapping import WrappingSearcher, variants_of
 
 
 class ConcurrencyLimiter(WrappingSearcher):
@@ -57,19 +57,9 @@ class ConcurrencyLimiter(WrappingSearcher):
     def set_search_properties(self, metric: str | None, mode: str | None, config: ConfigView, **spec: Any) -> bool:
         """Forward to the searcher; ``num_samples`` says which batch is the last."""
         taken = super().set_search_properties(metric, mode, config, **spec)
-        planned = self.total if taken and self.ends_itself else spec.get("num_samples")
+        planned = (variants_of(self.searcher) if taken else None) or spec.get("num_samples")
         self._begun, self._planned = 0, math.inf if planned in (None, -1) else planned
         return taken
-
-    @property
-    def ends_itself(self) -> bool:  # type: ignore[override]
-        """Whether the searcher does."""
-        return self.searcher.ends_itself
-
-    @property
-    def total(self) -> int | None:
-        """Number of the searcher's suggestions, if it counts them itself and they end."""
-        return getattr(self.searcher, "total", None)
 
     def _begin(self, trial_id: str) -> None:
         if self._limits and trial_id not in self._live:

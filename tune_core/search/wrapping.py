@@ -7,6 +7,14 @@ from typing import Any
 from tune_core.core.values import ConfigView
 from tune_core.errors import InvalidArgumentError
 from tune_core.search.base import Searcher
+from tune_core.search.basic_variant import BasicVariantGenerator
+
+
+def variants_of(searcher: Searcher) -> int | None:
+    """How many trials random and grid search come to, wrapped or not; None without an end, and for other searchers."""
+    while isinstance(searcher, WrappingSearcher):
+        searcher = searcher.searcher
+    return searcher.total if isinstance(searcher, BasicVariantGenerator) else None
 
 
 class WrappingSearcher(Searcher):
