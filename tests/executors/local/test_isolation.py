@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import multiprocessing
 import os
@@ -238,6 +239,27 @@ def test_last_lines_of_an_error_show_a_progress_bars_last_state(tmp_path: Path) 
 
     error = str(run(objective, tmp_path).errors[0])
     assert "199/200" in error and "198/200" not in error and "loading" in error
+
+
+def test_last_lines_hold_what_the_trial_printed_and_the_trace_of_the_thread_that_crashed(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> None:
+        if config["crashes"] == "child":  # whose trace is among what the trial printed
+            subprocess.run([sys.executable, "-X", "faulthandler", "-c", "import os; os.abort()"])
+        faulthandler.enable()
+        for line in range(30):
+            print("line", line, flush=True)
+        for _ in range(8):
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        if config["crashes"] == "trial":
+            os.abort()
+        raise ValueError("no luck")
+
+    crashed, raised = (
+        str(result.error) for result in run(objective, tmp_path, {"crashes": tune.grid_search(["trial", "child"])})
+    )
+    assert "line 10\nline 11\n" in crashed and "line 29\nFatal Python error: Aborted\nCurrent thread" in crashed
+    assert "line 9\n" not in crashed and "in objective" in crashed and "\nThread 0x" not in crashed
+    assert raised.rstrip().endswith("line 29") and "line 10\n" in raised and "Fatal Python error" not in raised
 
 
 def test_output_that_cannot_be_kept_fails_nothing(tmp_path: Path) -> None:

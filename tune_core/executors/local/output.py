@@ -15,6 +15,8 @@ from tune_core.executors.worker.system import free_beginning
 FREE_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 16
+_CRASH = "Fatal Python error: "
+_TRACE = (_CRASH, "Current thread ", "Thread 0x", "  ", "Python runtime state: ", "Extension modules: ")
 _log = logging.getLogger(__name__)
 
 
@@ -142,7 +144,8 @@ def redirect(file: int) -> None:
 
 def last_lines(path: str, count: int = 20) -> str:
     """The last lines of a text file; empty if it isn't there. Of a line that was redrawn, such as a progress bar's,
-    only its last state counts."""
+    only its last state counts. The trace that Python's ``faulthandler`` leaves of a crash comes after the last lines
+    that the trial itself printed, and of its threads the one that crashed is shown."""
     try:
         with open(path, "rb") as file:
             file.seek(0, os.SEEK_END)
@@ -151,4 +154,9 @@ def last_lines(path: str, count: int = 20) -> str:
     except OSError:  # the message about the trial goes without its output
         return ""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
-    return "\n".join(line for line in lines[-count:])
+    trace = len(lines)
+    while trace and (not lines[trace - 1] or lines[trace - 1].startswith(_TRACE)):
+        trace -= 1
+    crash = next((n for n in range(trace, len(lines)) if lines[n].startswith(_CRASH)), len(lines))
+    of_thread = next((n for n in range(crash, len(lines)) if lines[n].startswith("Current thread ")), crash + 1)
+    return "\n".join(lines[:crash][-count:] + lines[crash : crash + 1] + lines[of_thread:][:count])
