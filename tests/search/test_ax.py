@@ -46,18 +46,50 @@ def test_ax_is_told_each_metric_of_a_constraint(constraint: str, named: set[str]
     assert told_to_ax(search) == {name: known[name] for name in {"tune_core_loss", *named}}
 
 
-def test_a_client_s_own_constraints_have_their_metrics() -> None:
+def client_over_x() -> Any:
     from ax.api.client import Client
     from ax.api.configs import RangeParameterConfig
 
     client = Client(random_seed=0)
     client.configure_experiment([RangeParameterConfig(name="x", parameter_type="float", bounds=(0, 1))])
+    return client
+
+
+def test_a_client_s_own_constraints_have_their_metrics() -> None:
+    client = client_over_x()
     client.configure_optimization("-loss", outcome_constraints=["size<=5"])
     search = AxSearch(ax_client=client)
     search.set_search_properties("loss", "min", {})
     search.suggest("0")
     search.on_trial_complete("0", {"loss": 1.0, "size": 2.0})
     assert told_to_ax(search) == {"loss": 1.0, "size": 2.0}
+
+
+@pytest.mark.parametrize("metric, mode", [("loss", "max"), ("accuracy", "max"), (["loss", "size"], ["min", "min"])])
+def test_a_client_that_optimises_something_else_is_refused(metric: Any, mode: Any) -> None:
+    client = client_over_x()
+    client.configure_optimization("-loss")
+    with pytest.raises(InvalidArgumentError, match=r"AxSearch\(ax_client\) is a client that optimises '-loss'"):
+        AxSearch(ax_client=client).set_search_properties(metric, mode, {})
+
+
+def test_a_client_that_does_not_know_what_to_optimise_is_refused() -> None:
+    from ax.api.client import Client
+
+    for client, lacks in [(Client(), "without parameters"), (client_over_x(), "without an objective")]:
+        with pytest.raises(InvalidArgumentError, match=rf"AxSearch\(ax_client\) is a client {lacks}"):
+            AxSearch(ax_client=client).set_search_properties("loss", "min", {})
+
+
+def test_ax_is_told_each_metric_of_a_client_s_sum() -> None:
+    client = client_over_x()
+    client.configure_optimization("-1*loss + 2*accuracy")
+    search = AxSearch(ax_client=client)
+    search.set_search_properties("score", "max", {})
+    search.suggest("0")
+    search.on_trial_complete("0", {"loss": 1.0, "accuracy": 0.5, "score": 0.0})
+    told = told_to_ax(search)
+    assert told["loss"] == 1.0 and told["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize(

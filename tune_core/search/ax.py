@@ -125,8 +125,9 @@ class AxSearch(ModelSearcher):
         self._objectives = [Objective(metric, mode) for metric, mode in zip(metrics, modes, strict=True)]
         self._bounds: tuple[Constraint, ...] = () if self._is_users else tuple(self._spec.get("constraints") or ())
         if self._client is not None:
-            own = self._client._experiment.optimization_config.outcome_constraints
-            self._constrained = list(dict.fromkeys([*self._constrained, *chain.from_iterable(map(names_in, own))]))
+            config = self._own_optimization()
+            named = [*config.objective.metric_names, *chain.from_iterable(map(names_in, config.outcome_constraints))]
+            self._constrained = list(dict.fromkeys(name for name in named if name not in metrics))
             self._unseen = set(self._constrained)
             return
         with _silent():  # also while it is imported
@@ -146,6 +147,32 @@ class AxSearch(ModelSearcher):
             self._client.configure_optimization(objective=objective, outcome_constraints=outcomes or None)
             if self._options:
                 self._client.configure_generation_strategy(**self._options)
+
+    def _own_optimization(self) -> Any:
+        """What the user's client optimises; it must be what this run does."""
+        experiment = getattr(self._client, "_maybe_experiment", None)
+        config = experiment.optimization_config if experiment is not None else None
+        if config is None:
+            lacks = "parameters" if experiment is None else "objective"
+            raise InvalidArgumentError(
+                "AxSearch(ax_client)",
+                f"is a client without {'an ' if lacks == 'objective' else ''}{lacks}",
+                "Ax must know what to optimise over which parameters",
+                "Call Client.configure_experiment and Client.configure_optimization first, or leave ax_client out.",
+            )
+        objective = config.objective
+        if not objective.is_scalarized_objective:  # else a sum of metrics is optimised, each of which Ax is told
+            asked = {name: "max" if weight > 0 else "min" for name, weight in objective.metric_weights}
+            mine = {each.metric: each.mode for each in self._objectives}
+            if asked != mine:
+                said = " and ".join(f"{name} ({mode})" for name, mode in mine.items())
+                raise InvalidArgumentError(
+                    "AxSearch(ax_client)",
+                    f"is a client that optimises {objective.expression!r}, while this run's metric is {said}",
+                    "both must optimise the same",
+                    f"Call Client.configure_optimization({_expression(mine)!r}), or change the run's metric and mode.",
+                )
+        return config
 
     def _parameter(self, param: Param) -> Any:
         from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
@@ -256,6 +283,11 @@ class AxSearch(ModelSearcher):
         with _silent():
             index: int = self._client.attach_trial(own)
         return index
+
+
+def _expression(modes: Mapping[str, str]) -> str:
+    """Objectives as Ax writes them: what is minimised has a minus."""
+    return ", ".join(name if mode == "max" else f"-{name}" for name, mode in modes.items())
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
