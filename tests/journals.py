@@ -154,10 +154,10 @@ def known(controller: Controller) -> dict[str, Any]:
     }
 
 
-def random_run(folder: Path, seed: int, steps: int = 150) -> Run:
+def random_run(folder: Path, seed: int, steps: int = 150, scheduler: Scheduler | None = None) -> Run:
     """A run with all kinds of events in an order that only the seed decides."""
     draw = random.Random(seed)
-    run = Run(folder, scheduler=Moody(), max_failures=draw.choice([0, 1, -1]))
+    run = Run(folder, scheduler=scheduler or Moody(), max_failures=draw.choice([0, 1, -1]))
     for _ in range(steps):
         controller = run.controller
         if controller.finished is not None or (controller.interrupted and not controller.running):

@@ -323,10 +323,10 @@ def _show(arguments: argparse.Namespace) -> int:
     from tune_core.display.snapshot import experiment_summary
     from tune_core.display.tables import table_of
     from tune_core.results import selection
-    from tune_core.results.experiment_reader import read_experiment
+    from tune_core.results.kept_trials import read_by_need
 
     place = find_place(arguments.experiment)
-    experiment = read_experiment(place.folder)
+    experiment = read_by_need(place.folder)
     _print(experiment_summary(experiment, state_of(experiment, place), place.path))
     if experiment.trials:
         shown = selection.ranked(experiment.trials, experiment.header, arguments.limit)

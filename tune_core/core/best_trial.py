@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tune_core.core.constraints import Constraint, violation
 from tune_core.core.trial import Trial, known_value
+
+
+class RankedTrials(Sequence[Any]):
+    """Trials of which it is known, before any of them is looked at, which ones are the best by the run's metric."""
+
+    @abstractmethod
+    def first(self, by: str) -> Trial | None:
+        """The trial with the best of all values (``by="best"``), or of the last known ones (``"last"``).
+
+        None where no trial has a finite one. Of equal trials the first one.
+        """
+
+    @abstractmethod
+    def ranked(self, limit: int) -> list[Trial]:
+        """The first trials for people to look at: running ones, then the best, then the newest."""
 
 
 def violation_of(trial: Trial, constraints: Sequence[Constraint]) -> float:
@@ -25,5 +42,7 @@ def least_broken(trials: Sequence[Trial], constraints: Sequence[Constraint]) -> 
 
 def best_of(trials: Iterable[Trial], constraints: Sequence[Constraint]) -> Trial | None:
     """The trial with the best value of the run's metric among those that break constraints least; None without one."""
+    if isinstance(trials, RankedTrials) and not constraints:
+        return trials.first("best")
     rated = (trial for trial in trials if trial.best is not None and trial.best_loss < math.inf)
     return min(rated, key=lambda trial: (violation_of(trial, constraints), trial.best_loss, trial.index), default=None)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tune_core.core.best_trial import least_broken
+from tune_core.core.best_trial import RankedTrials, least_broken
 from tune_core.core.constraints import Constraint
 from tune_core.core.events import error_line
 from tune_core.core.flatten import flatten
@@ -291,6 +291,9 @@ def best_by_last_value(
     """
     trials, _ = least_broken(trials, constraints)
     objective = Objective(metric, mode or "max")
+    if isinstance(trials, RankedTrials):
+        best = trials.first("last")
+        return None if best is None else (best, known_value(best, metric))
     found: tuple[Trial, object] | None = None
     least = math.inf
     for trial in trials:

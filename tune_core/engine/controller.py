@@ -39,7 +39,7 @@ from tune_core.core import events as ev
 from tune_core.core.trial import PAUSED, PENDING, RUNNING, Change, Trial, merged
 from tune_core.engine import ends, exploits, verdicts
 from tune_core.engine.rules import Rules
-from tune_core.engine.state import Commands, RunState, is_waiting
+from tune_core.engine.state import MOST_NOTES, Commands, RunState, is_waiting
 from tune_core.errors import UserCodeError
 from tune_core.schedulers.base import Pause, Scheduler, Stop
 
@@ -66,7 +66,7 @@ class Controller(RunState):
             ev.Stalled: self._on_stalled,
             ev.Finished: self._on_finished,
             ev.Header: self._ignore,
-            ev.Noted: self._ignore,
+            ev.Noted: self._on_noted,
         }
 
     # --- questions ----------------------------------------------------------------------------------------------------
@@ -111,6 +111,10 @@ class Controller(RunState):
 
     def _ignore(self, event: ev.Event, out: Commands) -> None:
         pass
+
+    def _on_noted(self, event: ev.Noted, out: Commands) -> None:
+        if len(self.notes) <= MOST_NOTES:
+            self.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
 
     def _on_suggested(self, event: ev.Suggested, out: Commands) -> None:
         if event.trial != len(self.trials):

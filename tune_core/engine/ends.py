@@ -30,6 +30,7 @@ def end_attempt(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -
         _unloadable(state, trial, event, out)
     elif how == "invalid" or (how == "unmeasured" and state.best is None):
         state.fatal = event.error
+        state.is_entangled = True
         fail(state, trial, event.error, out)
         begin_stop(state, event.why or "the objective cannot run", out, resumable=True)
     elif how == "unmeasured":
@@ -90,6 +91,7 @@ def _failed(state: RunState, trial: Trial, event: ev.Ended, out: Commands) -> No
         return
     fail(state, trial, event.error or event.why, out)
     if state.rules.fail_fast and state.stopping is None:
+        state.is_entangled = True
         begin_stop(state, f"trial {trial.trial_id} failed and fail_fast is set", out, resumable=True)
 
 

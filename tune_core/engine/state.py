@@ -21,6 +21,8 @@ from tune_core.errors import SearchSpaceError, UserCodeError
 from tune_core.schedulers.base import Pause, Scheduler
 
 Commands = list[ev.Command]
+MOST_NOTES = 20
+"""So many notes, and one more, are remembered."""
 
 
 class WaitingTrials:
@@ -87,6 +89,10 @@ class RunState:
         #: Pending trials whose worker failed or was lost in the middle of their turn, which goes on: they run before
         #: all others, as they would have run if nothing had happened.
         self.returned: dict[int, None] = {}
+        #: Whether what became of a trial may follow from what another one did: by a copy, or a failure that ended all.
+        self.is_entangled = False
+        #: The first notes, on the run and on single trials.
+        self.notes: list[str] = []
         self._stalled = False
         self._has_warned = False
         self._waiting = WaitingTrials(self)

@@ -221,7 +221,7 @@ class ExperimentRun:
             kept_search.keep(self.folder, moment, size_bytes)
         if size_bytes < LEAST_BYTES:
             return
-        from tune_core.results import kept_row  # not at the top: importing the Tuner would load all that reads results
+        from tune_core.results import kept_row, kept_trials  # not at the top: nobody needs them before a run is over
 
         try:
             keep_own(self.writer.path, self.writer.written)
@@ -229,6 +229,7 @@ class ExperimentRun:
             if stamp[0] == size_bytes and self.controller.finished is not None:
                 state = "interrupted" if self.controller.interrupted else "finished"
                 kept_row.keep(self.folder, kept_row.row_of(self.header, self.controller, state), stamp)
+                kept_trials.keep(self.folder, self.header, self.controller, stamp, self.controller.notes)
         except (OSError, TuneError) as error:  # readers make them
             _log.debug("What is derived from the journal could not be kept beside it: %s", error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from tune_core.core import events as ev
@@ -62,8 +62,20 @@ class Reader:
         reader._read_header(io.BytesIO(data))
         return reader
 
+    @classmethod
+    def of_open(cls, opened: Callable[[], IO[bytes]], path: str, end_at: int) -> Reader:
+        """A reader of a journal that is open already, up to the byte ``end_at``; ``opened`` gives it."""
+        reader = cls.__new__(cls)
+        reader._setup(path, None)
+        reader._opened, reader._end_at = opened, end_at
+        with opened() as file:
+            reader._read_header(file)
+        return reader
+
     def _setup(self, path: str, trial: int | range | None) -> None:
         self.path = path
+        self._opened: Callable[[], IO[bytes]] | None = None
+        self._end_at: int | None = None
         self.gaps: list[Gap] = []
         self._only = trial
         self._data: bytes | None = None
@@ -105,7 +117,7 @@ class Reader:
 
     def _lines(self, is_checked: bool = True) -> Iterator[bytes | Gap]:
         with self._open(os.path.dirname(self.path)) as file:
-            yield from self._scanner.scan(file, is_checked)
+            yield from self._scanner.scan(file, is_checked, self._end_at)
 
     def _lines_of_trial(self, trial: int | range) -> Iterator[bytes | Gap]:
         """The lines of trials and of the whole run, by the index; what was appended since, line by line."""
@@ -125,6 +137,8 @@ class Reader:
     def _open(self, folder: str) -> IO[bytes]:
         if self._data is not None:
             return io.BytesIO(self._data)
+        if self._opened is not None:
+            return self._opened()
         try:
             return open(open_regular(self.path, os.O_RDONLY), "rb")
         except (FileNotFoundError, NotADirectoryError):

@@ -23,7 +23,7 @@ from tune_core.engine.salvage import Salvage
 from tune_core.errors import JournalDamageWarning, JournalError
 from tune_core.journal.format import Gap, does_not_follow
 from tune_core.journal.lock import is_running
-from tune_core.journal.reader import damage_text, reader_of
+from tune_core.journal.reader import Reader, damage_text, reader_of
 from tune_core.space.serialization import readable
 
 
@@ -91,6 +91,8 @@ class TailReader:
     ----------
     folder
         The experiment's folder.
+    reader
+        What reads its journal; None: what reads that folder.
 
     Raises
     ------
@@ -98,8 +100,8 @@ class TailReader:
         If the folder holds no experiment, or one that a newer tune-core wrote.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._reader = reader_of(folder)
+    def __init__(self, folder: str, reader: Reader | None = None) -> None:
+        self._reader = reader_of(folder) if reader is None else reader
         header = self._reader.header
         with _clear_errors(self._reader):
             controller = Controller(Rules.of(header), PassiveScheduler(header.metric, header.mode))
@@ -149,12 +151,18 @@ class TailReader:
                 experiment.reports += 1
                 experiment.last_at = event.at
             return
-        if kind is ev.Suggested or (kind is ev.Decided and event.config is not None):
-            event.config = {key: readable(value) for key, value in event.config.items()}
-        elif kind is ev.Noted:
+        made_readable(event)
+        if kind is ev.Noted:
             experiment.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
         experiment.controller.apply(event)
         experiment.last_at = max(experiment.last_at, getattr(event, "at", 0.0))
+
+
+def made_readable(event: Any) -> None:
+    """Bring the configuration that an event may have into a form for people."""
+    kind = type(event)
+    if kind is ev.Suggested or (kind is ev.Decided and event.config is not None):
+        event.config = {key: readable(value) for key, value in event.config.items()}
 
 
 def read_experiment(folder: str) -> Experiment:

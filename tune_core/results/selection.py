@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tune_core.core.best_trial import best_of, least_broken
+from tune_core.core.best_trial import RankedTrials, best_of, least_broken
 from tune_core.core.constraints import Constraint, constraints_of
 from tune_core.core.events import Header, Reported, error_line, value_of
 from tune_core.core.flatten import flatten
@@ -74,6 +74,8 @@ def best_trial(
         )
     objective = Objective(metric, mode)
     trials = feasible_first(trials, header, asked)
+    if (best_one := _known_best(trials, header, metric, mode, scope, filter_nan_and_inf)) is not None:
+        return best_one, scores([best_one], folder, header, objective, scope)[best_one.index]
     values = scores(trials, folder, header, objective, scope)
     if not values:
         raise _nothing_to_compare(trials, metric, asked)
@@ -90,6 +92,16 @@ def best_trial(
             )
     best = min(losses, key=lambda index: (losses[index], index))
     return next(trial for trial in trials if trial.index == best), values[best]
+
+
+def _known_best(
+    trials: Sequence[Trial], header: Header, metric: str, mode: str, scope: str, filter_nan_and_inf: bool
+) -> Trial | None:
+    """The best trial, where that is known without a look at the others; else None."""
+    if not isinstance(trials, RankedTrials) or not filter_nan_and_inf or (metric, mode) != (header.metric, header.mode):
+        return None
+    by = {"last": "last", "all": "best", mode: "best"}.get(scope)
+    return None if by is None else trials.first(by)
 
 
 def feasible_first(trials: Sequence[Trial], header: Header, asked: str) -> Sequence[Trial]:
@@ -219,6 +231,8 @@ def best_known(trials: Iterable[Trial], header: Header) -> Trial | None:
 
 def ranked(trials: Iterable[Trial], header: Header, limit: int = 100) -> list[Trial]:
     """The first ``limit`` trials for people to look at: running ones, then the best, then the newest."""
+    if isinstance(trials, RankedTrials) and header.metric is not None:
+        return trials.ranked(limit)
 
     def key(trial: Trial) -> tuple[bool, bool, float, int]:
         has_best = header.metric is not None and trial.best is not None
