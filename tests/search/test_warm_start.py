@@ -58,6 +58,26 @@ def test_a_warm_start_that_finds_nothing_usable_says_so(tmp_path: Path) -> None:
     assert not search.learnt
 
 
+@pytest.mark.parametrize("known", [0, 3, 40])
+def test_what_is_known_takes_the_place_of_initial_points(known: int) -> None:
+    space = {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)}
+    points = [{"x": n / 40, "y": (7 * n % 40) / 40} for n in range(known)]
+    values = [(point["x"] - 0.3) ** 2 + point["y"] for point in points]
+
+    def initial(**options: Any) -> int:
+        search = AutoSearch(seed=0, points_to_evaluate=points, evaluated_rewards=values, **options)
+        search.set_search_properties("loss", "min", space, seed=0, num_samples=100)
+        reasons = []
+        for number in range(8):
+            config = search.suggest(str(number))
+            reasons.append(search.last_reason)
+            search.on_trial_complete(str(number), {"loss": (config["x"] - 0.3) ** 2 + config["y"]})
+        return sum(reason.startswith("initial") for reason in reasons)
+
+    assert initial() == max(0, 5 - known)
+    assert initial(n_initial_points=7) == 7  # the user's own number is kept
+
+
 def test_warm_start_survives_a_restore(tmp_path: Path) -> None:
     space = {"x": tune.uniform(0, 1)}
     run(tmp_path, "earlier", None, space, 12)

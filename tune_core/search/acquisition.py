@@ -31,6 +31,7 @@ _WALKERS = 6
 _ROUNDS = 3
 _CLIMB_STEPS = 14
 _EVERYTHING = 2000
+_MANY_MOVES, _KEPT_MOVES = 40, 20
 
 
 def log_improvement(mean: Array, sd: Array, best: float) -> tuple[Array, Array, Array]:
@@ -108,7 +109,7 @@ class Acquisition:
         if self.chances:
             features = self.table.features(rows)
             scores = scores + sum(one.log_chance(features) for one in self.chances)
-        scores[[self.table.key(row) in self.taken for row in rows]] = -math.inf
+        scores[[key in self.taken for key in self.table.keys(rows)]] = -math.inf
         return scores
 
     def with_gradient(self, features: Array) -> tuple[Array, Array]:
@@ -176,18 +177,24 @@ class Acquisition:
         rows[better], scores[better] = moved[better], found[better]
 
     def _hop(self, rows: Array, scores: Array) -> None:
-        """Each row to its best neighbour, until none is better."""
+        """Each row to its best neighbour, until none is better; of very many moves, those that looked best at first."""
         import numpy as np
 
         open_ = list(range(len(rows)))
+        moves = [self.table.moves(row) for row in rows]
+        many = [len(some) > _MANY_MOVES for some in moves]
         for _ in range(8):
-            near = [self.table.neighbours(rows[i]) for i in open_]
+            near = [self.table.moved(rows[i], moves[i]) for i in open_]
             found = np.split(self.score(np.vstack(near)), np.cumsum([len(n) for n in near])[:-1])
             still = []
             for i, there, heights in zip(open_, near, found, strict=True):
                 if len(heights) and heights.max() > scores[i]:
                     at = int(np.argmax(heights))
                     rows[i], scores[i] = there[at], heights[at]
+                    if len(heights) > _MANY_MOVES:
+                        moves[i] = moves[i][np.argsort(-heights, kind="stable")[:_KEPT_MOVES]]
+                    elif not many[i]:
+                        moves[i] = self.table.moves(rows[i])
                     still.append(i)
             open_ = still
             if not open_:

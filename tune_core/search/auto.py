@@ -48,7 +48,8 @@ class AutoSearch(ModelSearcher):
     points_to_evaluate, evaluated_rewards
         Configurations to try first, and the metric's values of those that need no trial, since theirs is known.
     n_initial_points
-        How many points come before the model's; None: 5 to 10 by the number of parameters, and fewer for short runs.
+        How many points come before the model's; None: 5 to 10 by the number of parameters, and fewer for short runs
+        and for each point whose value is known from before.
 
     References
     ----------
@@ -180,6 +181,8 @@ class AutoSearch(ModelSearcher):
 
     def _tell_before(self, values: Values, loss: Any) -> None:
         self._learn(values, loss)
+        if self._design and self._n_initial is None:
+            self._design.pop()  # what is known from before is as good as an initial point
 
     def _fail_before(self, values: Values) -> None:
         self._learn(values, float("nan"))

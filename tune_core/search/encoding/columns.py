@@ -94,7 +94,13 @@ class ObservationTable:
 
     def key(self, row: Array) -> bytes:
         """A key that is equal for rows of the same configuration."""
-        return bytes((row.round(9) + 0.0).tobytes())
+        return self.keys(row[None])[0]
+
+    def keys(self, rows: Array) -> list[bytes]:
+        """The key of each row."""
+        rounded = rows.round(9) + 0.0
+        data, width = rounded.tobytes(), rounded.itemsize * rounded.shape[1]
+        return [data[i * width : (i + 1) * width] for i in range(len(rows))]
 
     def settle(self, rows: Array) -> Array:
         """The rows, changed in place, with whole numbers rounded and whatever is inactive at its one place."""
@@ -151,17 +157,21 @@ class ObservationTable:
         hidden = {i for i, wanted in self._conditions if any(row[on] != value for on, value in wanted)}
         return [i for i in range(len(self.columns)) if i not in hidden]
 
-    def neighbours(self, row: Array) -> Array:
-        """Rows that differ from ``row`` in one parameter that is not continuous."""
+    def moves(self, row: Array) -> Array:
+        """Moves from a row to those that differ in one parameter that is not continuous: pairs of column and place."""
         import numpy as np
 
-        found = []
-        for i in self.active(row):
-            for place in self.columns[i].near(int(row[i])) if self.columns[i].size is not None else ():
-                other = row.copy()
-                other[i] = place
-                found.append(other)
-        return self.settle(np.array(found)) if found else np.empty((0, len(self.columns)))
+        columns = [(i, self.columns[i]) for i in self.active(row)]
+        found = [(i, place) for i, c in columns if c.size is not None for place in c.near(int(row[i]))]
+        return np.array(found, dtype=int).reshape(-1, 2)
+
+    def moved(self, row: Array, moves: Array) -> Array:
+        """The rows to which these moves lead, in their order."""
+        import numpy as np
+
+        rows: Array = np.repeat(row[None], len(moves), axis=0)
+        rows[np.arange(len(moves)), moves[:, 0]] = moves[:, 1]
+        return self.settle(rows)
 
     def mutated(self, rows: Array, rng: Generator) -> Array:
         """The rows with a few parameters changed: numbers by a little or a lot, categories drawn anew."""
