@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from journals import random_run
 
+from tune_core.journal import format as journal_format
 from tune_core.journal import kept_index, trial_index, written_lines
 from tune_core.journal.format import JOURNAL_FILE, TRIAL_HEAD, Gap, LineScanner
 from tune_core.journal.reader import Reader
@@ -18,7 +19,8 @@ from tune_core.journal.written_lines import WrittenLines
 
 
 def by_scan(folder: str, trial: int | range) -> list[Any]:
-    events = [event for some in Reader(folder).read() for event in some]
+    whole = Reader.of_bytes(Path(folder, JOURNAL_FILE).read_bytes())  # has no index
+    events = [event for some in whole.read() for event in some]
     wanted = [None, -1, *([trial] if isinstance(trial, int) else trial)]
     return [event for event in events if getattr(event, "trial", None) in wanted]
 
@@ -97,16 +99,19 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def read_bytes_of(action: Any) -> int:
     """How many bytes of journals are scanned meanwhile."""
     read = 0
-    scan = LineScanner.scan
 
-    def counted(self: Any, file: Any, *how: Any) -> Any:
-        nonlocal read
-        for part in scan(self, file, *how):
-            read += len(part) if isinstance(part, bytes) else 0
-            yield part
+    def counted(scan: Any) -> Any:
+        def counting(self: Any, file: Any, *how: Any) -> Any:
+            nonlocal read
+            for part in scan(self, file, *how):
+                read += len(part) if isinstance(part, bytes) else 0
+                yield part
+
+        return counting
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LineScanner, "scan", counted)
+        for name in ("scan", "scan_known"):
+            patch.setattr(LineScanner, name, counted(getattr(LineScanner, name)))
         action()
     return read
 
@@ -133,7 +138,7 @@ def test_an_index_that_leads_to_other_lines_is_not_believed(kept: str) -> None:
     assert index is not None
     wrong = {trial: array("Q", [7]) if trial == 3 else index.of(trial) for trial in index.trials}
     extent = kept_index.Extent(index.stamp, index.at, index.last, index.gaps)
-    kept_index.keep(journal, extent, kept_index.Places.of(wrong, index.blocks, index.run_lines))
+    kept_index.keep(journal, extent, kept_index.Places.of(wrong, index.blocks, index.sums, index.run_lines))
 
     assert repr(by_index(kept, 3)) == repr(by_scan(kept, 3))
 
@@ -251,3 +256,50 @@ def test_no_index_is_left_of_a_journal_that_somebody_else_has_written_to(
     keep_own(str(journal), written(lines_of(journal)[:-1]))
 
     assert not Path(folder, kept_index.INDEX_FILE).exists()
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 900, 1 << 22])
+def test_a_whole_reading_by_checksums_of_blocks_is_one_by_checksums_of_lines(
+    kept: str, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is damaged, in the journal or in the index, and wherever."""
+    path, chance = Path(kept, JOURNAL_FILE), random.Random(1)
+    data = path.read_bytes()
+    monkeypatch.setattr(journal_format, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(trial_index, "BLOCK_BYTES", 700)
+
+    def read() -> tuple[str, Any]:
+        reader = Reader(kept)
+        events = [event for some in reader.read() for event in some]
+        return repr(events), (reader.size_bytes, reader.torn_bytes, reader.gaps)
+
+    for how in ("as it was", "flipped", "cut", "grown", "line left out", "lines swapped"):
+        for _ in range(20):
+            path.write_bytes(data)
+            forget(str(path))
+            by_index(kept, 0)  # keeps the index
+            place = chance.randrange(data.index(b"\n") + 1, len(data) - 1)
+            begin = data.rfind(b"\n", 0, place) + 1
+            end = data.index(b"\n", place) + 1
+            following = data.find(b"\n", end) + 1 or end
+            path.write_bytes(
+                {
+                    "as it was": data,
+                    "flipped": data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :],
+                    "cut": data[:place],
+                    "grown": data + data[begin:place],
+                    "line left out": data[:begin] + data[end:],
+                    "lines swapped": data[:begin] + data[end:following] + data[begin:end] + data[following:],
+                }[how]
+            )
+            assert kept_index.load(str(path)) is not None
+            by_blocks = read()
+            Path(kept, kept_index.INDEX_FILE).unlink()
+            assert read() == by_blocks, how
+
+
+def test_a_whole_reading_judges_no_line_that_lies_in_a_block_as_it_was(
+    kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LineScanner, "_judge", lambda *about: pytest.fail("lines are judged one by one"))
+    assert len([event for some in Reader(kept).read() for event in some]) > 100

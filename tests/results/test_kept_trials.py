@@ -54,13 +54,17 @@ def run(folder: Path, samples: int = 12, **more: Any) -> str:
 def scanned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Fills with how many bytes of journals are scanned from now on."""
     read: list[int] = []
-    judge = LineScanner._judge
 
-    def noting(self: Any, lines: bytes, start: int) -> Any:
-        read.append(len(lines))
-        return judge(self, lines, start)
+    def noting(scan: Any) -> Any:
+        def scanning(self: Any, *about: Any) -> Any:
+            for part in scan(self, *about):
+                read.append(len(part))
+                yield part
 
-    monkeypatch.setattr(LineScanner, "_judge", noting)
+        return scanning
+
+    for name in ("scan", "scan_known"):
+        monkeypatch.setattr(LineScanner, name, noting(getattr(LineScanner, name)))
     return read
 
 

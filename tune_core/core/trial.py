@@ -37,6 +37,8 @@ class Status(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    __hash__ = str.__hash__  # an Enum's own is many times slower, and each change of a status needs some
+
 
 PENDING, RUNNING, PAUSED, TERMINATED, ERROR = Status
 
@@ -50,6 +52,8 @@ class Change(str, Enum):
     PAUSE = "pause"
     REQUEUE = "requeue"
     FAIL = "fail"
+
+    __hash__ = str.__hash__
 
 
 TRANSITIONS: dict[tuple[Status, Change], Status] = {

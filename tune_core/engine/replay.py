@@ -131,16 +131,17 @@ class _ReplayCursor:
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[ev.Decided | ev.StopRequested] = []
         self._expects_none = False  # whether the scheduler knows that the journal has no decision on the next event
+        self._hears_results = suggestions is not None and suggestions.hears_results
 
     def takes_plain_results(self) -> bool:
         """Whether a result that no decision follows is only the controller's business."""
-        hears = self.suggestions is not None and self.suggestions.hears_results
-        return self._expects_none and self.stopper is None and not self.salvage.gaps and not hears
+        return self._expects_none and self.stopper is None and not self.salvage.gaps and not self._hears_results
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""
-        if type(event) is ev.Reported and not (recorded or is_last or self.salvage.gaps):  # most are such
-            if self.stopper is not None:
+        if not (recorded or is_last or self.salvage.gaps) and type(event) is not Gap:  # most are such
+            kind = type(event)
+            if not (kind is ev.Launched or kind is ev.Ended or (kind is ev.Reported and self.stopper is None)):
                 self._prepare(event)
             if not self._expects_none:
                 self.scheduler.expect([], False)
@@ -198,7 +199,8 @@ class _ReplayCursor:
     def _apply(self, event: ev.Event) -> list[Any]:
         """Apply an event and tell the searcher what it was told; the decisions that were made."""
         suggestions = self.suggestions
-        made = self.carry_out(self.controller.apply(event))
+        commands = self.controller.apply(event)
+        made = self.carry_out(commands) if commands else []
         if type(event) is ev.Reported and suggestions is not None and suggestions.wants(event):
             trial = self.controller.trials[event.trial]
             if not trial.is_copy and self.controller.is_news(event) and event.trial not in self.salvage.unknown:

@@ -105,7 +105,8 @@ class RunState:
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self.acts_in = frozenset(method for method in _OPTIONAL if _acts_in(scheduler, method))
+        acting = getattr(scheduler, "followed", scheduler)  # one that is shown again what it did acts where it did
+        self.acts_in = frozenset(method for method in _OPTIONAL if _acts_in(acting, method))
 
     def ask(self, method: str, *args: object) -> Any:
         """Call the scheduler; an exception becomes an error that names it."""

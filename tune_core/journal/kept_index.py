@@ -28,7 +28,7 @@ GROWN = 1.25
 """How many times longer a journal must be than what its index knows of it, for the index to be written again."""
 GROWN_AT_END = 1.02
 """The same when the run is over: what is left to readers is so little that they hardly notice."""
-_FORMAT = 2
+_FORMAT = 3
 _SPARSE = 4
 
 
@@ -54,17 +54,21 @@ class Places(NamedTuple):
     """The numbers of the blocks that have lines of a trial."""
     blocks: array[int]
     """Offset and length of each block."""
+    sums: array[int]
+    """The checksum of each block, all of whose lines were whole."""
     run_lines: array[int]
     """Offset and length of each line that concerns the whole run."""
 
     @classmethod
-    def of(cls, by_trial: Mapping[int, array[int]], blocks: array[int], run_lines: array[int]) -> Places:
+    def of(
+        cls, by_trial: Mapping[int, array[int]], blocks: array[int], sums: array[int], run_lines: array[int]
+    ) -> Places:
         """What is known, with the numbers of each trial's blocks."""
         starts, numbers, none = array("Q", [0]), array("Q"), array("Q")
         for trial in range(max(by_trial, default=-1) + 1):
             numbers.extend(by_trial.get(trial, none))
             starts.append(len(numbers))
-        return cls(starts, numbers, blocks, run_lines)
+        return cls(starts, numbers, blocks, sums, run_lines)
 
 
 class KeptIndex:
@@ -72,7 +76,7 @@ class KeptIndex:
 
     def __init__(self, extent: Extent, places: Places) -> None:
         self.stamp, self.at, self.last, self.gaps = extent
-        self._starts, self._numbers, self.blocks, self.run_lines = places
+        self._starts, self._numbers, self.blocks, self.sums, self.run_lines = places
 
     def of(self, trial: int) -> array[int]:
         """The numbers of the blocks that have lines of a trial."""
@@ -100,7 +104,7 @@ def load(journal: str) -> KeptIndex | None:
         starts = places.starts
         if starts[-1] != len(places.numbers) or list(starts) != sorted(starts):
             return None
-        if len(places.blocks) % 2 or len(places.run_lines) % 2:
+        if len(places.blocks) != 2 * len(places.sums) or len(places.run_lines) % 2:
             return None
         gaps = [(offset, size) for offset, size in known["gaps"]]
         extent = Extent((known["size"], known["mtime_ns"]), known["at"], bytes.fromhex(known["last"]), gaps)

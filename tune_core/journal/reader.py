@@ -10,9 +10,10 @@ from typing import IO, Any
 from tune_core.core import events as ev
 from tune_core.core.files import open_regular
 from tune_core.errors import JournalError, NoExperimentError
+from tune_core.journal import kept_index
 from tune_core.journal.format import (
-    CHUNK_BYTES,
     JOURNAL_FILE,
+    MOST_HEADER_BYTES,
     TRIAL_HEAD,
     Gap,
     LineScanner,
@@ -20,7 +21,7 @@ from tune_core.journal.format import (
     decode_events,
     read_header,
 )
-from tune_core.journal.trial_index import forget, index_of
+from tune_core.journal.trial_index import TrialIndex, forget, index_of
 
 _RESTORE = b'{"e":"restore"'
 
@@ -109,14 +110,36 @@ class Reader:
     def find(self, head: bytes) -> list[Any]:
         """The events, of those not read yet, whose lines begin with ``head``; no others are decoded."""
         found: list[Any] = []
-        for lines in self._lines(is_checked=False):  # those that are chosen are
+        for lines in self._lines_of_run():  # those that are chosen are checked
             if isinstance(lines, bytes) and (lines.startswith(head) or b"\n" + head in lines):
                 chosen = (line for line in lines.split(b"\n") if line.startswith(head) and ev.is_whole(line))
                 found += decode_events(b"\n".join(chosen), self.path, self.header.version)
         return found
 
-    def _lines(self, is_checked: bool = True) -> Iterator[bytes | Gap]:
+    def _lines_of_run(self) -> Iterator[bytes | Gap]:
+        """Lines, unchecked, with all that concern the whole run among them: by the index, where that is kept."""
+        if self._may_have_index():
+            index = TrialIndex.kept_beside(self.path, self._begin)
+            with self._open(os.path.dirname(self.path)) as file:
+                is_this = not index.gaps and index.update(file, end_at=index.scanner.at)
+                lines = index.lines_of(range(0), file) if is_this else None
+            if lines is not None:
+                self._scanner.at = index.scanner.at
+                yield from lines
+        yield from self._lines(is_checked=False)
+
+    def _may_have_index(self) -> bool:
+        """Whether this is a large journal in a file, of which nothing was read yet."""
+        if self._data is not None or self._scanner.at != self._begin:
+            return False
         with self._open(os.path.dirname(self.path)) as file:
+            return os.fstat(file.fileno()).st_size >= kept_index.LEAST_BYTES
+
+    def _lines(self, is_checked: bool = True) -> Iterator[bytes | Gap]:
+        kept = kept_index.load(self.path) if is_checked and self._may_have_index() else None
+        with self._open(os.path.dirname(self.path)) as file:
+            if kept is not None and (self._end_at is None or kept.at <= self._end_at):
+                yield from self._scanner.scan_known(file, kept.blocks, kept.sums)
             yield from self._scanner.scan(file, is_checked, self._end_at)
 
     def _lines_of_trial(self, trial: int | range) -> Iterator[bytes | Gap]:
@@ -154,7 +177,7 @@ class Reader:
             ) from error
 
     def _read_header(self, file: IO[bytes]) -> None:
-        first = file.readline(CHUNK_BYTES)
+        first = file.readline(MOST_HEADER_BYTES)
         if not first.endswith(b"\n") or not ev.is_whole(first[:-1]):
             raise self._no_header(first, file)
         self.header = read_header(self.path, first[:-1])

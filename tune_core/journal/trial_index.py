@@ -16,9 +16,10 @@ import os
 import re
 import threading
 import time
+import zlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from tune_core.core import events as ev
@@ -51,6 +52,7 @@ class TrialIndex:
         self.scanner = LineScanner(at)
         self.stamp = (0, 0)  #: the file's size and time of change, when it was read
         self._blocks = array("Q")  #: offset and length of each block, one behind the other
+        self._sums = array("Q")  #: the checksum of each block, all of whose lines were whole
         self._run_lines = array("Q")  #: the same of each line that concerns the whole run
         self._trials: dict[int, array[int]] = {}  #: the numbers of the blocks that have lines of a trial
         self._last = b""  #: the last line, to tell whether the file is still the one that was read
@@ -64,7 +66,7 @@ class TrialIndex:
         kept = kept_index.load(path)
         if kept is not None and kept.at > at and kept.last:
             index._kept, index._last, index.stamp = kept, kept.last, kept.stamp
-            index._blocks, index._run_lines = kept.blocks[:], kept.run_lines[:]
+            index._blocks, index._sums, index._run_lines = kept.blocks[:], kept.sums[:], kept.run_lines[:]
             index.scanner.at = index._kept_at = kept.at
             index.gaps = [Gap(offset, size) for offset, size in kept.gaps]
         return index
@@ -81,7 +83,7 @@ class TrialIndex:
         trials = {*self._trials, *(self._kept.trials if self._kept is not None else ())}
         places = {trial: self._blocks_of(trial) for trial in trials}
         gaps = [(gap.offset, gap.size) for gap in self.gaps]
-        where = kept_index.Places.of(places, self._blocks, self._run_lines)
+        where = kept_index.Places.of(places, self._blocks, self._sums, self._run_lines)
         kept_index.keep(path, kept_index.Extent(self.stamp, self.scanner.at, self._last, gaps), where)
 
     def update(self, file: IO[bytes], deadline_s: float | None = None, end_at: int | None = None) -> bool:
@@ -116,6 +118,7 @@ class TrialIndex:
             end = lines.find(b"\n", begin + BLOCK_BYTES) + 1 or len(lines)
             number = len(self._blocks) // 2
             self._blocks.extend((offset + begin, end - begin))
+            self._sums.append(zlib.crc32(lines[begin:end]))
             for digits in set(_OF_TRIAL.findall(text, begin, end)):
                 trial = int(digits)
                 blocks = trials.get(trial)
@@ -135,6 +138,7 @@ class TrialIndex:
             return False
         trials, before = self._trials, len(self._blocks) // 2
         self._blocks.extend(written.blocks)
+        self._sums.extend(written.sums)
         self._run_lines.extend(written.run_lines)
         for number, present in enumerate(written.by_block(), before):
             for trial in present:
@@ -159,14 +163,20 @@ class TrialIndex:
     def lines_of(self, trials: int | range, file: IO[bytes]) -> list[bytes | Gap] | None:
         """The lines of trials and of the whole run, and gaps, in the order of the journal; None if it has changed."""
         places: list[tuple[int, bytes | Gap]] = [(gap.offset, gap) for gap in self.gaps]
-        several = not isinstance(trials, int)
-        numbers = sorted({n for t in trials for n in self._blocks_of(t)}) if several else self._blocks_of(trials)  # type: ignore[union-attr,arg-type]
+        if isinstance(trials, int):
+            numbers: Sequence[int] = self._blocks_of(trials)
+        else:
+            numbers = sorted({number for trial in trials for number in self._blocks_of(trial)})
         for number in numbers:
             if 2 * number >= len(self._blocks):
                 return None
             offset, size = self._blocks[2 * number : 2 * number + 2]
             block = self._read(file, offset, size)
-            lines = _lines_among(block, trials) if several else _lines_in(block, trials)  # type: ignore[arg-type]
+            all_whole = zlib.crc32(block) == self._sums[number]
+            if isinstance(trials, int):
+                lines = _lines_in(block, trials, all_whole)
+            else:
+                lines = _lines_among(block, trials, all_whole)
             if not lines:
                 return None
             places += ((offset + begin, line) for begin, line in lines)
@@ -190,8 +200,11 @@ class TrialIndex:
         return new if self._kept is None else self._kept.of(trial) + new
 
 
-def _lines_in(block: bytes, trial: int) -> list[tuple[int, bytes]]:
-    """The lines of a trial in a block, and where in it they begin; none if one of them is damaged."""
+def _lines_in(block: bytes, trial: int, all_whole: bool) -> list[tuple[int, bytes]]:
+    """The lines of a trial in a block, and where in it they begin; none if one of them is damaged.
+
+    ``all_whole``: the block is as it was when all its lines were whole.
+    """
     found = []
     marker = b'"trial":%d,' % trial
     at = block.find(marker)
@@ -199,21 +212,21 @@ def _lines_in(block: bytes, trial: int) -> list[tuple[int, bytes]]:
         begin, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at) + 1 or len(block)
         head = TRIAL_HEAD.match(block, begin)
         if head is not None and int(head[1]) == trial:
-            if not ev.is_whole(block[begin : end - 1]):
+            if not (all_whole or ev.is_whole(block[begin : end - 1])):
                 return []
             found.append((begin, block[begin:end]))
         at = block.find(marker, end)
     return found
 
 
-def _lines_among(block: bytes, trials: range) -> list[tuple[int, bytes]]:
-    """The lines of several trials in a block, and where in it they begin; none if one of them is damaged."""
+def _lines_among(block: bytes, trials: range, all_whole: bool) -> list[tuple[int, bytes]]:
+    """The same of several trials."""
     found = []
     for head in _OF_TRIAL.finditer(b"\n" + block):
         if int(head[1]) in trials:
             begin = head.start()
             end = block.find(b"\n", begin) + 1 or len(block)
-            if not ev.is_whole(block[begin : end - 1]):
+            if not (all_whole or ev.is_whole(block[begin : end - 1])):
                 return []
             found.append((begin, block[begin:end]))
     return found

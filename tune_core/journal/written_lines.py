@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections.abc import Collection, Iterator
 
@@ -25,6 +26,8 @@ class WrittenLines:
         self.begin = self.at = at  #: the byte of the first line, and that behind the last one
         self._last = b""  # the lines that were added last
         self.blocks = array("Q")  #: offset and length of each block, one behind the other
+        self.sums = array("Q")  #: the checksum of each block
+        self._sum = 0  # of the block that is not full yet
         self.run_lines = array("Q")  #: the same of each line that concerns the whole run
         self._block_at = at
         self._present: set[int] = set()  # trials with lines in the block that is not full yet
@@ -41,6 +44,7 @@ class WrittenLines:
         else:
             self._look_at(lines)
         self.at += len(lines)
+        self._sum = zlib.crc32(lines, self._sum)
         self._last = lines
         if self.at - self._block_at > BLOCK_BYTES:
             self._end_block()
@@ -57,6 +61,8 @@ class WrittenLines:
 
     def _end_block(self) -> None:
         self.blocks.extend((self._block_at, self.at - self._block_at))
+        self.sums.append(self._sum)
+        self._sum = 0
         self._trials.extend(self._present)
         self._ends.append(len(self._trials))
         self._present.clear()

@@ -129,10 +129,15 @@ def _is_plain(value: Any) -> bool:
     return value is None or kind is bool
 
 
-def _is_marked(value: object) -> bool:
+def _is_marked(value: Any) -> bool:
     if value.__class__ is dict:
-        return not _MARKS.isdisjoint(value) or any(map(_is_marked, value.values()))
-    return value.__class__ is list and any(map(_is_marked, value))
+        if not _MARKS.isdisjoint(value):
+            return True
+        value = value.values()
+    elif value.__class__ is not list:
+        return False
+    parts = [child for child in value if child.__class__ is dict or child.__class__ is list]  # mostly none
+    return bool(parts) and any(map(_is_marked, parts))
 
 
 def _child(space: Any, key: Any) -> object:
