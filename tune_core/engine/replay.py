@@ -85,12 +85,12 @@ def _take_all(events: Iterable[Any], again: _ReplayCursor, clock: _Clock, recent
         return
     recorded: list[ev.Decided] = []
     out: list[ev.Command] = []
-    take_report, is_plain = again.controller.take_report, False
+    take_report, is_plain, hears_rungs = again.controller.take_report, False, again.hears_rungs
     for event in coming:
         if type(event) is ev.Decided:
             recorded.append(event)
             continue
-        if is_plain and not recorded and type(before) is ev.Reported:
+        if is_plain and not recorded and type(before) is ev.Reported and not (before.waiting and hears_rungs):
             take_report(before, out)
             if out:
                 again.carry_out(out)
@@ -131,11 +131,13 @@ class _ReplayCursor:
         controller.scheduler = self.scheduler  # type: ignore[assignment]
         self.unrecorded: list[ev.Decided | ev.StopRequested] = []
         self._expects_none = False  # whether the scheduler knows that the journal has no decision on the next event
-        self._hears_results = suggestions is not None and suggestions.hears_results
+        #: Whether the searcher is told of results of rungs.
+        self.hears_rungs = suggestions is not None and suggestions.hears_results
+        self._hears_all = suggestions is not None and suggestions.hears_every_result
 
     def takes_plain_results(self) -> bool:
-        """Whether a result that no decision follows is only the controller's business."""
-        return self._expects_none and self.stopper is None and not self.salvage.gaps and not self._hears_results
+        """Whether a result that no decision follows, and that is of no rung, is only the controller's business."""
+        return self._expects_none and self.stopper is None and not self.salvage.gaps and not self._hears_all
 
     def take(self, event: Any, recorded: list[ev.Decided], is_last: bool) -> None:
         """Apply an event, then the recorded decisions that the scheduler did not come to by itself."""

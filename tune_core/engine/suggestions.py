@@ -222,6 +222,11 @@ class Suggestions:
         """Whether there may be results, before the last ones of trials, that the searcher is told."""
         return bool(self._results_wanted)
 
+    @property
+    def hears_every_result(self) -> bool:
+        """Whether these may be any, and not only those of rungs."""
+        return self._results_wanted == "all"
+
     def wants(self, event: Reported) -> bool:
         """Whether the searcher is to be told this result: of a rung, where a scheduler decides, or any."""
         if not self._results_wanted:

@@ -116,6 +116,7 @@ class AutoSearch(ModelSearcher):
         self._by_model: set[str] = set()  # trials not ended that the model suggested
         self._losses: dict[bool, list[float]] = {False: [], True: []}  # of random points, of the model's suggestions
         self._taken: set[bytes] = set()
+        self._recalled: dict[str, tuple[Array, bytes]] = {}  # rows and keys of what was taken back and has not ended
         self._cut_short: set[bytes] = set()  # those of them that a scheduler stopped early
         planned = self._spec.get("num_samples") or 100
         first = self._n_initial or min(10, max(5, len(self._table) // 2 + 3))
@@ -191,10 +192,14 @@ class AutoSearch(ModelSearcher):
         self._learn(values, loss, step)
 
     def _learn(self, values: Values, loss: Any, step: int | None = None) -> None:
-        row = self._table.row(values)
-        self._taken.add(self._table.key(row))
+        recalled = self._recalled.pop(self._ending, None)
+        if recalled is None:
+            row = self._table.row(values)
+            recalled = row, self._table.key(row)
+        row, key = recalled
+        self._taken.add(key)
         if step is not None:
-            self._cut_short.add(self._table.key(row))
+            self._cut_short.add(key)
         self._told += 1
         if self._is_plain:
             self._curves.end(self._ending, loss, step, row)
@@ -252,7 +257,9 @@ class AutoSearch(ModelSearcher):
         self._has_room()
         if not reason.startswith(("initial", "random")):
             self._by_model.add(trial_id)
-        self._taken.add(self._table.key(self._table.row(values)))
+        row = self._table.row(values)
+        self._recalled[trial_id] = row, self._table.key(row)
+        self._taken.add(self._recalled[trial_id][1])
 
     def _has_room(self) -> bool:
         """Whether points are left; if all have been tried, those that were stopped early are."""
