@@ -108,14 +108,17 @@ def test_gradient_of_the_posterior_is_its_slope(has_trend: bool) -> None:
             assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-4)
 
 
-def test_gradients_of_predictions_are_their_slopes() -> None:
+@pytest.mark.parametrize("has_trend", [False, True])
+def test_gradients_of_predictions_are_their_slopes(has_trend: bool) -> None:
     points, targets = sample(15)
-    process = GaussianProcess(GROUPS)
-    process.fit(points, targets)
     new, _ = sample(4, seed=2)
+    process = GaussianProcess(GROUPS)
+    if has_trend:
+        points, new, process = at_times(points, 2), at_times(new, 3), GaussianProcess([*GROUPS, 3], has_trend=True)
+    process.fit(points, targets)
     _, _, mean_gradient, sd_gradient = process.predict_with_gradients(new)
     for k in range(5):
-        step = np.zeros(5)
+        step = np.zeros(new.shape[1])
         step[k] = 1e-6
         (high, high_sd), (low, low_sd) = process.predict(new + step), process.predict(new - step)
         assert mean_gradient[:, k] == pytest.approx((high - low) / 2e-6, rel=1e-3, abs=1e-5)

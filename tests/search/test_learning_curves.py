@@ -11,9 +11,14 @@ import pytest
 np = pytest.importorskip("numpy")
 
 import tune_core as tune
+from tune_core.core.events import Suggested
+from tune_core.journal.reader import parse
 from tune_core.schedulers import ASHAScheduler
 from tune_core.search.auto import AutoSearch
+from tune_core.search.encoding.columns import ObservationTable
+from tune_core.search.encoding.encode import Encoding
 from tune_core.search.learning_curves import LearningCurves
+from tune_core.search.loss_model import LossModel
 from tune_core.simulation import simulate
 
 
@@ -180,3 +185,89 @@ def test_the_best_and_the_latest_are_kept() -> None:
     assert rows[:, 0].tolist() == [18.0, 19.0, 20.0, 21.0, *map(float, range(94, 100))]
     assert losses[:4].tolist() == [2.0, 1.0, 0.0, 1.0]
     assert (set(levels.tolist()), steps) == ({0}, [math.inf])
+
+
+def test_trials_that_wait_on_a_rung_make_it_one_and_can_be_learnt_from() -> None:
+    curves = LearningCurves()
+    for i in range(6):
+        curves.begin(f"a{i}", np.array([float(i)]))
+        curves.note(f"a{i}", 1, float(i))
+    curves.note("a0", 3, -1.0)
+    assert (curves.usable(), curves.has_rungs) == (6, True)
+    _, level, losses, levels = curves.observations(200)
+    assert (levels, level.tolist(), losses.tolist()) == ([1], [0] * 6, [float(i) for i in range(6)])
+    curves.note("a1", 3, -2.0)
+    _, level, losses, levels = curves.observations(200)
+    assert (levels, level.tolist()) == ([1, 3], [0, 1, 0, 1, 0, 0, 0, 0])
+    assert losses.tolist() == [0.0, -1.0, 1.0, -2.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_trials_under_way_that_stand_at_different_steps_make_no_rungs() -> None:
+    curves = LearningCurves()
+    for i in range(6):
+        curves.begin(f"a{i}", np.array([float(i)]))
+        for step in range(1, 3 + i):
+            curves.note(f"a{i}", step, 1.0)
+    assert not curves.has_rungs
+    assert curves.usable() == 0
+    assert not curves.is_observed("a0")
+
+
+@pytest.mark.parametrize("rule", ["stopping", "promotion"])
+def test_under_both_rules_of_asha_one_suggestion_in_four_is_random_and_the_model_makes_the_others(rule: str) -> None:
+    result = simulate(
+        train,
+        {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)},
+        metric="loss",
+        mode="min",
+        workers=2,
+        num_samples=40,
+        scheduler=ASHAScheduler(max_t=27, reduction_factor=3, rule=rule),
+        search_alg=AutoSearch(),
+        seed=1,
+    )
+    reasons = [event.why for event in parse(result.journal).events if type(event) is Suggested]
+    assert sum(why.startswith("random: one in four") for why in reasons) == pytest.approx(8, abs=1)
+    assert sum("expected improvement" in why for why in reasons) >= 20
+
+
+def model_of(curves: LearningCurves) -> LossModel:
+    table = ObservationTable(Encoding({"x": tune.uniform(0, 1)}, "AutoSearch"))
+    model = LossModel(table)
+    model.fit(*curves.observations(200), told=1, is_comparable=curves.fall)
+    return model
+
+
+def test_what_overfits_is_best_before_its_end() -> None:
+    curves = LearningCurves()
+    for i, x in enumerate(np.linspace(0.0, 1.0, 12).tolist()):
+        curves.begin(str(i), np.array([x]))
+        for step, loss in ((1, 2.0), (3, 1.0 - x), (9, 0.5 + 0.4 * x)):
+            curves.note(str(i), step, loss)
+        curves.end(str(i), 0.5 + 0.4 * x, 9 if i % 2 else None)
+        curves.begin(f"low {i}", np.array([x]))
+        curves.note(f"low {i}", 1, 2.0)
+        curves.note(f"low {i}", 3, 1.0 - x)
+        curves.end(f"low {i}", 1.0 - x, 3)
+    model = model_of(curves)
+    ends = [at for at, step in enumerate(curves.levels()) if step >= 9]
+    leaders, _ = model.lead(np.array([[0.0], [0.5], [1.0]]), 1)
+    assert leaders.tolist() == [[1.0]]
+    assert model.counted == [0, *ends[-1:]]
+
+
+def test_where_losses_rise_from_the_first_rung_on_the_end_alone_counts() -> None:
+    curves = LearningCurves()
+    for i, x in enumerate(np.linspace(0.0, 1.0, 12).tolist()):
+        curves.begin(str(i), np.array([x]))
+        for step in (1, 3):
+            curves.note(str(i), step, step * (1.0 + x) if step > 1 else 1.0 - x)
+        curves.end(str(i), 3.0 * (1.0 + x), 3 if i % 2 else None)
+        curves.begin(f"low {i}", np.array([x]))
+        curves.note(f"low {i}", 1, 1.0 - x)
+        curves.end(f"low {i}", 1.0 - x, 1)
+    assert not curves.fall
+    model = model_of(curves)
+    leaders, _ = model.lead(np.array([[0.0], [0.5], [1.0]]), 1)
+    assert leaders.tolist() == [[0.0]]
+    assert model.counted == [len(curves.levels()) - 1]

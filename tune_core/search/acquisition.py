@@ -83,9 +83,10 @@ class Acquisition:
 
     def reason(self, row: Array) -> str:
         """Why a row is suggested: the model expects it to be better, or knows little about it."""
-        mean, sd = self.model.predict(row[None])
-        z = float((self.best - mean[0]) / sd[0])
-        gain = math.exp(min(float(log_improvement(mean, sd, self.best)[0][0]), 50.0))
+        mean, sd = (found[0] for found in self.model.predict_at_levels(row[None]))
+        gains = log_improvement(mean, sd, self.best)[0]
+        at = int(gains.argmax())
+        z, gain = float((self.best - mean[at]) / sd[at]), math.exp(min(float(gains[at]), 50.0))
         why = (
             "is expected to be better than the best" if z > 0 else "may be better than the best: little is known there"
         )
@@ -104,17 +105,22 @@ class Acquisition:
 
         if not len(rows):
             return np.empty(0)
-        mean, sd = self.model.predict(rows)
-        scores = log_improvement(mean, sd, self.best)[0]
+        scores: Array = self._at_levels(rows).max(1)
         if self.chances:
             features = self.table.features(rows)
             scores = scores + sum(one.log_chance(features) for one in self.chances)
         scores[[key in self.taken for key in self.table.keys(rows)]] = -math.inf
         return scores
 
-    def with_gradient(self, features: Array) -> tuple[Array, Array]:
-        """Scores and their derivatives by each feature."""
-        mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features)
+    def _at_levels(self, rows: Array) -> Array:
+        """Log of the expected improvement of rows at each level that counts."""
+        mean, sd = self.model.predict_at_levels(rows)
+        gains: Array = log_improvement(mean.ravel(), sd.ravel(), self.best)[0].reshape(mean.shape)
+        return gains
+
+    def with_gradient(self, features: Array, level: object) -> tuple[Array, Array]:
+        """Scores at the levels given, and their derivatives by each feature."""
+        mean, sd, mean_gradient, sd_gradient = self.model.predict_with_gradients(features, level)
         score, by_mean, by_sd = log_improvement(mean, sd, self.best)
         slope = by_mean[:, None] * mean_gradient + by_sd[:, None] * sd_gradient
         for one in self.chances:
@@ -205,17 +211,18 @@ class Acquisition:
         import numpy as np
 
         at, places = self.table.continuous_features, self.table.continuous
-        features = self.model.extend(self.table.features(rows))
+        level = np.array(self.model.counted)[self._at_levels(rows).argmax(1)]
+        features = self.model.extend(self.table.features(rows), level)
         unit = np.minimum(1.0 / np.sqrt(self.model.process.weights[at]), 1.0)  # length-scales: the natural step
         x = features[:, at] / unit
         limit = 1.0 / unit
-        score, gradient = self.with_gradient(features)
+        score, gradient = self.with_gradient(features, level)
         g = gradient[:, at] * unit
         length = 0.2 / (np.sqrt((g * g).sum(1, keepdims=True)) + 1e-12)
         for _ in range(_CLIMB_STEPS):
             there = np.clip(x + length * g, 0.0, limit)
             features[:, at] = there * unit
-            found, gradient = self.with_gradient(features)
+            found, gradient = self.with_gradient(features, level)
             h = gradient[:, at] * unit
             moved, turned = there - x, h - g
             better = (found > score)[:, None]

@@ -29,6 +29,11 @@ _MARGINS = (0.02, 0.02, 0.02, 0.1)
 best point the model keeps expecting small improvements; a margin makes the search look elsewhere (Jones, 2001, "A
 Taxonomy of Global Optimization Methods Based on Response Surfaces", section 9: several targets)."""
 
+_ONE_IN = 4
+"""So many suggestions are one random point where a scheduler stops trials early. A wrong belief of the model from few
+points, say on a choice of which each value was seen once, would otherwise be seldom put to the test; and a point that
+is stopped at the first rung costs little (Falkner, Klein and Hutter, 2018, "BOHB", section 3.2, take one in three)."""
+
 
 class AutoSearch(ModelSearcher):
     """Searches with a Gaussian process, for spaces of any kind, conditional ones too. Needs NumPy alone.
@@ -112,7 +117,7 @@ class AutoSearch(ModelSearcher):
         self._outcomes: list[tuple[Array, list[float]]] = []  # points, with their losses and excesses; unless plain
         self._chances = [ConstraintModel(self._table.groups) for _ in self._constraints]
         self._fits = 0  # of the model to weighted losses
-        self._usable = 0  # trials that ended with a usable loss
+        self._usable = 0  # trials that ended with usable losses; unless plain
         self._by_model: set[str] = set()  # trials not ended that the model suggested
         self._losses: dict[bool, list[float]] = {False: [], True: []}  # of random points, of the model's suggestions
         self._taken: set[bytes] = set()
@@ -203,7 +208,6 @@ class AutoSearch(ModelSearcher):
         self._told += 1
         if self._is_plain:
             self._curves.end(self._ending, loss, step, row)
-            self._usable += loss == loss
         else:
             failed = not isinstance(loss, list)
             self._outcomes.append(
@@ -278,9 +282,12 @@ class AutoSearch(ModelSearcher):
             if self._table.key(row) not in self._taken:
                 self.last_reason = "initial design: spread over the space"
                 return row
-        unfinished = len(self._live) + len(self._foreign)
-        if self._usable < max(3, unfinished // 2):
+        usable = self._curves.usable() if self._is_plain else self._usable
+        if usable < max(3, len(self._pending()) // 2):
             self.last_reason = "random: too few results for a model"
+            return self._random()
+        if self._asked % _ONE_IN == _ONE_IN - 1 and self._is_plain and self._curves.has_rungs:
+            self.last_reason = "random: one in four, since it costs little where trials are stopped early"
             return self._random()
         if self._asked % 2 and self._is_no_better_than_chance():
             self.last_reason = "random: the model's suggestions have hardly been better than random points"
@@ -290,6 +297,11 @@ class AutoSearch(ModelSearcher):
             self.last_reason = "random: the model found no new point"
             return self._random()
         return best
+
+    def _pending(self) -> list[Values]:
+        """Points of which nothing is known yet: they run, or are to run, and have come to no rung."""
+        under_way = [*self._live.items(), *self._foreign.items()]
+        return [values for trial_id, values in under_way if not self._curves.is_observed(trial_id)]
 
     def _is_no_better_than_chance(self) -> bool:
         """Whether, in a space of choices alone, the model's suggestions beat random points in under 65 of 100 pairs.
@@ -328,16 +340,15 @@ class AutoSearch(ModelSearcher):
         np, model = self._np, self._model
         if self._is_plain:
             rows, level, losses, levels = self._curves.observations(_MOST)
-            model.fit(rows, level, losses, levels, self._told)
+            model.fit(rows, level, losses, levels, self._told, self._curves.fall)
             seen = np.unique(rows, axis=0)
         else:
             seen = self._fit_compromise()
-        means, _ = model.predict(seen)
-        leaders = seen[np.argsort(means, kind="stable")[:5]]
-        pending = [self._table.row(values) for values in [*self._live.values(), *self._foreign.values()]]
+        leaders, least = model.lead(seen, 5)
+        pending = self._pending()
         if pending:
-            model.expect(np.array(pending))
-        wanted = float(means.min()) - _MARGINS[self._asked % len(_MARGINS)]
+            model.expect(np.array([self._table.row(values) for values in pending]))
+        wanted = least - _MARGINS[self._asked % len(_MARGINS)]
         acquisition = Acquisition(self._table, model, wanted, self._taken, self._chances)
         row = acquisition.highest(leaders, self._rng)
         if row is not None:

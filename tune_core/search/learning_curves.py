@@ -1,6 +1,6 @@
 """Losses of trials at the steps where trials are compared: the rungs of a scheduler that stops trials early.
 
-The rungs are found from the steps at which trials are stopped.
+The rungs are found from the steps at which trials are stopped, or stand until a scheduler lets them go on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tune_core.core.values import Array
 
 _MOST_LEVELS = 7
 _SHARE = 0.02
-"""A step counts as a rung where at least two trials, and this share of all, have ended."""
+"""A step counts as a rung where at least two trials, and this share of all, were stopped or stand."""
 
 
 class Observation(NamedTuple):
@@ -41,6 +41,7 @@ class Course:
     losses: dict[float, float] = field(default_factory=dict)
     last: float = 0.0  # the step reached; infinity at the end of a complete trial
     ended: bool = False
+    observed: list[Observation] = field(default_factory=list)  # what is ranked of it
 
 
 class LearningCurves:
@@ -49,18 +50,38 @@ class LearningCurves:
     def __init__(self) -> None:
         self._courses: list[Course] = []
         self._open: dict[str, Course] = {}
-        self._stopped: Counter[float] = Counter()  # trials by the step at which they were stopped early
-        self._complete = 0
-        self._levels: list[float] = []  # those that the next is for
-        self._ranked: Any = SortedList()  # the observations of ended trials: an ask looks at few of them
+        self._standing: Counter[float] = Counter()  # trials by the step at which they were stopped early, or are now
+        self._complete = self._ended_well = 0
+        self._falls = 0  # from a rung to the next: how many more fell than did not
+        self._levels: list[float] = [math.inf]  # those that the next is for
+        self._ranked: Any = SortedList()  # all observations: an ask looks at few of them
 
     def __len__(self) -> int:
-        """How many trials have ended."""
-        return len(self._courses) - len(self._open)
+        """How many trials have a result, or have ended without one."""
+        return len(self._courses)
 
     def has_begun(self, trial_id: str) -> bool:
         """Whether a trial has results and has not ended."""
         return trial_id in self._open
+
+    def is_observed(self, trial_id: str) -> bool:
+        """Whether a trial that has not ended was among the observations when they were last asked for."""
+        return trial_id in self._open and bool(self._open[trial_id].observed)
+
+    def usable(self) -> int:
+        """How many trials have a loss that a model can learn from."""
+        self._follow_levels()
+        return self._ended_well + sum(bool(course.observed) for course in self._open.values())
+
+    @property
+    def has_rungs(self) -> bool:
+        """Whether trials are stopped early, or wait, as far as they have been told."""
+        return self._levels[0] < math.inf
+
+    @property
+    def fall(self) -> bool:
+        """Whether losses fall as training goes on, from one rung to the next."""
+        return self._falls >= 0
 
     def begin(self, trial_id: str, row: Array) -> None:
         """A trial has its first result."""
@@ -71,7 +92,12 @@ class LearningCurves:
         """A trial that has not ended reached a loss at a rung."""
         course = self._open[trial_id]
         if step > course.last:
+            if course.losses:
+                self._falls += 1 if loss < course.losses[course.last] else -1
+            self._leave(course)
             course.losses[step], course.last = loss, step
+            self._standing[step] += 1
+            self._rank(course)
 
     def end(self, trial_id: str, loss: float, step: float | None = None, row: Array | None = None) -> None:
         """A trial ended; a failure has the loss NaN.
@@ -90,16 +116,34 @@ class LearningCurves:
             course = Course(len(self._courses), row)
             self._courses.append(course)
         at = math.inf if step is None else float(step)
+        self._leave(course)
         course.losses[at], course.last, course.ended = loss, at, True
         if loss == loss:
-            self._stopped[at] += step is not None
-            self._complete += step is None
-        self._ranked.update(self._observed(course))
+            self._ended_well += 1
+            if step is None:
+                self._complete += 1
+            else:
+                self._standing[at] += 1
+        self._rank(course)
+
+    def _leave(self, course: Course) -> None:
+        """A trial no longer stands where it stood."""
+        if course.losses:
+            self._standing[course.last] -= 1
+            if not self._standing[course.last]:
+                del self._standing[course.last]
+
+    def _rank(self, course: Course) -> None:
+        """What a trial came to is known anew."""
+        for one in course.observed:
+            self._ranked.discard(one)
+        course.observed = self._observed(course)
+        self._ranked.update(course.observed)
 
     def levels(self) -> list[float]:
         """The steps at which trials are compared; infinity stands for the end of complete trials."""
         enough = max(2.0, _SHARE * len(self))
-        common = sorted(step for step, count in self._stopped.most_common(_MOST_LEVELS) if count >= enough)
+        common = sorted(step for step, count in self._standing.most_common(_MOST_LEVELS) if count >= enough)
         return [*common, math.inf] if self._complete or not common else common
 
     def observations(self, at_most: int) -> tuple[Array, Array, Array, list[float]]:
@@ -109,30 +153,31 @@ class LearningCurves:
         """
         import numpy as np
 
-        levels = self.levels()
-        if levels != self._levels:
-            self._levels = levels
-            self._ranked = SortedList(one for course in self._courses if course.ended for one in self._observed(course))
-        begun = [one for course in self._open.values() for one in self._observed(course)]
-        if len(self._ranked) + len(begun) > at_most:
-            best = sorted([*islice(self._ranked, 2 * at_most // 5), *begun])[: 2 * at_most // 5]
-            chosen = {*best, *islice(self._latest(), 3 * at_most // 5)}
+        self._follow_levels()
+        if len(self._ranked) > at_most:
+            chosen = {*islice(self._ranked, 2 * at_most // 5), *islice(self._latest(), 3 * at_most // 5)}
         else:
-            chosen = {*self._ranked, *begun}
+            chosen = set(self._ranked)
         found = sorted(chosen, key=lambda one: (one.course, one.place))
         rows = np.array([self._courses[one.course].row for one in found])
         losses = np.array([math.nan if one.has_failed else one.loss for one in found])
-        return rows, np.array([-one.below for one in found]), losses, levels
+        return rows, np.array([-one.below for one in found]), losses, self._levels
+
+    def _follow_levels(self) -> None:
+        levels = self.levels()
+        if levels != self._levels:
+            self._levels = levels
+            for course in self._courses:
+                course.observed = self._observed(course)
+            self._ranked = SortedList(one for course in self._courses for one in course.observed)
 
     def _latest(self) -> Iterator[Observation]:
         """All observations, those of the trials that began last first."""
         for course in reversed(self._courses):
-            yield from reversed(self._observed(course))
+            yield from reversed(course.observed)
 
     def _observed(self, course: Course) -> list[Observation]:
-        """What a trial came to at the levels; one that has not ended counts where there are several."""
-        if not self._levels or not (course.ended or len(self._levels) > 1):
-            return []
+        """What a trial came to at the levels."""
         return [
             Observation(-level, math.isnan(loss), 0.0 if math.isnan(loss) else loss, course.number, place)
             for place, (level, loss) in enumerate(_at_levels(course, self._levels))
@@ -141,7 +186,7 @@ class LearningCurves:
 
 def _at_levels(course: Course, levels: list[float]) -> list[tuple[int, float]]:
     """A course's loss at each level that it passed: its last one within the level's stretch."""
-    if len(levels) == 1:
+    if len(levels) == 1 and course.ended:
         return [(0, course.losses[course.last])]
     by_level: dict[int, float] = {}
     for step, loss in sorted(course.losses.items()):

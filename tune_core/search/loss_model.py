@@ -45,8 +45,13 @@ class LossModel:
         self._curve = CURVES[0]
         self._fitted = 0
         self._levels = 1
+        self._is_comparable = True
+        self.counted = [0]
+        """The numbers of the levels at which a loss is expected of a point; see :meth:`lead`."""
 
-    def fit(self, rows: Array, level: object, losses: Array, levels: list[float], told: int) -> None:
+    def fit(
+        self, rows: Array, level: object, losses: Array, levels: list[float], told: int, is_comparable: bool = True
+    ) -> None:
         """Learn from observations.
 
         Parameters
@@ -57,8 +62,11 @@ class LossModel:
             The levels' steps.
         told
             How many observations there have been in all; the same number again means that nothing is new.
+        is_comparable
+            Whether a lower loss is better whatever the levels.
         """
         self._set_levels(levels)
+        self._is_comparable = is_comparable
         points, basis = self._inputs(rows, level)
         news, n = told - self._fitted, len(rows)
         drawn_in = winsorised(losses)
@@ -141,29 +149,59 @@ class LossModel:
         evidence = self.process.likelihoods(np.stack([targets for targets, _ in candidates], axis=1), basis)
         self._curve = CURVES[int(np.argmax(evidence + np.array([jacobian for _, jacobian in candidates])))]
 
-    # --- at the highest level -----------------------------------------------------------------------------------------
+    # --- predicting ---------------------------------------------------------------------------------------------------
 
-    def extend(self, features: Array) -> Array:
-        """Features of points as the process takes them, at the highest level."""
+    def lead(self, rows: Array, count: int) -> tuple[Array, float]:
+        """The best ``count`` of rows, and the loss expected of the best, at whichever level each is best.
+
+        A training that overfits is best before its end, and its best checkpoint is what it is run for. From here on the
+        levels at which one of these is best count, and the highest. Where losses rise from the first rung on, they are
+        not comparable between levels, and the highest alone counts.
+        """
         import numpy as np
 
-        return np.column_stack([features, np.zeros(len(features))]) if self._levels > 1 else features
+        self.counted = list(range(self._levels)) if self._is_comparable else [self._levels - 1]
+        means = self.predict_at_levels(rows)[0]
+        best = means.min(1)
+        first = np.argsort(best, kind="stable")[:count]
+        at = {self.counted[place] for place in means[first].argmin(1)}
+        self.counted = sorted({*at, self._levels - 1})
+        return rows[first], float(best.min())
 
-    def predict_with_gradients(self, points: Array) -> tuple[Array, Array, Array, Array]:
+    def extend(self, features: Array, level: Any = None) -> Array:
+        """Features of points as the process takes them, at levels; None: the highest."""
+        import numpy as np
+
+        if self._levels == 1:
+            return features
+        depth = np.zeros(len(features)) if level is None else self._depth[level]
+        return np.column_stack([features, depth])
+
+    def predict_with_gradients(self, points: Array, level: Any) -> tuple[Array, Array, Array, Array]:
         """As the process does, for what :meth:`extend` gave."""
-        return self.process.predict_with_gradients(points, _repeated(self.basis, len(points)))
-
-    @property
-    def basis(self) -> Array:
-        """The row of the basis that stands for the highest level."""
         import numpy as np
 
-        row: Array = np.eye(self._levels)[-1]
-        return row
+        return self.process.predict_with_gradients(points, np.eye(self._levels)[level])
+
+    def predict_at_levels(self, rows: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the transformed loss, of shape (rows, levels that count)."""
+        import numpy as np
+
+        features, counted = self.table.features(rows), self.counted
+        level = np.repeat(counted, len(rows))
+        points = self.extend(np.tile(features, (len(counted), 1)), level)
+        mean, sd = self.process.predict(points, np.eye(self._levels)[level])
+        return mean.reshape(len(counted), -1).T, sd.reshape(len(counted), -1).T
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the transformed loss of points, at the highest level."""
-        return self.process.predict(self.extend(self.table.features(rows)), _repeated(self.basis, len(rows)))
+        return self.process.predict(self.extend(self.table.features(rows)), self._highest(len(rows)))
+
+    def _highest(self, count: int) -> Array:
+        import numpy as np
+
+        row: Array = np.eye(self._levels)[[-1] * count]
+        return row
 
     def expect(self, rows: Array) -> None:
         """Treat unfinished points as if they had come to the loss that the model expects."""
@@ -171,15 +209,8 @@ class LossModel:
 
         points = self.extend(self.table.features(rows))
         means, _ = self.predict(rows)
-        basis = _repeated(self.basis, len(rows))
         self.process.condition(
             np.vstack([self._points, points]),
             np.concatenate([self.targets, means]),
-            np.vstack([self._basis, basis]),
+            np.vstack([self._basis, self._highest(len(rows))]),
         )
-
-
-def _repeated(row: Array, times: int) -> Array:
-    import numpy as np
-
-    return np.repeat(row[None], times, axis=0)
