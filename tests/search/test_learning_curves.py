@@ -214,7 +214,7 @@ def test_trials_under_way_that_stand_at_different_steps_make_no_rungs() -> None:
 
 
 @pytest.mark.parametrize("rule", ["stopping", "promotion"])
-def test_under_both_rules_of_asha_one_suggestion_in_four_is_random_and_the_model_makes_the_others(rule: str) -> None:
+def test_under_both_rules_of_asha_the_model_suggests_and_where_trials_wait_one_in_four_is_random(rule: str) -> None:
     result = simulate(
         train,
         {"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)},
@@ -227,7 +227,8 @@ def test_under_both_rules_of_asha_one_suggestion_in_four_is_random_and_the_model
         seed=1,
     )
     reasons = [event.why for event in parse(result.journal).events if type(event) is Suggested]
-    assert sum(why.startswith("random: one in four") for why in reasons) == pytest.approx(8, abs=1)
+    drawn = sum(why.startswith("random: one in four") for why in reasons)
+    assert 7 <= drawn <= 9 if rule == "promotion" else drawn <= 2
     assert sum("expected improvement" in why for why in reasons) >= 20
 
 

@@ -30,9 +30,10 @@ best point the model keeps expecting small improvements; a margin makes the sear
 Taxonomy of Global Optimization Methods Based on Response Surfaces", section 9: several targets)."""
 
 _ONE_IN = 4
-"""So many suggestions are one random point where a scheduler stops trials early. A wrong belief of the model from few
-points, say on a choice of which each value was seen once, would otherwise be seldom put to the test; and a point that
-is stopped at the first rung costs little (Falkner, Klein and Hutter, 2018, "BOHB", section 3.2, take one in three)."""
+"""One of so many suggestions is a random point where trials wait on rungs, as under ASHA's promotion rule. A wrong
+belief that the model has from few points, say of a choice each value of which was seen once, would else seldom be put
+to the test; and a point that waits on the first rung has cost little (Falkner, Klein and Hutter, 2018, "BOHB", section
+3.2, take one in three)."""
 
 
 class AutoSearch(ModelSearcher):
@@ -42,9 +43,11 @@ class AutoSearch(ModelSearcher):
     expected improvement; one in four must improve by a margin, which looks further away. Losses are bent by the power
     transformation under which the model explains them best. Suggestions that are unfinished count as having the value
     that the model expects, so that many workers do not crowd one place; while there are many more of them than results,
-    points are random. No point is suggested twice, except that points which were stopped early come again when a finite
-    space has no others left; the search ends when all have been tried in full. Where a space holds choices alone and
-    the model's suggestions are hardly better than random points, every second one is random.
+    points are random. Where a scheduler stops trials early it learns from all rungs, and looks for the point that is
+    best at the rung at which points are best; where trials wait on rungs, one point in four is random. No point is
+    suggested twice, except that points which were stopped early come again when a finite space has no others left; the
+    search ends when all have been tried in full. Where a space holds choices alone and the model's suggestions are
+    hardly better than random points, every second one is random.
 
     Parameters
     ----------
@@ -286,8 +289,8 @@ class AutoSearch(ModelSearcher):
         if usable < max(3, len(self._pending()) // 2):
             self.last_reason = "random: too few results for a model"
             return self._random()
-        if self._asked % _ONE_IN == _ONE_IN - 1 and self._is_plain and self._curves.has_rungs:
-            self.last_reason = "random: one in four, since it costs little where trials are stopped early"
+        if self._asked % _ONE_IN == _ONE_IN - 1 and self._is_plain and self._curves.wait():
+            self.last_reason = "random: one in four, since it costs little where trials wait on rungs"
             return self._random()
         if self._asked % 2 and self._is_no_better_than_chance():
             self.last_reason = "random: the model's suggestions have hardly been better than random points"

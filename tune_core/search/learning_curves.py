@@ -52,6 +52,7 @@ class LearningCurves:
         self._open: dict[str, Course] = {}
         self._standing: Counter[float] = Counter()  # trials by the step at which they were stopped early, or are now
         self._complete = self._ended_well = 0
+        self._stopped = 0  # early
         self._falls = 0  # from a rung to the next: how many more fell than did not
         self._levels: list[float] = [math.inf]  # those that the next is for
         self._ranked: Any = SortedList()  # all observations: an ask looks at few of them
@@ -77,6 +78,10 @@ class LearningCurves:
     def has_rungs(self) -> bool:
         """Whether trials are stopped early, or wait, as far as they have been told."""
         return self._levels[0] < math.inf
+
+    def wait(self) -> bool:
+        """Whether trials that a scheduler does not let go on wait rather than end: more of them than were stopped."""
+        return self.has_rungs and sum(bool(course.observed) for course in self._open.values()) > self._stopped
 
     @property
     def fall(self) -> bool:
@@ -124,6 +129,7 @@ class LearningCurves:
                 self._complete += 1
             else:
                 self._standing[at] += 1
+                self._stopped += 1
         self._rank(course)
 
     def _leave(self, course: Course) -> None:
