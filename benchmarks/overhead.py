@@ -93,7 +93,7 @@ LINES = [
     Line("import", "  with `Tuner` (Optuna: `create_study`)", "s", "s_tuner", no_goal, ""),
     Line("quickstart", "quickstart of 4 trials, whole process", "s", "s", quick_enough, "< 1, 20× Ray Tune"),
     Line("trials", "trivial trials a second", "/s", "per_s", at_least(3000), "≥ 3,000", True),
-    Line("trials", "  processor time of a trial, all processes", "µs", "cpu_us", no_goal, ""),
+    Line("trials", "  processor time of a trial, without its worker", "µs", "cpu_us", no_goal, ""),
     Line("reports", "reports a second, FIFO", "/s", "per_s", at_least(50_000), "≥ 50,000", True),
     Line("asha", "reports a second, ASHA", "/s", "per_s", at_least(50_000), "≥ 50,000", True),
     Line("restore", "restore of 10,000 trials × 10 reports", "s", "s", at_most(2), "< 2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import tune_core as tune
 from growth.counting import stays_linear, work
 from tune_core.cli.main import main
 from tune_core.journal import format as journal_format
-from tune_core.journal import histories
+from tune_core.journal import histories, kept_index
 from tune_core.results import ResultGrid, export, frames
 from tune_core.results.analysis import ExperimentAnalysis
 from tune_core.results.recording import record
@@ -116,6 +117,18 @@ def test_one_trials_results_after_the_first_cost_the_same_in_a_large_experiment(
         results[0].explain()  # finds where each trial's lines are
         costs[n] = work(lambda results=results: (results[7].explain(), results[7].metrics_dataframe))
     assert costs[8 * N] <= 1.5 * costs[N]
+
+
+@pytest.mark.parametrize("command", [["show", "-n", "3"], ["best"], ["best", "--scope", "last"]])
+def test_commands_on_a_large_experiment_read_the_trials_that_they_show(
+    experiments: Path, tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = work(lambda: main([command[0], path(experiments, 8 * N), *command[1:]]))
+    monkeypatch.setattr(kept_index, "LEAST_BYTES", 0)
+    shutil.copytree(path(experiments, 8 * N), tmp_path / "run")
+    copy = str(tmp_path / "run")
+    main([command[0], copy, *command[1:]])  # leaves beside the journal what the next looks at
+    assert work(lambda: main([command[0], copy, *command[1:]])) < whole / 4
 
 
 @pytest.mark.parametrize("name", ["trial_dataframes", "parquet"])

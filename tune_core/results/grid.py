@@ -21,13 +21,12 @@ from tune_core.errors import InvalidArgumentError, TrialError, TuneError
 from tune_core.journal.histories import in_batches
 from tune_core.journal.place import Place
 from tune_core.results import pareto, selection
-from tune_core.results.experiment_reader import Experiment
 from tune_core.results.frames import Columns, FrameReader
-from tune_core.results.kept_trials import read_by_need
 from tune_core.results.result import Result, last_config, pandas_for, result_fields
 
 if TYPE_CHECKING:
     from tune_core.plots import Plots
+    from tune_core.results.experiment_reader import Experiment
 
 _MAX_DRAWN = 5000
 """Trials up to which a notebook shows the history as a chart."""
@@ -78,6 +77,8 @@ class ResultGrid(Sequence[Result]):
     @classmethod
     def from_place(cls, place: Place) -> ResultGrid:
         """The results of an experiment whose journal is on this machine."""
+        from tune_core.results.kept_trials import read_by_need  # not at the top: a run's own results need none of it
+
         experiment = read_by_need(place.folder)
         return cls(place, experiment.header, experiment.trials)
 

@@ -19,7 +19,6 @@ from tune_core.errors import InvalidArgumentError, JournalError, TrialError, tri
 from tune_core.journal.histories import history
 from tune_core.journal.place import Place, is_stored
 from tune_core.results import selection
-from tune_core.results.experiment_reader import read_experiment
 from tune_core.results.frames import FrameReader
 from tune_core.storage import local_path
 
@@ -57,6 +56,7 @@ class Result:
         folder, _, name = whole.rpartition("/")
         with contextlib.suppress(JournalError):
             from tune_core.journal.stored import open_place
+            from tune_core.results.experiment_reader import read_experiment
 
             place = open_place(folder, storage_filesystem)
             experiment = read_experiment(place.folder)
