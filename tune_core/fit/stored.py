@@ -27,7 +27,7 @@ from tune_core.fit.stored_aside import Mover
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import LOCK_FILE, Lock
 from tune_core.journal.mirror import Mirror, MirrorSettings, StoreState, read_state, write_state
-from tune_core.journal.place import Place
+from tune_core.journal.place import Place, note_move
 from tune_core.journal.stored import folder_of, no_experiment
 from tune_core.journal.uploads import checkpoint_key, named_checkpoints
 from tune_core.storage.connect import object_store
@@ -86,6 +86,7 @@ class StoredExperiment:
         self.folder = folder_of(self.url, "runs")
         self._journal = StoredJournal()
         self.moved = ""  # where an earlier experiment of that name was moved to
+        self._before: ev.Header | None = None  # its header
 
     @property
     def place(self) -> Place:
@@ -159,6 +160,8 @@ class StoredExperiment:
         target, self._journal = mover.move(self._name_aside)
         if target:
             self.moved = f"{base}/{target}"
+            if self._before is not None:
+                note_move(self.url, self._before, self.moved)
             self._move_folder(self.moved)
             mover.finish()
 
@@ -166,7 +169,8 @@ class StoredExperiment:
         """The name with the time at which the experiment began, as for a folder."""
         began = time.time()
         with contextlib.suppress(TuneError, IndexError):
-            began = ev.decode_lines(journal.data[: journal.data.index(b"\n") + 1])[0].at
+            self._before = ev.decode_lines(journal.data[: journal.data.index(b"\n") + 1])[0]
+            began = self._before.at
         return f"{self.name}_{datetime.datetime.fromtimestamp(began):%Y-%m-%d_%H-%M-%S}"
 
     def _move_folder(self, url: str) -> None:

@@ -137,7 +137,7 @@ class ExperimentAnalysis:
         require("ExperimentAnalysis.trial_dataframes", "pandas", "pandas")
         place = self._grid._place
         paths = {place.trial_path(trial.index, trial.folder): trial.index for trial in self._grid._trials}
-        return TrialFrames(FrameReader(self._grid._folder), paths)
+        return TrialFrames(FrameReader(self._grid._place), paths)
 
     def fetch_trial_dataframes(self) -> Mapping[str, Any]:
         """The same as :attr:`trial_dataframes`."""

@@ -17,6 +17,7 @@ from tune_core.core.optional_imports import require
 from tune_core.core.values import ResultDict
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.histories import history, stretch
+from tune_core.journal.place import Place
 
 MOST_TRIALS = 512
 """The data frames of at most so many trials are made at once."""
@@ -126,12 +127,12 @@ class FrameReader:
 
     Parameters
     ----------
-    folder
-        The experiment's folder.
+    place
+        Where the experiment is.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._lock = threading.Lock()
         self._ahead: dict[int, Any] = {}  # frames that were read and not asked for yet; None: no results
         self._stamp: tuple[int, int] | None = None  # of the journal when they were read
@@ -139,7 +140,7 @@ class FrameReader:
         self._in_turn = 0  # how often the next one was asked for that had not been read
 
     def __reduce__(self) -> Any:
-        return FrameReader, (self._folder,)
+        return FrameReader, (self._place,)
 
     def frame(self, trial: int, wanted: str) -> Any:
         """A trial's data frame; None if it has no results. ``wanted`` is for the error where pandas is missing."""
@@ -152,16 +153,16 @@ class FrameReader:
             self._in_turn = self._in_turn + 1 if is_next else 0
             wanted_trials = range(trial, trial + 1)
             if self._in_turn and stamp is not None:
-                wanted_trials = stretch(self._folder, trial, min(MOST_TRIALS, 2**self._in_turn))
+                wanted_trials = stretch(self._place.folder, trial, min(MOST_TRIALS, 2**self._in_turn))
             with no_collection():
-                frames = frames_of(pandas, history(self._folder, wanted_trials))
+                frames = frames_of(pandas, history(self._place.folder, wanted_trials))
             asked = frames.pop(trial, None)
             self._ahead, self._stamp = {t: frames.get(t) for t in wanted_trials if t != trial}, stamp
             return asked
 
     def _stamp_now(self) -> tuple[int, int] | None:
         try:
-            about = os.stat(os.path.join(self._folder, JOURNAL_FILE))
+            about = os.stat(os.path.join(self._place.folder, JOURNAL_FILE))
         except OSError:  # an experiment of another system
             return None
         return about.st_size, about.st_mtime_ns

@@ -48,11 +48,10 @@ class ResultGrid(Sequence[Result]):
     """
 
     def __init__(self, place: Place | str, header: Header, trials: Sequence[Trial]) -> None:
-        self._place = Place(place) if isinstance(place, str) else place
-        self._folder = self._place.folder
+        self._place = (Place(place) if isinstance(place, str) else place).of_run(header)
         self._header = header
         self._trials = trials
-        self._frames = FrameReader(self._folder)
+        self._frames = FrameReader(self._place)
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str], storage_filesystem: object = None) -> ResultGrid:
@@ -91,6 +90,11 @@ class ResultGrid(Sequence[Result]):
     def from_trials(cls, place: Place | str, header: Header, trials: Sequence[Trial]) -> ResultGrid:
         """The results of a run in this process, without reading its journal again."""
         return cls(place, header, trials)
+
+    @property
+    def _folder(self) -> str:
+        """The folder of this machine where the journal is."""
+        return self._place.folder
 
     def __len__(self) -> int:
         return len(self._trials)

@@ -37,8 +37,7 @@ class Result:
 
     def __init__(self, trial: Trial, place: Place | str, header: Header, config: Config | None = None) -> None:
         self._trial = trial
-        self._place = Place(place) if isinstance(place, str) else place
-        self._folder = self._place.folder  # of this machine: the journal is read there
+        self._place = Place(place, header=header) if isinstance(place, str) else place
         self._header = header
         self._config = config
 
@@ -62,13 +61,18 @@ class Result:
             experiment = read_experiment(place.folder)
             for trial in experiment.trials:
                 if name in (f"trial_{trial.trial_id}", trial.folder):
-                    return cls(trial, place, experiment.header)
+                    return cls(trial, place.of_run(experiment.header), experiment.header)
         raise InvalidArgumentError(
             f"Result.from_path({os.fspath(path)!r})",
             "names no trial's folder",
             "trials are folders such as trial_00003 in their experiment's folder",
             "Use ResultGrid.from_path(experiment_folder) to see all trials of an experiment.",
         )
+
+    @property
+    def _folder(self) -> str:
+        """The folder of this machine where the journal is."""
+        return self._place.folder
 
     @property
     def trial_id(self) -> str:
@@ -203,7 +207,7 @@ class Result:
         A trial that went back to a checkpoint of its own replaced what it had reported after that. ``config/<name>`` is
         the configuration that each result was made with.
         """
-        frames = self._frames if self._frames is not None else FrameReader(self._folder)
+        frames = self._frames if self._frames is not None else FrameReader(self._place)
         return frames.frame(self._trial.index, "Result.metrics_dataframe")
 
     def explain(self) -> str:
