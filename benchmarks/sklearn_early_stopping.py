@@ -4,7 +4,8 @@ Twelve data sets, bundled and generated, times five kinds of estimator, times se
 with one thread, on the same candidates; its CPU time is compared with that of the full search, and so is the score of
 its refitted winner on rows that no search has seen. How far two full searches agree that differ in their folds alone
 shows what any search can reach in this comparison. Half of the data sets ("tuning") is there to choose the rules by,
-the other half ("held-out") to look at the outcome once. A line is printed for each triple, and a table at the end.
+the other half ("held-out") to look at the outcome once. A line is printed for each triple, and a table at the end; the
+lines of several runs, of some kinds or sides each, make one table with ``--known FILE FILE --sides``.
 
     OMP_NUM_THREADS=1 python benchmarks/sklearn_early_stopping.py --half tuning --seeds 1 --time-box-s 600
 """
@@ -163,14 +164,19 @@ def measure(side: str, make: Callable[[], tuple[Any, Any]], kind: str, seed: int
 
 def table(found: list[dict[str, Any]]) -> str:
     """Each side beside the full search: scores that are as good, and shares of its time."""
-    lines = [f"{'search':<20}{'triples':>8}{'within 0.5 %':>14}{'median loss':>13}{'time, median':>14}{'max':>7}"]
+    lines = [
+        f"{'search':<20}{'triples':>8}{'within 0.5 %':>14}{'median loss':>13}{'mean':>9}{'time, median':>14}{'max':>7}"
+    ]
     for side in SIDES[1:]:
-        shares = [t[side]["s"] / t["full"]["s"] for t in found]
-        scored = [t for t in found if t[side]["test"] is not None]
+        measured = [t for t in found if side in t and "full" in t]
+        scored = [t for t in measured if t[side]["test"] is not None]
+        if not scored:
+            continue
+        shares = [t[side]["s"] / t["full"]["s"] for t in measured]
         losses = [(t["full"]["test"] - t[side]["test"]) / max(abs(t["full"]["test"]), 1e-9) for t in scored]
-        good = sum(loss <= 0.005 for loss in losses) / len(found)
+        good = sum(loss <= 0.005 for loss in losses) / len(measured)
         lines.append(
-            f"{side:<20}{len(found):>8}{good:>14.0%}{statistics.median(losses):>13.4f}"
+            f"{side:<20}{len(measured):>8}{good:>14.0%}{statistics.median(losses):>13.4f}{statistics.fmean(losses):>9.4f}"
             f"{statistics.median(shares):>14.2f}{max(shares):>7.2f}"
         )
     return "\n".join(lines)
@@ -184,15 +190,15 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=KINDS)
     parser.add_argument("--data", nargs="*", help="only these data sets")
     parser.add_argument("--sides", nargs="*", default=SIDES, help="leave out sides whose figures are in --known")
-    parser.add_argument("--known", help="JSON lines of an earlier run, whose figures for other sides are taken over")
+    parser.add_argument("--known", nargs="*", help="earlier runs' lines, whose figures for other sides are taken over")
     parser.add_argument("--time-box-s", type=float, default=float("inf"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     known: dict[Any, dict[str, Any]] = {}
-    if arguments.known:
-        with open(arguments.known) as file:
-            lines = [json.loads(line) for line in file if line.startswith("{")]
-        known = {(line["data"], line["kind"], line["seed"]): line for line in lines}
+    for path in arguments.known or ():
+        with open(path) as file:
+            for line in (json.loads(line) for line in file if line.startswith("{")):
+                known.setdefault((line["data"], line["kind"], line["seed"]), {}).update(line)
     began, found = time.monotonic(), []
     for seed in range(arguments.seeds):
         for name, make in DATA[arguments.half].items():
@@ -200,6 +206,8 @@ def main() -> None:
                 if time.monotonic() - began > arguments.time_box_s:
                     break
                 one = dict(known.get((name, kind, seed), {}), data=name, kind=kind, seed=seed)
+                if not arguments.sides and "full" not in one:
+                    continue
                 for side in arguments.sides:
                     one[side] = measure(side, make, kind, seed, arguments.candidates)
                 print(json.dumps(one), flush=True)

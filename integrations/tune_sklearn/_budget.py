@@ -19,7 +19,7 @@ ENOUGH_OF_A_CLASS = 20
 """Rows of a rare class that a first comparison is trained on and scored on."""
 RARE = 0.2
 """A class is rare that has less than this part of the rows that it would have if all classes were equal."""
-LEAST_OF_PART = 15
+LEAST_OF_PART = LEAST_SAMPLES
 ENOUGH_TESTED = 20
 """Test rows of a first comparison."""
 UNLIKE = 0.25
@@ -39,7 +39,8 @@ class BudgetSteps:
     candidate's models on from step to step; without it they are trained anew, with the amount as the value of
     ``parameter`` where that is set. ``orders`` (for samples) gives for each fold the positions of its training rows in
     the order in which they are taken, ``fractions`` how many of them at each step. ``smaller`` are parameters for the
-    steps on a part of a fold. ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing
+    steps on a part of a fold, ``gentle`` is after how many of the first steps more candidates go on than after the
+    others. ``checkpoints`` are the steps (counted from 1) after which state is saved, None standing
     for all; ``first_folds`` says on how many folds all but the last step are scored, 0 standing for all. ``why`` tells
     why this resource.
     """
@@ -53,6 +54,7 @@ class BudgetSteps:
     checkpoints: tuple[int, ...] | None = None
     first_folds: int = 0
     smaller: Mapping[str, Any] = field(default_factory=dict)
+    gentle: int = 0
     why: str = ""
 
     def is_last(self, position: int) -> bool:
@@ -162,9 +164,11 @@ def fold_race(
 ) -> BudgetSteps:
     """A part of one fold, then one fold, two, four and so on: what tells candidates apart at the least cost.
 
-    Where many candidates start, smaller parts come before that; where there are few, or where a part would hold too
-    few rows of some class, there is none. A first fold that says little by itself, for its test rows are few, or too
-    few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all.
+    The part is half of what ``factor`` says where that is enough rows. Where many candidates start, smaller parts come
+    before it; where there are few, or where a part would hold too few rows, or too few of some class, there is none, and
+    the comparison on the first fold is a gentle one. A first fold that says little by itself, for its test rows are
+    few, or too few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all;
+    if some of a rare class are there, a gentle comparison comes before that.
 
     Parameters
     ----------
@@ -183,55 +187,70 @@ def fold_race(
     rng
         Draws which rows come first.
     """
-    train, least, first = np.asarray(folds[0][0]), LEAST_OF_PART, _telling(folds, labels, targets)
-    codes = None if labels is None else labels[train].reshape(-1, 1)
-    if labels is not None:
-        sizes = np.unique(labels[train], return_counts=True)[1]
-        if sizes.min() < sizes.mean() * RARE:
-            least = math.ceil(ENOUGH_OF_A_CLASS * len(train) / sizes.min())
-        least = max(least, SEVERAL * len(sizes))
-    parts = [] if first > 1 or (number is not None and number < 2 * LEAST_ALIVE) else [1 / factor]
-    while (
-        parts
-        and len(train) * parts[0] / factor >= ROWS_OF_SMALLER_PARTS
-        and (number is not None and number / factor ** (len(parts) + 1) >= LEAST_ALIVE)
-    ):
-        parts.insert(0, parts[0] / factor)
-    order = _order(len(train), codes, rng) if parts else None
-    parts = [p for p in parts if p * len(train) >= least and _holds_several(order, codes, p)]
+    first, is_short = _telling(folds, labels, targets), number is not None and number < 2 * LEAST_ALIVE
+    parts, order = ([], None) if first > 1 or is_short else _parts(np.asarray(folds[0][0]), labels, factor, number, rng)
     whole = [first]
     while whole[-1] * 2 < len(folds):
         whole.append(whole[-1] * 2)
     if whole[-1] < len(folds):
         whole.append(len(folds))
-    steps = (*parts, *whole)
-    if not parts:
+    if parts:
+        fractions = (*parts, *(0.0 for _ in whole))
+        return BudgetSteps("folds", (*parts, *whole), orders=(order,), fractions=fractions, smaller=smaller)
+    if is_short or not _say_enough(folds[:1], labels, targets, SEVERAL):
         return BudgetSteps("folds", tuple(whole))
-    fractions = (*parts, *(0.0 for _ in whole))
-    return BudgetSteps("folds", steps, orders=(order,), fractions=fractions, smaller=smaller)
+    return BudgetSteps("folds", tuple(dict.fromkeys((1, *whole))), gentle=1)
+
+
+def _parts(
+    train: Any, labels: Any, factor: float, number: int | None, rng: np.random.RandomState
+) -> tuple[list[float], Any]:
+    """The parts of a fold's training rows that come before all of them, and the order in which rows are taken."""
+    least, codes = LEAST_OF_PART, None if labels is None else labels[train].reshape(-1, 1)
+    if labels is not None:
+        sizes = np.unique(labels[train], return_counts=True)[1]
+        if sizes.min() < sizes.mean() * RARE:
+            least = max(least, math.ceil(ENOUGH_OF_A_CLASS * len(train) / sizes.min()))
+        least = max(least, SEVERAL * len(sizes))
+    order = _order(len(train), codes, rng)
+
+    def holds_enough(part: float) -> bool:
+        return part * len(train) >= least and _holds_several(order, codes, part)
+
+    parts = [part for part in (1 / (2 * factor), 1 / factor) if holds_enough(part)][:1]
+    while (
+        parts
+        and len(train) * parts[0] / factor >= ROWS_OF_SMALLER_PARTS
+        and (number is not None and number / factor ** (len(parts) + 1) >= LEAST_ALIVE)
+        and holds_enough(parts[0] / factor)
+    ):
+        parts.insert(0, parts[0] / factor)
+    return parts, order
 
 
 def _telling(folds: list[tuple[Any, Any]], labels: object, targets: object) -> int:
     """How many folds, half of all at most, have test rows that stand for all rows."""
     most = math.ceil(len(folds) / 2)
-    for number in range(1, most):
-        rows = np.concatenate([np.asarray(test) for _, test in folds[:number]])
-        if len(rows) < ENOUGH_TESTED:
-            continue
-        if labels is not None and not _has_classes(labels, rows):
-            continue
-        if labels is None and targets is not None and not _has_level(targets, rows):
-            continue
-        return number
-    return most
+    enough = (n for n in range(1, most) if _say_enough(folds[:n], labels, targets, ENOUGH_OF_A_CLASS))
+    return next(enough, most)
 
 
-def _has_classes(labels: Any, rows: Any) -> bool:
-    """Whether rows have the classes in about the proportion of all rows, and enough of those that are rare."""
+def _say_enough(folds: list[tuple[Any, Any]], labels: object, targets: object, of_a_class: int) -> bool:
+    """Whether the test rows of some folds are enough, also of a rare class, and like all rows."""
+    rows = np.concatenate([np.asarray(test) for _, test in folds])
+    if len(rows) < ENOUGH_TESTED:
+        return False
+    if labels is not None:
+        return _has_classes(labels, rows, of_a_class)
+    return targets is None or _has_level(targets, rows)
+
+
+def _has_classes(labels: Any, rows: Any, enough: int) -> bool:
+    """Whether rows have the classes in about the proportion of all rows, and ``enough`` of those that are rare."""
     every = np.bincount(labels)
     some = np.bincount(labels[rows], minlength=len(every))
     some, every = some[every > 0], every[every > 0]
-    if every.min() < every.mean() * RARE and some[every < every.mean() * RARE].min() < ENOUGH_OF_A_CLASS:
+    if every.min() < every.mean() * RARE and some[every < every.mean() * RARE].min() < enough:
         return False
     distance = np.abs(some / some.sum() - every / every.sum()).sum() / 2
     return bool(distance <= UNLIKE + math.sqrt(len(every) / len(rows)) / 2)

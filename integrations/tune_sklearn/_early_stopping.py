@@ -86,7 +86,15 @@ def plan(
     keep_unscored = sum(not budget_steps.is_conclusive(position) for position in range(steps))
     least, paired = (LEAST_ALIVE, number is not None) if choice.races() else (1, False)
     scheduler = SuccessiveHalving(
-        number, steps, search.factor, budget_steps.unit, rungs, keep_unscored, least=least, paired=paired
+        number,
+        steps,
+        search.factor,
+        budget_steps.unit,
+        rungs,
+        keep_unscored,
+        least=least,
+        paired=paired,
+        gentle=budget_steps.gentle,
     )
     return budget_steps, scheduler
 
@@ -212,7 +220,7 @@ class _Choice:
             others = (size_of(variant.estimator, self.rows, self.inside) for variant in self.variants)
             alike = all(o is not None and (o.parameter, o.total) == (size.parameter, size.total) for o in others)
             if alike and size.total >= 2 * _LEAST_ITERATIONS_OF_A_PART:
-                smaller = {size.parameter: size.total // 2}
+                smaller = {size.parameter: max(_LEAST_ITERATIONS_OF_A_PART, size.total // 4)}
         number = None if self.candidates is None else len(self.candidates)
         return fold_race(self.data.folds, labels, self.data.y, self.search.factor, number, smaller, self.rng)
 

@@ -41,7 +41,7 @@ def evaluate(config: dict[str, Any], work: SearchTask) -> None:
             else:
                 folds = [config["split"]] if work.candidates is not None else range(work.n_folds)
                 params, number = work.params_of(config), work.number_of(config)
-                fits = {k: work.fit_fold(clone(work.estimator), number, k, params) for k in folds}
+                fits = {k: work.fit_fold(work.estimator, number, k, params) for k in folds}
                 tune.report({**summary(work, fits), **extras.take()})
         except (KeyboardInterrupt, MetricError):
             raise
@@ -147,7 +147,7 @@ def _fit_anew(
     given = {**params, **budget_steps.settings(position)}
     error_score = None if budget_steps.is_conclusive(position) else np.nan
     step = position if budget_steps.is_partial(position) else None
-    after = work.fit_fold(clone(work.estimator), number, fold, given, positions, error_score, step)
+    after = work.fit_fold(work.estimator, number, fold, given, positions, error_score, step)
     return _add_times(after, before)
 
 

@@ -58,6 +58,6 @@ def transformed(pipeline: Pipeline, rows: Rows) -> Rows | None:
 
 
 def of_last_step(pipeline: Pipeline, params: Mapping[str, object]) -> tuple[Any, dict[str, Any]]:
-    """A pipeline's last step, unfitted, and parameters of the pipeline under the names that this step has for them."""
+    """A pipeline's last step and parameters of the pipeline under the names that this step has for them."""
     name, model = pipeline.steps[-1]
-    return clone(model), {key.removeprefix(f"{name}__"): value for key, value in params.items()}
+    return model, {key.removeprefix(f"{name}__"): value for key, value in params.items()}

@@ -6,13 +6,15 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import fmean, stdev
+from statistics import fmean, variance
 from typing import Any
 
 from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, Status, Stop, TrialView, WaitingTrials
 
 BY_FOLD = "scores_by_fold"
 """The name under which a report has the scores on each fold."""
+WORSE_BY = 0.7
+"""By how many standard errors of the differences a candidate is worse than the best when it goes out."""
 
 
 class SuccessiveHalving(Scheduler):
@@ -41,7 +43,9 @@ class SuccessiveHalving(Scheduler):
         How many candidates go on at least.
     paired
         Whether candidates that were scored on the same two or more folds are compared fold by fold, too: those go out
-        that are worse than the best by more than the standard error of the differences.
+        that are worse than the best by more than ``WORSE_BY`` standard errors of the differences.
+    gentle
+        After that many of the first comparisons, for they tell little, one in the square root of ``factor`` goes on.
 
     References
     ----------
@@ -60,6 +64,7 @@ class SuccessiveHalving(Scheduler):
         keep_unscored: bool | int = False,
         least: int = 1,
         paired: bool = False,
+        gentle: int = 0,
     ) -> None:
         super().__init__()
         self.least = least
@@ -70,7 +75,11 @@ class SuccessiveHalving(Scheduler):
         self.rungs = tuple(range(1, n_steps)) if rungs is None else rungs
         self._waits = n_candidates is not None
         self._rungs = [
-            _Rung(factor, least, number < keep_unscored if type(keep_unscored) is int else bool(keep_unscored))
+            _Rung(
+                math.sqrt(factor) if number < gentle else factor,
+                least,
+                number < keep_unscored if type(keep_unscored) is int else bool(keep_unscored),
+            )
             for number in range(len(self.rungs))
         ]
         if self._rungs:
@@ -89,8 +98,8 @@ class SuccessiveHalving(Scheduler):
         if not self._waits or not self._rungs:
             return None
         number = self._rungs[0].expected
-        for _ in range(sum(mark <= position for mark in self.rungs)):
-            number = min(number, _quota(number, self.factor, self.least))
+        for rung in self._rungs[: sum(mark <= position for mark in self.rungs)]:
+            number = min(number, _quota(number, rung.factor, self.least))
         return number
 
     # --- the scheduler's side -----------------------------------------------------------------------------------------
@@ -184,8 +193,8 @@ class SuccessiveHalving(Scheduler):
     def _reason(self, index: int, number: int) -> str:
         rung = self._rungs[number]
         score = -rung.losses[index] if self.mode == "max" else rung.losses[index]
-        quota = _quota(rung.expected, self.factor, self.least)
-        best = f"{quota} of {rung.expected}" if self._waits else f"1/{self.factor:g} up to then"
+        quota = _quota(rung.expected, rung.factor, self.least)
+        best = f"{quota} of {rung.expected}" if self._waits else f"1/{rung.factor:g} up to then"
         where = f"step {self.rungs[number]} of {self.n_steps} ({self.unit})"
         if math.isinf(score):
             return f"{where}: {self.metric} was no finite number, and others had one"
@@ -218,13 +227,23 @@ class _Rung:
         return first | (unscored if self.keep_unscored else set())
 
     def is_worse_fold_by_fold(self, index: int) -> bool:
-        """Whether a candidate is worse than the best on the same folds by more than the differences scatter."""
-        mine = self.by_fold.get(index, ())
-        best = self.by_fold.get(min(self.losses, key=lambda i: (self.losses[i], i)), ())
-        if len(mine) < 2 or len(mine) != len(best):
+        """Whether a candidate is worse than the best on the same folds by more than the differences scatter.
+
+        How they scatter is taken from all that would go on by rank: of one candidate alone there are two or three.
+        """
+        ranked = sorted(self.losses, key=lambda i: (self.losses[i], i))
+        best, rivals = ranked[0], ranked[1 : _quota(self.expected, self.factor, self.least)]
+        mine, scatter = self._behind(index, best), [d for i in rivals if (d := self._behind(i, best))]
+        if not mine or not scatter:
             return False
-        differences = [a - b for a, b in zip(mine, best, strict=True)]
-        return fmean(differences) > stdev(differences) / math.sqrt(len(differences))
+        return fmean(mine) > WORSE_BY * math.sqrt(fmean(map(variance, scatter)) / len(mine))
+
+    def _behind(self, index: int, best: int) -> list[float]:
+        """How much larger a candidate's loss is than the best one's, fold by fold; none without two folds of both."""
+        mine, other = self.by_fold.get(index, ()), self.by_fold.get(best, ())
+        if len(mine) < 2 or len(mine) != len(other):
+            return []
+        return [a - b for a, b in zip(mine, other, strict=True)]
 
     def is_surely_out(self, index: int) -> bool:
         """Whether a candidate will not go on, whoever else comes."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import sklearn
+from sklearn.base import clone
 
 import tune_core as tune
 from tune_sklearn._budget import BudgetSteps
@@ -100,8 +101,9 @@ class SearchTask:
         error_score: object = None,
         step: int | None = None,
     ) -> dict[str, Any]:
-        """Fit ``estimator`` with ``params`` on one fold, or on some ``positions`` of its training rows, and score it.
+        """Fit ``estimator`` on one fold, or on some ``positions`` of its training rows, and score it.
 
+        With ``params``, that they are set on, it is cloned; a model that grows is fitted itself, and has its parameters.
         ``error_score`` is what a failing fit scores; None: as the search says. At a ``step`` of the budget for which
         the same rows serve all candidates, these are transformed for a pipeline's last step once.
         """
@@ -114,6 +116,8 @@ class SearchTask:
             if self.common[fold, step] is not None:
                 rows = self.common[fold, step]
                 estimator, params = of_last_step(estimator, params)
+        if params is not None:
+            estimator = clone(estimator)
         contexts = self.contexts
         return fit_and_score(
             estimator,

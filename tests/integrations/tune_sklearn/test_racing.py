@@ -112,6 +112,13 @@ def test_how_many_candidates_take_a_step_is_known_beforehand(candidates, steps, 
     assert known == [sum(done > position for done in iterations) for position in range(steps)]
 
 
+def test_fewer_go_out_after_comparisons_that_tell_little():
+    race = SuccessiveHalving(16, 3, 4, least=3, gentle=1)
+    assert [race.candidates_at(position) for position in range(3)] == [16, 8, 3]
+    assert compare([[i / 10] for i in range(9)], gentle=1) == {4, 5, 6, 7, 8}
+    assert compare([[i / 10] for i in range(9)]) == {6, 7, 8}
+
+
 def test_without_a_known_number_each_is_compared_with_those_before_it():
     race = SuccessiveHalving(None, 2, 2)
     race.setup("score", "max", 0, None)
@@ -135,9 +142,9 @@ def test_describes_itself_in_one_line():
 # --- comparing fold by fold -------------------------------------------------------------------------------------------
 
 
-def compare(losses_by_fold, factor=4, least=3, rungs=(1, 2)):
+def compare(losses_by_fold, factor=4, least=3, rungs=(1, 2), gentle=0):
     """Report the folds' scores of all candidates at the first comparison; who goes on."""
-    race = SuccessiveHalving(len(losses_by_fold), 3, factor, rungs=rungs, least=least, paired=True)
+    race = SuccessiveHalving(len(losses_by_fold), 3, factor, rungs=rungs, least=least, paired=True, gentle=gentle)
     race.setup("score", "max", 0, None)
     stopped = set()
     for index in range(len(losses_by_fold)):
@@ -160,6 +167,12 @@ def test_who_is_worse_on_each_fold_goes_out_and_who_is_worse_on_one_by_chance_st
     steadily_worse, better_on_one = [0.88, 0.78], [0.93, 0.76]
     assert compare([best, steadily_worse, better_on_one]) == {0, 2}
     assert compare([[s - 1 for s in best], [s - 1 for s in steadily_worse]]) == {0}  # negative scores as well
+
+
+def test_how_folds_scatter_is_taken_from_all_that_would_go_on():
+    best, by_chance_alike_on_both = [0.90, 0.80], [0.89, 0.79]
+    assert compare([best, by_chance_alike_on_both]) == {0}, "nobody says that folds scatter"
+    assert compare([best, by_chance_alike_on_both, [0.95, 0.73]]) == {0, 1, 2}
 
 
 def test_equal_candidates_all_go_on_and_failed_folds_are_no_reason_to_drop_the_others():

@@ -254,10 +254,11 @@ def five_folds(count, rng):
         (400, 16, (0.25, 1, 2, 4, 5)),
         (400, 5, (1, 2, 4, 5)),  # so few candidates are not sorted out by a rough score
         (400, None, (0.25, 1, 2, 4, 5)),
-        (400, 64, (0.25, 1, 2, 4, 5)),  # a sixteenth would be 20 rows
-        (20_000, 16, (0.25, 1, 2, 4, 5)),  # two parts would leave one candidate
-        (20_000, 64, (0.0625, 0.25, 1, 2, 4, 5)),
-        (100, 16, (0.25, 1, 2, 4, 5)),
+        (400, 64, (0.25, 1, 2, 4, 5)),  # an eighth would be 40 rows
+        (600, 16, (0.125, 1, 2, 4, 5)),
+        (20_000, 16, (0.125, 1, 2, 4, 5)),  # two parts would leave one candidate
+        (20_000, 64, (0.03125, 0.125, 1, 2, 4, 5)),
+        (200, 16, (1, 2, 4, 5)),  # a quarter would be 40 rows
     ],
 )
 def test_race_begins_on_as_small_a_part_as_says_something(rows, number, steps):
@@ -272,17 +273,22 @@ def test_race_begins_on_as_small_a_part_as_says_something(rows, number, steps):
     for position in range(whole):
         assert len(found.train_positions(0, position)) == round(steps[position] * rows * 0.8)
     assert found.train_positions(0, whole) is None
+    assert found.gentle == (rows == 200)
 
 
-@pytest.mark.parametrize(("rare", "first"), [(30, 3), (60, 2), (120, 0.25), (4000, 0.25)])
-def test_race_begins_on_enough_rows_of_a_rare_class(rare, first):
+@pytest.mark.parametrize(
+    ("rare", "steps"), [(20, (3, 5)), (30, (1, 3, 5)), (60, (1, 2, 4, 5)), (120, (0.25, 1, 2, 4, 5))]
+)
+def test_race_begins_on_enough_rows_of_a_rare_class(rare, steps):
     rng, labels = np.random.RandomState(0), np.zeros(10_000, int)
     labels[rng.choice(10_000, rare, False)] = 1
     folds = list(StratifiedKFold(5).split(labels, labels))
     found = fold_race(folds, labels, None, 4, 16, {}, rng)
-    assert found.steps[0] == first and found.steps[-1] == 5
-    tested = sum((labels[test] == 1).sum() for _, test in folds[: found.folds_at(0, 5)])
-    assert tested >= 20 or found.folds_at(0, 5) == 3
+    assert found.steps == steps
+    assert found.gentle == (steps[0] == 1)  # on a few rows of the class only half go out
+    judged = found.folds_at(found.gentle, 5)
+    tested = sum((labels[test] == 1).sum() for _, test in folds[:judged])
+    assert tested >= 20 or judged == 3
 
 
 def test_race_begins_on_more_folds_where_one_has_few_rows_or_rows_unlike_the_others():
