@@ -28,6 +28,8 @@ ROWS_OF_SMALLER_PARTS = 250
 """From this many rows on there are parts smaller than the first one."""
 LEAST_ALIVE = 3
 """Candidates that any comparison by rank alone lets go on."""
+LEAST_AFTER_PART = 5
+"""Those that a comparison on a part of a fold lets go on."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,9 @@ def fold_race(
 
     The part is half of what ``factor`` says where that is enough rows. Where many candidates start, smaller parts come
     before it; where there are few, or where a part would hold too few rows, or too few of some class, there is none, and
-    the comparison on the first fold is a gentle one. A first fold that says little by itself, for its test rows are
-    few, or too few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all;
-    if some of a rare class are there, a gentle comparison comes before that.
+    the first two comparisons are gentle ones. A first fold that says little by itself, for its test rows are few, or
+    too few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all; if some
+    of a rare class are there, a gentle comparison comes before that.
 
     Parameters
     ----------
@@ -188,7 +190,9 @@ def fold_race(
         Draws which rows come first.
     """
     first, is_short = _telling(folds, labels, targets), number is not None and number < 2 * LEAST_ALIVE
-    parts, order = ([], None) if first > 1 or is_short else _parts(np.asarray(folds[0][0]), labels, factor, number, rng)
+    parts: list[float] = []
+    if first == 1 and (number is None or number >= LEAST_ALIVE + LEAST_AFTER_PART):
+        parts, order = _parts(np.asarray(folds[0][0]), labels, factor, number, rng)
     whole = [first]
     while whole[-1] * 2 < len(folds):
         whole.append(whole[-1] * 2)
@@ -199,7 +203,7 @@ def fold_race(
         return BudgetSteps("folds", (*parts, *whole), orders=(order,), fractions=fractions, smaller=smaller)
     if is_short or not _say_enough(folds[:1], labels, targets, SEVERAL):
         return BudgetSteps("folds", tuple(whole))
-    return BudgetSteps("folds", tuple(dict.fromkeys((1, *whole))), gentle=1)
+    return BudgetSteps("folds", tuple(dict.fromkeys((1, *whole))), gentle=2)
 
 
 def _parts(

@@ -15,6 +15,7 @@ from sklearn.base import clone, is_classifier
 from tune_core.errors import InvalidArgumentError
 from tune_sklearn._budget import (
     ENOUGH_OF_A_CLASS,
+    LEAST_AFTER_PART,
     LEAST_ALIVE,
     BudgetSteps,
     fold_race,
@@ -43,6 +44,7 @@ _LEAST_ITERATIONS = 3
 _EPOCHS = 16  # of partial fits, where nobody says how many
 _ENOUGH_TEST_ROWS = 500  # for the first comparisons, in which all candidates are scored on the same rows
 _LEAST_ITERATIONS_OF_A_PART = 10
+_WORSE_BY, _WORSE_BY_WITHOUT_PART = 0.7, 1.5  # standard errors: where a part holds too few rows, folds tell less, too
 _PROBE_ROWS = 15  # of each class, to see whether partial_fit takes a candidate's parameters
 
 
@@ -84,7 +86,11 @@ def plan(
     number = None if candidates is None else len(candidates)
     steps = len(budget_steps.steps)
     keep_unscored = sum(not budget_steps.is_conclusive(position) for position in range(steps))
-    least, paired = (LEAST_ALIVE, number is not None) if choice.races() else (1, False)
+    least: int | tuple[int, ...] = 1
+    worse_by = None
+    if choice.races():
+        least = tuple(LEAST_AFTER_PART if budget_steps.is_partial(rung - 1) else LEAST_ALIVE for rung in rungs)
+        worse_by = None if number is None else _WORSE_BY if budget_steps.is_partial(0) else _WORSE_BY_WITHOUT_PART
     scheduler = SuccessiveHalving(
         number,
         steps,
@@ -93,7 +99,7 @@ def plan(
         rungs,
         keep_unscored,
         least=least,
-        paired=paired,
+        worse_by=worse_by,
         gentle=budget_steps.gentle,
     )
     return budget_steps, scheduler

@@ -13,8 +13,6 @@ from tune_core.schedulers import Continue, Decision, Lease, Pause, Scheduler, St
 
 BY_FOLD = "scores_by_fold"
 """The name under which a report has the scores on each fold."""
-WORSE_BY = 0.7
-"""By how many standard errors of the differences a candidate is worse than the best when it goes out."""
 
 
 class SuccessiveHalving(Scheduler):
@@ -40,10 +38,10 @@ class SuccessiveHalving(Scheduler):
         Whether candidates without a finite score go on, besides one in ``factor`` of the others: right where a fit may
         fail for no other reason than that it was given little. A number: after that many of the first comparisons.
     least
-        How many candidates go on at least.
-    paired
-        Whether candidates that were scored on the same two or more folds are compared fold by fold, too: those go out
-        that are worse than the best by more than ``WORSE_BY`` standard errors of the differences.
+        How many candidates go on at least, after each of the comparisons or after any.
+    worse_by
+        Candidates that were scored on the same two or more folds are compared fold by fold, too: those go out that are
+        worse than the best by more than so many standard errors of the differences. None: they are not.
     gentle
         After that many of the first comparisons, for they tell little, one in the square root of ``factor`` goes on.
 
@@ -62,13 +60,11 @@ class SuccessiveHalving(Scheduler):
         unit: str = "steps",
         rungs: tuple[int, ...] | None = None,
         keep_unscored: bool | int = False,
-        least: int = 1,
-        paired: bool = False,
+        least: int | tuple[int, ...] = 1,
+        worse_by: float | None = None,
         gentle: int = 0,
     ) -> None:
         super().__init__()
-        self.least = least
-        self.paired = paired
         self.n_steps = n_steps
         self.factor = factor
         self.unit = unit
@@ -77,7 +73,8 @@ class SuccessiveHalving(Scheduler):
         self._rungs = [
             _Rung(
                 math.sqrt(factor) if number < gentle else factor,
-                least,
+                least if isinstance(least, int) else least[number],
+                worse_by,
                 number < keep_unscored if type(keep_unscored) is int else bool(keep_unscored),
             )
             for number in range(len(self.rungs))
@@ -99,7 +96,7 @@ class SuccessiveHalving(Scheduler):
             return None
         number = self._rungs[0].expected
         for rung in self._rungs[: sum(mark <= position for mark in self.rungs)]:
-            number = min(number, _quota(number, rung.factor, self.least))
+            number = min(number, _quota(number, rung.factor, rung.least))
         return number
 
     # --- the scheduler's side -----------------------------------------------------------------------------------------
@@ -170,7 +167,7 @@ class SuccessiveHalving(Scheduler):
     def _losses_by_fold(self, result: Mapping[str, Any]) -> tuple[float, ...]:
         """Losses on the folds that were fitted with everything; none where these are not compared."""
         sign = -1.0 if self.mode == "max" else 1.0
-        values = tuple(sign * float(value) for value in result.get(BY_FOLD, ())) if self.paired else ()
+        values = tuple(sign * float(value) for value in result.get(BY_FOLD, ()))
         return values if all(map(math.isfinite, values)) else ()
 
     def _next_mark(self, done: int) -> float:
@@ -193,7 +190,7 @@ class SuccessiveHalving(Scheduler):
     def _reason(self, index: int, number: int) -> str:
         rung = self._rungs[number]
         score = -rung.losses[index] if self.mode == "max" else rung.losses[index]
-        quota = _quota(rung.expected, rung.factor, self.least)
+        quota = _quota(rung.expected, rung.factor, rung.least)
         best = f"{quota} of {rung.expected}" if self._waits else f"1/{rung.factor:g} up to then"
         where = f"step {self.rungs[number]} of {self.n_steps} ({self.unit})"
         if math.isinf(score):
@@ -209,6 +206,7 @@ class _Rung:
 
     factor: float
     least: int
+    worse_by: float | None
     keep_unscored: bool
     expected: int = 0
     lost: int = 0  # expected, but ended before they came
@@ -234,9 +232,9 @@ class _Rung:
         ranked = sorted(self.losses, key=lambda i: (self.losses[i], i))
         best, rivals = ranked[0], ranked[1 : _quota(self.expected, self.factor, self.least)]
         mine, scatter = self._behind(index, best), [d for i in rivals if (d := self._behind(i, best))]
-        if not mine or not scatter:
+        if self.worse_by is None or not mine or not scatter:
             return False
-        return fmean(mine) > WORSE_BY * math.sqrt(fmean(map(variance, scatter)) / len(mine))
+        return fmean(mine) > self.worse_by * math.sqrt(fmean(map(variance, scatter)) / len(mine))
 
     def _behind(self, index: int, best: int) -> list[float]:
         """How much larger a candidate's loss is than the best one's, fold by fold; none without two folds of both."""

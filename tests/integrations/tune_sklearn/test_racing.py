@@ -115,6 +115,8 @@ def test_how_many_candidates_take_a_step_is_known_beforehand(candidates, steps, 
 def test_fewer_go_out_after_comparisons_that_tell_little():
     race = SuccessiveHalving(16, 3, 4, least=3, gentle=1)
     assert [race.candidates_at(position) for position in range(3)] == [16, 8, 3]
+    race = SuccessiveHalving(16, 4, 4, least=(5, 3, 3))
+    assert [race.candidates_at(position) for position in range(4)] == [16, 5, 3, 3]
     assert compare([[i / 10] for i in range(9)], gentle=1) == {4, 5, 6, 7, 8}
     assert compare([[i / 10] for i in range(9)]) == {6, 7, 8}
 
@@ -144,7 +146,7 @@ def test_describes_itself_in_one_line():
 
 def compare(losses_by_fold, factor=4, least=3, rungs=(1, 2), gentle=0):
     """Report the folds' scores of all candidates at the first comparison; who goes on."""
-    race = SuccessiveHalving(len(losses_by_fold), 3, factor, rungs=rungs, least=least, paired=True, gentle=gentle)
+    race = SuccessiveHalving(len(losses_by_fold), 3, factor, rungs=rungs, least=least, worse_by=0.7, gentle=gentle)
     race.setup("score", "max", 0, None)
     stopped = set()
     for index in range(len(losses_by_fold)):
