@@ -186,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=tuple(DATA), default="tuning")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--kinds", nargs="*", default=KINDS)
     parser.add_argument("--data", nargs="*", help="only these data sets")
@@ -200,7 +201,7 @@ def main() -> None:
             for line in (json.loads(line) for line in file if line.startswith("{")):
                 known.setdefault((line["data"], line["kind"], line["seed"]), {}).update(line)
     began, found = time.monotonic(), []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.seeds):
         for name, make in DATA[arguments.half].items():
             for kind in arguments.kinds if not arguments.data or name in arguments.data else ():
                 if time.monotonic() - began > arguments.time_box_s:

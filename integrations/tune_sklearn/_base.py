@@ -301,10 +301,15 @@ class _Evaluation:
     def facts(self, seconds: float) -> dict[str, Any]:
         """What the closing words tell: times, and what early stopping saved, guessed from the part that was done."""
         times = [sum(f["fit_time"] + f["score_time"] for f in o.fits.values()) for o in self.outcomes]
-        in_full = sum(
-            time / share if (share := self.load.share(o.training_iteration)) else 0.0
-            for time, o in zip(times, self.outcomes, strict=True)
-        )
+        in_full = None
+        if self.budget_steps is not None:
+            steps = self.budget_steps
+            in_full = tables.seconds_in_full([o.times_s for o in self.outcomes], len(steps.steps), steps.redone)
+        if in_full is None:
+            in_full = sum(
+                time / share if (share := self.load.share(o.training_iteration)) else 0.0
+                for time, o in zip(times, self.outcomes, strict=True)
+            )
         kept = self.search.name is not None or self.search.local_dir is not None or bool(self.search.loggers)
         return {
             "seconds": seconds,

@@ -98,6 +98,13 @@ class BudgetSteps:
         """Whether a step of folds is one on a part of the first fold."""
         return self.resource == "folds" and self.steps[position] < 1
 
+    @property
+    def redone(self) -> int:
+        """How many of the first steps are for comparing alone: what they fit is fitted anew by a later one."""
+        if self.resource == "folds":
+            return sum(map(self.is_partial, range(len(self.steps))))
+        return 0 if self.growth is not None else len(self.steps) - 1
+
     def folds_before(self, position: int) -> int:
         """How many folds have been fitted with everything when a step of folds begins."""
         return 0 if position == 0 or self.is_partial(position - 1) else int(self.steps[position - 1])

@@ -94,7 +94,7 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
     assert work.budget_steps is not None
     budget_steps, number, params = work.budget_steps, work.number_of(config), work.params_of(config)
     identity = {name: fingerprint(value) for name, value in params.items()}
-    step, fits, models = _load(budget_steps, params, identity)
+    step, fits, models, times = _load(budget_steps, params, identity)
     for position in range(step, len(budget_steps.steps)):
         amount = budget_steps.steps[position]
         done = budget_steps.folds_before(position) if budget_steps.resource == "folds" else 0
@@ -107,7 +107,8 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
 
         with _quiet(budget_steps, position):
             fits.update(work.fit_folds(position, folds, fit))
-        metrics = {**summary(work, fits), "n_resources": amount, **extras.take()}
+        times.append(sum(float(one["fit_time"] + one["score_time"]) for one in fits.values()))
+        metrics = {**summary(work, fits), "n_resources": amount, "times_s": list(times), **extras.take()}
         if budget_steps.is_last(position):
             tune.report(metrics)
             return
@@ -115,7 +116,7 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
             tune.report(metrics)
             continue
         with draft() as folder:
-            state = {"step": position + 1, "fits": fits, "params": identity}
+            state = {"step": position + 1, "fits": fits, "params": identity, "times": times}
             saved = _save(folder, state, models if budget_steps.growth is not None else None)
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if saved else None)
 
@@ -197,11 +198,14 @@ def _save(folder: str, state: Mapping[str, Any], models: Mapping[int, Any] | Non
 
 def _load(
     budget_steps: BudgetSteps, params: Mapping[str, Any], identity: Mapping[str, str]
-) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any]]:
-    """Steps done, the fits and the models of the checkpoint; those of another candidate get this one's parameters."""
+) -> tuple[int, dict[int, dict[str, Any]], dict[int, Any], list[float]]:
+    """Steps done, the fits and the models of the checkpoint; those of another candidate get this one's parameters.
+
+    Last come the seconds that the fits had taken after each step.
+    """
     checkpoint = tune.get_checkpoint()
     if checkpoint is None:
-        return 0, {}, {}
+        return 0, {}, {}, []
     with checkpoint.as_directory() as folder:
         with open(os.path.join(folder, STATE_FILE)) as file:
             state = json.load(file)
@@ -214,7 +218,7 @@ def _load(
                 if changed:
                     model.set_params(**clone(changed, safe=False))
                 budget_steps.growth.mark(model, budget_steps.steps[state["step"] - 1])
-    return state["step"], {int(k): v for k, v in state["fits"].items()}, models
+    return state["step"], {int(k): v for k, v in state["fits"].items()}, models, state.get("times", [])
 
 
 # --- around each trial ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Outcome:
     training_iteration: int = 0
     time_total_s: float = 0.0
     n_resources: float = 0
+    times_s: list[float] = field(default_factory=list)  # that the fits had taken after each step
     reason: str = ""
     complete: bool = False
 
@@ -56,6 +57,7 @@ def outcomes_of(
         outcome.training_iteration = max(outcome.training_iteration, iteration)
         outcome.time_total_s += float(metrics.get("time_total_s", 0.0))
         outcome.n_resources = metrics.get("n_resources", 0)
+        outcome.times_s = list(metrics.get("times_s", ()))
         outcome.complete = len(outcome.fits) == n_splits and (not steps or iteration >= len(steps))
         if not outcome.complete and result.reason:
             outcome.reason = result.reason
@@ -66,6 +68,34 @@ def outcomes_of(
         elif not outcome.reason:
             outcome.reason = "the search ended before it was evaluated in full"
     return [found[i] for i in sorted(found) if candidates is not None or found[i].fits]
+
+
+def seconds_in_full(times: list[list[float]], n_steps: int, redone: int) -> float | None:
+    """What all candidates would have taken without early stopping, guessed from those that went further than others.
+
+    From each step to the next, the time of a candidate that was stopped grows as that of those together did that went
+    on. None where nobody came to the last step.
+
+    Parameters
+    ----------
+    times
+        For each candidate the seconds that it had taken after each of its steps.
+    n_steps
+        How many steps there are.
+    redone
+        How many of the first steps a search without early stopping would not make: what comes later is fitted anew.
+    """
+    grown = [list(one) for one in times]
+    for step in range(1, n_steps):
+        further = [one for one in times if len(one) > step]
+        if not further:
+            return None
+        before = sum(one[step - 1] for one in further)
+        growth = sum(one[step] for one in further) / before if before else 1.0
+        for one in grown:
+            if len(one) == step:
+                one.append(one[-1] * growth)
+    return sum(one[-1] - (one[redone - 1] if redone else 0.0) for one in grown if one)
 
 
 def _take_crash(outcome: Outcome, error: BaseException, error_score: object, folds: Any) -> None:

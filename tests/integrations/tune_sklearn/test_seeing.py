@@ -18,6 +18,7 @@ import tune_core as tune
 from tune_core.errors import InvalidArgumentError
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
 from tune_sklearn._progress import Bar, Workload, standing_of, words
+from tune_sklearn._results import seconds_in_full
 
 GRID = {"C": [0.01, 0.1, 1.0, 10.0], "kernel": ["linear", "rbf"]}
 
@@ -62,7 +63,7 @@ def test_opening_and_closing_words(iris, capsys, tmp_path):
     opening, steps, best, took = capsys.readouterr().out.splitlines()
     assert (
         opening == "Fitting at most 3 folds for each of 8 candidates"
-        and steps == "Early stopping by folds: 1/4, 1, 2, 3"
+        and steps == "Early stopping by folds: 1, 2, 3"
     )
     assert best.startswith(f"Best: score {search.best_score_:.6g} with C=")
     assert "of 8 candidates were stopped early, which saved about" in took and str(tmp_path / "mine") in took
@@ -70,6 +71,25 @@ def test_opening_and_closing_words(iris, capsys, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Fitting 3 folds for each of 8 candidates, totalling 24 fits" and len(lines) == 3
     assert "stopped" not in lines[-1] and "kept" not in lines[-1]
+
+
+def test_what_was_saved_is_guessed_from_how_the_times_of_those_grew_that_went_on():
+    times = [[1.0, 2.0, 4.0], [1.0, 2.0], [2.0], []]
+    assert seconds_in_full(times, 3, 0) == 4 + 4 + 8
+    assert seconds_in_full(times, 3, 1) == (4 - 1) + (4 - 1) + (8 - 2), "the first step is none of a plain search"
+    assert seconds_in_full([[1.0, 2.0], [1.0]], 3, 0) is None, "nobody came to the last step"
+    assert seconds_in_full([[0.0, 0.0], [0.0]], 2, 0) == 0.0
+
+
+@pytest.mark.parametrize("resource", ["auto", "samples"])
+def test_each_step_tells_what_the_fits_have_taken_so_far(digits, resource):
+    search = TuneGridSearchCV(SVC(), {"gamma": list(np.logspace(-6, 2, 9))}, cv=3, early_stopping=True, resource=resource)
+    search.fit(*digits)
+    for result, steps in zip(search.results_, search.cv_results_["training_iteration"], strict=True):
+        times = result.metrics["times_s"]
+        assert len(times) == steps and times == sorted(times) and times[0] > 0
+        fits = result.metrics["fits"].values()
+        assert np.isclose(times[-1], sum(fit["fit_time"] + fit["score_time"] for fit in fits))
 
 
 def test_notebooks_see_how_a_search_stands_below_its_diagram(iris):
