@@ -61,10 +61,7 @@ def test_opening_and_closing_words(iris, capsys, tmp_path):
     search = TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1, early_stopping=True, local_dir=tmp_path, name="mine")
     search.fit(*iris)
     opening, steps, best, took = capsys.readouterr().out.splitlines()
-    assert (
-        opening == "Fitting at most 3 folds for each of 8 candidates"
-        and steps == "Early stopping by folds: 1, 2, 3"
-    )
+    assert opening == "Fitting at most 3 folds for each of 8 candidates" and steps == "Early stopping by folds: 1, 2, 3"
     assert best.startswith(f"Best: score {search.best_score_:.6g} with C=")
     assert "of 8 candidates were stopped early, which saved about" in took and str(tmp_path / "mine") in took
     TuneGridSearchCV(SVC(), GRID, cv=3, verbose=1).fit(*iris)
@@ -83,7 +80,9 @@ def test_what_was_saved_is_guessed_from_how_the_times_of_those_grew_that_went_on
 
 @pytest.mark.parametrize("resource", ["auto", "samples"])
 def test_each_step_tells_what_the_fits_have_taken_so_far(digits, resource):
-    search = TuneGridSearchCV(SVC(), {"gamma": list(np.logspace(-6, 2, 9))}, cv=3, early_stopping=True, resource=resource)
+    search = TuneGridSearchCV(
+        SVC(), {"gamma": list(np.logspace(-6, 2, 9))}, cv=3, early_stopping=True, resource=resource
+    )
     search.fit(*digits)
     for result, steps in zip(search.results_, search.cv_results_["training_iteration"], strict=True):
         times = result.metrics["times_s"]
