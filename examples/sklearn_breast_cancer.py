@@ -40,6 +40,7 @@ forest = TuneSearchCV(
     cv=3,
     random_state=0,
     early_stopping=True,
+    resource="n_estimators",
 ).fit(X, y)
 trees = forest.cv_results_["n_resources"]
 print(f"forest: AUC {forest.best_score_:.4f} with {forest.best_params_}")
