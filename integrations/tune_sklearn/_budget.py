@@ -174,7 +174,7 @@ def fold_race(
     """A part of one fold, then one fold, two, four and so on: what tells candidates apart at the least cost.
 
     The part is half of what ``factor`` says where that is enough rows. Where many candidates start, smaller parts come
-    before it; where there are few, or where a part would hold too few rows, or too few of some class, there is none, and
+    before it; where there are few, or where a part would hold too few rows, or too few of a class, there is none, and
     the first two comparisons are gentle ones. A first fold that says little by itself, for its test rows are few, or
     too few of a rare class, or unlike all rows (which may be sorted), is taken with others, up to half of all; if some
     of a rare class are there, a gentle comparison comes before that.

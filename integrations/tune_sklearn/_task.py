@@ -103,7 +103,7 @@ class SearchTask:
     ) -> dict[str, Any]:
         """Fit ``estimator`` on one fold, or on some ``positions`` of its training rows, and score it.
 
-        With ``params``, that they are set on, it is cloned; a model that grows is fitted itself, and has its parameters.
+        With ``params`` a clone is fitted, on which they are set; a model that grows has its own and is fitted itself.
         ``error_score`` is what a failing fit scores; None: as the search says. At a ``step`` of the budget for which
         the same rows serve all candidates, these are transformed for a pipeline's last step once.
         """
