@@ -169,3 +169,80 @@ def test_optuna_dashboards_api_tells_the_same_values(results: tune.ResultGrid, t
                 assert found["values"] == [course.values[-1]]
         params = {p["name"]: p["param_external_value"] for p in found["params"]}
         assert float(params["lr"]) == pytest.approx(trial.config["lr"])
+
+
+def studies(folder: Path, objective: Any, space: dict[str, Any], **config: Any) -> list[Any]:
+    """A run as a study kept up to date live, and as one exported afterwards."""
+    live, exported = str(folder / "live.journal"), str(folder / "exported.journal")
+    tune.Tuner(
+        objective,
+        param_space=space,
+        tune_config=tune.TuneConfig(seed=0, **config),
+        run_config=tune.RunConfig(
+            storage_path=str(folder), name="exp", verbose=0, executor="inline", callbacks=[OptunaLoggerCallback(live)]
+        ),
+    ).fit()
+    export_study(str(folder / "exp"), exported)
+    return [
+        optuna.load_study(
+            study_name="exp",
+            storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(where)),
+        )
+        for where in (live, exported)
+    ]
+
+
+def test_several_metrics_are_several_objectives(tmp_path: Path) -> None:
+    def both(config: dict[str, Any]) -> dict[str, Any]:
+        return {"a": config["x"], "b": math.nan if config["x"] == 3 else -config["x"]}
+
+    space = {"x": tune.grid_search([1, 2, 3])}
+    for study in studies(tmp_path, both, space, metric=["a", "b"], mode=["min", "max"]):
+        assert [direction.name for direction in study.directions] == ["MINIMIZE", "MAXIMIZE"]
+        assert study.metric_names == ["a", "b"]
+        assert [(t.state.name, t.values) for t in study.trials] == [
+            ("COMPLETE", [1.0, -1.0]), ("COMPLETE", [2.0, -2.0]), ("FAIL", None)
+        ]  # fmt: skip
+        assert [t.params for t in study.best_trials] == [{"x": 1}]
+
+
+def test_constraints_come_with_the_study(tmp_path: Path) -> None:
+    def costly(config: dict[str, Any]) -> dict[str, Any]:
+        return {"loss": config["x"], "cost": 9 - config["x"]}
+
+    space = {"x": tune.grid_search([1, 5, 8])}
+    for study in studies(tmp_path, costly, space, metric="loss", mode="min", constraints={"cost": ("<=", 5)}):
+        assert [t.system_attrs["constraints"] for t in study.trials] == [[3.0], [-1.0], [-4.0]]
+        assert study.best_trial.params == {"x": 5}
+
+
+def test_simple_categories_keep_their_values(tmp_path: Path) -> None:
+    space = {
+        "k": tune.choice([16, 32]), "b": tune.choice([True, False]), "n": tune.choice([None, 0.5]),
+        "mixed": tune.choice([1, True]), "list": tune.choice([[1], [2]]),
+    }  # fmt: skip
+    for study in studies(
+        tmp_path, lambda config: {"loss": config["k"]}, space, metric="loss", mode="min", num_samples=9
+    ):
+        for trial in study.trials:
+            kinds = {name: type(value) for name, value in trial.params.items()}
+            assert kinds["k"] is int and kinds["b"] is bool and kinds["n"] in (float, type(None))
+            assert kinds["mixed"] is str and kinds["list"] is str  # Optuna cannot tell the first apart, nor take a list
+        assert study.best_params["k"] == 16
+
+
+def test_a_run_without_a_metric_makes_a_study_of_the_one_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tune.Tuner(
+        lambda config: {"acc": config["x"]},
+        param_space={"x": tune.grid_search([1, 3, 2])},
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="exp", verbose=0, executor="inline"),
+    ).fit()
+    with pytest.raises(tune.errors.InvalidArgumentError, match="has a metric and a mode, and this run has none"):
+        export_study(str(tmp_path / "exp"), str(tmp_path / "s.journal"))
+    where = str(tmp_path / "s.journal")
+    assert main(["export", str(tmp_path / "exp"), "--to", "optuna", where, "--metric", "acc", "--mode", "max"]) == 0
+    backend = optuna.storages.journal.JournalFileBackend(where)
+    study = optuna.load_study(study_name="exp", storage=optuna.storages.JournalStorage(backend))
+    assert study.best_value == 3 and study.directions[0].name == "MAXIMIZE"

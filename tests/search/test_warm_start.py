@@ -78,6 +78,24 @@ def test_what_is_known_takes_the_place_of_initial_points(known: int) -> None:
     assert initial(n_initial_points=7) == 7  # the user's own number is kept
 
 
+@pytest.mark.parametrize("search", ["auto", "optuna"])
+def test_trials_that_share_no_parameter_are_not_learnt_from(tmp_path: Path, search: str) -> None:
+    if search == "optuna":
+        pytest.importorskip("optuna")
+    from tune_core.search import create_searcher
+
+    space = {"x": tune.uniform(0, 0.9), "layer": {"width": tune.randint(1, 9)}}
+    earlier = run(tmp_path, "earlier", None, space, 6)
+    for later, learnt in [({"y": tune.uniform(0, 1)}, 0), ({"layer": {"width": tune.randint(1, 9)}}, 6)]:
+        searcher = create_searcher(search).warm_start(earlier)
+        if learnt:
+            searcher.set_search_properties("loss", "min", later, seed=0)
+        else:
+            with pytest.warns(UserWarning, match="none of 6 earlier trials could be used.*none of this search's para"):
+                searcher.set_search_properties("loss", "min", later, seed=0)
+        assert len(searcher.learnt) == learnt
+
+
 def test_warm_start_survives_a_restore(tmp_path: Path) -> None:
     space = {"x": tune.uniform(0, 1)}
     run(tmp_path, "earlier", None, space, 12)

@@ -171,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a study of Optuna: study.journal, study.db or a database's URL",
     )
     export.add_argument("--study-name", help="with --to optuna: default: the experiment's name")
+    export.add_argument("--metric", help="with --to optuna: default: the run's")
+    export.add_argument("--mode", choices=("min", "max"), help="with --to optuna: default: the run's")
     export.set_defaults(run=_export, parser=export)
 
     report = commands.add_parser("report", help="one page, or Markdown, that shows everything; opens without internet")
@@ -416,7 +418,9 @@ def _export_study(arguments: argparse.Namespace) -> int:
         arguments.parser.error(f"cannot export to {what!r}: --to optuna FILE")
     from tune_core.logger.optuna import export_study
 
-    count = export_study(find_experiment(arguments.experiment), where, arguments.study_name)
+    count = export_study(
+        find_experiment(arguments.experiment), where, arguments.study_name, arguments.metric, arguments.mode
+    )
     print(f"{count} trials in {where}; optuna-dashboard {where} shows them")
     return OK
 

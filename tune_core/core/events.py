@@ -8,6 +8,7 @@ JSON has no NaN and no infinity: such metric values travel as the strings ``"nan
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -341,11 +342,29 @@ def with_output(error: str, tail: str) -> str:
 
 
 def error_line(error: str) -> str:
-    """The one line of a trial's error that says most: the exception, at the end of a traceback."""
-    lines = [line.strip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
+    """The one line of a trial's error that says most: the exception with the first line of its message.
+
+    Of exceptions that follow from one another it is the last one, of a group that of the group.
+    """
+    lines = [line.rstrip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
     if not lines:
         return ""
-    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    if _TRACEBACK not in lines[0]:
+        return lines[0].strip()
+    last = max((n for n, line in enumerate(lines) if line.startswith(_CHAINED)), default=0)
+    if _TRACEBACK in lines[last + 1 if last else 0] and "Group" in lines[last + 1 if last else 0]:
+        lines = [_IN_GROUP.sub("", line) for line in lines]
+    begin = next((n for n in range(last, len(lines)) if _TRACEBACK in lines[n]), 0)
+    said = [line for line in lines[begin + 1 :] if not line[0].isspace()]
+    if not said:
+        return lines[-1].strip()
+    is_name_alone = said[0].endswith(":") and len(said) > 1
+    return f"{said[0]} {said[1]}" if is_name_alone else said[0]
+
+
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINED = ("During handling of the above exception, another", "The above exception was the direct cause")
+_IN_GROUP = re.compile(r"^ *[|+] ?")
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

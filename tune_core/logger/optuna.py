@@ -8,14 +8,16 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tune_core.core.constraints import Constraint, constraints_of
+from tune_core.core.events import Header
 from tune_core.core.flatten import flatten
-from tune_core.core.objective import lookup
+from tune_core.core.objective import check_mode, lookup
 from tune_core.core.optional_imports import require
-from tune_core.core.trial import ERROR
+from tune_core.core.trial import ERROR, Trial, known_value
 from tune_core.core.values import ConfigView, ResultDict
 from tune_core.errors import InvalidArgumentError, StorageError
 from tune_core.logger.tracker import FINISH_S, TrackedTrial, Tracker
@@ -37,10 +39,10 @@ _INTEGERS = ("randint", "qrandint", "lograndint", "qlograndint")
 
 @dataclass
 class _Known:
-    """A parameter as the journaled space describes it, and the labels of its categories."""
+    """A parameter as the journaled space describes it, and its categories: their labels, and what Optuna is told."""
 
     text: str
-    labels: list[str] | None
+    labels: dict[str, Any] | None
 
     @property
     def function(self) -> str:
@@ -62,14 +64,14 @@ class _Known:
 class _Space:
     """Turns configurations into Optuna's parameters and distributions."""
 
-    def __init__(self, space: object, labels: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(self, space: object, labels: Mapping[str, dict[str, Any]] | None = None) -> None:
         from tune_core.plots.parameters import described, known_choices, label_of
 
         self._label = label_of
         self._known: dict[str, _Known] = {}
         for name, text in described(space).items():
-            choices = list(dict.fromkeys(map(label_of, known_choices(text))))
-            self._known[name] = _Known(text, choices or None)
+            choices = known_choices(text)
+            self._known[name] = _Known(text, _categories(choices, label_of) if choices else None)
         for name, found in (labels or {}).items():
             self._known[name] = _Known(self._known[name].text if name in self._known else "", found)
 
@@ -84,7 +86,8 @@ class _Space:
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             label = self._label(value)
             if known.labels is not None and label in known.labels:
-                params[name], distributions[name] = label, kinds.CategoricalDistribution(known.labels)
+                params[name] = known.labels[label]
+                distributions[name] = kinds.CategoricalDistribution(list(known.labels.values()))
             elif not number or known.labels is not None or not -1e300 < value < 1e300:
                 rest[name] = label
             else:
@@ -97,6 +100,73 @@ class _Space:
                     params[name] = float(value)
                     distributions[name] = kinds.FloatDistribution(low, high, log=log)
         return params, distributions, rest
+
+
+def _categories(values: Iterable[object], label_of: Callable[[object], str]) -> dict[str, Any]:
+    """Categories by their labels: as they are where Optuna takes them and can tell them apart, else as their labels."""
+    by_label = {label_of(value): value for value in values}
+    kept = list(by_label.values())
+    simple = all(value is None or isinstance(value, (bool, int, float, str)) for value in kept)
+    apart = simple and len(set(kept)) == len(kept) and not any(value != value for value in kept)
+    return by_label if apart else {label: label for label in by_label}
+
+
+@dataclass(frozen=True)
+class _Goals:
+    """What a study optimises, and under which constraints."""
+
+    objectives: tuple[tuple[str, str], ...]
+    constraints: tuple[Constraint, ...]
+
+    @classmethod
+    def of(cls, header: Header, metric: str | None = None, mode: str | None = None) -> _Goals:
+        """Those of a run, or another metric than the run's.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no metric, or no mode for it.
+        """
+        own: list[tuple[str, str]] = list(header.objectives) or (
+            [(header.metric, header.mode or "max")] if header.metric else []
+        )
+        if metric is not None:
+            mode = mode or dict(own).get(metric)
+            if mode is not None:
+                check_mode(mode, "export(mode)")
+            own = [] if mode is None else [(metric, mode)]
+        if not own:
+            raise InvalidArgumentError(
+                "A study of Optuna",
+                "has a metric and a mode, and this run has none" if metric is None else f"needs a mode for {metric!r}",
+                "Optuna must know what is better",
+                'Name both, as TuneConfig(metric="loss", mode="min") of the run, or --metric and --mode of an export.',
+            )
+        return cls(tuple(own), tuple(constraints_of(header)))
+
+    @property
+    def metrics(self) -> list[str]:
+        return [metric for metric, _ in self.objectives]
+
+    @property
+    def directions(self) -> list[str]:
+        return ["maximize" if mode == "max" else "minimize" for _, mode in self.objectives]
+
+    def values(self, trial: Trial) -> list[float] | None:
+        """The last known values; None if one of them is missing or not finite."""
+        found = [known_value(trial, metric) for metric in self.metrics]
+        usable = all(isinstance(value, (int, float)) and math.isfinite(value) for value in found)
+        return [float(value) for value in found] if usable else None
+
+    def excesses(self, trial: Trial) -> list[float] | None:
+        """By how much constraints are broken, as Optuna wants to know it; None without constraints, or values."""
+        known = {one.metric: known_value(trial, one.metric) for one in self.constraints}
+        found = [one.excess(known) for one in self.constraints]
+        return found if found and not any(map(math.isnan, found)) else None
+
+
+_CONSTRAINTS = "constraints"
+"""The system attribute in which Optuna's own samplers keep what their ``constraints_func`` returns."""
 
 
 def _storage(optuna: Any, where: str) -> Any:
@@ -122,11 +192,18 @@ def _quiet(optuna: Any) -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def export_study(experiment: object, where: str, study_name: str | None = None) -> int:
+def export_study(
+    experiment: object,
+    where: str,
+    study_name: str | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
+) -> int:
     """Write an experiment as a study of Optuna: distributions, intermediate values, states, times, user attributes.
 
-    A trial's value is its last one; one that a scheduler stopped is pruned. Categories that are no simple values appear
-    as their text, and bounds are widened to hold values that were given from elsewhere.
+    A trial's value is its last one; one that a scheduler stopped is pruned. A run with several metrics makes a study of
+    several objectives, without intermediate values. Constraints come with it. Categories that are no simple values
+    appear as their text, and bounds are widened to hold values that were given from elsewhere.
 
     Parameters
     ----------
@@ -137,6 +214,8 @@ def export_study(experiment: object, where: str, study_name: str | None = None) 
         ``postgresql://…`` names another one.
     study_name
         Name of the study; None takes the experiment's.
+    metric, mode
+        What is optimised; None takes the run's.
 
     Returns
     -------
@@ -147,6 +226,8 @@ def export_study(experiment: object, where: str, study_name: str | None = None) 
     ------
     StorageError
         If ``where`` has a study of that name already, or cannot be written.
+    InvalidArgumentError
+        If the run has no metric, and none is given.
     MissingDependencyError
         If Optuna is not installed.
     """
@@ -155,15 +236,16 @@ def export_study(experiment: object, where: str, study_name: str | None = None) 
 
     recording = record(experiment)
     header = recording.experiment.header
+    goals = _Goals.of(header, metric, mode)
+    if len(goals.metrics) == 1:
+        recording = record(experiment, *goals.objectives[0])
     labels = _labels(recording)
     space = _Space(header.space, labels)
-    trials = [_frozen(optuna, recording, space, trial) for trial in recording.trials]
+    trials = [_frozen(optuna, recording, space, trial, goals) for trial in recording.trials]
     name = study_name or header.name
     with _quiet(optuna):
         try:
-            study = optuna.create_study(
-                storage=_storage(optuna, where), study_name=name, direction=_direction(recording.mode)
-            )
+            study = optuna.create_study(storage=_storage(optuna, where), study_name=name, directions=goals.directions)
         except optuna.exceptions.DuplicatedStudyError as error:
             raise StorageError(
                 f"The study {name!r} in {where}", "exists already", "an export makes a new one",
@@ -171,16 +253,11 @@ def export_study(experiment: object, where: str, study_name: str | None = None) 
             ) from error  # fmt: skip
         except OSError as error:
             raise StorageError(where, "cannot be written", str(error), "Choose another file.") from error
-        if recording.metric:
-            study.set_metric_names([recording.metric])
+        study.set_metric_names(goals.metrics)
         for key, value in _study_attrs(header).items():
             study.set_user_attr(key, value)
         study.add_trials(trials)
     return len(trials)
-
-
-def _direction(mode: str | None) -> str:
-    return "maximize" if mode == "max" else "minimize"
 
 
 def _study_attrs(header: Any) -> dict[str, Any]:
@@ -188,35 +265,43 @@ def _study_attrs(header: Any) -> dict[str, Any]:
     return {**attrs, "trainable": header.trainable, "tune-core": header.version}
 
 
-def _labels(recording: Any) -> dict[str, list[str]]:
+def _labels(recording: Any) -> dict[str, dict[str, Any]]:
     """The categories of each parameter that has some, from the space and from all trials."""
-    from tune_core.plots.parameters import parameters_of
+    from tune_core.plots.parameters import described, known_choices, label_of, parameters_of
     from tune_core.results.recording import flat_config
 
-    names = dict.fromkeys(name for trial in recording.trials for name in flat_config(trial.config))
-    return {p.name: p.labels for p in parameters_of(recording, list(names)) if p.labels is not None}
+    configs = [flat_config(trial.config) for trial in recording.trials]
+    names = dict.fromkeys(name for config in configs for name in config)
+    texts = described(recording.experiment.header.space)
+    found = {}
+    for parameter in parameters_of(recording, list(names)):
+        if parameter.labels is not None:
+            name = parameter.name
+            tried = [config[name] for config in configs if name in config]
+            own = _categories([*known_choices(texts.get(name, "")), *tried], label_of)
+            found[name] = {label: own.get(label, label) for label in parameter.labels}
+    return found
 
 
 def _moment(at: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at)
 
 
-def _frozen(optuna: Any, recording: Any, space: _Space, trial: Any) -> Any:
+def _frozen(optuna: Any, recording: Any, space: _Space, trial: Any, goals: _Goals) -> Any:
     from tune_core.results.recording import flat_config
 
     params, distributions, rest = space.convert(optuna, flat_config(trial.config))
-    course = recording.courses.get(trial.index)
+    course = recording.courses.get(trial.index) if len(goals.metrics) == 1 else None
     steps = {int(i): v for i, v in zip(course.iterations, course.values)} if course is not None else {}
-    last = course.values[-1] if course is not None else None
-    outcome = recording.outcome(trial)
-    state = _state_of(outcome, last)
-    value = last if state in ("COMPLETE", "PRUNED") and last is not None and math.isfinite(last) else None
+    outcome, values, excesses = recording.outcome(trial), goals.values(trial), goals.excesses(trial)
+    state = _state_of(outcome, values)
     frozen = optuna.trial.create_trial(
         state=optuna.trial.TrialState[state],
         params=params,
         distributions=distributions,
-        value=value,
+        values=values if state in ("COMPLETE", "PRUNED") else None,
         intermediate_values=steps,
+        system_attrs={} if excesses is None else {_CONSTRAINTS: excesses},
         user_attrs=_attrs(trial, outcome, rest),
     )
     spans = [s for s in recording.spans if s.trial == trial.index]
@@ -228,10 +313,9 @@ def _frozen(optuna: Any, recording: Any, space: _Space, trial: Any) -> Any:
     return frozen
 
 
-def _state_of(outcome: str, last: float | None) -> str:
+def _state_of(outcome: str, values: list[float] | None) -> str:
     state = _STATES[outcome]
-    usable = last is not None and math.isfinite(last)
-    return "FAIL" if state == "COMPLETE" and not usable else state
+    return "FAIL" if state == "COMPLETE" and values is None else state
 
 
 def _attrs(trial: Any, outcome: str, rest: Mapping[str, str]) -> dict[str, object]:
@@ -253,8 +337,9 @@ def _attrs(trial: Any, outcome: str, rest: Mapping[str, str]) -> dict[str, objec
 class OptunaLoggerCallback(Tracker):
     """Keep a study of Optuna up to date with a run, for optuna-dashboard: ``optuna-dashboard study.journal``.
 
-    A trial appears when it starts, its values as it reports them, and its state at its end. A restored experiment goes
-    on in the same study.
+    A trial appears when it starts, its values as it reports them, and its state at its end. A run with several metrics
+    makes a study of several objectives, and constraints come with it; one without a metric makes none, which is said. A
+    restored experiment goes on in the same study.
 
     Parameters
     ----------
@@ -282,10 +367,11 @@ class OptunaLoggerCallback(Tracker):
         self._name = study_name
         self._study: Any = None
         self._space: Any = None
+        self._goals: Any = None
         self._known: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        return {**super().__getstate__(), "_study": None, "_space": None, "_known": {}}
+        return {**super().__getstate__(), "_study": None, "_space": None, "_goals": None, "_known": {}}
 
     def send_connect(self, name: str, folder: str) -> None:
         """Make the study, or find it."""
@@ -294,16 +380,16 @@ class OptunaLoggerCallback(Tracker):
 
         header = Reader(folder).header
         self._space = _Space(header.space)
+        self._goals = _Goals.of(header)
         self.how_to_look = f"Optuna: optuna-dashboard {self._where}"
         with _quiet(optuna):
             self._study = optuna.create_study(
                 storage=_storage(optuna, self._where),
                 study_name=self._name or name,
-                direction=_direction(header.mode),
+                directions=self._goals.directions,
                 load_if_exists=True,
             )
-            if header.metric:
-                self._study.set_metric_names([header.metric])
+            self._study.set_metric_names(self._goals.metrics)
         for key, value in _study_attrs(header).items():
             self._study.set_user_attr(key, value)
         for trial in self._study.get_trials(deepcopy=False):
@@ -324,8 +410,8 @@ class OptunaLoggerCallback(Tracker):
         return storage.create_new_trial(self._study._study_id, template_trial=template), 0
 
     def send_result(self, trial: TrackedTrial, number: int, result: ResultDict) -> None:
-        """The metric at the iteration."""
-        value = lookup(result, trial.metric) if trial.metric else None
+        """The metric at the iteration; Optuna has no such values of several objectives."""
+        value = lookup(result, self._goals.metrics[0]) if len(self._goals.metrics) == 1 else None
         if isinstance(value, (int, float)):
             storage = self._study._storage
             storage.set_trial_intermediate_value(trial.handle, int(result["training_iteration"]), float(value))
@@ -335,13 +421,12 @@ class OptunaLoggerCallback(Tracker):
         optuna = require("OptunaLoggerCallback", "optuna", "optuna")
         if status == "interrupted":
             return  # it goes on when the run is restored
-        outcome = trial.outcome
-        last = trial.trial.last
-        value = lookup(last.metrics, trial.metric) if last is not None and trial.metric else None
-        number = float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-        state = _state_of(outcome, number)
+        outcome, values, excesses = trial.outcome, self._goals.values(trial.trial), self._goals.excesses(trial.trial)
+        state = _state_of(outcome, values)
         storage = self._study._storage
         for key, attribute in _attrs(trial.trial, outcome, {}).items():
             storage.set_trial_user_attr(trial.handle, key, attribute)
-        values = [number] if number is not None and state in ("COMPLETE", "PRUNED") else None
-        storage.set_trial_state_values(trial.handle, optuna.trial.TrialState[state], values)
+        if excesses is not None:
+            storage.set_trial_system_attr(trial.handle, _CONSTRAINTS, excesses)
+        wanted = values if state in ("COMPLETE", "PRUNED") else None
+        storage.set_trial_state_values(trial.handle, optuna.trial.TrialState[state], wanted)

@@ -460,8 +460,8 @@ class ModelSearcher(Searcher):
 
         Its trials count as evaluated elsewhere, also if the space has changed a little: parameters that are gone are
         dropped, and new ones are drawn at random for the earlier trials. Trials that a scheduler or the end of the run
-        cut short count as pruned. Trials with a value outside of this search's bounds, or without a usable value of
-        this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
+        cut short count as pruned. Trials with none of this search's parameters, with a value outside of its bounds, or
+        without a usable value of this run's metric, are left out; ``len(search.learnt)`` says how many were taken.
         """
         from tune_core import ResultGrid  # searchers see the public face
 
@@ -503,6 +503,13 @@ class ModelSearcher(Searcher):
         if self.encoding is None:
             return dict(config)
         kept = {name: value for name, value in config.items() if name in self.encoding.space}
+        if not self.encoding.encode_part(kept, "configuration"):
+            raise SearchSpaceError(
+                "The earlier configuration",
+                f"has none of this search's parameters {', '.join(p.name for p in self.encoding.params)}",
+                "its result says nothing about them",
+                "Learn from an experiment whose space has some of them.",
+            )
         return self.encoding.complete(kept, rng_for(self.seed, -1_000_000 - number), "configuration")
 
     # --- saving -------------------------------------------------------------------------------------------------------
