@@ -349,12 +349,12 @@ def error_line(error: str) -> str:
     lines = [line.rstrip() for line in error.split(_OUTPUT_HEADING)[0].splitlines() if line.strip()]
     if not lines:
         return ""
-    if _TRACEBACK not in lines[0]:
+    if not _IN_GROUP.sub("", lines[0]).startswith(_TRACEBACKS):
         return lines[0].strip()
-    last = max((n for n, line in enumerate(lines) if line.startswith(_CHAINED)), default=0)
-    if _TRACEBACK in lines[last + 1 if last else 0] and "Group" in lines[last + 1 if last else 0]:
+    last = max((n for n, line in enumerate(lines) if line.startswith(_CHAINED)), default=-1)
+    begin = min(last + 1, len(lines) - 1)
+    if "Exception Group" in lines[begin]:
         lines = [_IN_GROUP.sub("", line) for line in lines]
-    begin = next((n for n in range(last, len(lines)) if _TRACEBACK in lines[n]), 0)
     said = [line for line in lines[begin + 1 :] if not line[0].isspace()]
     if not said:
         return lines[-1].strip()
@@ -362,7 +362,7 @@ def error_line(error: str) -> str:
     return f"{said[0]} {said[1]}" if is_name_alone else said[0]
 
 
-_TRACEBACK = "Traceback (most recent call last):"
+_TRACEBACKS = ("Traceback", "Exception Group Traceback")
 _CHAINED = ("During handling of the above exception, another", "The above exception was the direct cause")
 _IN_GROUP = re.compile(r"^ *[|+] ?")
 
