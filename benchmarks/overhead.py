@@ -29,6 +29,7 @@ PEERS = {"ours": "tune-core", "ray": "Ray Tune", "optuna": "Optuna"}
 NEEDS = {"ours": [], "ray": ["ray", "pandas", "pyarrow", "tensorboardX", "requests"], "optuna": ["optuna"]}
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "",  # else each process compiles each module, and that is what would be measured
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
