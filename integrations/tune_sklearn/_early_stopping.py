@@ -24,7 +24,7 @@ from tune_sklearn._budget import (
     linear_steps,
     sample_steps,
 )
-from tune_sklearn._growing import classes_for, partial_fit_of
+from tune_sklearn._growing import classes_for, counts_again, partial_fit_of
 from tune_sklearn._racing import SuccessiveHalving
 from tune_sklearn._rows import FoldedData
 from tune_sklearn._schedulers import is_population, scheduler_for, wanted
@@ -74,6 +74,12 @@ def plan(
     budget_steps = choice.budget_steps()
     if len(budget_steps.steps) == 1:
         _warn(search, f"nothing can be stopped early: there is one step, {budget_steps.describe()}.")
+    if is_population(search):
+        _warn(
+            search,
+            "under population-based training candidates go on from copies of each other's models. What such a copy "
+            "scores is not the score of its parameters alone: it ranks behind the others, and stop_reason says so.",
+        )
     if asked is not True:
         return budget_steps, scheduler_for(asked, len(budget_steps.steps), space, seed)
     if not _counts_epochs(search, budget_steps) and budget_steps.resource != "folds":
@@ -327,6 +333,8 @@ class _Choice:
                 return self._by_parameter("max_iter"), ""
             return None, ""
         for variant in self.variants:
+            if counts_again(variant.estimator):
+                return None, f"partial_fit counts rows that it is given twice as two: {variant.text}"
             other = partial_fit_of(variant.estimator, self.inside)
             if other is None or other.name != growth.name:
                 return None, f"not all candidates have partial_fit: {variant.text}"

@@ -200,6 +200,16 @@ def partial_fit_of(estimator: BaseEstimator, inside_pipelines: bool = True) -> P
     return PartialFit() if callable(getattr(estimator, "partial_fit", None)) else None
 
 
+def counts_again(estimator: BaseEstimator) -> bool:
+    """Whether a second partial fit on the same rows counts them once more, instead of training on."""
+    from sklearn.cluster import Birch
+    from sklearn.decomposition import IncrementalPCA
+    from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+
+    counting = (BernoulliNB, Birch, CategoricalNB, ComplementNB, GaussianNB, IncrementalPCA, MultinomialNB)
+    return isinstance(estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator, counting)
+
+
 def _is_plain_pipeline(pipeline: Pipeline) -> bool:
     """Whether its transformers can be fitted once and then used for the same rows again with the same result.
 

@@ -28,6 +28,7 @@ class Outcome:
     times_s: list[float] = field(default_factory=list)  # that the fits had taken after each step
     reason: str = ""
     complete: bool = False
+    is_copy: bool = False  # under population-based training
 
 
 def outcomes_of(
@@ -61,9 +62,14 @@ def outcomes_of(
         outcome.complete = len(outcome.fits) == n_splits and (not steps or iteration >= len(steps))
         if not outcome.complete and result.reason:
             outcome.reason = result.reason
+        if result.is_copy:
+            outcome.is_copy = True
     for outcome in found.values():
         outcome.complete = outcome.complete or (len(outcome.fits) == n_splits and not steps)
-        if outcome.complete:
+        if outcome.is_copy:  # no score of these parameters alone
+            outcome.complete = False
+            outcome.reason = "its model is a copy of another candidate's, trained on with these parameters"
+        elif outcome.complete:
             outcome.reason = ""
         elif not outcome.reason:
             outcome.reason = "the search ended before it was evaluated in full"

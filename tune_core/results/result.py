@@ -90,6 +90,14 @@ class Result:
         return self._trial.status is TERMINATED and not self._trial.cut_short
 
     @property
+    def is_copy(self) -> bool:
+        """Whether the trial went on from another one's checkpoint (population-based training).
+
+        What it reported since then is not the work of its configuration alone.
+        """
+        return self._trial.is_copy
+
+    @property
     def reason(self) -> str | None:
         """Why it ended, was stopped or paused."""
         return self._trial.reason

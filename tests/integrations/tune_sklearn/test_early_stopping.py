@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import loguniform
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -17,12 +20,12 @@ from sklearn.ensemble import (
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler, TargetEncoder
 from sklearn.svm import SVC
 from sklearn.utils import check_random_state
 
@@ -436,3 +439,52 @@ def test_numpys_truth_value_asks_for_early_stopping_as_pythons_does(binary):
     assert stopped.early_stopping_ == asked.early_stopping_
     assert stopped.best_params_ == asked.best_params_
     assert not hasattr(fitted(np.False_), "early_stopping_")
+
+
+@pytest.mark.parametrize("kind", ["forest", "epochs"])
+def test_what_a_copy_scores_under_pbt_is_no_score_of_its_parameters(kind: str) -> None:
+    X, y = make_classification(150, 8, n_informative=4, weights=[0.85], random_state=0)
+    if kind == "forest":
+        estimator, space = RandomForestClassifier(n_estimators=20, random_state=0), {"max_depth": [1, 2, 3, 4, 5, 6, 7]}
+    else:
+        estimator, space = SGDClassifier(random_state=0), {"alpha": [1e-5, 1e-3, 1e-1, 1, 10, 100]}
+    search = TuneSearchCV(estimator, space, n_iter=6, random_state=0, cv=3, early_stopping="pbt", max_iters=5)
+    with pytest.warns(UserWarning, match="copies of each other's models"):
+        search.fit(X, y)
+
+    def score(params: dict[str, Any]) -> float:
+        if kind == "forest":
+            return float(cross_val_score(clone(estimator).set_params(**params), X, y, cv=3).mean())
+        scores = []
+        for train, test in StratifiedKFold(3).split(X, y):
+            model = clone(estimator).set_params(**params)
+            for _ in range(5):
+                model.partial_fit(X[train], y[train], classes=[0, 1])
+            scores.append(model.score(X[test], y[test]))
+        return float(np.mean(scores))
+
+    found = search.cv_results_
+    copies = np.array(["copy" in reason for reason in found["stop_reason"]])
+    assert copies.any() and not copies.all()
+    for params, mean in zip(np.array(found["params"])[~copies], found["mean_test_score"][~copies]):
+        assert mean == pytest.approx(score(params))
+    assert found["rank_test_score"][copies].min() > found["rank_test_score"][~copies].max()
+    assert search.best_score_ == pytest.approx(score(search.best_params_))
+
+
+@pytest.mark.parametrize("name", ["MultinomialNB", "GaussianNB", "in a pipeline"])
+def test_models_that_count_rows_are_not_shown_them_twice(name: str) -> None:
+    from sklearn import naive_bayes
+
+    rng = np.random.RandomState(0)
+    X, y = rng.poisson(2.0, (300, 6)), rng.randint(0, 2, 300)
+    model = naive_bayes.GaussianNB() if name == "GaussianNB" else naive_bayes.MultinomialNB()
+    parameter, values = ("var_smoothing", [1e-9, 1e-3, 0.1]) if name == "GaussianNB" else ("alpha", [0.01, 1.0, 100.0])
+    if name == "in a pipeline":
+        model, parameter = make_pipeline(MaxAbsScaler(), model), f"multinomialnb__{parameter}"
+    search = TuneSearchCV(model, {parameter: values}, n_iter=3, random_state=0, early_stopping=True, max_iters=8)
+    with pytest.warns(UserWarning, match="counts rows that it is given twice as two"):
+        search.fit(X, y)
+    plain = GridSearchCV(model, {parameter: values}).fit(X, y)
+    last = search.best_estimator_[-1] if name == "in a pipeline" else search.best_estimator_
+    assert last.class_count_.sum() == 300 and search.best_score_ == plain.best_score_
