@@ -44,7 +44,8 @@ class TuneConfig:
     max_concurrent_trials
         How many trials may run at once; None: as many as the resources allow.
     time_budget_s
-        Seconds (or a ``timedelta``) after which the run ends, over all restores.
+        Seconds (or a ``timedelta``) after which the run ends, over all restores: no trial begins any more, and those
+        that run have ``RunConfig(end_grace_s)`` to finish their step.
     reuse_actors
         What trials share. None: a worker process takes one trial after another, and each trial gets objects of its
         own: what is bound to the trainable or captured by it (not large arrays, which are read-only), and the object of
@@ -65,8 +66,8 @@ class TuneConfig:
         Functions of a trial (with ``trial_id``, ``config``, ``trainable_name``, ``experiment_tag``, …) that return its
         name, as views and the trial's context show it, and the name of its folder.
     constraints
-        Conditions on reported metrics that a good trial meets: ``{"latency": ("<=", 10)}``. ``"auto"`` and ``"optuna"``
-        look where they are likely to be met; results that meet them come before all others.
+        Conditions on reported metrics that a good trial meets: ``{"latency": ("<=", 10)}``. ``"auto"``, ``"optuna"``
+        and ``"ax"`` look where they are likely to be met; results that meet them come before all others.
     """
 
     mode: str | Sequence[str] | None = None
@@ -249,7 +250,10 @@ class FailureConfig:
             validation.integer("FailureConfig(max_failures)", self.max_failures, 0, ", or -1 for no limit")
         if self.fail_fast not in (True, False, "raise"):
             raise InvalidArgumentError(
-                "FailureConfig(fail_fast)", f"is {self.fail_fast!r}", "it says yes or no", 'Use True, False or "raise".'
+                "FailureConfig(fail_fast)",
+                f"is {self.fail_fast!r}",
+                "it says whether the first failure ends the run",
+                'Use True, False or "raise".',
             )
         validation.integer("FailureConfig(max_worker_losses)", self.max_worker_losses, 0)
 
@@ -267,7 +271,8 @@ class RunConfig:
     failure_config, checkpoint_config
         How often a failed trial is tried again, and which checkpoints are kept; None: no retries, all checkpoints.
     stop
-        When a trial ends: ``{"loss": 0.1}`` (at or above the value), a function of trial id and result, a ``Stopper``,
+        When a trial ends: ``{"training_iteration": 100}`` or ``{"accuracy": 0.9}`` (at or above the value; of a loss
+        that falls write a function), a function of trial id and result, a ``Stopper``,
         or a list of these.
     callbacks
         Objects with the hooks of :class:`tune_core.Callback`.
@@ -298,7 +303,7 @@ class RunConfig:
         for a while, another time budget. They come through a file in the experiment's folder, e.g. from
         ``tune-core dashboard --control``, and each is journaled.
     sync_config
-        Accepted with a warning: results are brought into the experiment's folder by the run itself.
+        Accepted for scripts of Ray Tune's: results are brought into the experiment's folder by the run itself.
     storage_filesystem
         An fsspec or pyarrow file system that reaches ``storage_path``.
     """

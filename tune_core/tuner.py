@@ -216,8 +216,8 @@ class Tuner:
         Raises
         ------
         RestoreError, JournalError
-            If the folder holds no experiment, the trainable has another name than the run's, ``param_space`` other
-            hyperparameters, or it cannot be restored as asked.
+            If the folder holds no experiment, ``param_space`` has other hyperparameters than the run's, or it cannot be
+            restored as asked. A trainable of another name is taken, with a warning.
         """
         from tune_core.fit.directory import load_setup
         from tune_core.journal import reader as journal

@@ -86,3 +86,24 @@ def test_a_misspelt_hook_is_named_once_with_the_right_one(tmp_path: Path) -> Non
         ("MisspeltScheduler.on_ressult", "'on_result'?"),
         ("MisspeltSearcher.on_trial_resullt", "'on_trial_result'?"),
     ]
+
+
+@pytest.mark.parametrize(
+    "kept, warns",
+    [
+        ({"checkpoint_score_attribute": "loss"}, True),  # "max", as in Ray Tune
+        ({"checkpoint_score_attribute": "loss", "checkpoint_score_order": "min"}, False),
+        ({"checkpoint_score_attribute": "other"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_keeping_the_worst_checkpoints_is_said(
+    tmp_path: Path, kept: dict[str, Any], warns: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    tuner(tmp_path, checkpoint_config=tune.CheckpointConfig(num_to_keep=1, **kept)).fit()
+    said = [str(w.message) for w in recwarn if "keeps the checkpoints with" in str(w.message)]
+    assert len(said) == warns
+    if warns:
+        assert "keeps the checkpoints with the largest loss, while the run's mode is 'min'" in said[0]
+        assert "Add checkpoint_score_order='min'" in said[0]

@@ -19,7 +19,7 @@ def check_mode(mode: object, asked: str = "mode") -> None:
     """Raise unless ``mode`` is ``"min"`` or ``"max"``."""
     if mode not in ("min", "max"):
         raise InvalidArgumentError(
-            asked, f"is {mode!r}", "a metric is either minimised or maximised", 'Use mode="min" or mode="max".'
+            asked, f"is {mode!r}", "a metric is either minimised or maximised", 'Use "min" or "max".'
         )
 
 

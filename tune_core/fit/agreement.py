@@ -11,6 +11,7 @@ from tune_core.config import TuneConfig
 from tune_core.core.constraints import Constraint
 from tune_core.core.objective import DEFAULT_METRIC
 from tune_core.core.user_warnings import warn_user
+from tune_core.engine.checkpoint_retention import CheckpointConfig
 from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers.base import Scheduler
 from tune_core.search.base import Searcher
@@ -63,6 +64,20 @@ def agreed_metric(tune: TuneConfig, scheduler: Scheduler, searcher: Searcher) ->
         )
         mode = "max"
     return metric, mode
+
+
+def check_kept_checkpoints(kept: CheckpointConfig | None, metric: str | None, mode: str | None) -> None:
+    """Warn where the checkpoints with the worst values of the run's metric would be kept."""
+    if kept is None or kept.num_to_keep is None or metric is None or kept.checkpoint_score_attribute != metric:
+        return
+    order = kept.checkpoint_score_order
+    if order == mode:
+        return
+    warn_user(
+        f"CheckpointConfig(checkpoint_score_attribute={metric!r}) keeps the checkpoints with the "
+        f"{'largest' if order == 'max' else 'smallest'} {metric}, while the run's mode is {mode!r}: the best ones go. "
+        f'Add checkpoint_score_order={mode!r}; it is "max" unless it is given, as in Ray Tune.'
+    )
 
 
 def set_up_searcher(

@@ -40,7 +40,14 @@ from tune_core.errors import ResourceError, StorageError, TrialError, TuneError,
 from tune_core.executors import executor_from
 from tune_core.executors.base import END_GRACE_S, RunSpec
 from tune_core.executors.worker import log_setup
-from tune_core.fit.agreement import agreed_metric, check_unused, describe_searcher, fresh_seed, set_up_searcher
+from tune_core.fit.agreement import (
+    agreed_metric,
+    check_kept_checkpoints,
+    check_unused,
+    describe_searcher,
+    fresh_seed,
+    set_up_searcher,
+)
 from tune_core.fit.directory import folder_for, has_begun, keep_setup, refuse_if_begun, refuse_links, sweep_trials
 from tune_core.fit.environment import environment
 from tune_core.journal import kept_search
@@ -104,6 +111,7 @@ class ExperimentRun:
         self.objectives = tune.objectives
         self.constraints = constraints_from(tune.constraints)
         self.metric, self.mode = agreed = agreed_metric(tune, self.scheduler, self.searcher)
+        check_kept_checkpoints(run.checkpoint_config, self.metric, self.mode)
         check_unused(self.searcher, "search_alg")
         check_unused(self.scheduler, "scheduler")
         set_up_searcher(self.searcher, self.space, tune, agreed, self.constraints, self.seed)
