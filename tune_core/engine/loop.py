@@ -114,7 +114,7 @@ class Loop:
         take_report, only_controller = self.controller.take_report, not (self._watches or self._hears_results)
         reported, commands = ev.Reported, list[ev.Command]()
         for batch in batches:
-            if self.plan.stopper is None and not _decides_within(batch.events, bool(self.controller.acts_in)):
+            if self.plan.stopper is None and not _decides_within(batch.events):
                 events = batch.events
                 whose = set(map(_trial_of, events)) if _OF_TRIALS.issuperset(map(type, events)) else ()
                 self.journal.append(batch.lines, whose)
@@ -459,17 +459,11 @@ class Loop:
         self.executor.wake()
 
 
-def _decides_within(events: list[ev.Event], on_ends: bool) -> bool:
-    """Whether decisions may follow from an event of a worker's before the last; ``on_ends``: from ends, too.
-
-    A scheduler that acts in nothing but results has no paused trials, and decides nothing when others end.
-    """
+def _decides_within(events: list[ev.Event]) -> bool:
+    """Whether decisions may follow from an event of a worker's before the last."""
     reported = ev.Reported
     for event in events:
-        if event.__class__ is reported:
-            if event.waiting:
-                return event is not events[-1]
-        elif on_ends or event.__class__ is not ev.Ended:
+        if event.__class__ is not reported or event.waiting:
             return event is not events[-1]
     return False
 
