@@ -42,7 +42,7 @@ class TuneConfig:
         Number of configurations (for random search: of draws for each point of the grid); -1: without end, until a
         time budget or a stopper ends the run.
     max_concurrent_trials
-        How many trials may run at once; None: as many as the resources allow.
+        How many trials may run at once; None, or 0 as in Ray Tune: as many as the resources allow.
     time_budget_s
         Seconds (or a ``timedelta``) after which the run ends, over all restores: no trial begins any more, and those
         that run have ``RunConfig(end_grace_s)`` to finish their step.
@@ -368,10 +368,16 @@ class RunConfig:
                 "RunConfig(env)", f"is {self.env!r}", "it is a dict of names and values", 'Use e.g. env={"DEBUG": "1"}.'
             )
         if self.name is not None and (
-            not isinstance(self.name, str) or self.name in ("", ".", "..") or "/" in self.name or "\0" in self.name
+            not isinstance(self.name, str)
+            or self.name.strip() in ("", ".", "..")
+            or "/" in self.name
+            or "\0" in self.name
         ):
             raise InvalidArgumentError(
-                "RunConfig(name)", f"is {self.name!r}", "it names a folder", 'Use e.g. name="my_experiment".'
+                "RunConfig(name)",
+                f"is {self.name!r}",
+                "it names one folder, in storage_path: it cannot be empty or hold a slash",
+                'Use e.g. name="my_experiment".',
             )
         if self.verbose is not None and self.verbose not in (0, 1, 2, 3):
             raise InvalidArgumentError(

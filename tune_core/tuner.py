@@ -217,7 +217,7 @@ class Tuner:
         ------
         RestoreError, JournalError
             If the folder holds no experiment, ``param_space`` has other hyperparameters than the run's, or it cannot be
-            restored as asked. A trainable of another name is taken, with a warning.
+            restored as asked. A function of another name is taken, with a warning; a class is not.
         """
         from tune_core.fit.directory import load_setup
         from tune_core.journal import reader as journal

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tune_core as tune
-from tune_core.errors import SearchSpaceError, UserCodeError
+from tune_core.errors import InvalidArgumentError, SearchSpaceError, UserCodeError
 from tune_core.schedulers import FIFOScheduler
 from tune_core.search import BasicVariantGenerator
 
@@ -107,3 +107,14 @@ def test_keeping_the_worst_checkpoints_is_said(
     if warns:
         assert "keeps the checkpoints with the largest loss, while the run's mode is 'min'" in said[0]
         assert "Add checkpoint_score_order='min'" in said[0]
+
+
+@pytest.mark.parametrize("name", ["a/b", " ", "", "..", "a\0b"])
+def test_a_name_that_is_no_folder_s_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="it cannot be empty or hold a slash"):
+        tune.RunConfig(name=name)
+
+
+def test_an_experiment_of_a_lambda_has_a_name_that_needs_no_quotes(tmp_path: Path) -> None:
+    results = tuner(tmp_path).fit()
+    assert Path(results.experiment_path).name.startswith("lambda_20")

@@ -39,7 +39,7 @@ def folder_for(storage_path: str, name: str | None, trainable: str) -> tuple[str
         moved = move_aside(folder)
         _make(folder, exist_ok=True)
         return name, folder, moved
-    stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    stem = f"{trainable.strip('<>')}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
     if flag("TUNE_DISABLE_DATED_SUBDIR"):
         return folder_for(storage_path, trainable, trainable)
     for attempt in range(1000):

@@ -315,7 +315,7 @@ def new_stored(base: str, filesystem: object, name: str | None, trainable: str) 
         stored = StoredExperiment(f"{base}/{name}", filesystem)
         stored.claim_new(move_aside=True)
         return stored
-    stem = f"{trainable}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    stem = f"{trainable.strip('<>')}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
     for attempt in range(100):
         stored = StoredExperiment(f"{base}/{stem if attempt == 0 else f'{stem}_{attempt}'}", filesystem)
         with contextlib.suppress(ExperimentLockedError):

@@ -59,7 +59,7 @@ def _check_order(asked: str, lower: float, upper: float, shown: str) -> None:
             asked,
             f"has lower={lower!r} and upper={upper!r}",
             "the lower bound must be below the upper bound",
-            f"Swap the bounds, or give the value {show(lower)} itself if it is a constant."
+            f"Give the value {show(lower)} itself if it is a constant, else a larger upper bound."
             if lower == upper
             else f"Use {shown}.",
         )
