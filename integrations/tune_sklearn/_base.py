@@ -57,7 +57,7 @@ class TuneBaseSearchCV(BaseSearchCV):
         "name": [str, None],
         "factor": [private.Interval(numbers.Real, 1, None, closed="neither")],
         "resource": [str],
-        "min_resources": [private.Interval(numbers.Integral, 1, None, closed="left"), str],
+        "min_resources": [private.Interval(numbers.Integral, 1, None, closed="left"), private.StrOptions({"auto"})],
     }
     for _free in ("stopper", "time_budget_s", "sk_n_jobs", "local_dir", "executor"):
         _parameter_constraints[_free] = "no_validation"

@@ -488,3 +488,9 @@ def test_models_that_count_rows_are_not_shown_them_twice(name: str) -> None:
     plain = GridSearchCV(model, {parameter: values}).fit(X, y)
     last = search.best_estimator_[-1] if name == "in a pipeline" else search.best_estimator_
     assert last.class_count_.sum() == 300 and search.best_score_ == plain.best_score_
+
+
+@pytest.mark.parametrize("word", ["smallest", "exhaust", "foo"])
+def test_a_word_that_is_no_number_of_resources_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match=r"'min_resources' parameter of TuneGridSearchCV must be .* among \{'auto'\}"):
+        TuneGridSearchCV(SVC(), {"C": [1, 2]}, early_stopping=True, min_resources=word).fit([[0], [1]] * 9, [0, 1] * 9)
