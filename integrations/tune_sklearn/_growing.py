@@ -207,7 +207,9 @@ def counts_again(estimator: BaseEstimator) -> bool:
     from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
 
     counting = (BernoulliNB, Birch, CategoricalNB, ComplementNB, GaussianNB, IncrementalPCA, MultinomialNB)
-    return isinstance(estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator, counting)
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    parts = (last, *last.get_params().values()) if hasattr(last, "get_params") else (last,)  # also those that it wraps
+    return any(isinstance(part, counting) for part in parts)
 
 
 def _is_plain_pipeline(pipeline: Pipeline) -> bool:

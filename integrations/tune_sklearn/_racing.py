@@ -229,10 +229,12 @@ class _Rung:
 
         How they scatter is taken from all that would go on by rank: of one candidate alone there are two or three.
         """
+        if self.worse_by is None:
+            return False
         ranked = sorted(self.losses, key=lambda i: (self.losses[i], i))
         best, rivals = ranked[0], ranked[1 : _quota(self.expected, self.factor, self.least)]
         mine, scatter = self._behind(index, best), [d for i in rivals if (d := self._behind(i, best))]
-        if self.worse_by is None or not mine or not scatter:
+        if not mine or not scatter:
             return False
         return fmean(mine) > self.worse_by * math.sqrt(fmean(map(variance, scatter)) / len(mine))
 

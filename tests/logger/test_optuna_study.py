@@ -246,3 +246,6 @@ def test_a_run_without_a_metric_makes_a_study_of_the_one_that_is_asked_for(
     backend = optuna.storages.journal.JournalFileBackend(where)
     study = optuna.load_study(study_name="exp", storage=optuna.storages.JournalStorage(backend))
     assert study.best_value == 3 and study.directions[0].name == "MAXIMIZE"
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "exp"), "--metric", "acc"])
+    assert "--metric and --mode are of --to optuna" in capsys.readouterr().err

@@ -399,6 +399,8 @@ def _unknown_trial(trial: str, experiment: str, is_newest: bool, error: InvalidA
 def _export(arguments: argparse.Namespace) -> int:
     if arguments.to is not None:
         return _export_study(arguments)
+    if arguments.metric or arguments.mode:
+        arguments.parser.error("--metric and --mode are of --to optuna FILE; a table has all metrics")
     from tune_core.results.export import export
 
     kind = arguments.format or os.path.splitext(arguments.output or "")[1].removeprefix(".") or "csv"

@@ -39,7 +39,7 @@ from tune_core.core import events as ev
 from tune_core.core.trial import PAUSED, PENDING, RUNNING, Change, Trial, merged
 from tune_core.engine import ends, exploits, verdicts
 from tune_core.engine.rules import Rules
-from tune_core.engine.state import MOST_NOTES, Commands, RunState, is_waiting
+from tune_core.engine.state import MOST_NOTES, Commands, RunState, is_waiting, note_line
 from tune_core.errors import UserCodeError
 from tune_core.schedulers.base import Pause, Scheduler, Stop
 
@@ -114,7 +114,7 @@ class Controller(RunState):
 
     def _on_noted(self, event: ev.Noted, out: Commands) -> None:
         if len(self.notes) <= MOST_NOTES:
-            self.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
+            self.notes.append(note_line(event))
 
     def _on_suggested(self, event: ev.Suggested, out: Commands) -> None:
         if event.trial != len(self.trials):

@@ -25,6 +25,11 @@ MOST_NOTES = 20
 """So many notes, and one more, are remembered."""
 
 
+def note_line(event: ev.Noted) -> str:
+    """A note as a line, with the trial that it is on."""
+    return event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}"
+
+
 class WaitingTrials:
     """The waiting trials, as a scheduler sees them. Those that back off after a failure are left out."""
 

@@ -39,7 +39,7 @@ def folder_for(storage_path: str, name: str | None, trainable: str) -> tuple[str
         moved = move_aside(folder)
         _make(folder, exist_ok=True)
         return name, folder, moved
-    stem = f"{trainable.strip('<>')}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    stem = dated_name(trainable)
     if flag("TUNE_DISABLE_DATED_SUBDIR"):
         return folder_for(storage_path, trainable, trainable)
     for attempt in range(1000):
@@ -49,6 +49,11 @@ def folder_for(storage_path: str, name: str | None, trainable: str) -> tuple[str
             _make(folder, exist_ok=False)
             return name, folder, ""
     raise StorageError(f"No free name like {stem}", f"in {base}", "all are taken", "Give one with RunConfig(name=...).")
+
+
+def dated_name(trainable: str) -> str:
+    """The name of an experiment that was given none: the trainable's, without a lambda's brackets, and the time."""
+    return f"{trainable.strip('<>')}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
 
 
 def move_aside(folder: str) -> str:

@@ -23,6 +23,7 @@ import msgspec
 from tune_core.core import events as ev
 from tune_core.errors import ExperimentLockedError, StorageError, TuneError
 from tune_core.executors.base import StoreAccess
+from tune_core.fit.directory import dated_name
 from tune_core.fit.stored_aside import Mover
 from tune_core.journal.format import JOURNAL_FILE
 from tune_core.journal.lock import LOCK_FILE, Lock
@@ -315,7 +316,7 @@ def new_stored(base: str, filesystem: object, name: str | None, trainable: str) 
         stored = StoredExperiment(f"{base}/{name}", filesystem)
         stored.claim_new(move_aside=True)
         return stored
-    stem = f"{trainable.strip('<>')}_{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
+    stem = dated_name(trainable)
     for attempt in range(100):
         stored = StoredExperiment(f"{base}/{stem if attempt == 0 else f'{stem}_{attempt}'}", filesystem)
         with contextlib.suppress(ExperimentLockedError):

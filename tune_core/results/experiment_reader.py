@@ -20,6 +20,7 @@ from tune_core.engine.controller import Controller
 from tune_core.engine.recorded_decisions import PassiveScheduler
 from tune_core.engine.rules import Rules
 from tune_core.engine.salvage import Salvage
+from tune_core.engine.state import note_line
 from tune_core.errors import JournalDamageWarning, JournalError
 from tune_core.journal.format import Gap, does_not_follow
 from tune_core.journal.lock import is_running
@@ -153,7 +154,7 @@ class TailReader:
             return
         made_readable(event)
         if kind is ev.Noted:
-            experiment.notes.append(event.what if event.trial < 0 else f"trial {event.trial:05d}: {event.what}")
+            experiment.notes.append(note_line(event))
         experiment.controller.apply(event)
         experiment.last_at = max(experiment.last_at, getattr(event, "at", 0.0))
 

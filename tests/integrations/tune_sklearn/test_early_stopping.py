@@ -33,7 +33,7 @@ from tune_core.errors import InvalidArgumentError
 from tune_core.schedulers import ASHAScheduler
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
 from tune_sklearn._budget import geometric_steps
-from tune_sklearn._growing import partial_fit_of
+from tune_sklearn._growing import counts_again, partial_fit_of
 from tune_sklearn._sizes import size_of
 
 GAMMAS = {"gamma": list(np.logspace(-6, 2, 9))}
@@ -470,6 +470,14 @@ def test_what_a_copy_scores_under_pbt_is_no_score_of_its_parameters(kind: str) -
         assert mean == pytest.approx(score(params))
     assert found["rank_test_score"][copies].min() > found["rank_test_score"][~copies].max()
     assert search.best_score_ == pytest.approx(score(search.best_params_))
+
+
+def test_what_counts_rows_does_so_inside_another_estimator() -> None:
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.naive_bayes import MultinomialNB
+
+    assert counts_again(OneVsRestClassifier(MultinomialNB())) and counts_again(MultinomialNB())
+    assert not counts_again(OneVsRestClassifier(SGDClassifier())) and not counts_again(SGDClassifier())
 
 
 @pytest.mark.parametrize("name", ["MultinomialNB", "GaussianNB", "in a pipeline"])
