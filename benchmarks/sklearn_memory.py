@@ -1,9 +1,9 @@
 """A large X on worker processes: memory and time of TuneSearchCV beside RandomizedSearchCV, which uses joblib.
 
-An array, a data frame and a sparse matrix of about the same size, five folds, a model that does next to nothing, two
-workers. Each search runs in a process of its own. Printed are the seconds of ``fit`` and the most memory of the whole
-tree of processes beside what the driver had before: private memory, shared memory (``/dev/shm`` included), and how much
-one worker had to itself. Pages that processes share count once (PSS).
+An array, a data frame and a sparse matrix of about the same size, five folds, a model that does next to nothing. Each
+search runs in a process of its own. Printed are the seconds of ``fit`` and the most memory of the whole tree of
+processes beside what the driver had before: private memory, shared memory (``/dev/shm`` included), and how much one
+worker had to itself. Pages that processes share count once (PSS).
 
     python benchmarks/sklearn_memory.py --size-mb 1000
 """
@@ -96,7 +96,7 @@ def shared_files() -> float:
     return (stats.f_blocks - stats.f_bfree) * stats.f_frsize / 1e6
 
 
-def measure(kind: str, side: str, size_mb: int) -> dict[str, float]:
+def measure(kind: str, side: str, size_mb: int, workers: int) -> dict[str, float]:
     from sklearn.dummy import DummyClassifier
     from sklearn.model_selection import RandomizedSearchCV
 
@@ -116,7 +116,7 @@ def measure(kind: str, side: str, size_mb: int) -> dict[str, float]:
     watch = Watch()
     watch.start()
     began = time.perf_counter()
-    Search(Touching(), {"random_state": [0, 1, 2, 3]}, n_iter=4, cv=5, n_jobs=2, refit=False).fit(X, y)
+    Search(Touching(), {"random_state": [0, 1, 2, 3]}, n_iter=4, cv=5, n_jobs=workers, refit=False).fit(X, y)
     seconds = time.perf_counter() - began
     watch.ended.set()
     watch.join()
@@ -126,17 +126,18 @@ def measure(kind: str, side: str, size_mb: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size-mb", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kinds", nargs="*", default=KINDS)
     parser.add_argument("--side", help="measure one side in this process and print it as JSON")
     arguments = parser.parse_args()
     if arguments.side:
-        print(json.dumps(measure(arguments.kinds[0], arguments.side, arguments.size_mb)))
+        print(json.dumps(measure(arguments.kinds[0], arguments.side, arguments.size_mb, arguments.workers)))
         return
     print(f"{'X':<8}{'search':<20}{'fit s':>8}{'driver before, MB':>19}{'more at most, MB':>18}{'a worker, MB':>14}")
     for kind in arguments.kinds:
         for side in SIDES:
             command = [sys.executable, "-W", "ignore", __file__, "--side", side, "--kinds", kind]
-            command += ["--size-mb", str(arguments.size_mb)]
+            command += ["--size-mb", str(arguments.size_mb), "--workers", str(arguments.workers)]
             done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
             if done.returncode:
                 raise SystemExit(done.stderr)

@@ -24,7 +24,7 @@ from tune_sklearn._budget import BudgetSteps
 from tune_sklearn._evaluate import unnamed_score
 from tune_sklearn._growing import LastStep, PartialFit, classes_for, grow_to
 from tune_sklearn._html import with_state
-from tune_sklearn._kept import refuse_to_resume_without_a_name
+from tune_sklearn._kept import is_kept, refuse_to_resume_without_a_name
 from tune_sklearn._listed import ListedCandidates
 from tune_sklearn._plot import plot_search
 from tune_sklearn._progress import closing_words, workload
@@ -310,13 +310,12 @@ class _Evaluation:
                 time / share if (share := self.load.share(o.training_iteration)) else 0.0
                 for time, o in zip(times, self.outcomes, strict=True)
             )
-        kept = self.search.name is not None or self.search.local_dir is not None or bool(self.search.loggers)
         return {
             "seconds": seconds,
             "candidates": len(times),
             "stopped": sum(not outcome.complete for outcome in self.outcomes),
             "saved": 1 - sum(times) / in_full if in_full > 0 else 0.0,
-            "folder": self.grid.experiment_path if kept else "",
+            "folder": self.grid.experiment_path if is_kept(self.search) else "",
         }
 
     def warn(self) -> None:

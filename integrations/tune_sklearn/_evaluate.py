@@ -90,11 +90,20 @@ def unnamed_score(names: Any) -> InvalidArgumentError:
 
 
 def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
-    """Evaluate on the budget's steps, one report each, until told to stop; go on from a checkpoint if there is one."""
+    """Evaluate on the budget's steps, one report each, until told to stop; go on from a checkpoint if there is one.
+
+    Where this process remembers a candidate that was paused, it reports again what it has, and goes on from there.
+    """
     assert work.budget_steps is not None
     budget_steps, number, params = work.budget_steps, work.number_of(config), work.params_of(config)
-    identity = {name: fingerprint(value) for name, value in params.items()}
+    identity = {} if work.memory is not None else {name: fingerprint(value) for name, value in params.items()}
     step, fits, models, times = _load(budget_steps, params, identity)
+    reports: list[dict[str, Any]] = []
+    if work.memory is not None:
+        reports, fits, times = work.memory.setdefault(number, (reports, fits, times))
+        step = len(reports)
+        for metrics in reports[:]:
+            tune.report(metrics)
     for position in range(step, len(budget_steps.steps)):
         amount = budget_steps.steps[position]
         done = budget_steps.folds_before(position) if budget_steps.resource == "folds" else 0
@@ -112,7 +121,8 @@ def _climb(config: dict[str, Any], work: SearchTask, extras: _Extras) -> None:
         if budget_steps.is_last(position):
             tune.report(metrics)
             return
-        if not budget_steps.saves_after(position + 1):
+        if work.memory is not None or not budget_steps.saves_after(position + 1):
+            reports.append(metrics)
             tune.report(metrics)
             continue
         with draft() as folder:
@@ -147,7 +157,7 @@ def _fit_anew(
     positions = budget_steps.train_positions(fold, position)
     given = {**params, **budget_steps.settings(position)}
     error_score = None if budget_steps.is_conclusive(position) else np.nan
-    step = position if budget_steps.is_partial(position) else None
+    step = None if positions is None else position
     after = work.fit_fold(work.estimator, number, fold, given, positions, error_score, step)
     return _add_times(after, before)
 

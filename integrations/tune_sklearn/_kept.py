@@ -27,6 +27,11 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where small files that do not stay are kept in memory; None where the system has no such folder."""
 
 
+def is_kept(search: TuneBaseSearchCV) -> bool:
+    """Whether a search's files stay: it has a name or a place for them, or somebody who logs."""
+    return search.name is not None or search.local_dir is not None or bool(search.loggers)
+
+
 @contextlib.contextmanager
 def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tuple[str | None, str | None]]:
     """Folder of experiments and name of this one: the user's, or a temporary folder that is gone afterwards.
@@ -35,7 +40,7 @@ def place(search: TuneBaseSearchCV, round_: int, is_small: bool) -> Iterator[tup
 
     What ``is_small``, scores without models, is kept in memory where the system has a folder for that.
     """
-    if search.name is not None or search.local_dir is not None or search.loggers:
+    if is_kept(search):
         if search.local_dir is not None and not isinstance(search.local_dir, (str, os.PathLike)):
             raise InvalidArgumentError(
                 f"{type(search).__name__}(local_dir)",

@@ -1,11 +1,11 @@
-"""The rows of each fold of a large ``X``, laid out once for all workers: a fit maps its rows instead of copying them.
+"""A large ``X`` for all workers: written once to a file without a name, of which their arrays are views.
 
-scikit-learn's folds are lists of row numbers, and taking rows by number copies them: with five folds each fit holds
-another four fifths of ``X``. So each fold's rows of a large ``X`` are written once, those to train on and those to
-test on, to a file without a name, from which a worker's arrays are views, and whose pages all workers share: in shared
-memory where there is plenty, else on disk, from where they can leave memory when it runs short. An estimator that
-changes its rows in place gets pages of its own. Arrays, sparse matrices and data frames are all written by pickle's
-protocol 5, which keeps their buffers apart from the rest.
+scikit-learn's folds are lists of row numbers, and taking rows by number copies them: each fit holds another ``X``. With
+few workers that is less than all folds, so ``X`` is written as it is, and fits take their rows from there, as joblib's
+workers do. With more workers than that each fold's rows are written, those to train on and those to test on, and fits
+copy nothing. Workers share the pages of the file, in shared memory where there is plenty, else on disk, from where they
+can leave memory when it runs short. An estimator that changes its rows in place gets pages of its own. Arrays, sparse
+matrices and data frames are all written by pickle's protocol 5, which keeps their buffers apart from the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 LARGE_BYTES = 64 << 20
-"""From this size of ``X`` on its folds are laid out; copies of a smaller one are small beside the worker itself."""
+"""From this size of ``X`` on workers share it; copies of a smaller one are small beside the worker itself."""
 _SPARE = 2
 """How many times the room has to be there that the folds take."""
 _ALIGNMENT = 64
@@ -87,10 +87,13 @@ class FoldedData:
     fit_params: Mapping[str, object] = field(default_factory=dict)
     score_params: Mapping[str, object] = field(default_factory=dict)
     laid_out: list[LaidOut] | None = None
+    whole: Written | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Without what nobody looks at where the folds are laid out."""
+        """Without what is in files, and what nobody looks at where the folds are laid out."""
         state = dict(self.__dict__)
+        if self.whole is not None:
+            state.update(X=None)
         if self.laid_out is not None:
             state.update(X=None, y=None, fit_params={}, score_params={})
         return state
@@ -105,22 +108,31 @@ class FoldedData:
             if positions is None:
                 return rows
             return Rows(rows.X, rows.y, rows.fit_params, rows.score_params, rows.train[positions], rows.test)
+        if self.X is None and self.whole is not None:  # in a worker
+            self.X = self.whole.load()
         train, test = self.folds[fold]
         chosen = train if positions is None else np.asarray(train)[positions]
         return Rows(self.X, self.y, self.fit_params, self.score_params, chosen, test)
 
     @contextmanager
-    def shared(self, estimator: BaseEstimator) -> Iterator[None]:
-        """Have the folds of a large ``X`` laid out for the workers of this machine, within this context."""
+    def shared(self, estimator: BaseEstimator, workers: int) -> Iterator[None]:
+        """Have a large ``X`` written for so many workers of this machine, within this context: whole or fold by fold.
+
+        Whichever takes less memory, with the rows that each worker copies.
+        """
         with ExitStack() as stack:
-            folder = self._folder(estimator)
-            if folder is not None:
+            copies = 1 + workers if workers + 1 < len(self.folds) else len(self.folds)
+            folder = self._folder(estimator, copies)
+            if folder is not None and copies == len(self.folds):
                 self.laid_out = [self._lay_out(fold, folder, stack) for fold in range(len(self.folds))]
                 stack.callback(setattr, self, "laid_out", None)
+            elif folder is not None:
+                self.whole = self._write_whole(folder, stack)
+                stack.callback(setattr, self, "whole", None)
             yield
 
-    def _folder(self, estimator: BaseEstimator) -> str | None:
-        """Where the folds are laid out; None: nowhere, for ``X`` is small or of a kind that does not gain by it."""
+    def _folder(self, estimator: BaseEstimator, copies: int) -> str | None:
+        """Where ``X`` is written; None: nowhere, for it is small or of a kind that does not gain by it."""
         size = size_bytes(self.X)
         if size < LARGE_BYTES or pairwise(estimator):
             return None
@@ -128,12 +140,17 @@ class FoldedData:
             return None
         if any(np.asarray(part).dtype.kind not in "iu" for fold in self.folds for part in fold):
             return None
-        needed = _SPARE * sum(len(part) for fold in self.folds for part in fold) * (size // self.X.shape[0])
+        needed = _SPARE * size * copies
         memory = "/dev/shm"
         if os.path.isdir(memory) and min(available_memory(), shutil.disk_usage(memory).free) >= needed:
             return memory
         disk = tempfile.gettempdir()
         return disk if shutil.disk_usage(disk).free >= needed else None
+
+    def _write_whole(self, folder: str, stack: ExitStack) -> Written:
+        file = _new_file(folder, stack)
+        piece = _write(file, self.X)
+        return Written(_path_of(file), piece)
 
     def _lay_out(self, fold: int, folder: str, stack: ExitStack) -> LaidOut:
         train, test = self.folds[fold]
@@ -146,11 +163,9 @@ class FoldedData:
             np.arange(len(train)),
             np.arange(len(train), len(order)),
         )
-        file = tempfile.TemporaryFile(prefix="tune-sklearn-", dir=folder)  # noqa: SIM115
-        stack.callback(file.close)
-        pieces = (_write(file, self.X, train), _write(file, self.X, test))
-        file.flush()
-        return LaidOut(f"/proc/{os.getpid()}/fd/{file.fileno()}", pieces, others)
+        file = _new_file(folder, stack)
+        pieces = (_write_rows(file, self.X, train), _write_rows(file, self.X, test))
+        return LaidOut(_path_of(file), pieces, others)
 
 
 def size_bytes(X: Any) -> int:
@@ -194,13 +209,37 @@ class _Piece:
         return pickle.loads(body, buffers=buffers)
 
 
-def _write(file: object, X: Any, rows: object) -> _Piece:
+def _new_file(folder: str, stack: ExitStack) -> Any:
+    file = tempfile.TemporaryFile(prefix="tune-sklearn-", dir=folder)  # noqa: SIM115
+    stack.callback(file.close)
+    return file
+
+
+def _path_of(file: Any) -> str:
+    """By which the workers of this process find a file without a name, all of it."""
+    file.flush()
+    return f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+def _write(file: object, X: Any) -> _Piece:
+    """Append ``X``; without a copy of it in memory, if it lies in one piece or a few."""
+    if isinstance(X, np.ndarray):
+        if not X.flags.forc:
+            return _write_array(file, X, np.arange(len(X)))
+        X = np.asarray(X)
+    found: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(X, protocol=5, buffer_callback=found.append)
+    if len(body) > size_bytes(X) // 2 and hasattr(X, "copy"):  # a frame that is a view with gaps
+        found.clear()
+        body = pickle.dumps(X.copy(), protocol=5, buffer_callback=found.append)
+    return _Piece(_append(file, body), tuple(_append(file, buffer.raw()) for buffer in found))
+
+
+def _write_rows(file: object, X: Any, rows: object) -> _Piece:
     """Append some rows of ``X``; those of an array without a copy of them in memory."""
     if isinstance(X, np.ndarray):
         return _write_array(file, X, rows)
-    found: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(safe_indexing(X, rows), protocol=5, buffer_callback=found.append)
-    return _Piece(_append(file, body), tuple(_append(file, buffer.raw()) for buffer in found))
+    return _write(file, safe_indexing(X, rows))
 
 
 def _append(file: Any, raw: Any) -> tuple[int, int]:
@@ -230,6 +269,23 @@ def _align(file: Any) -> int:
 
 
 @dataclass(frozen=True)
+class Written:
+    """``X`` in a file to which ``path`` leads while the search runs."""
+
+    path: str
+    piece: _Piece
+
+    def load(self) -> Any:
+        """A view of the file; what a fit writes to it stays in its process."""
+        return self.piece.load(_mapped(self.path))
+
+
+def _mapped(path: str) -> memoryview:
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+
+
+@dataclass(frozen=True)
 class LaidOut:
     """The rows of one fold: those of ``X`` in a file to which ``path`` leads while the search runs."""
 
@@ -239,8 +295,7 @@ class LaidOut:
 
     def load(self) -> Rows:
         """The rows, those of ``X`` views of the file; what a fit writes to them goes with them."""
-        with open(self.path, "rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        view = _mapped(self.path)
         X = FoldX(lambda which: self.pieces[which].load(view), len(self.others.train), len(self.others.test))
         return Rows(X, *(getattr(self.others, name) for name in ("y", "fit_params", "score_params", "train", "test")))
 

@@ -18,8 +18,9 @@ import cloudpickle
 import tune_core as tune
 from tune_core.errors import InvalidArgumentError, SerializationError, StorageError, TrialError, in_terms_of
 from tune_sklearn._evaluate import FitRaised, evaluate
-from tune_sklearn._kept import check_identity, folder_of, identity, place, write_identity
+from tune_sklearn._kept import check_identity, folder_of, identity, is_kept, place, write_identity
 from tune_sklearn._progress import Bar, Workload
+from tune_sklearn._racing import SuccessiveHalving
 from tune_sklearn._task import SearchTask
 from tune_sklearn._workers import executor_for, fold_threads, most_at_once
 
@@ -82,8 +83,12 @@ def run(search: TuneBaseSearchCV, work: SearchTask, plan: SearchPlan, load: Work
     view = Bar(search.verbose, load)
     work.fold_threads = fold_threads(work, plan.scheduler, executor, resources)
     driver = SearchDriver()
+    told = [] if work.in_process else [driver]  # what is printed, warned of or raised in this process needs no bearer
     is_small = work.budget_steps is None or work.budget_steps.growth is None
     with in_terms_of(type(search).__name__, _names(search)), place(search, plan.round, is_small) as (storage, name):
+        if work.in_process and is_small and not is_kept(search) and isinstance(plan.scheduler, SuccessiveHalving):
+            work.memory = {}
+            plan.scheduler.warns_of_restarts = False
         folder = folder_of(search, storage, name)
         mine = {} if folder is None else identity(work, plan.space, plan.scheduler)
         objective = tune.with_resources(tune.with_parameters(evaluate, work=work), resources)
@@ -105,15 +110,16 @@ def run(search: TuneBaseSearchCV, work: SearchTask, plan: SearchPlan, load: Work
                 storage_path=storage,
                 failure_config=tune.FailureConfig(max_failures=0 if search.error_score == "raise" else _CRASH_RETRIES),
                 stop=unused(search.stopper),
-                callbacks=[driver, *_loggers(search)],
+                callbacks=[*told, *_loggers(search)],
                 progress_reporter=view,
                 executor=executor,
             ),
         }
         tuner = _tuner(objective, parts, folder, mine, plan.resume)
-        on_this_machine = isinstance(executor, tune.LocalExecutor)
+        is_local = isinstance(executor, tune.LocalExecutor)
+        workers = int(executor.capacity()["cpu"] // resources["cpu"]) if is_local else 0
         try:
-            with work.data.shared(work.estimator) if on_this_machine else contextlib.nullcontext():
+            with work.data.shared(work.estimator, workers) if is_local else contextlib.nullcontext():
                 results = tuner.fit()
         except SerializationError as error:
             raise _cannot_be_sent(search, work, error) from error

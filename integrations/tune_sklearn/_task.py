@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +13,8 @@ from sklearn.base import clone
 
 import tune_core as tune
 from tune_sklearn._budget import BudgetSteps
-from tune_sklearn._prefix import last_step_alone, of_last_step, transformed
-from tune_sklearn._rows import FoldedData
+from tune_sklearn._prefix import Prefixes, Remainder
+from tune_sklearn._rows import FoldedData, Rows
 from tune_sklearn._sklearn_private import fit_and_score
 
 if TYPE_CHECKING:
@@ -51,7 +50,10 @@ class SearchTask:
     n_candidates: int = 0
     raised: list[BaseException] = field(default_factory=list)  # in this process: the very exception
     fold_threads: tuple[int, ...] = ()  # for each step of the budget: folds of a candidate fitted at once
-    common: dict[Any, Any] = field(default_factory=dict)  # of this process: rows as they reach a pipeline's last step
+    memory: dict[int, Any] | None = (
+        None  # in this process: reports, fits and times of paused candidates; None: not kept
+    )
+    prefixes: Prefixes = field(default_factory=Prefixes)  # of this process
 
     @property
     def n_folds(self) -> int:
@@ -73,7 +75,7 @@ class SearchTask:
 
     def __getstate__(self) -> dict[str, object]:
         """Without what is this process's own."""
-        return {**self.__dict__, "common": {}}
+        return {**self.__dict__, "prefixes": Prefixes()}
 
     def fit_folds(
         self, position: int, folds: Iterable[int], fit: Callable[[int], dict[str, Any]]
@@ -104,20 +106,36 @@ class SearchTask:
         """Fit ``estimator`` on one fold, or on some ``positions`` of its training rows, and score it.
 
         With ``params`` a clone is fitted, on which they are set; a model that grows has its own and is fitted itself.
-        ``error_score`` is what a failing fit scores; None: as the search says. At a ``step`` of the budget for which
-        the same rows serve all candidates, these are transformed for a pipeline's last step once.
+        ``error_score`` is what a failing fit scores; None: as the search says. ``step`` is the budget's, where other
+        steps take other rows. First steps of pipelines that are the same for several candidates are fitted once.
         """
         rows = self.data.rows_of(fold, positions)
-        if step is not None and last_step_alone(estimator, params, self.scorer, rows):
-            if (fold, step) not in self.common:
-                self.common[fold, step] = None
-                with suppress(Exception):  # the fit of the whole says what is wrong
-                    self.common[fold, step] = transformed(estimator, rows)
-            if self.common[fold, step] is not None:
-                rows = self.common[fold, step]
-                estimator, params = of_last_step(estimator, params)
-        if params is not None:
-            estimator = clone(estimator)
+        given = self.error_score if error_score is None else error_score
+        if params is None:
+            return self._fit_and_score(estimator, None, rows, number, fold, given)
+        left = self._left_to_fit(estimator, params, rows, fold, step)
+        if left is not None:
+            after = self._fit_and_score(left.estimator, None, left.rows, number, fold, np.nan)
+            if after["fit_error"] is None and _all_finite(after["test_scores"]):
+                after["fit_time"] += left.fit_s
+                after["score_time"] += left.score_s
+                return after
+        whole = self._fit_and_score(clone(estimator), params, rows, number, fold, given)
+        if left is not None and whole["fit_error"] is None and _all_finite(whole["test_scores"]):
+            self.prefixes.fails = True
+        return whole
+
+    def _left_to_fit(
+        self, estimator: BaseEstimator, params: Any, rows: Rows, fold: int, step: int | None
+    ) -> Remainder | None:
+        if self.return_train_score or self.verbose > 1 or self.contexts:  # which show or see more of a fit
+            return None
+        is_told = step is None or self.budget_steps is None or not self.budget_steps.is_partial(step)
+        return self.prefixes.remainder(estimator, params, self.scorer, rows, (fold, step), is_told)
+
+    def _fit_and_score(
+        self, estimator: BaseEstimator, params: Any, rows: Rows, number: int, fold: int, error_score: object
+    ) -> dict[str, Any]:
         contexts = self.contexts
         return fit_and_score(
             estimator,
@@ -133,7 +151,11 @@ class SearchTask:
             return_train_score=self.return_train_score,
             split_progress=(fold, self.n_folds),
             candidate_progress=(number, self.n_candidates),
-            error_score=self.error_score if error_score is None else error_score,
+            error_score=error_score,
             caller=self.caller,
             callback_ctx=contexts[number * self.n_folds + fold] if contexts else None,
         )
+
+
+def _all_finite(scores: Any) -> bool:
+    return bool(np.isfinite(list(scores.values()) if isinstance(scores, Mapping) else scores).all())

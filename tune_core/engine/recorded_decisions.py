@@ -61,6 +61,11 @@ class RecordedScheduler:
         return not self._is_open or self.followed.restarts_without_checkpoint
 
     @property
+    def warns_of_restarts(self) -> bool:
+        """Whether the followed one does."""
+        return self.followed.warns_of_restarts
+
+    @property
     def goes_on_without_checkpoint(self) -> bool:
         """Whether a pause of such a trial is no pause: not where one was recorded."""
         return self._is_open and self.followed.goes_on_without_checkpoint

@@ -61,16 +61,21 @@ def _pause(state: RunState, trial: Trial, decision: Pause, out: Commands) -> Non
         if not state.scheduler.restarts_without_checkpoint:
             _refuse_pause(state, trial, out)
             return
-        name = state.scheduler_name
-        state.warn_once(
-            f"{name} pauses trials, and trial {trial.trial_id} has saved no checkpoint to go on from: trials that save "
-            "none start anew when their turn comes, and are trained again up to where they were. Report a checkpoint "
-            f"at least as often as {name} decides: tune.report(metrics, checkpoint=...).",
-            out,
-        )
+        if state.scheduler.warns_of_restarts:
+            _warn_of_restart(state, trial, out)
     trial.verdict = decision
     out.append(ev.Record(ev.Decided(trial.index, "pause", decision.reason)))
     out.append(ev.Halt(trial.index, "paused", decision.reason))
+
+
+def _warn_of_restart(state: RunState, trial: Trial, out: Commands) -> None:
+    name = state.scheduler_name
+    state.warn_once(
+        f"{name} pauses trials, and trial {trial.trial_id} has saved no checkpoint to go on from: trials that save "
+        "none start anew when their turn comes, and are trained again up to where they were. Report a checkpoint "
+        f"at least as often as {name} decides: tune.report(metrics, checkpoint=...).",
+        out,
+    )
 
 
 def _refuse_pause(state: RunState, trial: Trial, out: Commands) -> None:

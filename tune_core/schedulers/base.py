@@ -176,6 +176,8 @@ class Scheduler(RayTuneMethods):
     """Whether class trainables save a checkpoint with each result that ends a lease (so that it can be paused)."""
     restarts_without_checkpoint: bool = False
     """Whether a trial paused without a checkpoint may start anew; otherwise that is an error."""
+    warns_of_restarts: bool = True
+    """Whether the user is warned of such a trial, which repeats what it did before; not where it remembers that."""
     goes_on_without_checkpoint: bool = False
     """Whether a trial that cannot be paused for want of a checkpoint runs on, under a new lease."""
     needs_metric: bool = True

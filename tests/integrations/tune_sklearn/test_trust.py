@@ -328,7 +328,7 @@ def test_steps_before_the_last_are_fitted_once_for_a_part_and_with_each_fit_of_a
     grid = {"svc__gamma": [1e-5, 1e-4, 1e-3, 1e-2], "counting__level": [1, 2]}
     ours = TuneGridSearchCV(pipe, grid, cv=4, early_stopping=True, refit=False).fit(*digits)
     whole = np.isfinite([ours.cv_results_[f"split{k}_test_score"] for k in range(4)])
-    assert fits.count("fit") == 8 + whole[:, ours.cv_results_["n_resources"] >= 1].sum()
+    assert fits.count("fit") == 2 + whole[:, ours.cv_results_["n_resources"] >= 1].sum()
 
 
 fits = []
@@ -609,3 +609,23 @@ def test_error_names_the_argument_of_the_search(argument: str, value: Any, named
     search = TuneSearchCV(SVC(), {"C": [1, 2, 3]}, n_iter=3, n_jobs=2, **{argument: value})
     with pytest.raises((SerializationError, InvalidArgumentError), match=rf"TuneSearchCV\({named}\)"):
         search.fit(X, y)
+
+
+def test_paused_candidates_go_on_alike_remembered_saved_and_elsewhere(digits, tmp_path):
+    pipe = make_pipeline(Counting(), SVC())
+    space = {"svc__gamma": np.logspace(-6, 1, 16).tolist(), "svc__C": [0.1, 1.0, 10.0]}
+    how = {"n_iter": 12, "random_state": 0, "early_stopping": True, "cv": 4, "refit": False}
+    fits.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of candidates without checkpoints, which would begin anew
+        remembered = TuneSearchCV(pipe, space, **how).fit(*digits)
+    in_memory = list(fits)
+    fits.clear()
+    saved = TuneSearchCV(pipe, space, **how, name="saved", local_dir=tmp_path).fit(*digits)
+    assert in_memory == fits
+    assert list((tmp_path / "saved").rglob("folds.json"))
+    elsewhere = TuneSearchCV(pipe, space, **how, n_jobs=2).fit(*digits)
+    for other in (saved, elsewhere):
+        for name, values in remembered.cv_results_.items():
+            if "time" not in name and name != "params":
+                np.testing.assert_array_equal(np.asarray(values), np.asarray(other.cv_results_[name]), err_msg=name)

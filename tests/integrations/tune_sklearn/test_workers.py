@@ -202,7 +202,7 @@ needs_linux = pytest.mark.skipif(
 def test_large_data_is_mapped_by_workers_so_that_a_fit_costs_hardly_any_memory_of_its_own():
     rows = 40_000
     X, y = np.zeros((rows, 500)), np.arange(rows) % 2  # 160 MB
-    arguments = {"cv": 4, "n_jobs": 2, "refit": False}
+    arguments = {"cv": 3, "n_jobs": 2, "refit": False}
     large = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, **arguments).fit(X, y)
     small = TuneGridSearchCV(Thrifty(), {"number": [0, 1]}, **arguments).fit(X[:300], y[:300])
     assert large.cv_results_["mean_test_score"].max() - small.cv_results_["mean_test_score"].min() < 40
@@ -219,21 +219,22 @@ class Careless(SGDClassifier):
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 40], ids=["on disk", "in memory"])
-def test_folds_laid_out_for_all_workers_give_the_same_scores_and_are_each_fits_own(monkeypatch, memory):
+@pytest.mark.parametrize("folds", [3, 4], ids=["folds", "whole"])
+def test_large_data_for_all_workers_gives_the_same_scores_and_is_each_fits_own(monkeypatch, memory, folds):
     X, y = load_digits(return_X_y=True)
     weights = np.random.RandomState(0).rand(len(y))
     space = {"alpha": [1e-5, 1e-3], "average": [False, True]}
-    arguments = {"cv": ShuffleSplit(3, random_state=0), "error_score": "raise"}
+    arguments = {"cv": ShuffleSplit(folds, random_state=0), "error_score": "raise"}
     theirs = GridSearchCV(SGDClassifier(max_iter=5, tol=None, random_state=0), space, **arguments)
     theirs.fit(X, y, sample_weight=weights)
     monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
     monkeypatch.setattr(_rows, "available_memory", lambda: memory)
     written = []
-    lay_out = _rows.FoldedData._lay_out
-    monkeypatch.setattr(_rows.FoldedData, "_lay_out", lambda *args: written.append(args[2]) or lay_out(*args))
+    new_file = _rows._new_file
+    monkeypatch.setattr(_rows, "_new_file", lambda *args: written.append(args[0]) or new_file(*args))
     estimator = Careless(max_iter=5, tol=None, random_state=0)
     ours = TuneGridSearchCV(estimator, space, n_jobs=2, refit=False, **arguments).fit(X, y, sample_weight=weights)
-    assert written == [tempfile.gettempdir() if memory == 0 else "/dev/shm"] * 3
+    assert written == [tempfile.gettempdir() if memory == 0 else "/dev/shm"] * (3 if folds == 3 else 1)
     np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
 
 
@@ -244,12 +245,18 @@ def frame(kind):
         return sparse.csr_matrix(X), y
     if kind == "csc array":
         return sparse.csc_array(X), y
+    if kind == "C order":
+        return X, y
     if kind == "Fortran order":
         return np.asfortranarray(X.astype(np.float32)), y
+    if kind == "gaps":
+        return np.repeat(X, 2, axis=1)[:, ::2], y
     if kind == "polars":
         polars = pytest.importorskip("polars")
         return polars.DataFrame(X, schema=list("abcd")), polars.Series("y", y)
     table = pd.DataFrame(X, columns=list("abcd"), index=np.arange(len(X)) * 10)
+    if kind == "pandas, gaps":
+        table = table.loc[np.repeat(table.index, 2)].iloc[::2, ::-1][list("abcd")]
     if kind == "pandas, nullable":
         table = table.astype({"a": "Float64", "b": "Float32"}).assign(c=(table["c"] * 10).astype("Int64"))
     if kind == "pandas, mixed":
@@ -257,14 +264,18 @@ def frame(kind):
     return table, pd.Series(y, index=table.index)
 
 
-@pytest.mark.parametrize("kind", ["csr", "csc array", "Fortran order", "pandas", "pandas, nullable", "pandas, mixed"])
-def test_frames_and_sparse_matrices_are_laid_out_and_arrive_as_they_are(monkeypatch, kind):
+KINDS = ["csr", "csc array", "C order", "Fortran order", "gaps", "pandas", "pandas, gaps", "pandas, nullable"]
+
+
+@pytest.mark.parametrize("workers", [1, 2], ids=["whole", "folds"])
+@pytest.mark.parametrize("kind", [*KINDS, "pandas, mixed"])
+def test_arrays_frames_and_sparse_matrices_arrive_as_they_are(monkeypatch, kind, workers):
     X, y = frame(kind)
     cv = list(StratifiedKFold(3, shuffle=True, random_state=0).split(np.zeros(150), np.asarray(y)))
     work = _rows.FoldedData(X, y, cv, {}, {})
     monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
-    with work.shared(DecisionTreeClassifier()):
-        assert work.laid_out is not None
+    with work.shared(DecisionTreeClassifier(), workers):
+        assert (work.laid_out is None, work.whole is None) == (workers == 1, workers == 2)
         there = pickle.loads(pickle.dumps(work))  # as it goes to a worker
         assert there.X is None
         for fold, (train, test) in enumerate(cv):
@@ -275,7 +286,7 @@ def test_frames_and_sparse_matrices_are_laid_out_and_arrive_as_they_are(monkeypa
                 same(piece, want)
             few = there.rows_of(fold, np.array([0, 3, 7]))
             same(_rows.safe_indexing(few.X, few.train), _rows.safe_indexing(X, np.asarray(train)[[0, 3, 7]]))
-    assert work.laid_out is None
+    assert work.laid_out is None and work.whole is None
 
 
 def same(piece, want):
@@ -286,13 +297,15 @@ def same(piece, want):
         assert list(piece.columns) == list(want.columns) and list(map(str, piece.dtypes)) == list(map(str, want.dtypes))
     else:
         np.testing.assert_array_equal(piece, want)
+        assert piece.flags.c_contiguous == want.flags.c_contiguous
 
 
+@pytest.mark.parametrize("folds", [3, 4], ids=["folds", "whole"])
 @pytest.mark.parametrize("kind", ["csr", "polars", "pandas, nullable"])
-def test_frames_and_sparse_matrices_are_searched_by_workers_as_by_scikit_learn(monkeypatch, kind):
+def test_frames_and_sparse_matrices_are_searched_by_workers_as_by_scikit_learn(monkeypatch, kind, folds):
     X, y = frame(kind)
     monkeypatch.setattr(_rows, "LARGE_BYTES", 1)
-    arguments = {"cv": 3, "error_score": "raise", "return_train_score": True}
+    arguments = {"cv": folds, "error_score": "raise", "return_train_score": True}
     grid = {"max_depth": [1, 3]}
     theirs = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, **arguments).fit(X, y)
     ours = TuneGridSearchCV(DecisionTreeClassifier(random_state=0), grid, n_jobs=2, **arguments).fit(X, y)
@@ -301,10 +314,11 @@ def test_frames_and_sparse_matrices_are_searched_by_workers_as_by_scikit_learn(m
         assert list(ours.feature_names_in_) == list("abcd")
 
 
+@pytest.mark.parametrize("folds", [3, 4], ids=["folds", "whole"])
 @pytest.mark.parametrize("resource", ["samples", "folds"])
-def test_folds_laid_out_are_raced_as_others_are(monkeypatch, resource):
+def test_large_data_is_raced_as_other_is(monkeypatch, resource, folds):
     X, y = load_digits(return_X_y=True)
-    arguments = {"cv": 4, "n_jobs": 2, "early_stopping": True, "resource": resource, "refit": False}
+    arguments = {"cv": folds, "n_jobs": 2, "early_stopping": True, "resource": resource, "refit": False}
     tables = []
     for large in (1 << 40, 1):
         monkeypatch.setattr(_rows, "LARGE_BYTES", large)
