@@ -3,9 +3,11 @@
 Twelve data sets, bundled and generated, times five kinds of estimator, times seeds. Each search runs in this process
 with one thread, on the same candidates; its CPU time is compared with that of the full search, and so is the score of
 its refitted winner on rows that no search has seen. How far two full searches agree that differ in their folds alone
-shows what any search can reach in this comparison. Half of the data sets ("tuning") is there to choose the rules by,
-the other half ("held-out") to look at the outcome once. A line is printed for each triple, and a table at the end; the
-lines of several runs, of some kinds or sides each, make one table with ``--known FILE FILE --sides``.
+shows what any search can reach in this comparison. ``--sides BayesSearchCV`` is scikit-optimize's search, which
+learns from the candidates before and stops none, in the same spaces. Half of the data sets ("tuning") is there to
+choose the rules by, the other half ("held-out") to look at the outcome once. A line is printed for each triple, and a
+table at the end; the lines of several runs, of some kinds or sides each, make one table with ``--known FILE FILE
+--sides``.
 
     OMP_NUM_THREADS=1 python benchmarks/sklearn_early_stopping.py --half tuning --seeds 1 --time-box-s 600
 """
@@ -24,6 +26,7 @@ import numpy as np
 
 KINDS = ("forest", "boosting", "linear", "svm", "neighbours")
 SIDES = ("full", "early stopping", "halving", "full, other folds")
+LEARNING = "BayesSearchCV"  # of scikit-optimize, if asked for
 
 
 def dense(rows: int, columns: int, **how: Any) -> tuple[Any, Any]:
@@ -121,6 +124,20 @@ def model(kind: str, regression: bool, is_sparse: bool) -> tuple[Any, dict[str, 
     return pipe, {f"{pipe.steps[-1][0]}__{name}": values for name, values in space.items()}
 
 
+def dimensions(space: dict[str, Any]) -> dict[str, Any]:
+    """The same space in scikit-optimize's terms."""
+    from skopt.space import Categorical, Integer, Real
+
+    found: dict[str, Any] = {}
+    for name, values in space.items():
+        if isinstance(values, list):
+            found[name] = Categorical(values)
+        else:
+            low, high = values.support()
+            found[name] = Integer(low, high) if values.dist.name == "randint" else Real(low, high, "log-uniform")
+    return found
+
+
 def measure(side: str, make: Callable[[], tuple[Any, Any]], kind: str, seed: int, n_iter: int) -> dict[str, Any]:
     """One search: its CPU seconds, and its winner's score on the rows that were put aside."""
     from scipy.sparse import issparse
@@ -147,6 +164,10 @@ def measure(side: str, make: Callable[[], tuple[Any, Any]], kind: str, seed: int
         if side != "full":
             common["cv"] = (KFold if regression else StratifiedKFold)(4, shuffle=True, random_state=seed)
         search: Any = RandomizedSearchCV(estimator, space, n_iter=n_iter, **common)
+    elif side == LEARNING:
+        from skopt import BayesSearchCV
+
+        search = BayesSearchCV(estimator, dimensions(space), n_iter=n_iter, **common)
     elif side == "halving":
         search = HalvingRandomSearchCV(estimator, space, n_candidates=n_iter, **common)
     else:
@@ -167,7 +188,7 @@ def table(found: list[dict[str, Any]]) -> str:
     lines = [
         f"{'search':<20}{'triples':>8}{'within 0.5 %':>14}{'median loss':>13}{'mean':>9}{'time, median':>14}{'max':>7}"
     ]
-    for side in SIDES[1:]:
+    for side in (*SIDES[1:], LEARNING):
         measured = [t for t in found if side in t and "full" in t]
         scored = [t for t in measured if t[side]["test"] is not None]
         if not scored:
@@ -200,7 +221,7 @@ def main() -> None:
         with open(path) as file:
             for line in (json.loads(line) for line in file if line.startswith("{")):
                 known.setdefault((line["data"], line["kind"], line["seed"]), {}).update(line)
-    for side in SIDES:  # what each imports is no part of its first search
+    for side in arguments.sides:  # what each imports is no part of its first search
         measure(side, DATA["tuning"]["small (wine)"], "linear", 0, 4)
     began, found = time.monotonic(), []
     for seed in range(arguments.first_seed, arguments.seeds):

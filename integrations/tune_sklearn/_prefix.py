@@ -1,11 +1,11 @@
 """The steps before a pipeline's last one, fitted once for all candidates that have them alike, on the same rows.
 
-Only where nobody can tell: scikit-learn's own pipelines and transformers, none of which draws random numbers without a
-seed or calls functions of the user's, and scorers that look at predictions alone. (On a part of a fold, whose scores
-are not told as a candidate's, transformers may be any.) The rows that a last step gets are the very ones that its
-pipeline would give it, and are read-only; should it fail on them, the pipeline is fitted as a whole, and nothing is
-shared any more. Fits are told as long as they would have been. The idea is that of dask-ml's searches, which merge the
-equal first steps of pipelines.
+Only where nobody can tell: scikit-learn's own pipelines and transformers, where these call no functions of the user's
+and draw no random numbers but from a seed of their own, and scorers that look at predictions alone. (On a part of a
+fold, whose scores are not told as a candidate's, transformers may be any.) The rows that a last step gets are the
+very ones that its pipeline would give it, and are read-only; should it fail on them, the pipeline is fitted as a
+whole, and nothing is shared any more. Fits are told as long as they would have been. The idea is that of dask-ml's
+searches, which merge the equal first steps of pipelines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ _PART_OF_MEMORY = 64
 """It is less on a small machine: of the memory that nobody needs, the part that one process may take for them."""
 _OF_PIPELINES = frozenset({"steps", "memory", "verbose", "transform_input"})
 _SEEDED = "random_state"
-_DRAW_NUMBERS = frozenset({"mutual_info_classif", "mutual_info_regression"})
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,9 @@ class Prefixes:
 def _transformed(pipeline: Pipeline, before: Mapping[str, Any], rows: Rows, is_told: bool) -> _Reached | None:
     """The rows as they reach the last step; None if others could be got another time, or if they cannot be shared."""
     transformers = _transformers(pipeline, before)
-    if pairwise(pipeline) or (is_told and not all(map(_always_does_the_same, transformers))):
+    if pairwise(pipeline) or (is_told and not all(map(_is_scikit_learns, transformers))):
         return None
+    chance = np.random.get_state()  # of the generator that unseeded transformers draw from
     began = time.perf_counter()
     X = safe_indexing(rows.X, rows.train, axis=0)
     if size_bytes(X) > KEPT_BYTES:
@@ -157,6 +157,9 @@ def _transformed(pipeline: Pipeline, before: Mapping[str, Any], rows: Rows, is_t
     for transformer in fitted:
         test = transformer.transform(test)
     ended = time.perf_counter()
+    if is_told and not _same(chance, np.random.get_state()):
+        np.random.set_state(chance)  # for the pipeline, which is to draw the same
+        return None
     read_only = (_read_only(X), _read_only(test))
     if is_told and any(piece is None for piece in read_only):
         return None
@@ -176,25 +179,32 @@ def _transformers(pipeline: Pipeline, before: Mapping[str, Any]) -> list[Any]:
     return [one for one in steps if one is not None and one != "passthrough"]
 
 
-def _always_does_the_same(transformer: Any) -> bool:
-    """Whether a transformer and all in it are scikit-learn's, and draw no numbers but from a seed of their own."""
-    parts = [transformer]
-    for name, value in transformer.get_params().items():
-        if name.rpartition("__")[2] == _SEEDED and not isinstance(value, numbers.Integral):
-            return False
-        if isinstance(value, Callable) and not isinstance(value, type):  # type: ignore[arg-type]
-            if not _is_known_function(value):
-                return False
-        elif hasattr(value, "get_params"):
-            parts.append(value)
-    return all(type(part).__module__.startswith("sklearn.") and not isinstance(part, type) for part in parts)
+def _is_scikit_learns(transformer: Any) -> bool:
+    """Whether a transformer and all in it are scikit-learn's, and have a number as the seed, or none."""
+    params = transformer.get_params()
+    seeds = [value for name, value in params.items() if name.rpartition("__")[2] == _SEEDED]
+    if not all(seed is None or isinstance(seed, numbers.Integral) for seed in seeds):
+        return False
+    return all(map(_holds_nothing_of_the_users, (transformer, *params.values())))
 
 
-def _is_known_function(function: Any) -> bool:
-    if isinstance(function, np.ufunc):
+def _holds_nothing_of_the_users(value: Any) -> bool:
+    """Whether a parameter's value is plain, or of scikit-learn or NumPy."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_holds_nothing_of_the_users, value))
+    if isinstance(value, Mapping):
+        return all(map(_holds_nothing_of_the_users, value.values()))
+    if isinstance(value, (type, np.ufunc)):
         return True
-    is_sklearns = isinstance(function, types.FunctionType) and function.__module__.startswith("sklearn.")
-    return is_sklearns and function.__name__ not in _DRAW_NUMBERS
+    if hasattr(value, "get_params") or isinstance(value, Callable):  # type: ignore[arg-type]
+        where = value if isinstance(value, types.FunctionType) else type(value)
+        return (where.__module__ or "").startswith("sklearn.")
+    return True
+
+
+def _same(chance: Any, other: Any) -> bool:
+    """Whether a generator is where it was."""
+    return bool(chance[2:] == other[2:] and np.array_equal(chance[1], other[1]))
 
 
 def _read_only(X: Any) -> Any:

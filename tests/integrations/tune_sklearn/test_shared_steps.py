@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
@@ -84,6 +87,10 @@ class WritesIntoItsRows(ClassifierMixin, BaseEstimator):
 
 def accuracy(estimator: Any, X: Any, y: Any) -> float:
     return float(accuracy_score(y, estimator.predict(X)))
+
+
+def some_columns(X: Any) -> list[int]:
+    return [0, 2]
 
 
 def plus_one(X: Any) -> Any:
@@ -172,6 +179,12 @@ def test_early_stopping_scores_candidates_as_a_plain_search_does(scalings: list[
             {},
             id="a function of one's own",
         ),
+        pytest.param(
+            make_pipeline(StandardScaler(), ColumnTransformer([("a", "passthrough", some_columns)]), SVC()),
+            SVCS,
+            {},
+            id="a function of one's own in a list",
+        ),
         pytest.param(make_pipeline(StandardScaler(), SVC()), SVCS, {"scoring": accuracy}, id="a scorer of one's own"),
         pytest.param(make_pipeline(StandardScaler(), SVC()), SVCS, {"return_train_score": True}, id="training scores"),
         pytest.param(make_pipeline(StandardScaler(), SVC(), verbose=True), SVCS, {}, id="a pipeline that talks"),
@@ -181,8 +194,31 @@ def test_what_might_be_seen_is_done_for_each_fit(
     estimator: Any, grid: Any, how: dict[str, Any], scalings: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     TuneGridSearchCV(estimator, grid, cv=3, refit=False, **how).fit(X, y)
-    scaled_each_fit = 1 + any(isinstance(step, Centred) for _, step in estimator.steps)
-    assert len(scalings) == 18 * scaled_each_fit
+    of_a_fit = 1 + any(isinstance(step, Centred) for _, step in estimator.steps)
+    draws = any(
+        getattr(step, "svd_solver", "") == "randomized" and step.random_state is None for _, step in estimator.steps
+    )
+    draws |= any(getattr(step, "score_func", None) is mutual_info_classif for _, step in estimator.steps)
+    assert len(scalings) == 18 * of_a_fit + 3 * draws, "which shows only when it is tried, once a fold"
+
+
+def test_what_draws_nothing_needs_no_seed(scalings: list[int]) -> None:
+    assert_equal_scores(make_pipeline(StandardScaler(), PCA(2), SVC()), SVCS, X, y, refit=False)
+    assert len(scalings) == 18 + 3
+
+
+def test_numbers_that_are_drawn_without_a_seed_are_those_of_scikit_learn() -> None:
+    pipe = make_pipeline(
+        PCA(2, svd_solver="randomized"), SelectKBest(mutual_info_classif, k=1), SGDClassifier(max_iter=5)
+    )
+    drawn = []
+    for search in (GridSearchCV, TuneGridSearchCV):
+        np.random.seed(3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = search(pipe, {"sgdclassifier__alpha": [1e-4, 1e-2, 1.0]}, cv=3).fit(X, y)
+        drawn.append([*found.cv_results_["mean_test_score"], np.random.rand()])
+    assert drawn[0] == drawn[1]
 
 
 def test_a_users_memory_is_used_as_it_is(tmp_path: Any, scalings: list[int]) -> None:
@@ -199,10 +235,14 @@ def test_weights_for_the_first_steps(scalings: list[int]) -> None:
     assert len(scalings) == 18
 
 
-@pytest.mark.parametrize("score_func", [f_classif])
-def test_known_functions_are_no_hindrance(score_func: Callable[..., Any], scalings: list[int]) -> None:
-    pipe = make_pipeline(StandardScaler(), FunctionTransformer(np.exp), SelectKBest(score_func, k=2), SVC())
+def test_known_functions_are_no_hindrance(scalings: list[int]) -> None:
+    pipe = make_pipeline(StandardScaler(), FunctionTransformer(np.exp), SelectKBest(f_classif, k=2), SVC())
     assert_equal_scores(pipe, SVCS, X, y, refit=False)
+    assert len(scalings) == 18 + 3
+    columns = ColumnTransformer([("numbers", StandardScaler(), make_column_selector(dtype_include=float))])
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    scalings.clear()
+    assert_equal_scores(make_pipeline(columns, SVC()), SVCS, frame, y, refit=False)
     assert len(scalings) == 18 + 3
 
 
