@@ -176,6 +176,8 @@ def in_terms_of(call: str, names: Mapping[str, str]) -> Iterator[None]:
 
 
 def _in_terms_of(call: str, names: Mapping[str, str], text: str) -> str:
+    if text in names:
+        return f"{call}({names[text]})"
     some = "|".join(map(re.escape, names))
     text = re.sub(rf"{_OWNERS}\(({some})\b", lambda found: f"{call}({names[found[1]]}", text)
     other = "|".join(re.escape(name) for name, its in names.items() if name != its)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from tune_sklearn._base import TuneBaseSearchCV
 
 
+_NEED_ARGUMENTS = {
+    "patient": "PatientPruner",
+    "pb2": "PB2",
+    "pbt_replay": "PopulationBasedTrainingReplay",
+    "percentile": "PercentilePruner",
+    "threshold": "ThresholdPruner",
+}
+"""By name: the schedulers that can do nothing without arguments, which a name does not have."""
 POPULATION = ("populationbasedtraining", "pbt")
 BOHB = ("hyperbandforbohb", "hb_bohb")
 
@@ -71,12 +80,13 @@ def _name(scheduler: object) -> str:
 
 
 @contextlib.contextmanager
-def speaking_of(argument: str) -> Iterator[None]:
-    """Have errors of the core speak of the argument that the user gave."""
+def speaking_of(argument: str, leave_out: Iterable[str] = ()) -> Iterator[None]:
+    """Have errors of the core speak of the argument that the user gave, and propose all names but some."""
     try:
         yield
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(argument, error.found, error.cause, error.fix) from None
+        fix = re.sub(rf" ({'|'.join(leave_out)}),", "", error.fix)
+        raise InvalidArgumentError(argument, error.found, error.cause, fix) from None
 
 
 def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
@@ -93,9 +103,17 @@ def scheduler_for(asked: object, steps: int, space: Any, seed: int) -> Any:
             hyperparam_mutations=dict(space),
             seed=seed,
         )
+    in_need = _NEED_ARGUMENTS.get(asked.lower(), asked)
+    if in_need in _NEED_ARGUMENTS.values():
+        raise InvalidArgumentError(
+            "TuneSearchCV(early_stopping)",
+            f"is {asked!r}",
+            f"{in_need} needs arguments, which a name does not have",
+            f"Give an instance: early_stopping=tune_core.schedulers.{in_need}(...).",
+        )
     named: Any = getattr(schedulers, asked, None) if asked[:1].isupper() else None
     make = named if named is not None else partial(schedulers.create_scheduler, asked)
-    with speaking_of("TuneSearchCV(early_stopping)"):
+    with speaking_of("TuneSearchCV(early_stopping)", leave_out=_NEED_ARGUMENTS):
         known = inspect.signature(named if named is not None else type(make())).parameters
     return make(**{name: value for name, value in _in_steps(steps).items() if name in known and _fits(known, name)})
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 
 import tune_core as tune
+from tune_core.errors import InvalidArgumentError
 from tune_sklearn._racing import SuccessiveHalving
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 def executor_for(search: TuneBaseSearchCV, n_fits: int | None) -> tuple[Any, dict[str, float], bool]:
     """The executor, what a fit asks of it, and whether fits run in this very process."""
-    gpu = _gpu_share(search)
     asked = search.executor
     if asked is None and tune.get_trial_id() is not None:
         asked = "inline"  # a search inside a trial of another: its worker is the place that it was given
@@ -27,11 +27,14 @@ def executor_for(search: TuneBaseSearchCV, n_fits: int | None) -> tuple[Any, dic
         asked = "ray"
     if asked == "inline":
         return tune.InlineExecutor(), {"cpu": 1}, True
+    gpu = _gpu_share(search)
     if asked is not None and asked != "local":
         return asked, {"cpu": 1, **gpu}, getattr(asked, "name", "") == "inline"
     workers = joblib.effective_n_jobs(search.n_jobs)
     if asked is None and (workers <= 1 or _is_threading(search)):
         return tune.InlineExecutor(), {"cpu": 1}, True
+    if gpu:
+        _check_for_a_gpu(search)
     if n_fits is not None:
         workers = max(1, min(workers, n_fits))
     from tune_core.executors.machine_resources import available_cpus
@@ -74,6 +77,18 @@ def _gpu_share(search: TuneBaseSearchCV) -> dict[str, float]:
 
     gpus = len(discover_gpus(None))
     return {"gpu": 1 if gpus >= search.n_jobs or not gpus else int(10_000 * gpus / search.n_jobs) / 10_000}
+
+
+def _check_for_a_gpu(search: TuneBaseSearchCV) -> None:
+    from tune_core.executors.machine_resources import discover_gpus
+
+    if not discover_gpus(None):
+        raise InvalidArgumentError(
+            f"{type(search).__name__}(use_gpu)",
+            f"is {search.use_gpu!r}",
+            "there is no GPU on this machine, or CUDA_VISIBLE_DEVICES hides it",
+            'Leave it out, or use executor="ray" where the cluster has GPUs.',
+        )
 
 
 def _ray_is_up() -> bool:

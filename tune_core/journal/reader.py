@@ -165,11 +165,14 @@ class Reader:
         try:
             return open(open_regular(self.path, os.O_RDONLY), "rb")
         except (FileNotFoundError, NotADirectoryError):
+            there = os.path.isdir(folder)
             raise NoExperimentError(
                 f"The folder {folder}",
                 "holds no experiment",
-                f"there is no {JOURNAL_FILE} in it",
-                "Name the experiment's own folder: the one that the run printed. `tune-core ls` lists them.",
+                f"there is no {JOURNAL_FILE} in it" if there else "it was removed, or a run without a name had it",
+                "Name the experiment's own folder: the one that the run printed. `tune-core ls` lists them."
+                if there
+                else "`tune-core ls` lists experiments; a search that is given a name keeps its files.",
             ) from None
         except OSError as error:
             raise JournalError(

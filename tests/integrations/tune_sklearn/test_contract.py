@@ -14,6 +14,7 @@ from scipy import sparse
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
@@ -34,6 +35,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 from integrations.tune_sklearn.helpers import Fragile, assert_same_results
+from tune_core.errors import InvalidArgumentError, NoExperimentError
 from tune_sklearn import TuneGridSearchCV, TuneSearchCV
 
 NEWEST = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -523,3 +525,48 @@ def test_fit_in_another_thread(iris):
     with ThreadPoolExecutor(1) as pool:
         search = pool.submit(TuneGridSearchCV(SVC(), {"C": [1, 2]}, cv=2).fit, *iris).result()
     assert search.best_score_ > 0.9
+
+
+def test_every_scheduler_that_is_proposed_by_name_can_be_used():
+    X, y = load_iris(return_X_y=True)
+    how = {"n_iter": 3, "random_state": 0, "refit": False}
+    with pytest.raises(InvalidArgumentError, match="no scheduler has that name") as wrong:
+        TuneSearchCV(SVC(), {"C": [0.1, 1, 10]}, early_stopping="ahsa", **how).fit(X, y)
+    names = str(wrong.value).partition("Use one of: ")[2].partition(". Did you mean")[0].split(", ")
+    assert "asha" in names and "hyperband" in names and "threshold" not in names
+    for name in names:
+        search = TuneSearchCV(SVC(), {"C": [0.1, 1, 10]}, early_stopping=name, **how)
+        if name == "hb_bohb":
+            search.set_params(search_optimization="bohb")
+            pytest.importorskip("ConfigSpace")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert search.fit(X, y).best_score_ > 0.5
+
+
+@pytest.mark.parametrize("name", ["threshold", "PB2", "patient", "percentile", "pbt_replay"])
+def test_schedulers_that_need_arguments_are_to_be_given_as_instances(name):
+    search = TuneSearchCV(SVC(), {"C": [0.1, 1, 10]}, n_iter=3, early_stopping=name)
+    with pytest.raises(InvalidArgumentError, match=r"early_stopping=tune_core\.schedulers\.P?\w+\(\.\.\.\)"):
+        search.fit(*load_iris(return_X_y=True))
+
+
+def test_arguments_that_cannot_be_followed_are_named_as_they_were_given(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for given, words in (
+        ({"stopper": 3}, r"TuneSearchCV\(stopper\) is 3"),
+        ({"use_gpu": True, "n_jobs": 2}, r"TuneSearchCV\(use_gpu\) is True; there is no GPU"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            TuneSearchCV(SVC(), {"C": [0.1, 1, 10]}, n_iter=3, **given).fit(X, y)
+
+
+def test_histories_of_a_search_that_was_not_kept_say_so():
+    search = TuneSearchCV(SVC(), {"C": [0.1, 1, 10]}, n_iter=3).fit(*load_iris(return_X_y=True))
+    assert len(search.results_.get_dataframe()) == 15
+    with pytest.raises(
+        NoExperimentError,
+        match=r"holds no experiment; it was removed(?s:.*)a search that is given a name keeps its files",
+    ):
+        _ = search.results_[0].metrics_dataframe
