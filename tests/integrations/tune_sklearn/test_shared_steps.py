@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -239,9 +238,12 @@ def test_known_functions_are_no_hindrance(scalings: list[int]) -> None:
     pipe = make_pipeline(StandardScaler(), FunctionTransformer(np.exp), SelectKBest(f_classif, k=2), SVC())
     assert_equal_scores(pipe, SVCS, X, y, refit=False)
     assert len(scalings) == 18 + 3
+
+
+def test_columns_of_a_frame_by_kind(scalings: list[int]) -> None:
+    pandas = pytest.importorskip("pandas")
     columns = ColumnTransformer([("numbers", StandardScaler(), make_column_selector(dtype_include=float))])
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    scalings.clear()
+    frame = pandas.DataFrame(X, columns=list("abcd"))
     assert_equal_scores(make_pipeline(columns, SVC()), SVCS, frame, y, refit=False)
     assert len(scalings) == 18 + 3
 
