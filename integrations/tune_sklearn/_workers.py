@@ -31,10 +31,10 @@ def executor_for(search: TuneBaseSearchCV, n_fits: int | None) -> tuple[Any, dic
     if asked is not None and asked != "local":
         return asked, {"cpu": 1, **gpu}, getattr(asked, "name", "") == "inline"
     workers = joblib.effective_n_jobs(search.n_jobs)
-    if asked is None and (workers <= 1 or _is_threading(search)):
-        return tune.InlineExecutor(), {"cpu": 1}, True
     if gpu:
         _check_for_a_gpu(search)
+    if asked is None and (workers <= 1 or _is_threading(search)):
+        return tune.InlineExecutor(), {"cpu": 1}, True
     if n_fits is not None:
         workers = max(1, min(workers, n_fits))
     from tune_core.executors.machine_resources import available_cpus

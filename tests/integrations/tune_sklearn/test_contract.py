@@ -556,6 +556,7 @@ def test_arguments_that_cannot_be_followed_are_named_as_they_were_given(monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     for given, words in (
         ({"stopper": 3}, r"TuneSearchCV\(stopper\) is 3"),
+        ({"use_gpu": True}, r"TuneSearchCV\(use_gpu\) is True; there is no GPU"),
         ({"use_gpu": True, "n_jobs": 2}, r"TuneSearchCV\(use_gpu\) is True; there is no GPU"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
