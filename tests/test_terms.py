@@ -59,7 +59,7 @@ def studied(storage_path: Any = None, **arguments: Any) -> Any:
         (searched, {"time_budget_s": "long"}, r"TuneSearchCV\(time_budget_s\) is 'long'"),
         (searched, {"local_dir": 3}, r"TuneSearchCV\(local_dir\) is 3"),
         (minimised, {"timeout": 0}, r"fmin\(timeout\) is 0"),
-        (studied, {"timeout": -2}, r"study\.optimize\(timeout\) is -2"),
+        (studied, {"n_jobs": -3}, r"study\.optimize\(n_jobs\) is -3"),
     ],
 )
 def test_wrong_argument_is_named_as_it_was_written(call: Callable[..., Any], arguments: Any, named: str) -> None:
