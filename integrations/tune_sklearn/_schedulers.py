@@ -85,7 +85,7 @@ def speaking_of(argument: str, leave_out: Iterable[str] = ()) -> Iterator[None]:
     try:
         yield
     except InvalidArgumentError as error:
-        fix = re.sub(rf" ({'|'.join(leave_out)}),", "", error.fix)
+        fix = re.sub(rf" ({'|'.join(leave_out)}),", "", error.fix) if leave_out else error.fix
         raise InvalidArgumentError(argument, error.found, error.cause, fix) from None
 
 

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 import tune_core as tune
 from tune_sklearn._budget import BudgetSteps
-from tune_sklearn._prefix import Prefixes, Remainder
+from tune_sklearn._prefix import Prefixes, Remainder, same
 from tune_sklearn._rows import FoldedData, Rows
 from tune_sklearn._sklearn_private import fit_and_score
 
@@ -113,6 +113,7 @@ class SearchTask:
         given = self.error_score if error_score is None else error_score
         if params is None:
             return self._fit_and_score(estimator, None, rows, number, fold, given)
+        chance = np.random.get_state()  # of the generator that unseeded estimators draw from
         left = self._left_to_fit(estimator, params, rows, fold, step)
         if left is not None:
             after = self._fit_and_score(left.estimator, None, left.rows, number, fold, np.nan)
@@ -120,6 +121,8 @@ class SearchTask:
                 after["fit_time"] += left.fit_s
                 after["score_time"] += left.score_s
                 return after
+        if not same(chance, np.random.get_state()):
+            np.random.set_state(chance)  # the pipeline is to draw what it would have drawn
         whole = self._fit_and_score(clone(estimator), params, rows, number, fold, given)
         if left is not None and whole["fit_error"] is None and _all_finite(whole["test_scores"]):
             self.prefixes.fails = True

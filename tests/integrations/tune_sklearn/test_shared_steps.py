@@ -84,6 +84,15 @@ class WritesIntoItsRows(ClassifierMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
+class DrawsAndWrites(WritesIntoItsRows):
+    """Draws a number before it writes into rows that may be read-only."""
+
+    def fit(self, X: Any, y: Any) -> DrawsAndWrites:
+        X[:, 0] *= np.random.rand(len(X))
+        super().fit(X, y)
+        return self
+
+
 def accuracy(estimator: Any, X: Any, y: Any) -> float:
     return float(accuracy_score(y, estimator.predict(X)))
 
@@ -216,6 +225,16 @@ def test_numbers_that_are_drawn_without_a_seed_are_those_of_scikit_learn() -> No
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = search(pipe, {"sgdclassifier__alpha": [1e-4, 1e-2, 1.0]}, cv=3).fit(X, y)
+        drawn.append([*found.cv_results_["mean_test_score"], np.random.rand()])
+    assert drawn[0] == drawn[1]
+
+
+def test_last_steps_that_fail_after_drawing_leave_the_numbers_to_their_pipelines() -> None:
+    pipe = Pipeline([("scale", StandardScaler()), ("model", DrawsAndWrites())])
+    drawn = []
+    for search in (GridSearchCV, TuneGridSearchCV):
+        np.random.seed(3)
+        found = search(pipe, {"model__shift": [0.0, 1.0]}, cv=3, refit=False).fit(X, y)
         drawn.append([*found.cv_results_["mean_test_score"], np.random.rand()])
     assert drawn[0] == drawn[1]
 
